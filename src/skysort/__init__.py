@@ -1,0 +1,51 @@
+"""Skysort teaches a small network to sort pictures, and says how far to trust it.
+
+    import skysort
+
+    run = skysort.train("birds-vs-airplanes", recipe="convnet")
+    classifier = skysort.load(run.classifier)
+    classifier.predict(["bird.jpg"])
+
+The command line imports this package for every verb, so names are fetched when they are first used.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skysort.classifier.classifier import Classifier, load
+    from skysort.errors import NotUnderstoodError, SkysortError
+    from skysort.recipe import Recipe
+    from skysort.run import Run, evaluate, resume, train
+
+__all__ = [
+    "Classifier",
+    "NotUnderstoodError",
+    "Recipe",
+    "Run",
+    "SkysortError",
+    "evaluate",
+    "load",
+    "resume",
+    "train",
+]
+__version__ = version("skysort")
+
+_HOMES = {
+    "Classifier": "skysort.classifier.classifier",
+    "NotUnderstoodError": "skysort.errors",
+    "Recipe": "skysort.recipe",
+    "load": "skysort.classifier.classifier",
+    "Run": "skysort.run",
+    "SkysortError": "skysort.errors",
+    "evaluate": "skysort.run",
+    "resume": "skysort.run",
+    "train": "skysort.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'skysort' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,5 @@
+"""`python -m skysort` is the command line."""
+
+from skysort.cli import main
+
+main()

@@ -1,0 +1,132 @@
+"""What a classifier folder holds, and how it is found, written and read."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import sha256, write_whole
+from skysort.pictures.decode import Shape
+
+FORMAT = 1
+TABLE = "classifier.json"
+MODEL = "model.onnx"
+WEIGHTS = "model.safetensors"
+PROOF = "proof.npz"
+README = "README.md"
+FILES = (MODEL, WEIGHTS, PROOF, README)
+
+
+class Described(BaseModel):
+    """A part of classifier.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PictureFormat(Described):
+    """What pictures are made to be before the network sees them."""
+
+    size: int
+    channels: Literal[1, 3]
+    fit: Literal["stretch", "crop", "pad"]
+
+    def shape(self) -> Shape:
+        """Return it as the decoder takes it."""
+        return Shape(self.size, self.channels, self.fit)
+
+
+class Headline(Described):
+    """The figures of the test part."""
+
+    pictures: int
+    accuracy: float
+    interval95: tuple[float, float]
+
+
+class ClassifierTable(Described):
+    """classifier.json."""
+
+    format: Literal[1] = 1
+    classes: tuple[str, ...]
+    """In the order of the logits."""
+    pictures: PictureFormat
+    network: dict[str, Any]
+    """Name and arguments, as in the recipe."""
+    recipe: str
+    """Name of the recipe."""
+    parameters: int
+    """How many training changed."""
+    temperature: float = 1.0
+    """What the network's outputs were divided by inside model.onnx; 1 until it is fitted."""
+    thresholds: dict[str, float] = {}
+    decisions: tuple[dict[str, Any], ...] = ()
+    data: dict[str, str]
+    """Source and fingerprint of the pictures it learned from."""
+    figures: Headline | None = None
+    """None until the classifier has been measured."""
+    proof: dict[str, float]
+    """Largest difference seen between ONNX Runtime and PyTorch on the proof pictures, and the largest allowed."""
+    files: dict[str, str]
+    """SHA-256 of the other files."""
+    versions: dict[str, str]
+    """What made it."""
+
+    def with_figures(self, figures: dict[str, Any]) -> Self:
+        """Return it with the headline of a part's figures."""
+        headline = Headline.model_validate({name: figures[name] for name in Headline.model_fields})
+        return self.model_copy(update={"figures": headline})
+
+    def write(self, folder: Path) -> None:
+        """Write classifier.json, whole or not at all."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=True)
+        write_whole(folder / TABLE, text + "\n")
+
+
+def find_classifier(path: Path) -> Path:
+    """Return the classifier folder that a path means: itself, or the one inside a run folder.
+
+    Raises:
+        NotUnderstoodError: when there is nothing at the path.
+        SkysortError: when what is there holds no classifier.
+    """
+    for folder in (path, path / "classifier"):
+        if (folder / TABLE).is_file():
+            return folder
+    if not path.exists():
+        raise NotUnderstoodError(f"{path}: no such run or classifier folder")
+    if (path / "recipe.toml").is_file():
+        raise SkysortError(f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}")
+    raise SkysortError(f"{path} is no run and no classifier: it holds no {TABLE}")
+
+
+def read_table(folder: Path) -> ClassifierTable:
+    """Read classifier.json and check the other files against it.
+
+    Raises:
+        SkysortError: when a file is missing, altered or of a newer version.
+    """
+    path = folder / TABLE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
+            raise SkysortError(
+                f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {FORMAT};"
+                " upgrade it: pip install --upgrade skysort"
+            )
+        table = ClassifierTable.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise SkysortError(f"{path} is damaged: {error}") from None
+    for name in FILES:
+        file = folder / name
+        if not file.is_file():
+            raise SkysortError(f"the classifier in {folder} lacks {name}")
+        if sha256(file) != table.files.get(name):
+            raise SkysortError(f"{file} has been altered: its SHA-256 is not the one in {TABLE}")
+    return table

@@ -1,0 +1,50 @@
+"""The command line: one verb a file, each parsing, calling and printing."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+
+import typer
+
+from skysort.cli.evaluate import evaluate
+from skysort.cli.names import datasets, recipes
+from skysort.cli.predict import predict
+from skysort.cli.train import train
+from skysort.errors import SkysortError
+
+app = typer.Typer(
+    help="Teach a small network to sort pictures, learn how far to trust it, and put it to work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
+    """Make Ctrl-C an error like others; Typer would end without a word."""
+
+    @wraps(verb)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            verb(*arguments, **options)
+        except KeyboardInterrupt:
+            raise SkysortError("interrupted") from None
+
+    return run
+
+
+for verb in (train, evaluate, predict, recipes, datasets):
+    app.command()(_interruptible(verb))
+
+
+def main() -> None:
+    """Run a command; errors become a line on standard error and an exit code."""
+    try:
+        app()
+    except SkysortError as error:
+        print(f"skysort: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"skysort: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

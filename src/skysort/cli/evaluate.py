@@ -1,0 +1,28 @@
+"""skysort evaluate: how good a classifier is."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
+    data: Annotated[
+        str | None, typer.Argument(help="Other pictures: a name, folder or zip.  [default: the run's own]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Measure a classifier on its run's pictures, or on others."""
+    from skysort import run as runs
+    from skysort.cli.show import show_metrics
+    from skysort.progress import Progress
+
+    progress = Progress.for_terminal(quiet=quiet)
+    metrics = runs.evaluate(classifier, data, output=output, data_dir=data_dir, progress=progress)
+    show_metrics(metrics, sys.stdout)

@@ -1,0 +1,46 @@
+"""skysort recipes, skysort datasets: what there is, by name."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recipes() -> None:
+    """List the recipes; one name a line when piped."""
+    from skysort.recipe import Recipe, recipe_names
+
+    loaded = (Recipe.load(name) for name in recipe_names())
+    _show("recipe", ((recipe.name, recipe.description) for recipe in loaded))
+
+
+def datasets(
+    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
+) -> None:
+    """List the data sets that have a name; one name a line when piped."""
+    from skysort.errors import SkysortError
+    from skysort.pictures.named import NAMED, data_folder
+
+    def here(name: str) -> str:
+        try:
+            NAMED[name].open(data_folder(data_dir), NAMED[name].size)
+        except SkysortError:
+            return f"not in {data_folder(data_dir)}"
+        return "ready"
+
+    _show("data set", ((name, f"{data.description} [{here(name)}]") for name, data in NAMED.items()))
+
+
+def _show(what: str, rows: Iterable[tuple[str, str]]) -> None:
+    if not sys.stdout.isatty():
+        print("\n".join(name for name, _ in rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(what, "what it is", box=None)
+    for name, description in rows:
+        table.add_row(name, description.replace("[", r"\["))
+    Console().print(table)

@@ -1,0 +1,43 @@
+"""skysort predict: what is on these pictures."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(StrEnum):
+    """How predictions are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def predict(
+    classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, folders (at any depth), zip archives.")],
+    form: Annotated[Form, typer.Option("--format", help="How to write them.")] = Form.table,
+    output: Annotated[Path | None, typer.Option(help="A file to write, whole or not at all.")] = None,
+) -> None:
+    """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
+    from skysort.classifier.classifier import Classifier
+    from skysort.errors import SkysortError
+    from skysort.files import whole_file
+    from skysort.work.predict import write_predictions
+
+    loaded = Classifier(classifier)
+    predictions = loaded.stream(paths)
+    if output:
+        with whole_file(output, newline="") as file:
+            num, num_unreadable = write_predictions(predictions, loaded.classes, file, form.value)
+    else:
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+        num, num_unreadable = write_predictions(predictions, loaded.classes, sys.stdout, form.value)
+        sys.stdout.flush()
+    if num == 0:
+        raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
+    if num_unreadable:
+        raise SkysortError(f"{num_unreadable:,} of {num:,} pictures could not be read; their rows say why")

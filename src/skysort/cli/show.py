@@ -1,0 +1,92 @@
+"""Figures as tables on a terminal."""
+
+from typing import IO, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from skysort.run import Run
+
+MOST_CLASSES = 30
+PIPED_WIDTH = 100
+
+
+def show_run(run: Run, file: IO[str]) -> None:
+    """Print what a run came to and where it is."""
+    metrics, data = run.metrics, run.data
+    show_metrics(metrics, file)
+    console = _console(file)
+    if data["unreadable"]:
+        console.print(f"{len(data['unreadable']):,} pictures could not be read; data.json says which and why.")
+    if data["left_out"]["files"]:
+        console.print(f"{data['left_out']['files']:,} files were left out: no pictures, or in no class folder.")
+    if data["in_two_parts"]:
+        console.print(f"{data['in_two_parts']:,} pictures stand in two parts of the data itself.")
+    console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
+    console.print(f"run: {escape(str(run.path))}", soft_wrap=True)
+    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+
+
+def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
+    """Print the figures of each part, and of each class of the test part."""
+    console = _console(file)
+    parts = Table("part", box=None)
+    for heading in ("pictures", "accuracy", "95 % interval", "loss"):
+        parts.add_column(heading, justify="right")
+    for name, figures in metrics["splits"].items():
+        parts.add_row(
+            name,
+            f"{figures['pictures']:,}",
+            f"{figures['accuracy']:.4f}",
+            _interval(figures["interval95"]),
+            f"{figures['loss']:.4f}",
+        )
+    console.print(parts)
+    console.print()
+    _show_classes(metrics["splits"]["test"], console)
+    protocol = metrics["protocol"]
+    if protocol == "tutorial":
+        console.print("protocol: tutorial (trained on the whole training part; test is what the data holds out)")
+    elif protocol == "four-way":
+        console.print("protocol: four-way (trained on train alone; test pictures are looked at here only)")
+
+
+def _show_classes(test: dict[str, Any], console: Console) -> None:
+    table = Table("class (test)", box=None)
+    for heading in ("pictures", "accuracy", "95 % interval", "precision", "recall"):
+        table.add_column(heading, justify="right")
+    for name, figures in list(test["classes"].items())[:MOST_CLASSES]:
+        table.add_row(
+            escape(name),
+            f"{figures['pictures']:,}",
+            _share(figures["accuracy"]),
+            _interval(figures["interval95"]),
+            _share(figures["precision"]),
+            _share(figures["recall"]),
+        )
+    console.print(table)
+    if len(test["classes"]) > MOST_CLASSES:
+        console.print(f"… and {len(test['classes']) - MOST_CLASSES:,} more classes in metrics.json")
+    if test["unreadable"]:
+        console.print(f"{test['unreadable']:,} pictures could not be read and are in no figure")
+    console.print()
+    if len(test["classes"]) <= 10:
+        confusion = Table("true class, labelled as:", *map(escape, test["classes"]), box=None)
+        for name, row in zip(test["classes"], test["confusion"], strict=True):
+            confusion.add_row(escape(name), *(f"{count:,}" for count in row))
+        console.print(confusion)
+        console.print()
+
+
+def _console(file: IO[str]) -> Console:
+    # Piped, the lines are as long as they need to be.
+    return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.4f}"
+
+
+def _interval(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

@@ -1,0 +1,62 @@
+"""skysort train: from pictures to a classifier."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skysort.errors import NotUnderstoodError
+
+
+def train(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="A name (skysort datasets), or a folder or zip with a folder a class."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: convnet]")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="To compute with.  [default: one a core]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Train a network on pictures, and measure the classifier that comes out."""
+    from skysort import run as runs
+    from skysort.cli.show import show_run
+    from skysort.progress import Progress
+
+    progress = Progress.for_terminal(quiet=quiet)
+    if resume:
+        for name, value in {
+            "DATA": data,
+            "--recipe": recipe,
+            "--run": run,
+            "--set": settings,
+            "--device": device,
+            "--threads": threads,
+        }.items():
+            if value is not None:
+                raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
+        finished = runs.resume(resume, data_dir=data_dir, progress=progress)
+    elif data is None:
+        raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder or a zip archive")
+    else:
+        overrides = list(settings or [])
+        overrides += [f"training.device='{device}'"] if device else []
+        overrides += [f"training.threads={threads}"] if threads else []
+        finished = runs.train(
+            data,
+            recipe or runs.DEFAULT_RECIPE,
+            run,
+            settings=tuple(overrides),
+            data_dir=data_dir,
+            progress=progress,
+        )
+    show_run(finished, sys.stdout)

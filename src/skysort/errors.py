@@ -1,0 +1,39 @@
+"""The errors Skysort raises on purpose, each with the exit code its command ends with."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SkysortError(Exception):
+    """What was asked for was understood and could not be done (exit code 1)."""
+
+    exit_code = 1
+
+
+class NotUnderstoodError(SkysortError):
+    """What was asked for cannot be understood or named (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingExtraError(SkysortError):
+    """A feature needs libraries that are not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs more libraries; install them with: pip install 'skysort[{extra}]'")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean 'x'?`, or a list of what there is where nothing is close."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names)}"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> NotUnderstoodError:
+    """Return the error for a name that is not among the known ones.
+
+    >>> print(unknown("recipe", "convet", ["mlp", "convnet"]))
+    no recipe 'convet'; did you mean 'convnet'?
+    """
+    return NotUnderstoodError(f"no {kind} '{name}'; {suggestion(name, known)}")

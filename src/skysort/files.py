@@ -1,0 +1,109 @@
+"""Whole-or-nothing writing and digests: every file Skysort leaves behind comes from here."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from skysort.errors import SkysortError
+
+
+def _beside(path: Path) -> Path:
+    """Return the name a file or folder is written under until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder, and renames durably without it
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failed write below into an error that names what was being written.
+
+    Raises:
+        SkysortError: for a full disk, a read-only folder and whatever else the system refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SkysortError(f"could not write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> Iterator[IO[Any]]:
+    """Open a file that appears under its name only when it is complete and on the disk.
+
+    Text is UTF-8, and names that are no UTF-8 keep their bytes. After an error nothing is left.
+
+    Raises:
+        SkysortError: when it cannot be written.
+    """
+    beside = _beside(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
+    try:
+        with writing(path):
+            with beside.open(mode, **text) as file:  # type: ignore[call-overload]
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a text or bytes file that appears whole or not at all."""
+    with whole_file(path, "wb") as file:
+        file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which appears under its name only when it is complete.
+
+    Raises:
+        SkysortError: when the name is taken by anything but an empty folder, or on a failed write.
+    """
+    beside = _beside(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if beside.exists():
+                shutil.rmtree(beside)
+            beside.mkdir()
+            yield beside
+            for file in beside.iterdir():
+                with file.open("rb+") as opened:
+                    os.fsync(opened.fileno())
+            if path.is_dir():
+                path.rmdir()  # refuses a folder that holds anything
+            beside.rename(path)
+            _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a process that was killed left half written directly inside a folder that is ours alone."""
+    for partial in folder.glob(".*.partial"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

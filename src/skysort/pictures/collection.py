@@ -1,0 +1,143 @@
+"""A collection: the pictures a person named, listed and decoded."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.errors import NotUnderstoodError, suggestion
+from skysort.pictures.decode import Pixels, Shape
+from skysort.pictures.listing import Listing
+from skysort.pictures.named import NAMED, NamedData, data_folder, find_named
+from skysort.pictures.sources import Source, path_source
+from skysort.pictures.store import Store, open_store
+from skysort.progress import Progress
+
+DEFAULT_SIZE = 32
+DEFAULT_CHANNELS: Literal[3] = 3
+CHUNK_PIXEL_BYTES = 2**26
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a person named: data with a name, or a path."""
+
+    name: str
+    """A name, or an absolute path."""
+    named: NamedData | None
+
+    @classmethod
+    def find(cls, asked: str) -> "Data":
+        """Understand what was asked for; a path wins where it contains a separator or exists.
+
+        Raises:
+            NotUnderstoodError: when it is neither a name nor a path that is there.
+        """
+        named = find_named(asked)
+        if named:
+            return cls(asked, named)
+        path = Path(asked)
+        if path.exists():
+            return cls(str(path.absolute()), None)
+        if len(path.parts) > 1 or path.suffix:
+            raise NotUnderstoodError(f"{asked}: no such folder or file")
+        raise NotUnderstoodError(f"no data set and no folder '{asked}'; {suggestion(asked, NAMED)}")
+
+    def shape(
+        self, size: int | None, channels: Literal[1, 3] | None, fit: Literal["stretch", "crop", "pad"]
+    ) -> Shape:
+        """Return the shape as a recipe sets it, else the data's own, else 32x32 RGB."""
+        own_size = self.named.size if self.named else DEFAULT_SIZE
+        own_channels = self.named.channels if self.named else DEFAULT_CHANNELS
+        return Shape(size or own_size, channels or own_channels, fit)
+
+    def source(self, shape: Shape, data_dir: Path | None) -> Source:
+        """Return where the pictures come from."""
+        if self.named:
+            return self.named.open(data_folder(data_dir), shape.size)
+        return path_source(Path(self.name))
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Pictures of some classes, listed and decoded."""
+
+    listing: Listing
+    rows: NDArray[np.int64]
+    """(N,) the store's row of each picture; the store may hold classes that are not asked for."""
+    store: Store
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """(N,) where each picture is in the store's pixels; -1 for an unreadable one."""
+        return self.store.positions[self.rows]
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        """Reasons by row of the listing."""
+        reasons = {
+            int(row): self.store.unreadable.get(int(self.rows[row])) for row in np.flatnonzero(self.positions < 0)
+        }
+        return {row: reason for row, reason in reasons.items() if reason is not None}
+
+    def pixels(self, rows: NDArray[np.int64]) -> Pixels:
+        """Return readable pictures, (N, C, H, W) uint8, as a copy."""
+        return self.store.pixels[self.positions[rows]]
+
+    def groups(self) -> NDArray[np.int64]:
+        """Return (N,) numbers that are equal for equal pictures; -1 for unreadable ones."""
+        positions = self.positions
+        readable = positions >= 0
+        groups = np.full(len(positions), -1)
+        _, groups[readable] = np.unique(self.store.digests[positions[readable]], axis=0, return_inverse=True)
+        return groups
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that training sees: paths, classes, parts and pixels."""
+        digest = hashlib.blake2b(digest_size=16)
+        text = "\0".join((*self.listing.classes, *self.listing.paths, *self.listing.parts))
+        digest.update(text.encode("utf-8", "surrogateescape"))
+        digest.update(self.listing.labels.astype("<i8").tobytes())
+        positions = self.positions
+        digest.update((positions >= 0).tobytes())
+        digest.update(self.store.digests[positions[positions >= 0]].tobytes())
+        return digest.hexdigest()
+
+    def mean_and_std(self, rows: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation a channel of some pictures, pixels scaled to 0 … 1.
+
+        Args:
+            rows: of the store's listing.
+        """
+        positions = self.store.positions[rows]
+        positions = positions[positions >= 0]
+        pixels = self.store.pixels
+        num_rows = max(1, CHUNK_PIXEL_BYTES // pixels[0].nbytes)
+        counts = np.zeros((pixels.shape[1], 256), np.int64)
+        for start in range(0, len(positions), num_rows):
+            chunk = pixels[positions[start : start + num_rows]]
+            for channel in range(pixels.shape[1]):
+                counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
+        levels = np.arange(256) / 255
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        mean = shares @ levels
+        std = np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1))
+        # A channel that never changes has nothing to be scaled by.
+        std = np.where(std > 0, std, 1.0)
+        return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: Progress) -> Collection:
+    """List and decode what a person named.
+
+    Raises:
+        SkysortError: when it is not there or cannot be read.
+    """
+    store = open_store(data.source(shape, data_dir), shape, progress)
+    if data.named and data.named.classes:
+        listing, rows = store.listing.only(data.named.classes)
+        return Collection(listing, rows, store)
+    return Collection(store.listing, np.arange(len(store.listing)), store)

@@ -1,0 +1,124 @@
+"""The one way in for a picture: the only place where bytes become pixels, in training and in use."""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Pixels = NDArray[np.uint8]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_PIXELS = 100_000_000
+EXIF_ORIENTATION = 0x0112
+
+# What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
+_BROKEN = (
+    OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error,
+    OverflowError, MemoryError, NotImplementedError, RuntimeError, AttributeError,
+    Image.DecompressionBombError,
+)  # fmt: skip
+
+# Our own limit is checked before anything is decoded, and a file's odd metadata is no news to its owner.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+
+
+class UnreadablePictureError(Exception):
+    """A file is no picture that can be read; the message is the reason its row is given."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What every picture of a run is made to be."""
+
+    size: int
+    """Side, in pixels."""
+    channels: Literal[1, 3]
+    """1 for grey, 3 for RGB."""
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture that is not square becomes so."""
+
+
+def decode(content: bytes, shape: Shape) -> Pixels:
+    """Decode an image file.
+
+    EXIF orientation is applied, transparency is laid over white, and of several frames the first is taken.
+    A JPEG much larger than the shape is decoded at a half, a quarter or an eighth of its size.
+
+    Args:
+        content: the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file.
+        shape: what the picture is made to be.
+
+    Returns:
+        (C, H, W) uint8.
+
+    Raises:
+        UnreadablePictureError: with the reason, for anything else.
+    """
+    if not content:
+        raise UnreadablePictureError("the file is empty")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UnreadablePictureError(
+                    f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} megapixels"
+                )
+            # Twice the size asked for leaves the resampling below enough to work with.
+            image.draft(None, (2 * shape.size, 2 * shape.size))
+            image.load()
+            return _fit(_plain(image, shape.channels), shape)
+    except UnidentifiedImageError:
+        raise UnreadablePictureError("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture") from None
+    except _BROKEN as error:
+        raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+def from_pixels(pixels: Pixels, shape: Shape) -> Pixels:
+    """Bring pixels that were never a file, as in MNIST's, to a shape.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) uint8.
+        shape: what the picture is made to be.
+
+    Returns:
+        (C, H, W) uint8.
+    """
+    mode = "L" if shape.channels == 1 else "RGB"
+    return _fit(Image.fromarray(pixels).convert(mode), shape)
+
+
+def _plain(image: Image.Image, channels: int) -> Image.Image:
+    """Return an upright picture in one or three channels of 8 bits."""
+    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F" or image.mode == "I":
+        raise UnreadablePictureError(f"pixels of mode {image.mode}, not of 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16 bits to white; the upper 8 are the picture.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def _fit(image: Image.Image, shape: Shape) -> Pixels:
+    target = (shape.size, shape.size)
+    if image.size != target:
+        bicubic = Image.Resampling.BICUBIC
+        if shape.fit == "crop":
+            image = ImageOps.fit(image, target, bicubic)
+        elif shape.fit == "pad":
+            image = ImageOps.pad(image, target, bicubic)
+        else:
+            image = image.resize(target, bicubic)
+    pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(shape.size, shape.size, shape.channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,0 +1,211 @@
+"""Where pictures come from: folders, zip archives, and data that never was a file a picture."""
+
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.pictures.decode import Pixels, UnreadablePictureError
+from skysort.pictures.listing import Listing, arrange, is_hidden, natural
+
+MAX_FILE_BYTES = 2**29
+"""Half a gibibyte: more than 100 megapixels take in any of the formats, but for 16-bit TIFF."""
+MAX_UNPACKED_BYTES = 2**30
+MAX_UNPACKED_RATIO = 100
+
+Reader = Callable[[int], bytes | Pixels]
+"""Gives a row of a listing: the bytes of its image file, or (H, W) or (H, W, 3) uint8 pixels.
+
+Raises UnreadablePictureError when that one picture cannot be had.
+"""
+
+
+class Source(Protocol):
+    """Anything that holds pictures in classes."""
+
+    @property
+    def identity(self) -> str:
+        """What makes this source another than the next, whatever it holds today."""
+
+    def stamp(self) -> str:
+        """Return what changes whenever the pictures may have changed: sizes and times of files."""
+
+    def opened(self) -> AbstractContextManager[tuple[Listing, Reader]]:
+        """List the pictures, and read them while the context lasts."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder with a subfolder a class, or with parts of such."""
+
+    path: Path
+
+    @property
+    def identity(self) -> str:
+        """The folder's absolute path."""
+        return f"folder {self.path.resolve()}"
+
+    def stamp(self) -> str:
+        """Return sizes and times of all files."""
+        rows = []
+        for name in walk(self.path):
+            found = (self.path / name).stat()
+            rows.append(f"{name} {found.st_size} {found.st_mtime_ns}")
+        return "\n".join(rows)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Listing, Reader]]:
+        """List the pictures, and read them while the context lasts."""
+        listing = arrange(walk(self.path), str(self.path))
+        yield listing, lambda row: read_file(self.path / listing.paths[row])
+
+
+@dataclass(frozen=True)
+class ZipSource:
+    """A zip archive of such a folder, read in place."""
+
+    path: Path
+
+    @property
+    def identity(self) -> str:
+        """The archive's absolute path."""
+        return f"zip {self.path.resolve()}"
+
+    def stamp(self) -> str:
+        """Return size and time of the archive."""
+        found = self.path.stat()
+        return f"{found.st_size} {found.st_mtime_ns}"
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Listing, Reader]]:
+        """List the pictures, and read them while the context lasts."""
+        with open_zip(self.path) as archive:
+            names = (entry.filename for entry in archive.infolist() if not entry.is_dir())
+            listing = arrange(names, str(self.path))
+            yield listing, lambda row: read_member(archive, listing.paths[row])
+
+
+@dataclass(frozen=True)
+class PixelSource:
+    """Pictures that come as pixels: drawn, or from a file of many."""
+
+    identity: str
+    files: tuple[Path, ...]
+    """What they are loaded from; empty for what the program makes itself."""
+    load: Callable[[], tuple[Listing, Reader]]
+
+    def stamp(self) -> str:
+        """Return sizes and times of the files."""
+        return "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self.files)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Listing, Reader]]:
+        """List the pictures, and read them while the context lasts."""
+        yield self.load()
+
+
+def path_source(path: Path) -> Source:
+    """Return the source for a folder or a zip archive.
+
+    Raises:
+        NotUnderstoodError: when it is neither.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    raise NotUnderstoodError(f"{path} is neither a folder nor a zip archive")
+
+
+def walk(folder: Path) -> Iterator[str]:
+    """Yield the files below a folder in natural order, as relative paths with forward slashes.
+
+    Hidden files and folders are passed over; links to folders are followed, but not around in circles.
+
+    Raises:
+        SkysortError: when a folder cannot be read.
+    """
+    yield from _walk(folder, "", frozenset())
+
+
+def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in around:
+        return
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((natural(e.name), e.name, e.is_dir()) for e in found if not is_hidden(e.name))
+    except OSError as error:
+        raise SkysortError(f"cannot read folder {folder}: {error.strerror or error}") from None
+    for _, name, is_folder in entries:
+        if is_folder:
+            yield from _walk(folder / name, f"{prefix}{name}/", around | {real})
+        else:
+            yield prefix + name
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises:
+        UnreadablePictureError: when it cannot be read, is no regular file or too large to be a picture.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would never end
+            raise UnreadablePictureError("not a regular file")
+        _check_size(found.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadablePictureError(f"cannot be read: {error.strerror or error}") from None
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise UnreadablePictureError(f"a file of {size / 2**20:,.0f} MiB, more than {MAX_FILE_BYTES // 2**20}")
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive whose table of contents can be trusted.
+
+    Raises:
+        SkysortError: for a damaged archive, one with paths that lead out of it, and one that unpacks to so
+            much more than its own size that it can only be meant to harm.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise SkysortError(f"{path} is not a readable zip archive: {error}") from None
+    with archive:
+        unpacked = 0
+        for entry in archive.infolist():
+            name = entry.filename
+            if name.startswith("/") or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":":
+                raise SkysortError(f"{path} holds '{name}', a path that leads out of the archive; refused")
+            unpacked += entry.file_size
+        if unpacked > max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * path.stat().st_size):
+            raise SkysortError(
+                f"{path} would unpack to {unpacked / 2**30:,.1f} GiB,"
+                f" more than {MAX_UNPACKED_RATIO} times its size; refused"
+            )
+        yield archive
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return the bytes of an image file inside an archive.
+
+    Raises:
+        UnreadablePictureError: when that member is damaged, locked by a password or too large.
+    """
+    try:
+        _check_size(archive.getinfo(name).file_size)
+        return archive.read(name)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, ValueError) as error:
+        raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None

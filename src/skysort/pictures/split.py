@@ -1,0 +1,105 @@
+"""How pictures are cut into parts: train, validation, calibration, test."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.pictures.listing import Listing
+from skysort.recipe import Protocol
+
+Rows = NDArray[np.int64]
+
+PARTS = ("train", "validation", "calibration", "test")
+WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
+
+
+def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[str, Rows]:
+    """Cut a listing into parts, class by class, keeping equal pictures together.
+
+    Under `four-way`, a test part and a validation part that the data brings stay as they are, and the training
+    part gives what is missing: 80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under
+    `tutorial` the training part is used whole, and what the data holds out is called test.
+
+    Args:
+        listing: the pictures.
+        groups: (N,) equal numbers for equal pictures, which must not be parted; -1 for a picture to leave out.
+        protocol: `four-way` or `tutorial`.
+        seed: of the order in which pictures are dealt out.
+
+    Returns:
+        Sorted rows of the listing for each part there is, in the order of PARTS.
+
+    Raises:
+        NotUnderstoodError: when the data lacks the part that the protocol holds out.
+        SkysortError: when there are fewer than two classes, or a class is too small to be cut.
+    """
+    usable = groups >= 0
+    declared = np.array(listing.parts)
+    own = {part: np.flatnonzero(usable & (declared == part)) for part in ("train", "validation", "test")}
+    own = {part: rows for part, rows in own.items() if len(rows)}
+    pool = own.pop("train", np.flatnonzero(usable & (declared == "")))
+    _check_classes(listing, pool)
+    if protocol == "tutorial":
+        held_out = own.get("test", own.get("validation"))
+        if held_out is None:
+            raise NotUnderstoodError(
+                "protocol 'tutorial' reports on a part that the data holds out, and this data has none;"
+                " use --set pictures.protocol=four-way"
+            )
+        return {"train": pool, "test": held_out}
+    shares = {part: share for part, share in WITHOUT_OWN_PARTS.items() if part not in own}
+    if "test" in own:
+        shares["train"] = 80
+    dealt = _deal(listing, pool, groups, shares, seed)
+    return {part: np.sort(own[part] if part in own else dealt[part]) for part in PARTS}
+
+
+def _check_classes(listing: Listing, pool: Rows) -> None:
+    num_pictures = np.bincount(listing.labels[pool], minlength=len(listing.classes))
+    filled = [name for name, num in zip(listing.classes, num_pictures, strict=True) if num]
+    if len(filled) < 2:
+        found = f"only '{filled[0]}'" if filled else "none"
+        raise SkysortError(f"training needs pictures of at least two classes, found {found}")
+    if len(filled) < len(listing.classes):
+        missing = ", ".join(sorted(set(listing.classes) - set(filled)))
+        raise SkysortError(f"no picture to train on in class: {missing}")
+
+
+def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
+    """Deal groups of equal pictures out to parts, class by class, large groups first."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for row in np.random.default_rng(seed).permutation(pool):
+        members[int(groups[row])].append(int(row))
+    by_class: dict[int, list[list[int]]] = defaultdict(list)
+    for rows in members.values():
+        by_class[int(listing.labels[rows[0]])].append(rows)
+
+    dealt: dict[str, list[int]] = {part: [] for part in shares}
+    for label, name in enumerate(listing.classes):
+        class_groups = sorted(by_class[label], key=len, reverse=True)
+        if len(class_groups) < len(shares):
+            raise SkysortError(
+                f"class '{name}' has {len(class_groups)} different pictures to cut into"
+                f" {', '.join(shares)}; expected at least {len(shares)}"
+            )
+        room = _portions(sum(map(len, class_groups)), shares)
+        empty = set(shares)
+        for num_dealt, rows in enumerate(class_groups):
+            # The last groups go where the class has nothing yet, so that no part lacks it.
+            open_parts = empty if len(class_groups) - num_dealt == len(empty) else room.keys()
+            part = max((part for part in shares if part in open_parts), key=room.__getitem__)
+            dealt[part].extend(rows)
+            room[part] -= len(rows)
+            empty.discard(part)
+    return {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+
+
+def _portions(num: int, shares: Mapping[str, int]) -> dict[str, int]:
+    """Divide a number by shares: every part gets one at least, what rounding leaves goes to train."""
+    total = sum(shares.values())
+    portions = {part: max(1, round(num * share / total)) for part, share in shares.items()}
+    portions["train"] += num - sum(portions.values())
+    return portions

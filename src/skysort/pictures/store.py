@@ -1,0 +1,174 @@
+"""The store: all pictures of a source decoded once, in a cache file that is mapped into memory."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from os import environ
+from pathlib import Path
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from skysort.errors import SkysortError
+from skysort.files import whole_folder
+from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
+from skysort.pictures.listing import Listing
+from skysort.pictures.parallel import in_order, threads_for
+from skysort.pictures.sources import Reader, Source
+from skysort.progress import Progress
+
+FORMAT = 1
+DIGEST_BYTES = 16
+CHUNK_PIXEL_BYTES = 2**21
+SECONDS_PARTIALS_ARE_KEPT = 86_400
+
+
+@dataclass(frozen=True)
+class Store:
+    """Decoded pictures, and what could not be decoded."""
+
+    listing: Listing
+    positions: NDArray[np.int64]
+    """(N,) where in the pixels each row of the listing is; -1 for an unreadable picture."""
+    unreadable: dict[int, str]
+    """Reasons by row of the listing."""
+    pixels: Pixels
+    """(M, C, H, W) uint8, mapped from the file, read-only."""
+    digests: NDArray[np.uint8]
+    """(M, 16): BLAKE2b of each picture's pixels; equal pictures have equal ones."""
+
+
+def cache_folder() -> Path:
+    """Return where decoded pictures are kept: $SKYSORT_CACHE, else the platform's cache folder."""
+    named = environ.get("SKYSORT_CACHE")
+    return Path(named) if named else user_cache_path("skysort")
+
+
+def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
+    """Return the decoded pictures of a source, from the cache where it is up to date.
+
+    The cache is keyed by the source, the sizes and times of its files, the shape and Pillow's version.
+
+    Raises:
+        SkysortError: when the source cannot be listed or the cache cannot be written.
+    """
+    family = _digest(source.identity, str(sorted(asdict(shape).items())))
+    key = _digest(source.stamp(), PIL.__version__, str(FORMAT))
+    folder = cache_folder() / "stores" / f"{family}-{key}"
+    if not folder.is_dir():
+        try:
+            with whole_folder(folder) as beside:
+                _fill(beside, source, shape, progress)
+        except SkysortError:
+            if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
+                raise
+        _remove_outdated(folder, family)
+    return _open(folder, shape)
+
+
+def _digest(*parts: str) -> str:
+    joined = "\0".join(parts).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(joined, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> None:
+    """Decode everything into two files of records and one table.
+
+    Plain writes, not a mapping: a full disk is then an error and not a crash, and memory stays flat.
+    """
+    unreadable: dict[int, str] = {}
+    with (
+        source.opened() as (listing, read),
+        progress.step("Decoding", len(listing)) as tell,
+        (folder / "pixels.bin").open("wb") as pixels,
+        (folder / "digests.bin").open("wb") as digests,
+    ):
+        num_rows = max(1, CHUNK_PIXEL_BYTES // (shape.channels * shape.size**2))
+        chunks = (range(row, min(row + num_rows, len(listing))) for row in range(0, len(listing), num_rows))
+        decode_rows = partial(_decode_rows, read, shape)
+        for rows in in_order(decode_rows, chunks, threads_for(_mean_file_size(read, len(listing)))):
+            for row, picture in rows:
+                if isinstance(picture, str):
+                    unreadable[row] = picture
+                else:
+                    pixels.write(picture.tobytes())
+                    digests.write(hashlib.blake2b(picture.tobytes(), digest_size=DIGEST_BYTES).digest())
+            tell(len(rows), "")
+    table = {
+        "paths": listing.paths,
+        "labels": listing.labels.tolist(),
+        "classes": listing.classes,
+        "parts": listing.parts,
+        "left_out": listing.left_out,
+        "unreadable": unreadable,
+    }
+    (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
+
+
+def _decode_rows(read: Reader, shape: Shape, rows: range) -> list[tuple[int, Pixels | str]]:
+    """Return each row's picture, or the reason why there is none."""
+    return [(row, _decode_row(read, shape, row)) for row in rows]
+
+
+def _decode_row(read: Reader, shape: Shape, row: int) -> Pixels | str:
+    try:
+        content = read(row)
+        return decode(content, shape) if isinstance(content, bytes) else from_pixels(content, shape)
+    except UnreadablePictureError as reason:
+        return str(reason)
+
+
+def _mean_file_size(read: Reader, num_rows: int) -> float:
+    sizes = list(_some_file_sizes(read, num_rows))
+    return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def _some_file_sizes(read: Reader, num_rows: int) -> Iterator[int]:
+    for row in np.linspace(0, num_rows - 1, 16).astype(int):
+        try:
+            content = read(int(row))
+        except UnreadablePictureError:
+            continue
+        yield len(content) if isinstance(content, bytes) else 0
+
+
+def _remove_outdated(folder: Path, family: str) -> None:
+    """Remove stores of the same source and shape from before its files changed, and abandoned attempts."""
+    for other in folder.parent.glob(f"{family}-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    for partial_store in folder.parent.glob(".*.partial"):
+        if time.time() - partial_store.stat().st_mtime > SECONDS_PARTIALS_ARE_KEPT:
+            shutil.rmtree(partial_store, ignore_errors=True)
+
+
+def _open(folder: Path, shape: Shape) -> Store:
+    table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+    listing = Listing(
+        tuple(table["paths"]),
+        np.array(table["labels"], np.int64),
+        tuple(table["classes"]),
+        tuple(table["parts"]),
+        tuple(table["left_out"]),
+    )
+    unreadable = {int(row): reason for row, reason in table["unreadable"].items()}
+    readable = np.ones(len(listing), bool)
+    readable[list(unreadable)] = False
+    num_readable = int(readable.sum())
+    if num_readable == 0:
+        first = f"{listing.paths[0]}: {unreadable[0]}"
+        raise SkysortError(f"none of {len(listing):,} pictures can be read; the first, {first}")
+    record = (num_readable, shape.channels, shape.size, shape.size)
+    return Store(
+        listing,
+        np.where(readable, np.cumsum(readable) - 1, -1),
+        unreadable,
+        np.memmap(folder / "pixels.bin", np.uint8, "r", shape=record),
+        np.fromfile(folder / "digests.bin", np.uint8).reshape(num_readable, DIGEST_BYTES),
+    )

@@ -1,0 +1,110 @@
+"""How far a long step is: a bar on a terminal, a line now and then in a log, or nothing."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Tell = Callable[[int, str], None]
+"""Called with how many more are done and a note ("loss 0.412")."""
+
+SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_REDRAWS = 0.1
+
+
+class Progress:
+    """Where long steps say how far they are, always on standard error.
+
+    `bar` draws on a terminal, `lines` prints a plain line every few seconds, `none` is silent.
+    """
+
+    def __init__(self, style: Literal["bar", "lines", "none"] = "none") -> None:
+        self.style = style
+
+    @classmethod
+    def for_terminal(cls, *, quiet: bool) -> "Progress":
+        """Choose the style that fits standard error."""
+        if quiet:
+            return cls("none")
+        return cls("bar" if sys.stderr.isatty() else "lines")
+
+    def say(self, line: str) -> None:
+        """Print one line, unless silent."""
+        if self.style != "none":
+            print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def step(self, what: str, total: int, *, done: int = 0, unit: str = "pictures") -> Iterator[Tell]:
+        """Follow one step of `total` units, of which `done` were done before it began."""
+        meter = _Meter(what, total, done, unit)
+        if self.style == "bar":
+            with _drawn(meter) as show:
+                yield meter.tell(show, SECONDS_BETWEEN_REDRAWS)
+        elif self.style == "lines":
+            yield meter.tell(lambda: self.say(meter.line()), SECONDS_BETWEEN_LINES)
+            self.say(meter.line())
+        else:
+            yield lambda _done, _note: None
+
+
+class _Meter:
+    """Counts what is done, and how fast."""
+
+    def __init__(self, what: str, total: int, done: int, unit: str) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.before = self.done = done
+        self.note = ""
+        self.started = time.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the step began."""
+        return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
+
+    def tell(self, show: Callable[[], None], seconds_between: float) -> Tell:
+        """Return the function that counts, and shows no more often than asked."""
+        shown = time.monotonic()
+
+        def tell(more: int, note: str) -> None:
+            nonlocal shown
+            self.done += more
+            self.note = note
+            if time.monotonic() - shown >= seconds_between:
+                shown = time.monotonic()
+                show()
+
+        return tell
+
+    def line(self) -> str:
+        left = (self.total - self.done) / self.rate if self.rate else 0.0
+        share = 100 * self.done / max(self.total, 1)
+        parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"]
+        parts += [self.note] if self.note else []
+        parts += [f"{self.rate:,.0f} {self.unit}/s"]
+        parts += [f"{left:.0f} s left"] if self.done < self.total else []
+        return ", ".join(parts)
+
+
+@contextmanager
+def _drawn(meter: _Meter) -> Iterator[Callable[[], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(meter.what, total=meter.total, completed=meter.done, rate="", note="")
+
+        def show() -> None:
+            rate = f"{meter.rate:,.0f} {meter.unit}/s"
+            bar.update(task, completed=meter.done, rate=rate, note=meter.note)
+
+        yield show

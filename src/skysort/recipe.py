@@ -1,0 +1,309 @@
+"""A recipe: everything that decides what a run computes, typed, validated, in one TOML file."""
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from skysort.errors import NotUnderstoodError, suggestion, unknown
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Activation = Literal["tanh", "relu"]
+Protocol = Literal["four-way", "tutorial"]
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and without room for a field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Normalisation(Section):
+    """Mean and standard deviation a channel, of pixels scaled to 0 … 1."""
+
+    mean: tuple[float, ...]
+    """One figure a channel, subtracted first."""
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    """One figure a channel, divided by."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"{len(self.mean)} means, but {len(self.std)} standard deviations")
+        return self
+
+
+class Pictures(Section):
+    """How pictures come in."""
+
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Side of the square the network sees, in pixels. Unset: the named data's own, else 32."""
+    channels: Literal[1, 3] | None = None
+    """3 for RGB, 1 for grey. Unset: the named data's own, else 3."""
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture that is not square becomes so: stretched (nothing of it is lost), cut, or padded black."""
+    normalise: Literal["data", "half", "none"] | Normalisation = "data"
+    """`data`: mean and standard deviation a channel over the training pictures; `half`: 0.5 and 0.5."""
+    protocol: Protocol | None = None
+    """How pictures are cut into parts. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the cut into parts; apart from training.seed, so that runs of several seeds share their parts."""
+
+
+class MlpNetwork(Section):
+    """Fully connected layers on the flattened picture."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: tuple[Width, ...] = (512,)
+    """Widths of the hidden layers, in the order data meets them."""
+    activation: Activation = "tanh"
+    """What follows each hidden layer."""
+    ending: Literal["logits", "log-softmax"] = "logits"
+    """What the last layer's outputs go through."""
+
+
+class ConvNetwork(Section):
+    """Convolutions, each with an activation and a 2x2 maximum pooling, then fully connected layers."""
+
+    name: Literal["convnet"] = "convnet"
+    channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 8)
+    """Output channels of the convolutions, in the order data meets them."""
+    kernel: Annotated[int, Field(ge=1, le=31)] = 3
+    """Side of the convolutions' filters, in pixels."""
+    padding: Annotated[int, Field(ge=0, le=15)] = 1
+    """Zeros added on each side before a convolution, in pixels."""
+    activation: Activation = "tanh"
+    """What follows each convolution and each hidden layer."""
+    hidden: tuple[Width, ...] = (32,)
+    """Widths of the fully connected hidden layers."""
+    ending: Literal["logits", "log-softmax"] = "logits"
+    """What the last layer's outputs go through."""
+
+
+Network = Annotated[MlpNetwork | ConvNetwork, Field(discriminator="name")]
+
+
+class Loss(Section):
+    """What training makes small."""
+
+    name: Literal["cross-entropy", "negative-log-likelihood"] = "cross-entropy"
+    """`cross-entropy` takes logits, `negative-log-likelihood` takes log-softmax."""
+
+
+class Optimizer(Section):
+    """How a gradient becomes a step."""
+
+    name: Literal["sgd"] = "sgd"
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    """Step length at the start."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the last step that is kept."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull of the weights towards zero, added to the gradient."""
+
+
+class Schedule(Section):
+    """How the learning rate changes over the run."""
+
+    name: Literal["constant", "linear", "cosine"] = "constant"
+    """`linear` and `cosine` fall from the learning rate to zero at the last step."""
+
+
+class Augment(Section):
+    """What is done to training pictures, anew in every epoch; pictures in use are left as they are."""
+
+    flip: bool = False
+    """Mirror left and right, every second picture on average."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Move by up to so many pixels each way; black moves in."""
+
+
+class Training(Section):
+    """How long and in what portions."""
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    """Passes over the training pictures."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Pictures a step."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of the initial weights, the order of pictures and the augmentation."""
+    log_every: Annotated[int, Field(ge=0)] = 0
+    """A row in history.csv every so many steps, besides the row an epoch; 0 for none."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` (or `cuda:1`), or `mps`."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads to compute with; 0 for one a core. Other numbers of threads round otherwise."""
+
+
+class Figure(Section):
+    """One published figure, or one curve of them."""
+
+    what: Literal["accuracy", "mean-loss", "last-batch-loss"]
+    """`last-batch-loss` is that of one batch, and as noisy."""
+    part: Literal["train", "test"]
+    """`test` is what the texts hold out."""
+    mode: Literal["training", "evaluation"] = "evaluation"
+    """Whether the network was in training mode when it was measured."""
+    epochs: tuple[int, ...] = ()
+    """After which epochs; empty for the end."""
+    values: Annotated[tuple[float, ...], Field(min_length=1)]
+    """Shares (0 … 1) or nats; for the end, one a source."""
+
+
+class Published(Section):
+    """What a text says of the system that a recipe repeats."""
+
+    source: str
+    """The source, in words."""
+    figures: tuple[Figure, ...] = ()
+
+
+class Recipe(Section):
+    """What to run.
+
+    >>> Recipe.load("convnet").training.batch_size
+    64
+    >>> Recipe.load("convnet", ["training.epochs=3"]).training.epochs
+    3
+    """
+
+    name: str
+    description: str = ""
+    """One line for a person choosing."""
+    pictures: Pictures = Pictures()
+    network: Network
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    training: Training = Training()
+    published: Published | None = None
+    """Set for what repeats a text."""
+
+    @model_validator(mode="after")
+    def _loss_fits_ending(self) -> Self:
+        wants = "log-softmax" if self.loss.name == "negative-log-likelihood" else "logits"
+        if self.network.ending != wants:
+            raise ValueError(
+                f"loss.name = '{self.loss.name}' takes {wants}, but network.ending = '{self.network.ending}'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _normalisation_fits_channels(self) -> Self:
+        figures, channels = self.pictures.normalise, self.pictures.channels
+        if isinstance(figures, Normalisation) and channels not in (None, len(figures.mean)):
+            raise ValueError(
+                f"pictures.normalise has figures for {len(figures.mean)} channels,"
+                f" but pictures.channels = {channels}"
+            )
+        return self
+
+    @classmethod
+    def load(cls, name: str, settings: Iterable[str] = ()) -> Self:
+        """Load a shipped recipe by name, or a `.toml` file by path.
+
+        Args:
+            name: as `skysort recipes` lists them, or the path of a file ending in `.toml`.
+            settings: fields to override, as `training.epochs=3`; values are written as in TOML, and what
+                is no TOML value is taken as text.
+
+        Raises:
+            NotUnderstoodError: for an unknown recipe or field, or values that are not allowed.
+        """
+        content = _read(name)
+        for setting in settings:
+            _override(content, setting)
+        try:
+            return cls.model_validate({"name": Path(name).stem, **content})
+        except ValidationError as error:
+            problems = "\n".join(f"  {line}" for line in _problems(error))
+            raise NotUnderstoodError(f"recipe '{name}' cannot be run:\n{problems}") from None
+
+    def to_toml(self) -> str:
+        """Return the recipe with every default spelled out; fields that are unset are left out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that ship, sorted."""
+    return sorted(Path(file.name).stem for file in _shipped().iterdir() if file.name.endswith(".toml"))
+
+
+def _shipped() -> Any:
+    return resources.files("skysort") / "recipes"
+
+
+def _read(name: str) -> dict[str, Any]:
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotUnderstoodError(f"cannot read recipe {name}: {error}") from None
+    elif name in recipe_names():
+        text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise unknown("recipe", name, recipe_names())
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NotUnderstoodError(f"recipe {name} is not TOML: {error}") from None
+
+
+def _override(content: dict[str, Any], setting: str) -> None:
+    field, equals, text = setting.partition("=")
+    if not equals or not field:
+        raise NotUnderstoodError(f"expected a setting like training.epochs=3, found '{setting}'")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = text
+    *sections, last = field.strip().split(".")
+    table = content
+    for section in sections:
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise NotUnderstoodError(f"'{setting}': {section} has no fields of its own")
+        table = inner
+    table[last] = value
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        # A network's fields are found behind the network's name, which is not part of the field's.
+        place = [str(part) for part in problem["loc"]]
+        if place[:1] == ["network"] and len(place) > 2:
+            del place[1]
+        field = ".".join(place)
+        if problem["type"] == "extra_forbidden":
+            yield f"no field '{field}'; {suggestion(field, _fields())}"
+        elif problem["type"] == "union_tag_invalid":
+            yield str(unknown("network", problem["ctx"]["tag"], ["mlp", "convnet"]))
+        elif problem["type"] == "value_error":
+            yield str(problem["ctx"]["error"])
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            yield f"{field}: {message}, found {problem['input']!r}"
+
+
+@cache
+def _fields() -> tuple[str, ...]:
+    sections: dict[str, list[type[Section]]] = {
+        "pictures": [Pictures],
+        "network": [MlpNetwork, ConvNetwork],
+        "loss": [Loss],
+        "optimizer": [Optimizer],
+        "schedule": [Schedule],
+        "augment": [Augment],
+        "training": [Training],
+        "published": [Published],
+    }
+    names = {
+        f"{section}.{field}": None for section in sections for m in sections[section] for field in m.model_fields
+    }
+    return (*Recipe.model_fields, *names)

@@ -1,0 +1,1 @@
+"""The learning wing: from decoded pictures to a trained network."""

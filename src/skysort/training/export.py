@@ -1,0 +1,110 @@
+"""From the trained network to the classifier folder: the one bridge between the wings."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat
+from skysort.classifier.prove import LARGEST_DIFFERENCE, prove, write_proof
+from skysort.files import sha256, whole_folder, write_whole
+from skysort.networks.layers import PictureNetwork
+from skysort.pictures.decode import Pixels, Shape
+from skysort.recipe import Recipe
+
+_README = """\
+# A classifier made by Skysort
+
+It sorts pictures into: {classes}.
+
+    pip install skysort
+    skysort predict {folder} picture.jpg
+
+model.onnx takes uint8 pictures of shape (N, {channels}, {size}, {size}) and returns (N, {num_classes})
+logits, in the order above; whatever runs ONNX can run it. Pictures are upright, {colour}, and brought to
+{size}x{size} by `{fit}`. classifier.json says the rest, proof.npz holds pictures and the logits
+they must give, and model.safetensors holds the weights for PyTorch.
+"""
+
+
+def write_classifier(
+    folder: Path,
+    network: PictureNetwork,
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    shape: Shape,
+    proof_pictures: Pixels,
+    data: dict[str, str],
+) -> float:
+    """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
+
+    Args:
+        folder: appears whole, or not at all.
+        network: trained; it is moved to the CPU and into evaluation mode.
+        recipe: that it was trained with.
+        classes: in the order of the logits.
+        shape: of its pictures.
+        proof_pictures: (N, C, H, W) uint8, kept in the folder.
+        data: source and fingerprint of what it learned from.
+
+    Returns:
+        The largest difference between the two on the proof pictures.
+
+    Raises:
+        SkysortError: when that is too large, or a file cannot be written.
+    """
+    network = network.cpu().eval()
+    with torch.no_grad():
+        logits = network(torch.from_numpy(proof_pictures)).numpy()
+    with whole_folder(folder) as beside:
+        write_whole(beside / WEIGHTS, save(network.state_dict()))
+        write_whole(beside / MODEL, _onnx(network, shape))
+        write_proof(beside / PROOF, proof_pictures, logits)
+        write_whole(beside / README, _readme(folder, classes, shape))
+        table = ClassifierTable(
+            classes=classes,
+            pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
+            network=recipe.network.model_dump(mode="json"),
+            recipe=recipe.name,
+            parameters=network.num_parameters,
+            data=data,
+            proof={"difference": 0.0, "allowed": LARGEST_DIFFERENCE},
+            files={name: sha256(beside / name) for name in FILES},
+            versions={name: version(name) for name in ("skysort", "torch", "onnx", "onnxruntime")},
+        )
+        table.write(beside)
+        difference = prove(beside / PROOF, Classifier(beside).logits)
+        table.model_copy(update={"proof": {"difference": difference, "allowed": LARGEST_DIFFERENCE}}).write(beside)
+    return difference
+
+
+def _readme(folder: Path, classes: tuple[str, ...], shape: Shape) -> str:
+    return _README.format(
+        classes=", ".join(classes),
+        folder=folder.name,
+        num_classes=len(classes),
+        channels=shape.channels,
+        size=shape.size,
+        fit=shape.fit,
+        colour="grey" if shape.channels == 1 else "RGB",
+    )
+
+
+def _onnx(network: PictureNetwork, shape: Shape) -> bytes:
+    """Return the network as an ONNX model from uint8 pictures, any number of them, to logits."""
+    # Two, since an exporter may take a batch of one for a constant.
+    pictures = torch.zeros(2, shape.channels, shape.size, shape.size, dtype=torch.uint8)
+    program = torch.onnx.export(
+        network,
+        (pictures,),
+        input_names=["pictures"],
+        output_names=["logits"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # as it is whenever no file is asked for
+    serialized: bytes = program.model_proto.SerializeToString()
+    return serialized

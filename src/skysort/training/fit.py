@@ -1,0 +1,173 @@
+"""A whole training: epochs, history, checkpoints, and stopping when asked to."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from skysort.errors import SkysortError
+from skysort.networks.layers import PictureNetwork
+from skysort.progress import Progress, Tell
+from skysort.recipe import Recipe
+from skysort.training.batches import Part
+from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
+from skysort.training.history import History, Row
+from skysort.training.loop import Sums, Task, evaluate, train_epoch
+from skysort.training.optimizer import build_optimizer, loss_function
+
+SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+
+class StoppedError(SkysortError):
+    """Training was asked to stop, and can be resumed."""
+
+
+def fit(
+    network: PictureNetwork,
+    recipe: Recipe,
+    train: Part,
+    validation: Part | None,
+    folder: Path,
+    progress: Progress,
+) -> float:
+    """Train a network, from the run folder's checkpoint where there is one.
+
+    Args:
+        network: with its initial weights; trained in place.
+        recipe: resolved: device and threads are those to use.
+        train: pictures to train on.
+        validation: pictures to measure on after each epoch.
+        folder: of the run; gets history.csv and checkpoint/.
+        progress: where to say how far it is.
+
+    Returns:
+        Seconds of training since the start of the run.
+
+    Raises:
+        DivergedError: when a loss is not finite.
+        StoppedError: on SIGINT or SIGTERM, after a checkpoint.
+        SkysortError: when the checkpoint cannot be resumed or a file cannot be written.
+    """
+    device = torch.device(recipe.training.device)
+    network.to(device)
+    optimizer = build_optimizer(recipe.optimizer, network.parameters())
+    task = Task(network, optimizer, loss_function(recipe.loss), recipe, train, device)
+    state = load_checkpoint(folder / "checkpoint", task)
+    num_done = (state.epoch - 1) * train.num_pictures + state.epoch_sums.pictures
+    num_in_all = recipe.training.epochs * train.num_pictures
+    with (
+        _stop_signals() as stop,
+        closing(History(folder / "history.csv", state.history_bytes)) as history,
+        progress.step("Training", num_in_all, done=num_done) as tell,
+    ):
+        session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell)
+        while state.epoch <= recipe.training.epochs:
+            session.train_epoch()
+    return state.seconds
+
+
+class _Session:
+    """One process's share of a training."""
+
+    def __init__(
+        self,
+        task: Task,
+        validation: Part | None,
+        state: State,
+        history: History,
+        checkpoint: Path,
+        stop: threading.Event,
+        tell: Tell,
+    ) -> None:
+        self.task, self.validation, self.state = task, validation, state
+        self.history, self.checkpoint, self.stop, self.tell = history, checkpoint, stop, tell
+        self.seconds_before = state.seconds
+        self.started = self.saved = time.monotonic()
+        self.num_pictures = 0
+        """Trained on in this session."""
+
+    def train_epoch(self) -> None:
+        """Train the epoch that the state is in to its end."""
+        state = self.state
+        train_epoch(self.task, state.epoch, state.step, self._after_step)
+        self._add_row("epoch", state.epoch_sums)
+        state.epoch, state.step = state.epoch + 1, 0
+        state.epoch_sums, state.window_sums = Sums(), Sums()
+        self._save()
+
+    def _after_step(self, step: int, loss: float, outputs: Tensor, labels: Tensor) -> None:
+        state, training = self.state, self.task.recipe.training
+        state.step = step
+        state.epoch_sums.add(loss, outputs, labels)
+        self.num_pictures += len(labels)
+        self.tell(len(labels), f"epoch {state.epoch}/{training.epochs}, loss {state.epoch_sums.mean_loss:.4f}")
+        if training.log_every:
+            state.window_sums.add(loss, outputs, labels)
+            if step % training.log_every == 0:
+                self._add_row("steps", state.window_sums)
+                state.window_sums = Sums()
+        if self.stop.is_set():
+            self._save()
+            run = self.checkpoint.parent
+            raise StoppedError(
+                f"stopped in epoch {state.epoch}, after step {step}; go on with: skysort train --resume {run}"
+            )
+        if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self._save()
+
+    def _add_row(self, kind: Literal["epoch", "steps"], sums: Sums) -> None:
+        seconds = time.monotonic() - self.started
+        measured = None
+        if kind == "epoch" and self.validation:
+            measured = evaluate(self.task.network, self.validation, self.task.loss_function, self.task.device)
+        self.history.add(
+            Row(
+                kind=kind,
+                epoch=self.state.epoch,
+                step=self.state.step,
+                train_loss=sums.mean_loss,
+                train_accuracy=sums.accuracy,
+                validation_loss=measured.mean_loss if measured else None,
+                validation_accuracy=measured.accuracy if measured else None,
+                learning_rate=self.task.optimizer.param_groups[0]["lr"],
+                seconds=self.seconds_before + seconds,
+                pictures_per_second=self.num_pictures / seconds,
+            )
+        )
+
+    def _save(self) -> None:
+        self.state.seconds = self.seconds_before + time.monotonic() - self.started
+        self.state.history_bytes = self.history.sync()
+        save_checkpoint(self.checkpoint, self.state, self.task)
+        self.saved = time.monotonic()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event; the second of them is as it was before."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals are the main thread's
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: object) -> None:
+        stop.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        restore()

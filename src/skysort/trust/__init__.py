@@ -1,0 +1,1 @@
+"""How far to trust a classifier: figures, each with its uncertainty, and the report."""

@@ -1,0 +1,170 @@
+"""What a report shows that is no text: learning curves as SVG, pictures as PNG, both inside the page."""
+
+import base64
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skysort.pictures.decode import Pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+THUMBNAIL = 72
+"""Longest side of a PNG, in pixels; 64 of them, were they RGB noise, keep the page below 2 MB."""
+SHOWN = 96
+"""Side in CSS pixels up to which a small picture is enlarged; three fit on a narrow phone."""
+
+FIGURE_INCHES = (5.0, 3.1)
+MOST_MARKED_EPOCHS = 30
+# The page's style sheet knows whether it is light or dark; these colours only stand for its own.
+COLOURS = {
+    "#010101": "currentColor",
+    "#020202": "var(--line)",
+    "#030303": "var(--blue)",
+    "#040404": "var(--orange)",
+}
+TEXT, GRID, TRAIN, VALIDATION = COLOURS
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture as the page holds it."""
+
+    uri: str
+    """`data:image/png;base64,…`"""
+    side: int
+    """To show it at, in CSS pixels: a whole multiple of a small picture's own."""
+    is_enlarged: bool
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Loss or accuracy against the epoch."""
+
+    name: str
+    """`loss` or `accuracy`."""
+    train: Points
+    validation: Points
+    """Empty where there is no validation part."""
+    steps: Points
+    """Of the training, every so many steps, at their fraction of an epoch."""
+
+    @property
+    def summary(self) -> str:
+        """The curves in words."""
+        lines = {"Training": self.train, "Validation": self.validation}
+        ends = [
+            f"{line} {self.name}: {self.shown(points[0][1])} after epoch {points[0][0]:g},"
+            f" {self.shown(points[-1][1])} after epoch {points[-1][0]:g}."
+            for line, points in lines.items()
+            if points
+        ]
+        return " ".join(ends)
+
+    def shown(self, value: float) -> str:
+        """Return a value of the curves as text."""
+        return f"{100 * value:.1f} %" if self.name == "accuracy" else f"{value:.3f}"
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, the same for the same curves, in the colours of the page around it."""
+        from matplotlib import style
+        from matplotlib.figure import Figure
+
+        # A person's own matplotlib settings must not change a report.
+        with style.context({"svg.hashsalt": self.name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
+            figure = Figure(FIGURE_INCHES, layout="constrained")
+            axes = figure.add_subplot()
+            self._draw(axes)
+            file = io.StringIO()
+            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+        return _inline(file.getvalue(), self.name, self.summary)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+        marker = "o" if len(self.train) <= MOST_MARKED_EPOCHS else ""
+        if self.steps:
+            axes.plot(*zip(*self.steps, strict=True), color=TRAIN, linewidth=0.8, alpha=0.6)
+        axes.plot(*zip(*self.train, strict=True), color=TRAIN, marker=marker, markersize=4, label="train")
+        if self.validation:
+            axes.plot(
+                *zip(*self.validation, strict=True),
+                color=VALIDATION,
+                linestyle="--",
+                marker="s" if marker else "",
+                markersize=4,
+                label="validation",
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        if self.name == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("epoch", color=TEXT)
+        axes.set_title(self.name.capitalize(), loc="left", color=TEXT, fontsize=12, fontweight="bold")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
+        axes.tick_params(color=GRID, labelcolor=TEXT)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+
+
+def read_curves(history: Path) -> list[Curves]:
+    """Return the curves of a history.csv: loss and accuracy; none when no epoch was trained to its end."""
+    if not history.exists():
+        return []
+    with history.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = [row for row in rows if row["kind"] == "epoch"]
+    if not epochs:
+        return []
+    steps_an_epoch = int(epochs[0]["step"])
+    return [
+        Curves(
+            name,
+            [(int(row["epoch"]), float(row[f"train_{name}"])) for row in epochs],
+            [(int(row["epoch"]), float(row[f"validation_{name}"])) for row in epochs if row[f"validation_{name}"]],
+            [
+                (int(row["epoch"]) - 1 + int(row["step"]) / steps_an_epoch, float(row[f"train_{name}"]))
+                for row in rows
+                if row["kind"] == "steps"
+            ],
+        )
+        for name in ("loss", "accuracy")
+    ]
+
+
+def _inline(svg: str, name: str, summary: str) -> str:
+    """Make a whole SVG file an element that can stand beside others in a page."""
+    width, height = (72 * inches for inches in FIGURE_INCHES)  # matplotlib's SVG counts in points
+    content = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    content = re.sub(r"<style.*?</style>", "", content, flags=re.DOTALL)  # would hold for all of the page
+    content = content.replace("xlink:href", "href")
+    content = re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", content)
+    for stands_for, colour in COLOURS.items():
+        content = content.replace(stands_for, colour)
+    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{summary}</title>{content}'
+
+
+def thumbnail(pixels: Pixels) -> Thumbnail:
+    """Return a picture for the page.
+
+    Args:
+        pixels: (C, H, W) uint8, H equal to W, C 1 or 3.
+    """
+    from PIL import Image
+
+    channels, side, _ = pixels.shape
+    image = Image.fromarray(pixels[0] if channels == 1 else pixels.transpose(1, 2, 0))
+    if side > THUMBNAIL:
+        image = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    times = max(1, SHOWN // image.width)
+    return Thumbnail(uri, image.width * times, times > 1)

@@ -1,0 +1,196 @@
+"""report.html: one self-contained page that a person can show a colleague."""
+
+import json
+import shlex
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.classifier import softmax
+from skysort.errors import MissingExtraError
+from skysort.files import write_whole
+from skysort.recipe import Recipe
+from skysort.trust.charts import Thumbnail, read_curves, thumbnail
+from skysort.trust.evaluation import Evaluation
+
+NUM_MISTAKES = 24
+NUM_SAMPLES = 40
+NUM_FILES_NAMED = 50
+NUM_PAIRS = 20
+NUM_WEAKEST = 10
+MOST_CLASSES_IN_MATRIX = 20
+
+PROTOCOLS = {
+    "tutorial": "trained on the whole training part; test is what the data holds out",
+    "four-way": "cut into train, validation, calibration and test; trained on train alone",
+    "other pictures": "measured on other pictures than those of the classifier's own run",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page, with what it is and what the classifier says it is."""
+
+    thumbnail: Thumbnail
+    path: str
+    truth: str
+    label: str
+    confidence: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the label is the truth."""
+        return self.label == self.truth
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes of which one was taken for the other."""
+
+    truth: str
+    label: str
+    num: int
+    num_of_truth: int
+
+
+def check_report_can_be_drawn() -> None:
+    """Make sure that the libraries a report takes are there, before any time is spent.
+
+    Raises:
+        MissingExtraError: when they are not.
+    """
+    if not all(find_spec(name) for name in ("matplotlib", "jinja2")):
+        raise MissingExtraError("a report", "train")
+
+
+def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None) -> None:
+    """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
+
+    Args:
+        path: the file to write, whole or not at all.
+        metrics: the content of metrics.json.
+        test: the evaluation whose figures are `metrics["splits"]["test"]`.
+        run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
+            not a run's own, and the page has no curves, no recipe and no commands.
+
+    Raises:
+        SkysortError: when the file cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    page = Environment(
+        loader=PackageLoader("skysort", "trust"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters["percent"] = _percent
+    figures = metrics["splits"]["test"]
+    mistakes, samples = _shown(test)
+    html = page.get_template("report.html.jinja").render(
+        metrics=metrics,
+        test=figures,
+        classes=test.classes,
+        headline=_headline(figures, is_own=run is not None),
+        protocol=PROTOCOLS[metrics["protocol"]],
+        recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
+        toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
+        commands=_commands(run, metrics["data"]["source"]) if run else None,
+        curves=read_curves(run / "history.csv") if run else [],
+        matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
+        pairs=_most_confused(np.array(figures["confusion"]), test.classes),
+        weakest=_weakest(figures["classes"]),
+        mistakes=mistakes,
+        samples=samples,
+        aside=_set_aside(test, run),
+        most_named=NUM_FILES_NAMED,
+    )
+    # File names may hold bytes that are no UTF-8; the page must be read all the same.
+    write_whole(path, html.encode("utf-8", "backslashreplace"))
+
+
+def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
+    num = figures["pictures"]
+    num_right = sum(row[label] for label, row in enumerate(figures["confusion"]))
+    pictures = "test picture" if is_own else "picture"
+    unseen = " it had not seen" if is_own else ""
+    low, high = map(_percent, figures["interval95"])
+    return (
+        f"Of {num:,} {pictures}{'' if num == 1 else 's'}{unseen}, {num_right:,}"
+        f" {'was' if num_right == 1 else 'were'} sorted right: {_percent(figures['accuracy'])}"
+        f" (95 % interval {low} to {high})."
+    )
+
+
+def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
+    """Return the most confident mistakes, and pictures drawn evenly across the part."""
+    labels = test.logits.argmax(axis=1)
+    confidences = softmax(test.logits).max(axis=1)
+    wrong = np.flatnonzero(labels != test.truth)
+    most_confident = wrong[np.argsort(-confidences[wrong], kind="stable")][:NUM_MISTAKES]
+    evenly = np.linspace(0, len(labels) - 1, min(NUM_SAMPLES, len(labels))).astype(np.int64)
+
+    def shown(numbers: NDArray[np.int64]) -> list[Shown]:
+        rows = test.rows[numbers]
+        return [
+            Shown(
+                thumbnail(pixels),
+                test.collection.listing.paths[row],
+                test.classes[test.truth[number]],
+                test.classes[labels[number]],
+                float(confidences[number]),
+            )
+            for number, row, pixels in zip(numbers, rows, test.collection.pixels(rows), strict=True)
+        ]
+
+    return shown(most_confident), shown(evenly)
+
+
+def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[Pair]:
+    """Return pairs of classes, the most frequent mistake first."""
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_PAIRS]
+    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    return [
+        Pair(classes[truth], classes[label], int(mistakes[truth, label]), int(confusion[truth].sum()))
+        for truth, label in pairs
+        if mistakes[truth, label]
+    ]
+
+
+def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the classes of which the smallest share was labelled right."""
+    measured = [(name, figures) for name, figures in classes.items() if figures["pictures"]]
+    return dict(sorted(measured, key=lambda named: named[1]["accuracy"])[:NUM_WEAKEST])
+
+
+def _set_aside(test: Evaluation, run: Path | None) -> dict[str, Any]:
+    """Return what data.json holds, or as much of it as there is to say without a run."""
+    if run:
+        data: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
+        return data
+    listing = test.collection.listing
+    return {
+        "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
+        "left_out": {"files": len(listing.left_out), "first": listing.left_out[:NUM_FILES_NAMED]},
+        "in_two_parts": 0,
+    }
+
+
+def _commands(run: Path, source: str) -> dict[str, str]:
+    """Return what to type, by what it does."""
+    commands = {
+        "Train again": ("train", "--recipe", str(run / "recipe.toml"), source),
+        "Measure again, on the same pictures": ("evaluate", str(run)),
+        "Label other pictures": ("predict", str(run), "PICTURES"),
+    }
+    return {what: shlex.join(("skysort", *words)) for what, words in commands.items()}
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,68 @@
+"""Predictions as a stream of text: a table, CSV or JSON."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import IO, Literal
+
+from skysort.classifier.rows import Prediction, cells, header
+
+Format = Literal["table", "csv", "json"]
+
+
+def write_predictions(
+    predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str], form: Format
+) -> tuple[int, int]:
+    """Write predictions as they come.
+
+    Args:
+        predictions: may be without end; none is kept.
+        classes: in the classifier's order.
+        file: text.
+        form: `table` for people, `csv` with a column a class, `json` for one array of objects.
+
+    Returns:
+        The numbers of predictions written, and of unreadable pictures among them.
+    """
+    counts = [0, 0]
+    write = {"table": _table, "csv": _csv, "json": _json}[form]
+    write(_counted(predictions, counts), classes, file)
+    return counts[0], counts[1]
+
+
+def _counted(predictions: Iterable[Prediction], counts: list[int]) -> Iterator[Prediction]:
+    for prediction in predictions:
+        counts[0] += 1
+        counts[1] += prediction.status == "unreadable"
+        yield prediction
+
+
+def _table(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str]) -> None:
+    width = max(map(len, (*classes, "unreadable")))
+    for prediction in predictions:
+        what = prediction.label or prediction.status
+        confidence = "" if prediction.confidence is None else f"{prediction.confidence:.3f}"
+        reason = f"  ({prediction.reason})" if prediction.reason else ""
+        file.write(f"{what:<{width}}  {confidence:>5}  {_on_one_line(prediction.path)}{reason}\n")
+
+
+def _on_one_line(path: str) -> str:
+    """Spell out what a terminal would act on: a file's name may hold line ends and colour codes."""
+    return "".join(
+        char if char.isprintable() or 0xDC80 <= ord(char) <= 0xDCFF else repr(char)[1:-1] for char in path
+    )
+
+
+def _csv(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header(classes))
+    writer.writerows(cells(prediction, classes) for prediction in predictions)
+
+
+def _json(predictions: Iterable[Prediction], _classes: Sequence[str], file: IO[str]) -> None:
+    separator = "[\n"
+    for prediction in predictions:
+        file.write(separator + json.dumps(asdict(prediction)))
+        separator = ",\n"
+    file.write("\n]\n" if separator == ",\n" else "[]\n")

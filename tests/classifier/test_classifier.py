@@ -1,0 +1,159 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import skysort
+from skysort.classifier.prove import read_proof
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.networks.layers import PictureNetwork, build_layers
+from skysort.pictures.decode import Shape
+from skysort.recipe import Recipe
+from tests.conftest import picture_bytes
+
+
+@pytest.fixture
+def classifier_copy(finished_run: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+
+
+def change_table(folder: Path, **changes: object) -> None:
+    path = folder / "classifier.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+
+
+def test_a_run_its_classifier_folder_and_a_copy_are_the_same_classifier(
+    finished_run: Path, classifier_copy: Path
+) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+    first, *others = (
+        skysort.load(path).logits(pictures)
+        for path in (finished_run, finished_run / "classifier", classifier_copy)
+    )
+    assert all(np.array_equal(other, first) for other in others)
+
+
+def test_any_number_of_pictures_gives_as_many_logits(finished_run: Path) -> None:
+    classifier = skysort.load(finished_run)
+    pictures = np.random.default_rng(0).integers(0, 256, (700, 3, 32, 32), dtype=np.uint8)
+    logits = classifier.logits(pictures)
+    assert logits.shape == (700, 2)
+    assert classifier.logits(pictures[:0]).shape == (0, 2)
+    np.testing.assert_allclose(classifier.logits(pictures[600:601]), logits[600:601], atol=1e-5)
+
+
+def test_the_onnx_model_runs_by_itself_on_bytes(finished_run: Path) -> None:
+    session = onnxruntime.InferenceSession(finished_run / "classifier" / "model.onnx")
+    (pictures,), (logits,) = session.get_inputs(), session.get_outputs()
+    assert (pictures.name, pictures.type, pictures.shape[1:]) == ("pictures", "tensor(uint8)", [3, 32, 32])
+    assert (logits.name, logits.shape[1:]) == ("logits", [2])
+
+
+def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> None:
+    layers = build_layers(Recipe.load("convnet").network, Shape(32, 3), 2)
+    network = PictureNetwork(layers, [0.0] * 3, [1.0] * 3)
+    network.load_state_dict(load_file(finished_run / "classifier" / "model.safetensors"))
+    pictures, logits = read_proof(finished_run / "classifier" / "proof.npz")
+    assert len(pictures) == 32
+    with torch.no_grad():
+        np.testing.assert_allclose(network(torch.from_numpy(pictures)).numpy(), logits, atol=1e-5)
+
+
+def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:
+    pictures, _ = read_proof(finished_run / "classifier" / "proof.npz")
+    assert len(np.unique(pictures.reshape(len(pictures), -1), axis=0)) == 32
+    # Rows of the training part alone: their own labels would be in predictions.csv otherwise.
+    held_out = (finished_run / "predictions.csv").read_text("utf-8") + (
+        finished_run / "calibration.csv"
+    ).read_text("utf-8")
+    from skysort.pictures import skies
+
+    for line in held_out.splitlines():
+        if "/" in line:
+            row = int(line.split(",")[0].split("/")[1])
+            drawn = skies.draw(row, 32).transpose(2, 0, 1)
+            assert not (pictures == drawn).all(axis=(1, 2, 3)).any()
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "proof.npz", "README.md"])
+def test_a_missing_or_altered_file_is_refused_by_name(name: str, classifier_copy: Path) -> None:
+    path = classifier_copy / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(SkysortError, match=f"{name} has been altered"):
+        skysort.load(classifier_copy)
+    path.unlink()
+    with pytest.raises(SkysortError, match=f"lacks {name}"):
+        skysort.load(classifier_copy)
+
+
+def test_a_newer_format_says_to_upgrade(classifier_copy: Path) -> None:
+    change_table(classifier_copy, format=2, something_new=True)
+    with pytest.raises(SkysortError, match=r"is of format 2, and skysort .* reads up to 1; upgrade it"):
+        skysort.load(classifier_copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', "\xff"])
+def test_a_damaged_table_is_refused(content: str, classifier_copy: Path) -> None:
+    (classifier_copy / "classifier.json").write_text(content, "latin-1")
+    with pytest.raises(SkysortError, match=r"classifier\.json is damaged"):
+        skysort.load(classifier_copy)
+
+
+def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> None:
+    change_table(classifier_copy, classes=["airplane"])
+    with pytest.raises(SkysortError, match="names 1 classes, the model tells 2 apart"):
+        skysort.load(classifier_copy)
+
+
+def test_a_model_that_gives_other_logits_than_the_proof_is_refused(classifier_copy: Path) -> None:
+    pictures, logits = read_proof(classifier_copy / "proof.npz")
+    np.savez(classifier_copy / "proof.npz", pictures=pictures, logits=logits + np.float32(0.002))
+    table = json.loads((classifier_copy / "classifier.json").read_text("utf-8"))
+    digest = skysort.classifier.format.sha256(classifier_copy / "proof.npz")
+    change_table(classifier_copy, files={**table["files"], "proof.npz": digest})
+    with pytest.raises(SkysortError, match=r"differ by 0\.002, at most 0\.001 is allowed"):
+        skysort.load(classifier_copy)
+
+
+def test_no_path_no_classifier(tmp_path: Path) -> None:
+    with pytest.raises(NotUnderstoodError, match="no such run or classifier folder"):
+        skysort.load(tmp_path / "nothing")
+    with pytest.raises(SkysortError, match="is no run and no classifier"):
+        skysort.load(tmp_path)
+    (tmp_path / "recipe.toml").touch()
+    with pytest.raises(SkysortError, match="a run without a classifier yet; finish it: skysort train --resume"):
+        skysort.load(tmp_path)
+
+
+def test_predict_gives_label_confidence_probabilities_and_status(finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.png").write_bytes(picture_bytes(0, (100, 50)))
+    (tmp_path / "bad.jpg").write_text("no picture")
+    classifier = skysort.load(finished_run)
+    good, bad = classifier.predict([tmp_path / "good.png", str(tmp_path / "bad.jpg")])
+    assert good.status == "ok" and good.reason == ""
+    assert list(good.probabilities) == ["airplane", "bird"] == list(classifier.classes)
+    assert sum(good.probabilities.values()) == pytest.approx(1)
+    assert good.label is not None and good.confidence == good.probabilities[good.label] >= 0.5
+    assert (bad.status, bad.label, bad.confidence, bad.probabilities) == ("unreadable", None, None, {})
+    assert bad.reason == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+
+
+def test_predict_refuses_a_path_that_is_not_there_before_it_starts(finished_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotUnderstoodError, match="no such file or folder"):
+        skysort.load(finished_run).predict([tmp_path / "none.jpg"])
+
+
+def test_a_stream_reads_no_further_than_it_is_followed(finished_run: Path, tmp_path: Path) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number % 7, (8, 8)))
+    stream = skysort.load(finished_run).stream(tmp_path)
+    assert Path(next(stream).path).name == "0.png"
+    for number in range(2000, 3000):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    assert [p.status for p in stream][-1] == "unreadable"

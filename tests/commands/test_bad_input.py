@@ -1,0 +1,249 @@
+"""Every kind of bad input: a clear message, the plan's exit code, and nothing lost."""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Ended
+from tests.conftest import command, picture_bytes
+
+Command = Callable[..., Ended]
+MakeFolder = Callable[..., Path]
+QUICK = ("--set", "training.epochs=1", "--threads", 1, "--quiet")
+
+
+def refused(ended: Ended, code: int, message: str) -> None:
+    assert (ended.code, ended.out) == (code, "")
+    assert message in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "skies", "--recipe", "convet"], "no recipe 'convet'; did you mean 'convnet'?"),
+        (
+            ["train", "skies", "--set", "training.epoch=3"],
+            "no field 'training.epoch'; did you mean 'training.epochs'?",
+        ),
+        (["train", "skies", "--set", "network.name=convent"], "no network 'convent'; did you mean 'convnet'?"),
+        (
+            ["train", "skies", "--set", "training.epochs=0"],
+            "training.epochs: input should be greater than or equal",
+        ),
+        (["train", "skies", "--set", "training.epochs"], "expected a setting like training.epochs=3"),
+        (
+            ["train", "skies", "--set", "loss.name=negative-log-likelihood"],
+            "takes log-softmax, but network.ending",
+        ),
+        (["train", "skies", "--device", "cdua"], "no device 'cdua'; did you mean 'cuda'?"),
+        (["train", "digitz"], "no data set and no folder 'digitz'; did you mean 'digits'?"),
+        (["train", "skies:many"], "expected a number of pictures behind 'skies:', found 'many'"),
+        (["train", "some/folder"], "some/folder: no such folder or file"),
+        (["train"], "what to train on?"),
+        (["train", "--resume", "runs/none"], "runs/none: no such run folder"),
+        (["train", "skies", "--resume", "runs/none"], "it takes no DATA"),
+        (["train", "skies", "--recipe", "mine.toml"], "cannot read recipe mine.toml"),
+        (["evaluate", "runs/none"], "runs/none: no such run or classifier folder"),
+        (["predict", "runs/none", "bird.jpg"], "runs/none: no such run or classifier folder"),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["train", "skies", "--recpe", "mlp"], "No such option: --recpe"),
+        (["predict", "runs/none", "bird.jpg", "--format", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_what_cannot_be_understood_or_named_exits_with_2(
+    arguments: list[str], message: str, skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(skysort_command(*arguments), 2, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) -> None:
+    assert "--recipe" in skysort_command("train", "skies", "--recpe", "mlp").err
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "no pictures in class folders"),
+        ({"": 5}, "no pictures in class folders"),
+        ({"bird": 20}, "training needs pictures of at least two classes, found only 'bird'"),
+        ({"bird": 20, "airplane": 3}, "class 'airplane' has 3 different pictures to cut into train, validation"),
+        (
+            {"train/bird": 9, "test/bird": 9, "airplane": 9},
+            "holds parts (test, train) beside other folders (airplane)",
+        ),
+        ({"test/bird": 9, "test/airplane": 9}, "found none"),
+    ],
+)
+def test_pictures_that_cannot_be_trained_on(
+    counts: dict[str, int], message: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder(counts)
+    folder.mkdir(exist_ok=True)
+    refused(skysort_command("train", folder, "--run", tmp_path / "run", *QUICK), 1, message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_named_data_that_is_not_there_says_what_to_do(skysort_command: Command) -> None:
+    ended = skysort_command("train", "mnist", "--recipe", "mnist-cnn")
+    refused(ended, 1, "MNIST is not in")
+    assert "train-images-idx3-ubyte.gz" in ended.err and "--data-dir" in ended.err
+    refused(skysort_command("train", "birds-vs-airplanes"), 1, "CIFAR-10 is not in")
+
+
+def test_a_picture_too_small_for_the_network_is_told_before_anything_is_decoded(
+    skysort_command: Command, tmp_path: Path
+) -> None:
+    ended = skysort_command("train", "digits", "--recipe", "lenet", "--run", tmp_path / "run")
+    refused(ended, 1, "the smallest it can take is 16x16 (--set pictures.size=16)")
+    assert "Decoding" not in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_pictures_are_named_and_the_others_are_trained_on(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder({"bird": 12, "airplane": 12})
+    (folder / "bird" / "empty.jpg").touch()
+    (folder / "bird" / "text.jpg").write_text("no picture")
+    (folder / "bird" / "short.png").write_bytes(picture_bytes(99)[:500])
+    (folder / "bird" / "notes.txt").write_text("seen at noon")
+    run = tmp_path / "run"
+    ended = skysort_command("train", folder, "--run", run, *QUICK)
+    assert ended.code == 0, ended.err
+    assert "3 pictures could not be read" in ended.out
+    assert "1 files were left out" in ended.out
+    data = json.loads((run / "data.json").read_text("utf-8"))
+    reasons = {row["path"]: row["reason"] for row in data["unreadable"]}
+    assert reasons["bird/empty.jpg"] == "the file is empty"
+    assert reasons["bird/text.jpg"] == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert reasons["bird/short.png"].startswith("damaged: ")
+    assert sum(sum(part.values()) for part in data["counts"].values()) == 24
+
+
+def test_only_broken_pictures(skysort_command: Command, tmp_path: Path) -> None:
+    for name in ("bird", "airplane"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / "1.jpg").write_text("no picture")
+    refused(skysort_command("train", tmp_path / "all", *QUICK), 1, "none of 2 pictures can be read")
+
+
+def make_zip(path: Path, names: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for seed, name in enumerate(names):
+            archive.writestr(name, picture_bytes(seed))
+    return path
+
+
+def test_bad_zips(skysort_command: Command, tmp_path: Path) -> None:
+    (tmp_path / "corrupt.zip").write_bytes(b"PK\x03\x04 and no more")
+    refused(skysort_command("train", tmp_path / "corrupt.zip"), 1, "is not a readable zip archive")
+
+    leading_out = make_zip(tmp_path / "out.zip", ["bird/1.png", "../airplane/1.png"])
+    refused(skysort_command("train", leading_out), 1, "a path that leads out of the archive; refused")
+    assert not (tmp_path.parent / "airplane").exists()
+
+    bomb = make_zip(tmp_path / "bomb.zip", ["bird/1.png", "airplane/1.png"])
+    content = bytearray(bomb.read_bytes())
+    for start in (content.find(b"PK\x01\x02"), content.rfind(b"PK\x01\x02")):
+        content[start + 24 : start + 28] = (2**31).to_bytes(4, "little")  # the size it declares to unpack to
+    bomb.write_bytes(content)
+    refused(skysort_command("train", bomb), 1, "would unpack to 4.0 GiB")
+
+
+def test_a_run_folder_that_holds_a_run_is_left_alone(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()}
+    refused(skysort_command("train", "skies:240", "--run", finished_run), 1, "already holds a run; choose another")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "letter.txt").touch()
+    refused(skysort_command("train", "skies:240", "--run", tmp_path / "taken"), 1, "already exists")
+    assert {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()} == before
+
+
+def test_resuming_a_folder_without_a_run(skysort_command: Command, tmp_path: Path) -> None:
+    refused(skysort_command("train", "--resume", tmp_path), 1, "holds no run: it has no recipe.toml")
+
+
+@pytest.mark.parametrize("change", ["one picture altered", "one picture more", "one picture gone"])
+def test_resuming_a_run_whose_pictures_changed(
+    change: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, run = make_folder({"bird": 12, "airplane": 12}), tmp_path / "run"
+    assert skysort_command("train", folder, "--run", run, *QUICK).code == 0
+    (run / "metrics.json").unlink()
+    if change == "one picture gone":
+        (folder / "bird" / "3.png").unlink()
+    else:
+        (folder / "bird" / ("3.png" if "altered" in change else "new.png")).write_bytes(picture_bytes(99))
+    ended = skysort_command("train", "--resume", run)
+    refused(ended, 1, "the pictures of")
+    assert "have changed" in ended.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
+def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))"
+    (tmp_path / "sitecustomize.py").write_text(limited)
+    ended = command(
+        "train", "skies:240", "--recipe", "convnet", "--run", run, *QUICK,
+        PYTHONPATH=str(tmp_path), SKYSORT_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1",
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "could not write" in ended.stderr and "File too large" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not run.exists()
+    assert not list((tmp_path / "cache").rglob("*.bin"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_standard_output_is_an_error(finished_run: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "a.png").write_bytes(picture_bytes(0))
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "skysort", "predict", finished_run, tmp_path / "a.png"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert "No space left on device" in ended.stderr
+
+
+def test_a_class_the_classifier_does_not_know(
+    skysort_command: Command, finished_run: Path, make_folder: MakeFolder
+) -> None:
+    refused(
+        skysort_command("evaluate", finished_run, make_folder({"bird": 2, "airplan": 2})),
+        2,
+        "no class 'airplan'; did you mean 'airplane'?",
+    )
+
+
+def test_a_classifier_copy_has_no_pictures_of_its_own(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    refused(skysort_command("evaluate", copy), 2, "name the pictures to measure it on")
+
+
+def test_a_damaged_classifier(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    (copy / "model.onnx").write_bytes(b"")
+    refused(skysort_command("predict", copy, "bird.jpg"), 1, "model.onnx has been altered")
+
+
+def test_predicting_what_is_not_there_or_holds_no_picture(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    refused(skysort_command("predict", finished_run, tmp_path / "none.jpg"), 2, "no such file or folder")
+    refused(skysort_command("predict", finished_run, tmp_path), 1, "no pictures under")

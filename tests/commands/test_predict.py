@@ -1,0 +1,79 @@
+import csv
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.commands.conftest import Ended
+from tests.conftest import picture_bytes
+
+Command = Callable[..., Ended]
+
+
+def test_rows_come_in_the_order_given_from_files_folders_and_zips(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    holiday = tmp_path / "holiday"
+    for name in ("10.png", "2.png", "b/1.JPG", "a/1.webp", ".hidden/1.png", "a/._1.png", "notes.txt"):
+        (holiday / name).parent.mkdir(parents=True, exist_ok=True)
+        (holiday / name).write_bytes(picture_bytes(1))
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        for name in ("z/9.png", "z/10.png", "__MACOSX/z/._9.png"):
+            archive.writestr(name, picture_bytes(2))
+    (tmp_path / "odd-name").write_bytes(picture_bytes(3))
+    output = tmp_path / "answers.csv"
+    ended = skysort_command(
+        "predict", finished_run, tmp_path / "odd-name", holiday, tmp_path / "more.zip",
+        "--format", "csv", "--output", output,
+    )  # fmt: skip
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    with output.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = ["odd-name", "holiday/2.png", "holiday/10.png", "holiday/a/1.webp", "holiday/b/1.JPG"]
+    names += ["more.zip/z/9.png", "more.zip/z/10.png"]
+    assert [row["path"] for row in rows] == [str(tmp_path / name) for name in names]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(abs(float(row["p:airplane"]) + float(row["p:bird"]) - 1) < 1e-6 for row in rows)
+
+
+def test_one_unreadable_picture_makes_the_exit_code_1_and_loses_no_row(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    (tmp_path / "2.jpg").touch()
+    (tmp_path / "3.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, tmp_path, "--format", "json")
+    rows = json.loads(ended.out)
+    assert ended.code == 1
+    assert "1 of 3 pictures could not be read" in ended.err
+    assert [row["status"] for row in rows] == ["ok", "unreadable", "ok"]
+    assert rows[1]["reason"] == "the file is empty"
+
+
+def test_the_table_is_for_people(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, tmp_path)
+    (line,) = ended.out.splitlines()
+    label, confidence, path = line.split()
+    assert label in {"airplane", "bird"} and 0.5 <= float(confidence) <= 1 and path == str(tmp_path / "1.png")
+
+
+def test_names_that_are_not_utf_8_keep_their_bytes(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")
+    (tmp_path / name).write_bytes(picture_bytes(1))
+    output = tmp_path / "answers.csv"
+    assert skysort_command("predict", finished_run, tmp_path, "--format", "csv", "--output", output).code == 0
+    assert b"caf\xe9.png" in output.read_bytes()
+
+
+def test_equal_pixels_get_equal_rows_from_a_folder_and_from_a_zip(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(5, (200, 120)))
+    with zipfile.ZipFile(tmp_path / "1.zip", "w") as archive:
+        archive.write(tmp_path / "1.png", "1.png")
+    ended = skysort_command("predict", finished_run, tmp_path / "1.png", tmp_path / "1.zip", "--format", "json")
+    first, second = json.loads(ended.out)
+    assert first["probabilities"] == second["probabilities"]

@@ -1,0 +1,126 @@
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import skysort
+from tests.commands.conftest import Ended
+from tests.conftest import picture_bytes
+
+Command = Callable[..., Ended]
+MakeFolder = Callable[..., Path]
+
+
+def test_a_run_folder_holds_what_the_plan_says(finished_run: Path) -> None:
+    assert sorted(path.name for path in finished_run.iterdir()) == [
+        "calibration.csv", "checkpoint", "classifier", "data.json", "history.csv", "metrics.json",
+        "predictions.csv", "recipe.toml", "report.html",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (finished_run / "classifier").iterdir()) == [
+        "README.md", "classifier.json", "model.onnx", "model.safetensors", "proof.npz",
+    ]  # fmt: skip
+
+
+def test_metrics_classifier_and_rows_agree(finished_run: Path) -> None:
+    metrics = json.loads((finished_run / "metrics.json").read_text("utf-8"))
+    data = json.loads((finished_run / "data.json").read_text("utf-8"))
+    table = json.loads((finished_run / "classifier" / "classifier.json").read_text("utf-8"))
+    assert list(metrics["splits"]) == ["train", "validation", "calibration", "test"]
+    assert metrics["parameters"] == table["parameters"] == 18_090
+    assert metrics["protocol"] == "four-way"
+    assert metrics["classifier"] == table["files"]["model.onnx"]
+    assert table["data"] == {"source": "skies:240", "fingerprint": data["fingerprint"]}
+    assert {"training", "export", "evaluation"} <= metrics["seconds"].keys()
+    for part, name in (("test", "predictions.csv"), ("calibration", "calibration.csv")):
+        with (finished_run / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        figures = metrics["splits"][part]
+        assert len(rows) == figures["pictures"] == sum(data["counts"][part].values())
+        assert sum(row["truth"] == row["label"] for row in rows) / len(rows) == figures["accuracy"]
+    assert table["figures"] == {
+        name: metrics["splits"]["test"][name] for name in ("pictures", "accuracy", "interval95")
+    }
+
+
+def test_a_resolved_recipe_spells_out_what_data_and_computer_decided(finished_run: Path) -> None:
+    recipe = skysort.Recipe.load(str(finished_run / "recipe.toml"))
+    assert (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol) == (32, 3, "four-way")
+    assert (recipe.training.threads, recipe.training.epochs) == (1, 2)
+    assert recipe.training.device != "auto"
+
+
+def test_evaluating_a_run_again_gives_the_same_figures(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished_run, tmp_path / "copy")
+    before = json.loads((copy / "metrics.json").read_text("utf-8"))
+    rows = (copy / "predictions.csv").read_bytes()
+    ended = skysort_command("evaluate", copy, "--quiet")
+    assert ended.code == 0 and ended.err == ""
+    after = json.loads((copy / "metrics.json").read_text("utf-8"))
+    assert {**after, "seconds": 0} == {**before, "seconds": 0}
+    assert after["seconds"].keys() == before["seconds"].keys()
+    assert (copy / "predictions.csv").read_bytes() == rows
+
+
+def test_other_pictures_are_matched_by_class_name_and_need_not_hold_all(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "others" / "bird").mkdir(parents=True)
+    for seed in range(5):
+        (tmp_path / "others" / "bird" / f"{seed}.png").write_bytes(picture_bytes(seed))
+    (tmp_path / "others" / "bird" / "broken.png").touch()
+    output = tmp_path / "figures"
+    ended = skysort_command("evaluate", finished_run, tmp_path / "others", "--output", output)
+    assert ended.code == 0, ended.err
+    figures = json.loads((output / "metrics.json").read_text("utf-8"))["splits"]["test"]
+    # bird is the second class of the classifier, though the only one of the folder
+    assert figures["confusion"][0] == [0, 0] and sum(figures["confusion"][1]) == 5
+    assert figures["classes"]["airplane"]["accuracy"] is None
+    assert figures["unreadable"] == 1
+    assert sorted(path.name for path in output.iterdir()) == ["metrics.json", "predictions.csv", "report.html"]
+    assert "bird/broken.png,bird,,,unreadable,the file is empty,," in (output / "predictions.csv").read_text(
+        "utf-8"
+    )
+
+
+def test_parts_and_protocol_of_a_folder(skysort_command: Command, make_folder: MakeFolder, tmp_path: Path) -> None:
+    folder = make_folder({"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 6})
+    quick = ("--set", "training.epochs=1", "--threads", 1, "--quiet")
+    four_way, tutorial = tmp_path / "four-way", tmp_path / "tutorial"
+    assert skysort_command("train", folder, "--run", four_way, *quick).code == 0
+    counts = json.loads((four_way / "data.json").read_text("utf-8"))["counts"]
+    assert counts == {
+        "train": {"a": 16, "b": 16}, "validation": {"a": 2, "b": 2},
+        "calibration": {"a": 2, "b": 2}, "test": {"a": 5, "b": 6},
+    }  # fmt: skip
+    ended = skysort_command("train", folder, "--run", tutorial, *quick, "--set", "pictures.protocol=tutorial")
+    counts = json.loads((tutorial / "data.json").read_text("utf-8"))["counts"]
+    assert counts == {"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 6}}
+    assert "protocol: tutorial" in ended.out
+    assert not (tutorial / "calibration.csv").exists()
+
+
+def test_recipes_and_datasets_are_one_name_a_line_when_piped(skysort_command: Command) -> None:
+    assert skysort_command("recipes").out.split("\n") == ["convnet", "lenet", "mlp", "mnist-cnn", ""]
+    names = ["skies", "digits", "birds-vs-airplanes", "cifar10", "mnist", "fashion-mnist", ""]
+    assert skysort_command("datasets").out.split("\n") == names
+
+
+def test_from_python(tmp_path: Path, make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = make_folder({"a": 12, "b": 12}, "mine")
+    settings = ("training.epochs=1", "training.threads=1")
+    run, second = (skysort.train(data, recipe="convnet", settings=settings) for _ in range(2))
+    assert (run.path, second.path) == (Path("runs/mine-convnet"), Path("runs/mine-convnet-2"))
+    classifier = skysort.load(run.classifier)
+    (prediction,) = classifier.predict([data / "a" / "0.png"])
+    assert prediction.status == "ok" and prediction.label in classifier.classes == ("a", "b")
+    assert run.metrics["splits"]["test"]["pictures"] == 2
+    assert run.report.exists() and run.recipe.training.epochs == 1
+    assert (run.classifier / "model.safetensors").read_bytes() == (
+        second.classifier / "model.safetensors"
+    ).read_bytes()

@@ -1,0 +1,58 @@
+"""Commands that a small device runs: nothing of the learning wing is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command, picture_bytes
+
+LEARNING = ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "sklearn")
+LARGE = (*LEARNING, "onnxruntime", "scipy", "matplotlib")
+
+
+@pytest.fixture
+def without_learning(tmp_path: Path) -> str:
+    """A folder that, first on the path, makes importing the learning wing's libraries fail."""
+    folder = tmp_path / "blocked"
+    folder.mkdir()
+    for name in LEARNING:
+        (folder / f"{name}.py").write_text(f"raise ImportError('{name} is not for this device')")
+    return str(folder)
+
+
+def test_predict(finished_run: Path, tmp_path: Path, without_learning: str) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    ended = command("predict", finished_run, tmp_path / "1.png", PYTHONPATH=without_learning)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.split()[0] in {"airplane", "bird"}
+
+
+def test_evaluate(finished_run: Path, without_learning: str, tmp_path: Path) -> None:
+    for data in ("skies:80", None):
+        arguments = [finished_run, *([data] if data else [])]
+        ended = command("evaluate", *arguments, PYTHONPATH=without_learning)
+        assert ended.returncode == 0, ended.stderr
+        assert "confusion" not in ended.stderr and "test" in ended.stdout
+
+
+def test_train_says_what_to_install(without_learning: str, tmp_path: Path) -> None:
+    ended = command("train", "skies:80", "--run", tmp_path / "run", PYTHONPATH=without_learning)
+    assert ended.returncode == 1
+    assert "training needs more libraries; install them with: pip install 'skysort[train]'" in ended.stderr
+
+
+@pytest.mark.parametrize("what", ["import skysort", "from skysort.cli import main; main()"])
+def test_importing_and_help_load_no_large_library(what: str) -> None:
+    script = f"""
+import sys
+sys.argv = ["skysort", "--help"]
+try:
+    {what}
+except SystemExit:
+    pass
+print("loaded:", [name for name in {LARGE} if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "loaded: []"

@@ -1,0 +1,79 @@
+"""What all tests share: caches and data folders of their own, and a way to make pictures."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(monkeypatch: pytest.MonkeyPatch, session_cache: Path, tmp_path: Path) -> None:
+    """No test touches the person's cache or data."""
+    monkeypatch.setenv("SKYSORT_CACHE", str(session_cache))
+    monkeypatch.setenv("SKYSORT_DATA", str(tmp_path / "no-data"))
+
+
+def picture_bytes(seed: int, size: tuple[int, int] = (32, 32), form: str = "PNG") -> bytes:
+    """Return an image file of random pixels; equal seeds give equal pixels."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form)
+    return file.getvalue()
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of pictures: `make_folder({"cat": 8, "train/dog": 8})` has so many different ones in each."""
+
+    def make(counts: dict[str, int], name: str = "pictures") -> Path:
+        folder = tmp_path / name
+        seed = 0
+        for below, num in counts.items():
+            (folder / below).mkdir(parents=True, exist_ok=True)
+            for number in range(num):
+                (folder / below / f"{number}.png").write_bytes(picture_bytes(seed))
+                seed += 1
+        return folder
+
+    return make
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own, as a person does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "skysort", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, to its end."""
+    process = start(*arguments, **environment)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
+    """A small run, from the command line. Not to be changed: copy it first."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    settings = ("--set", "training.epochs=2", "--threads", 1)
+    done = command(
+        "train", "skies:240", "--recipe", "convnet", "--run", run, *settings, SKYSORT_CACHE=str(session_cache)
+    )
+    assert done.returncode == 0, done.stderr
+    return run

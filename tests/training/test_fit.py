@@ -1,0 +1,159 @@
+import csv
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from skysort.errors import SkysortError
+from skysort.networks.layers import PictureNetwork, build_layers
+from skysort.pictures.decode import Shape
+from skysort.progress import Progress
+from skysort.recipe import Recipe
+from skysort.training import fit as fitting
+from skysort.training.batches import Part, num_steps, shuffled
+from skysort.training.fit import StoppedError, fit
+from skysort.training.loop import DivergedError
+
+CPU = torch.device("cpu")
+SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "training.batch_size=16"]
+
+
+def make_part(num: int = 50, seed: int = 0) -> Part:
+    chances = np.random.default_rng(seed)
+    labels = np.arange(num, dtype=np.int64) % 2
+    pixels = chances.integers(0, 100, (num, 3, 8, 8), dtype=np.uint8) + (100 * labels[:, None, None, None]).astype(
+        np.uint8
+    )
+    return Part(num, lambda rows: pixels[rows], labels)
+
+
+def make_network(recipe: Recipe) -> PictureNetwork:
+    torch.manual_seed(0)
+    return PictureNetwork(build_layers(recipe.network, Shape(8, 3), 2), [0.5] * 3, [0.5] * 3)
+
+
+def trained(recipe: Recipe, folder: Path) -> dict[str, torch.Tensor]:
+    network = make_network(recipe)
+    fit(network, recipe, make_part(), make_part(seed=1), folder, Progress())
+    return network.state_dict()
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
+    part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    first, again, second = (
+        torch.cat([labels for _, labels in shuffled(part, 16, 0, epoch, 0, CPU)]).tolist() for epoch in (1, 1, 2)
+    )
+    assert sorted(first) == list(range(50))
+    assert first == again != second
+
+
+def test_an_epoch_taken_up_in_the_middle_goes_on_where_it_was() -> None:
+    part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    whole = [labels.tolist() for _, labels in shuffled(part, 16, 0, 1, 0, CPU)]
+    rest = [labels.tolist() for _, labels in shuffled(part, 16, 0, 1, 2, CPU)]
+    assert rest == whole[2:]
+    assert len(whole) == num_steps(50, 16) == 4
+
+
+def test_history_has_a_row_an_epoch_and_every_so_many_steps(tmp_path: Path) -> None:
+    trained(Recipe.load("convnet", [*SETTINGS, "training.log_every=3"]), tmp_path)
+    rows = rows_of(tmp_path)
+    assert [(row["kind"], row["epoch"], row["step"]) for row in rows] == [
+        (kind, str(epoch), step) for epoch in (1, 2, 3) for kind, step in (("steps", "3"), ("epoch", "4"))
+    ]
+    assert all(row["validation_loss"] for row in rows if row["kind"] == "epoch")
+    assert float(rows[-1]["train_loss"]) < float(rows[1]["train_loss"])
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "convnet", "lenet"])
+def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # lenet brings momentum; its filters take pictures of 16 pixels, so it gets smaller ones here
+    settings = [*SETTINGS, "augment.shift=1", "augment.flip=true", "training.log_every=3"]
+    settings += ["network.kernel=3", "network.padding=1"] if recipe == "lenet" else []
+    loaded = Recipe.load(recipe, settings)
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    whole.mkdir()
+    parted.mkdir()
+    expected = trained(loaded, whole)
+
+    steps = 0
+    after_step = fitting._Session._after_step
+
+    def stop_sometimes(session: fitting._Session, *given: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps in (1, 4, 6, 11):  # in the middle and at the end of epochs
+            signal.raise_signal(signal.SIGTERM if steps == 4 else signal.SIGINT)
+        after_step(session, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitting._Session, "_after_step", stop_sometimes)
+    for _ in range(4):
+        with pytest.raises(StoppedError, match="stopped in epoch"):
+            trained(loaded, parted)
+    assert_same(trained(loaded, parted), expected)
+    timed = {"seconds", "pictures_per_second"}
+    histories = [[{k: v for k, v in row.items() if k not in timed} for row in rows_of(f)] for f in (whole, parted)]
+    assert histories[0] == histories[1]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_gives_others(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    recipe = Recipe.load("convnet", SETTINGS)
+    first = trained(recipe, folders[0])
+    assert_same(trained(recipe, folders[1]), first)
+    other = trained(Recipe.load("convnet", [*SETTINGS, "training.seed=1"]), folders[2])
+    assert any(not torch.equal(other[name], first[name]) for name in first)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path: Path) -> None:
+    recipe = Recipe.load("mnist-cnn", [*SETTINGS, "optimizer.learning_rate=1e30"])
+    network = make_network(recipe)
+    with pytest.raises(DivergedError, match=r"epoch 1, step \d, at learning rate 1e\+30; nothing was updated"):
+        fit(network, recipe, make_part(), None, tmp_path, Progress())
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
+
+
+def break_tensors(folder: Path) -> None:
+    (tensors,) = (folder / "checkpoint").glob("*.safetensors")
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+
+
+def break_state(folder: Path) -> None:
+    (folder / "checkpoint" / "state.json").write_text("{", encoding="utf-8")
+
+
+def shorten_history(folder: Path) -> None:
+    (folder / "history.csv").write_text("kind\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [break_tensors, break_state, shorten_history])
+def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(damage: object, tmp_path: Path) -> None:
+    recipe = Recipe.load("convnet", SETTINGS)
+    trained(recipe, tmp_path)
+    damage(tmp_path)  # type: ignore[operator]
+    with pytest.raises(SkysortError, match=r"cannot be resumed|not the file|shorter"):
+        trained(recipe, tmp_path)
+
+
+def test_signals_are_given_back_afterwards(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    trained(Recipe.load("convnet", SETTINGS), tmp_path)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

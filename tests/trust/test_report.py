@@ -1,0 +1,285 @@
+"""The report page: true to the figures, closed in itself, harmless whatever files are called."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skysort.pictures.collection import Collection, Data, open_collection
+from skysort.pictures.decode import Shape
+from skysort.progress import Progress
+from skysort.recipe import Recipe
+from skysort.trust.charts import read_curves, thumbnail
+from skysort.trust.evaluation import Evaluation
+from skysort.trust.report import write_report
+
+HOSTILE = "<script>alert(1)<&'\"`{{ 7*7 }}"
+HOSTILE_FILE = "x\"onerror='alert(2)'><img src=http:evil.example>\n\udcff\u202egnp"
+ROWS_OF_HISTORY = """\
+kind,epoch,step,train_loss,train_accuracy,validation_loss,validation_accuracy,learning_rate,seconds,pictures_per_second
+steps,1,2,0.9,0.5,,,0.1,1,10
+epoch,1,4,0.8,0.6,0.7,0.65,0.1,2,10
+steps,2,2,0.6,0.7,,,0.1,3,10
+epoch,2,4,0.5,0.75,0.55,0.7125,0.1,4,10
+"""
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, texts, and tables as rows of cells."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.is_in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self.is_in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.is_in_cell = self.is_in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.is_in_cell:
+            self.tables[-1][-1][-1] += data.strip() + " "
+
+    def row(self, table: int, name: str) -> str:
+        (found,) = [row for row in self.tables[table] if row and row[0].strip() == name]
+        return " ".join(" ".join(found[1:]).split())
+
+    @property
+    def names(self) -> set[str]:
+        return {tag for tag, _ in self.tags}
+
+
+def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> Collection:
+    random = np.random.default_rng(0)
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for number in range(num):
+            pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return open_collection(Data.find(str(folder)), Shape(size, 3), None, Progress())
+
+
+def evaluation_of(collection: Collection, unreadable: dict[int, str] | None = None) -> Evaluation:
+    """Every readable picture, labelled right a little more often than by chance."""
+    listing = collection.listing
+    rows = np.flatnonzero(collection.positions >= 0)
+    truth = listing.labels[rows]
+    logits = np.random.default_rng(1).normal(size=(len(rows), len(listing.classes))).astype(np.float32)
+    logits[np.arange(len(rows)), truth] += 1
+    return Evaluation("test", collection, listing.classes, rows, truth, logits, unreadable or {})
+
+
+def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
+    return {
+        "splits": {"test": test.figures()},
+        "parameters": 12345,
+        "seconds": {"training": 61.25},
+        "protocol": protocol,
+        "classifier": "0" * 64,
+        "data": {"source": "made-up", "fingerprint": "0" * 32},
+    }
+
+
+def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str], in_two_parts: int = 0) -> Path:
+    path.mkdir()
+    (path / "recipe.toml").write_text(Recipe.load("convnet").to_toml(), encoding="utf-8")
+    (path / "history.csv").write_text(ROWS_OF_HISTORY, encoding="utf-8")
+    data = {
+        "unreadable": unreadable,
+        "left_out": {"files": len(left_out), "first": left_out[:20]},
+        "in_two_parts": in_two_parts,
+    }
+    (path / "data.json").write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def test_part(tmp_path: Path) -> Evaluation:
+    return evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite", "plane"], 12))
+
+
+def written(tmp_path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None) -> str:
+    path = tmp_path / "report.html"
+    write_report(path, metrics, test, run)
+    return path.read_bytes().decode("utf-8")
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def percents(bounds: list[float]) -> str:
+    return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
+
+
+def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluation) -> None:
+    metrics = metrics_of(test_part)
+    page = Page(written(tmp_path, metrics, test_part, None))
+    test = metrics["splits"]["test"]
+    low, high = test["loss_interval95"]
+    assert page.row(0, "test") == (
+        f"36 {percent(test['accuracy'])} {percents(test['interval95'])} {test['loss']:.3f} {low:.3f} to {high:.3f}"
+    )
+    for name, counts in zip(test["classes"], test["confusion"], strict=True):
+        shares = (f"{count} {percent(count / sum(counts))}" for count in counts)
+        assert page.row(1, name) == " ".join(shares)
+    for name, figures in test["classes"].items():
+        assert page.row(2, name) == (
+            f"12 {percent(figures['accuracy'])} {percents(figures['interval95'])}"
+            f" {percent(figures['precision'])} {percents(figures['precision_interval95'])}"
+            f" {percent(figures['recall'])}"
+        )
+
+
+def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> None:
+    metrics = metrics_of(test_part)
+    html = written(tmp_path, metrics, test_part, run_folder(tmp_path / "run", [], []))
+    test = metrics["splits"]["test"]
+    low, high = test["interval95"]
+    num_right = np.trace(np.array(test["confusion"]))
+    assert (
+        f"Of 36 test pictures it had not seen, {num_right} were sorted right: {percent(test['accuracy'])}"
+        f" (95 % interval {percent(low)} to {percent(high)})."
+    ) in html
+    assert "12,345" in html
+    assert "61.2 seconds" in html
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="file systems elsewhere refuse such names")
+def test_hostile_names_are_harmless(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    collection_of(folder, [HOSTILE, "bird"], 6)
+    for number in range(4):
+        (folder / HOSTILE / f"{number}.png").rename(folder / HOSTILE / f"{number}{HOSTILE_FILE}.png")
+    (folder / "bird" / f"{HOSTILE_FILE}.png").write_bytes(b"<script>")
+    collection = open_collection(Data.find(str(folder)), Shape(8, 3), None, Progress())
+    test = evaluation_of(collection, collection.unreadable)
+    assert len(test.unreadable) == 1
+    metrics = metrics_of(test)
+    metrics["data"]["source"] = f"/home/{HOSTILE}/{HOSTILE_FILE}"
+    unreadable = [{"path": HOSTILE_FILE, "reason": HOSTILE}]
+    run = run_folder(tmp_path / "run", unreadable, [HOSTILE, HOSTILE_FILE])
+    for of_run in (run, None):
+        page = Page(written(tmp_path, metrics, test, of_run))
+        assert "script" not in page.names
+        assert all(attributes["src"].startswith("data:") for tag, attributes in page.tags if tag == "img")
+        assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+        assert any(HOSTILE in text for text in page.texts)
+        assert any(r"\udcff" in text for text in page.texts)
+
+
+def test_no_request_leaves_the_page(tmp_path: Path, test_part: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_part), test_part, run_folder(tmp_path / "run", [], []))
+    page = Page(html)
+    assert not page.names & {"script", "iframe", "object", "embed", "base", "form"}
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "srcset", "action"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:")), (tag, attributes)
+    assert "@import" not in html
+    assert not re.search(r"url\((?!#)", html)
+    assert "default-src 'none'" in html
+
+
+def test_every_chart_and_picture_has_words(tmp_path: Path, test_part: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_part), test_part, run_folder(tmp_path / "run", [], []))
+    page = Page(html)
+    assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
+    assert html.count('role="img"><title>') == [tag for tag, _ in page.tags].count("svg") == 2
+    assert "Validation accuracy: 65.0 % after epoch 1, 71.2 % after epoch 2." in html
+    named = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(named) == len(set(named))
+
+
+def test_same_input_gives_same_bytes(tmp_path: Path, test_part: Evaluation) -> None:
+    run = run_folder(tmp_path / "run", [], [])
+    metrics = metrics_of(test_part)
+    assert written(tmp_path, metrics, test_part, run) == written(tmp_path, metrics, test_part, run)
+
+
+def test_without_a_run_there_is_nothing_of_one(tmp_path: Path, test_part: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_part, "other pictures"), test_part, None)
+    assert "<svg" not in html
+    assert "recipe" not in html.lower()
+    assert "skysort train" not in html
+    assert "it had not seen" not in html
+
+
+def test_curves_place_steps_inside_their_epoch(tmp_path: Path) -> None:
+    loss, accuracy = read_curves(run_folder(tmp_path / "run", [], []) / "history.csv")
+    assert loss.train == [(1, 0.8), (2, 0.5)]
+    assert loss.steps == [(0.5, 0.9), (1.5, 0.6)]
+    assert accuracy.validation == [(1, 0.65), (2, 0.7125)]
+
+
+def test_set_aside_files_are_named_and_counted(tmp_path: Path, test_part: Evaluation) -> None:
+    unreadable = [{"path": f"bird/broken{number}.jpg", "reason": "damaged"} for number in range(53)]
+    run = run_folder(tmp_path / "run", unreadable, [f"notes{number}.txt" for number in range(25)], in_two_parts=3)
+    html = written(tmp_path, metrics_of(test_part), test_part, run)
+    assert html.count("bird/broken") == 50
+    assert html.count("notes") == 20
+    assert "… and 3 more." in html
+    assert "… and 5 more." in html
+    assert "3 of the data's pictures stand in" in html
+
+
+def test_commands_quote_their_paths(tmp_path: Path, test_part: Evaluation) -> None:
+    run = run_folder(tmp_path / "my run; reboot", [], [])
+    texts = Page(written(tmp_path, metrics_of(test_part), test_part, run)).texts
+    assert f"skysort train --recipe '{run}/recipe.toml' made-up" in texts
+    assert f"skysort predict '{run}' PICTURES" in texts
+
+
+def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
+    test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
+    html = written(tmp_path, metrics_of(test), test, None)
+    confusion = np.array(test.figures()["confusion"])
+    np.fill_diagonal(confusion, 0)
+    pairs = Page(html).tables[1][1:]
+    assert [int(row[2]) for row in pairs] == sorted(confusion.ravel(), reverse=True)[:20]
+    for is_class, labelled, num, _ in pairs:
+        assert confusion[int(is_class.strip()[1:]), int(labelled.strip()[1:])] == int(num)
+    assert "All 25 classes" in html
+
+
+def test_mistakes_come_surest_first(tmp_path: Path, test_part: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_part), test_part, None)
+    wrong = [prediction for truth, prediction in test_part.predictions() if truth != prediction.label]
+    expected = sorted((prediction.confidence or 0 for prediction in wrong), reverse=True)
+    section = html[html.index('id="mistakes"') : html.index('id="samples"')]
+    assert re.findall(r"([\d.]+ %) sure", section) == [percent(confidence) for confidence in expected[:24]]
+
+
+def test_a_class_and_a_part_of_one_picture(tmp_path: Path) -> None:
+    whole = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "plane"], 1))
+    logits = np.array([[2.0, 0.0]], np.float32)
+    test = Evaluation("test", whole.collection, whole.classes, whole.rows[:1], whole.truth[:1], logits, {})
+    page = Page(written(tmp_path, metrics_of(test), test, None))
+    assert "Of 1 picture, 1 was sorted right: 100.0 %" in " ".join(page.texts).replace("\N{NO-BREAK SPACE}", " ")
+    assert page.row(2, "plane") == "0 none none none"
+
+
+@pytest.mark.parametrize(("side", "channels", "shown"), [(8, 1, 96), (32, 3, 96), (28, 1, 84), (224, 3, 72)])
+def test_thumbnails_are_small_pngs(side: int, channels: int, shown: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (channels, side, side), dtype=np.uint8)
+    made = thumbnail(pixels)
+    assert made.side == shown
+    assert made.uri.startswith("data:image/png;base64,")
+    assert 64 * len(made.uri) < 1_500_000
