@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,7 +59,8 @@ def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> It
             beside.replace(path)
             _sync_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what kept it from being made keeps it from being there
+            beside.unlink()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -86,6 +87,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             for file in beside.iterdir():
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
+            _sync_folder(beside)
             if path.is_dir():
                 path.rmdir()  # refuses a folder that holds anything
             beside.rename(path)

@@ -1,5 +1,6 @@
 """A recipe: everything that decides what a run computes, typed, validated, in one TOML file."""
 
+import json
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -161,6 +162,7 @@ class Published(Section):
     source: str
     """The source, in words."""
     figures: tuple[Figure, ...] = ()
+    """What it measured; empty for a system that it only describes."""
 
 
 class Recipe(Section):
@@ -195,6 +197,14 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _shift_fits_size(self) -> Self:
+        if self.pictures.size is not None and self.augment.shift >= self.pictures.size:
+            raise ValueError(
+                f"augment.shift = {self.augment.shift} moves pictures of pictures.size = {self.pictures.size} away"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _normalisation_fits_channels(self) -> Self:
         figures, channels = self.pictures.normalise, self.pictures.channels
         if isinstance(figures, Normalisation) and channels not in (None, len(figures.mean)):
@@ -219,10 +229,26 @@ class Recipe(Section):
         content = _read(name)
         for setting in settings:
             _override(content, setting)
+        return cls._checked(name, {"name": Path(name).stem, **content})
+
+    def with_values(self, **sections: dict[str, Any]) -> Self:
+        """Return the recipe with fields of some sections replaced, checked like any other.
+
+        Raises:
+            NotUnderstoodError: when they do not fit the others.
+        """
+        content = self.model_dump(mode="json", exclude_none=True)
+        for section, values in sections.items():
+            content[section].update(values)
+        return self._checked(self.name, content)
+
+    @classmethod
+    def _checked(cls, name: str, content: dict[str, Any]) -> Self:
         try:
-            return cls.model_validate({"name": Path(name).stem, **content})
+            # By way of JSON, where strict means that true is no number but a list may be a tuple.
+            return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except ValidationError as error:
-            problems = "\n".join(f"  {line}" for line in _problems(error))
+            problems = "\n".join(f"  {line}" for line in dict.fromkeys(_problems(error)))
             raise NotUnderstoodError(f"recipe '{name}' cannot be run:\n{problems}") from None
 
     def to_toml(self) -> str:
@@ -260,8 +286,8 @@ def _override(content: dict[str, Any], setting: str) -> None:
     if not equals or not field:
         raise NotUnderstoodError(f"expected a setting like training.epochs=3, found '{setting}'")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except (tomllib.TOMLDecodeError, ValueError):
         value = text
     *sections, last = field.strip().split(".")
     table = content
@@ -280,12 +306,15 @@ def _problems(error: ValidationError) -> Iterator[str]:
         if place[:1] == ["network"] and len(place) > 2:
             del place[1]
         field = ".".join(place)
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "value_error":
+            yield str(problem["ctx"]["error"])
+        elif place[:2] == ["pictures", "normalise"]:
+            expected = "'data', 'half', 'none', or {mean = […], std = […]} with a figure a channel, std above 0"
+            yield f"pictures.normalise: expected {expected}"
+        elif problem["type"] == "extra_forbidden":
             yield f"no field '{field}'; {suggestion(field, _fields())}"
         elif problem["type"] == "union_tag_invalid":
             yield str(unknown("network", problem["ctx"]["tag"], ["mlp", "convnet"]))
-        elif problem["type"] == "value_error":
-            yield str(problem["ctx"]["error"])
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
             yield f"{field}: {message}, found {problem['input']!r}"

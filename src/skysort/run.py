@@ -228,25 +228,14 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
     pictures, training = recipe.pictures, recipe.training
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
     of_tutorial = recipe.published is not None and data.named is not None and data.named.in_tutorials
-    resolved = recipe.model_copy(
-        update={
-            "pictures": pictures.model_copy(
-                update={
-                    "size": shape.size,
-                    "channels": shape.channels,
-                    "protocol": pictures.protocol or ("tutorial" if of_tutorial else "four-way"),
-                }
-            ),
-            "training": training.model_copy(
-                update={
-                    "device": resolve_device(training.device),
-                    "threads": resolve_threads(training.threads),
-                }
-            ),
-        }
+    return recipe.with_values(
+        pictures={
+            "size": shape.size,
+            "channels": shape.channels,
+            "protocol": pictures.protocol or ("tutorial" if of_tutorial else "four-way"),
+        },
+        training={"device": resolve_device(training.device), "threads": resolve_threads(training.threads)},
     )
-    # The channels are known only now, and figures for them may not fit.
-    return Recipe.model_validate(resolved.model_dump())
 
 
 def _prepare(data: Data, recipe: Recipe, data_dir: Path | None, progress: Progress) -> _Prepared:

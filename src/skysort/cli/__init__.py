@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
+from typing import Annotated
 
 import typer
 
+import skysort
 from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
@@ -13,7 +15,6 @@ from skysort.cli.train import train
 from skysort.errors import SkysortError
 
 app = typer.Typer(
-    help="Teach a small network to sort pictures, learn how far to trust it, and put it to work.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +37,21 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
 
 for verb in (train, evaluate, predict, recipes, datasets):
     app.command()(_interruptible(verb))
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"skysort {skysort.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Teach a small network to sort pictures, learn how far to trust it, and put it to work."""
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from skysort.classifier.format import read_table
 from skysort.run import Run
 
 MOST_CLASSES = 30
@@ -23,7 +24,9 @@ def show_run(run: Run, file: IO[str]) -> None:
         console.print(f"{data['left_out']['files']:,} files were left out: no pictures, or in no class folder.")
     if data["in_two_parts"]:
         console.print(f"{data['in_two_parts']:,} pictures stand in two parts of the data itself.")
+    difference = read_table(run.classifier).proof["difference"]
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
+    console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g}")
     console.print(f"run: {escape(str(run.path))}", soft_wrap=True)
     console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 

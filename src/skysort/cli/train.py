@@ -27,7 +27,7 @@ def train(
     data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Train a network on pictures, and measure the classifier that comes out."""
+    """Train a network, and measure the classifier that comes out."""
     from skysort import run as runs
     from skysort.cli.show import show_run
     from skysort.progress import Progress

@@ -25,6 +25,13 @@ Records = tuple[NDArray[np.int64], Pixels]
 """(N,) labels and (N, 3072) uint8 pixels."""
 
 
+# What a damaged pickle, or one of something else, can end in.
+_BROKEN = (
+    pickle.UnpicklingError, OSError, LookupError, TypeError, ValueError, EOFError, AttributeError, ArithmeticError,
+    MemoryError,
+)  # fmt: skip
+
+
 def binary_source(folder: Path) -> PixelSource:
     """Return the source for `cifar-10-batches-bin`: `data_batch_1.bin` to 5 and `test_batch.bin`."""
     return _source(folder, ".bin", _binary_records)
@@ -53,7 +60,10 @@ def _source(folder: Path, ending: str, records: Callable[[Path], Records]) -> Pi
 
 
 def _binary_records(file: Path) -> Records:
-    content = np.fromfile(file, np.uint8)
+    try:
+        content = np.fromfile(file, np.uint8)
+    except OSError as error:
+        raise SkysortError(f"cannot read {file}: {error.strerror or error}") from None
     if len(content) % (1 + PIXEL_BYTES) or not len(content):
         raise SkysortError(f"{file} has {len(content):,} bytes; expected a multiple of {1 + PIXEL_BYTES:,}")
     records = content.reshape(-1, 1 + PIXEL_BYTES)
@@ -64,7 +74,7 @@ def _pickled_records(file: Path) -> Records:
     try:
         content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
         return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
-    except (pickle.UnpicklingError, KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
+    except _BROKEN as error:
         raise SkysortError(f"{file} is no CIFAR-10 batch: {error}") from None
 
 
@@ -92,4 +102,9 @@ class _ArraysOnly(pickle.Unpickler):
         }:
             # Its home has moved between numpy's versions; what it does has not.
             return np.empty(0).__reduce__()[0]
+        if (module, name) in {
+            ("numpy.core.numeric", "_frombuffer"),
+            ("numpy._core.numeric", "_frombuffer"),
+        }:
+            return np.empty(0).__reduce_ex__(5)[0]
         raise pickle.UnpicklingError(f"refused: it asks for {module}.{name}, which is no array")

@@ -31,7 +31,7 @@ class Data:
 
     @classmethod
     def find(cls, asked: str) -> "Data":
-        """Understand what was asked for; a path wins where it contains a separator or exists.
+        """Understand what was asked for. A name wins over a folder so called, which `./skies` still means.
 
         Raises:
             NotUnderstoodError: when it is neither a name nor a path that is there.
@@ -92,7 +92,8 @@ class Collection:
         positions = self.positions
         readable = positions >= 0
         groups = np.full(len(positions), -1)
-        _, groups[readable] = np.unique(self.store.digests[positions[readable]], axis=0, return_inverse=True)
+        digests = self.store.digests[positions[readable]]
+        groups[readable] = np.unique(digests, axis=0, return_inverse=True)[1].reshape(-1)
         return groups
 
     def fingerprint(self) -> str:

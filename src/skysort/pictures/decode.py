@@ -17,12 +17,23 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 100_000_000
 EXIF_ORIENTATION = 0x0112
 
+
 # What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
 _BROKEN = (
-    OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error,
-    OverflowError, MemoryError, NotImplementedError, RuntimeError, AttributeError,
-    Image.DecompressionBombError,
+    OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
+    MemoryError, RuntimeError, AttributeError, AssertionError,
 )  # fmt: skip
+
+# What turns or mirrors a picture upright, by EXIF's orientation (Exif 2.32, tag 0x0112).
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Our own limit is checked before anything is decoded, and a file's odd metadata is no news to its owner.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -76,6 +87,8 @@ def decode(content: bytes, shape: Shape) -> Pixels:
             return _fit(_plain(image, shape.channels), shape)
     except UnidentifiedImageError:
         raise UnreadablePictureError("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture") from None
+    except Image.DecompressionBombError:
+        raise UnreadablePictureError(f"more than {MAX_PIXELS // 10**6} megapixels") from None
     except _BROKEN as error:
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
 
@@ -96,8 +109,9 @@ def from_pixels(pixels: Pixels, shape: Shape) -> Pixels:
 
 def _plain(image: Image.Image, channels: int) -> Image.Image:
     """Return an upright picture in one or three channels of 8 bits."""
-    if image.getexif().get(EXIF_ORIENTATION, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    orientation = _orientation(image)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
     if image.mode == "F" or image.mode == "I":
         raise UnreadablePictureError(f"pixels of mode {image.mode}, not of 8 or 16 bits")
     if image.mode.startswith("I;16"):
@@ -108,6 +122,14 @@ def _plain(image: Image.Image, channels: int) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation: int = image.getexif().get(EXIF_ORIENTATION, 1)
+    except _BROKEN:
+        return 1  # what cannot be read says nothing of how the camera was held
+    return orientation
 
 
 def _fit(image: Image.Image, shape: Shape) -> Pixels:

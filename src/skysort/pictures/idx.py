@@ -7,6 +7,7 @@ integer, then the bytes. Source: the format's description on MNIST's page, http:
 import gzip
 import struct
 import zlib
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise SkysortError(f"{file} is no IDX file: {error}") from None
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions)
-    if zeros or kind != UNSIGNED_BYTE or len(body) != np.prod(shape, dtype=np.int64) or not len(body):
+    if zeros or kind != UNSIGNED_BYTE or num_dimensions not in (1, 3) or len(body) != prod(shape) or not len(body):
         raise SkysortError(
             f"{file} is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data"
         )

@@ -40,6 +40,9 @@ class Listing:
 
     def only(self, classes: Sequence[str]) -> "tuple[Listing, NDArray[np.int64]]":
         """Keep some classes, in the order given; return the rows kept, too."""
+        missing = [name for name in classes if name not in self.classes]
+        if missing:
+            raise SkysortError(f"no class '{missing[0]}'; there are: {', '.join(self.classes)}")
         number = np.full(len(self.classes), -1)
         for new, name in enumerate(classes):
             number[self.classes.index(name)] = new
@@ -124,7 +127,7 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
         np.array([number[names[depth - 1]] for names in inside], np.int64),
         classes,
         tuple(PART_FOLDERS[names[skip]] if has_parts else "" for names in inside),
-        tuple("/".join(names) for names in visible if names not in taken),
+        tuple(sorted(("/".join(names) for names in visible if names not in taken), key=natural)),
     )
 
 

@@ -90,6 +90,9 @@ def _digits(_folder: Path, _size: int) -> Source:
 
 def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
     def source(_folder: Path, size: int) -> Source:
+        if size < skies.SMALLEST:
+            raise SkysortError(f"skies are drawn from {skies.SMALLEST} pixels on; pictures.size = {size}")
+
         def load() -> tuple[Listing, Reader]:
             labels = np.arange(num_pictures) % len(skies.CLASSES)
             return numbered(labels, skies.CLASSES), lambda row: skies.draw(row, size)

@@ -1,5 +1,6 @@
 """Where pictures come from: folders, zip archives, and data that never was a file a picture."""
 
+import lzma
 import os
 import stat
 import zipfile
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures.decode import Pixels, UnreadablePictureError
-from skysort.pictures.listing import Listing, arrange, is_hidden, natural
+from skysort.pictures.listing import Listing, arrange, is_hidden, is_image_name, natural
 
 MAX_FILE_BYTES = 2**29
 """Half a gibibyte: more than 100 megapixels take in any of the formats, but for 16-bit TIFF."""
@@ -55,7 +56,7 @@ class FolderSource:
         """Return sizes and times of all files."""
         rows = []
         for name in walk(self.path):
-            found = (self.path / name).stat()
+            found = _stat(self.path / name)
             rows.append(f"{name} {found.st_size} {found.st_mtime_ns}")
         return "\n".join(rows)
 
@@ -140,7 +141,7 @@ def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[str]:
         return
     try:
         with os.scandir(folder) as found:
-            entries = sorted((natural(e.name), e.name, e.is_dir()) for e in found if not is_hidden(e.name))
+            entries = sorted((natural(e.name), e.name, _is_folder(e)) for e in found if not is_hidden(e.name))
     except OSError as error:
         raise SkysortError(f"cannot read folder {folder}: {error.strerror or error}") from None
     for _, name, is_folder in entries:
@@ -148,6 +149,21 @@ def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[str]:
             yield from _walk(folder / name, f"{prefix}{name}/", around | {real})
         else:
             yield prefix + name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell what to go into. A folder that is called a picture is a picture that cannot be read."""
+    try:
+        return entry.is_dir() and not is_image_name(entry.name)
+    except OSError:  # a link to itself
+        return False
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # a link to nowhere is a row, too
+        return path.lstat()
 
 
 def read_file(path: Path) -> bytes:
@@ -206,6 +222,8 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """
     try:
         _check_size(archive.getinfo(name).file_size)
-        return archive.read(name)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, ValueError) as error:
+        with archive.open(name) as member:
+            # Asked for no more than it says, a member that lies about its size stops there, with a wrong checksum.
+            return member.read(archive.getinfo(name).file_size)
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None

@@ -98,8 +98,14 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
 
 
 def _portions(num: int, shares: Mapping[str, int]) -> dict[str, int]:
-    """Divide a number by shares: every part gets one at least, what rounding leaves goes to train."""
+    """Divide a number by shares: every part gets one at least, and is within one of its share where it can be.
+
+    Whole portions first, and what is left to the largest remainders (Hamilton's method).
+    """
     total = sum(shares.values())
-    portions = {part: max(1, round(num * share / total)) for part, share in shares.items()}
-    portions["train"] += num - sum(portions.values())
+    portions = {part: max(1, num * share // total) for part, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda part: num * shares[part] / total - portions[part], reverse=True)
+    for part in by_remainder[: max(0, num - sum(portions.values()))]:
+        portions[part] += 1
+    portions["train"] += num - sum(portions.values())  # negative where the least of one took more than there is
     return portions

@@ -1,0 +1,297 @@
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from skysort.errors import NotUnderstoodError
+from skysort.recipe import ConvNetwork, Normalisation, Recipe, Section, recipe_names
+
+
+def refusal(*settings: str, name: str = "convnet") -> str:
+    with pytest.raises(NotUnderstoodError) as caught:
+        Recipe.load(name, settings)
+    return str(caught.value)
+
+
+def own(tmp_path: Path, text: str) -> str:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    return str(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads_under_its_name_and_says_what_it_is(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.name == name
+    assert recipe.description
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_names_its_source_and_figures(name: str) -> None:
+    published = Recipe.load(name).published
+    assert published is not None
+    assert published.source
+    assert published.figures
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_survives_being_written_and_read(name: str, tmp_path: Path) -> None:
+    recipe = Recipe.load(name)
+    assert Recipe.load(own(tmp_path, recipe.to_toml())) == recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_written_recipe_spells_out_every_default(name: str) -> None:
+    written = tomllib.loads(Recipe.load(name).to_toml())
+    assert written["training"]["seed"] == 0
+    assert written["augment"] == {"flip": False, "shift": 0}
+    assert written["schedule"] == {"name": "constant"}
+    assert written["optimizer"].keys() == {"name", "learning_rate", "momentum", "weight_decay"}
+
+
+def test_names_are_sorted_and_the_tutorials_are_among_them() -> None:
+    assert recipe_names() == sorted(recipe_names())
+    assert {"mlp", "convnet", "lenet", "mnist-cnn"} <= set(recipe_names())
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    epochs=st.integers(1, 2**40),
+    rate=st.floats(min_value=1e-300, max_value=1e300),
+    hidden=st.lists(st.integers(1, 10**6), max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+    flip=st.booleans(),
+    means=st.lists(st.floats(-10, 10), min_size=3, max_size=3),
+)
+def test_any_recipe_survives_being_written_and_read(
+    tmp_path_factory: pytest.TempPathFactory, epochs: int, rate: float, hidden: list[int], seed: int, flip: bool,
+    means: list[float],
+) -> None:  # fmt: skip
+    recipe = Recipe.model_validate(
+        {
+            "name": "mine",
+            "description": 'äöü "quoted" \\ \n line',
+            "pictures": {"channels": 3, "normalise": {"mean": means, "std": [0.5, 1, 2]}},
+            "network": {"name": "mlp", "hidden": hidden},
+            "optimizer": {"learning_rate": rate},
+            "training": {"epochs": epochs, "seed": seed},
+            "augment": {"flip": flip},
+        }
+    )
+    path = own(tmp_path_factory.getbasetemp(), recipe.to_toml())
+    assert Recipe.load(path) == recipe
+
+
+def test_an_unknown_recipe_is_refused_with_a_suggestion() -> None:
+    assert refusal(name="convet") == "no recipe 'convet'; did you mean 'convnet'?"
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("training.epoch=3", "no field 'training.epoch'; did you mean 'training.epochs'?"),
+        ("trainin.epochs=3", "no field 'trainin'; did you mean 'training'?"),
+        ("network.kernal=3", "no field 'network.kernal'; did you mean 'network.kernel'?"),
+        ("optimizer.learningrate=1", "no field 'optimizer.learningrate'; did you mean 'optimizer.learning_rate'?"),
+        ("pictures.normalize='half'", "no field 'pictures.normalize'; did you mean 'pictures.normalise'?"),
+        ("published.sorce='a book'", "no field 'published.sorce'; did you mean 'published.source'?"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_a_suggestion(setting: str, problem: str) -> None:
+    assert refusal(setting) == f"recipe 'convnet' cannot be run:\n  {problem}"
+
+
+def test_an_unknown_field_in_a_file_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    path = own(tmp_path, '[network]\nname = "mlp"\n[training]\nepoch = 3\n')
+    assert refusal(name=path) == (
+        f"recipe '{path}' cannot be run:\n  no field 'training.epoch'; did you mean 'training.epochs'?"
+    )
+
+
+def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
+    assert "did you mean 'convnet'?" in refusal("network.name=convnt")
+
+
+def test_a_field_of_another_network_is_refused() -> None:
+    assert "no field 'network.kernel'" in refusal("network.kernel=3", name="mlp")
+
+
+def test_every_problem_is_named_in_a_line_of_its_own() -> None:
+    assert refusal("training.epochs=0", "training.batchsize=3").splitlines() == [
+        "recipe 'convnet' cannot be run:",
+        "  training.epochs: input should be greater than or equal to 1, found 0",
+        "  no field 'training.batchsize'; did you mean 'training.batch_size'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "training.epochs=0",
+        "training.epochs=2.5",
+        "training.epochs=many",
+        "training.epochs=",
+        "training.epochs=[3]",
+        "training.batch_size=0",
+        "training.seed=-1",
+        "training.seed=4294967296",
+        "training.log_every=-1",
+        "training.threads=-1",
+        "pictures.size=0",
+        "pictures.size=5000",
+        "pictures.channels=2",
+        "pictures.fit=squeeze",
+        "pictures.normalise=hlf",
+        "pictures.protocol=three-way",
+        "pictures.seed=-1",
+        "network.channels=[]",
+        "network.channels=[0]",
+        "network.hidden=[16, -1]",
+        "network.kernel=0",
+        "network.padding=-1",
+        "network.activation=gelu",
+        "network.ending=softmax",
+        "loss.name=hinge",
+        "optimizer.name=adam",
+        "optimizer.learning_rate=0",
+        "optimizer.learning_rate=inf",
+        "optimizer.learning_rate=nan",
+        "optimizer.momentum=1",
+        "optimizer.momentum=-0.1",
+        "optimizer.weight_decay=-1",
+        "schedule.name=exponential",
+        "augment.flip=3",
+        "augment.shift=-1",
+        "training=3",
+        "network=3",
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused_and_its_field_named(setting: str) -> None:
+    first, *problems = refusal(setting).splitlines()
+    assert first == "recipe 'convnet' cannot be run:"
+    assert any(setting.partition("=")[0] in problem for problem in problems)
+
+
+def test_a_loss_that_takes_log_softmax_is_refused_on_logits() -> None:
+    assert refusal("loss.name=negative-log-likelihood") == (
+        "recipe 'convnet' cannot be run:\n"
+        "  loss.name = 'negative-log-likelihood' takes log-softmax, but network.ending = 'logits'"
+    )
+
+
+def test_a_loss_that_takes_logits_is_refused_on_log_softmax() -> None:
+    assert refusal("network.ending=log-softmax") == (
+        "recipe 'convnet' cannot be run:\n"
+        "  loss.name = 'cross-entropy' takes logits, but network.ending = 'log-softmax'"
+    )
+
+
+def test_loss_and_ending_can_be_changed_together() -> None:
+    recipe = Recipe.load("convnet", ["loss.name=negative-log-likelihood", "network.ending=log-softmax"])
+    assert recipe.network.ending == "log-softmax"
+
+
+def test_normalisation_for_another_number_of_channels_is_refused() -> None:
+    assert refusal("pictures.normalise={mean=[0.5, 0.5, 0.5], std=[1, 1, 1]}", "pictures.channels=1") == (
+        "recipe 'convnet' cannot be run:\n"
+        "  pictures.normalise has figures for 3 channels, but pictures.channels = 1"
+    )
+
+
+def test_normalisation_fits_channels_that_are_unset_or_as_many() -> None:
+    setting = "pictures.normalise={mean=[0.5], std=[0.25]}"
+    for more in ([], ["pictures.channels=1"]):
+        normalise = Recipe.load("convnet", [setting, *more]).pictures.normalise
+        assert normalise == Normalisation(mean=(0.5,), std=(0.25,))
+
+
+def test_as_many_standard_deviations_as_means_are_needed() -> None:
+    assert "2 means, but 1 standard deviations" in refusal("pictures.normalise={mean=[0, 0], std=[1]}")
+
+
+def test_a_standard_deviation_of_zero_is_refused() -> None:
+    assert "pictures.normalise" in refusal("pictures.normalise={mean=[0], std=[0]}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "section", "field", "value"),
+    [
+        ("training.epochs=3", "training", "epochs", 3),
+        ("training.epochs = 3", "training", "epochs", 3),
+        ("training.epochs=1_000", "training", "epochs", 1000),
+        ("optimizer.learning_rate=1e-3", "optimizer", "learning_rate", 0.001),
+        ("optimizer.learning_rate=1", "optimizer", "learning_rate", 1.0),
+        ("augment.flip=true", "augment", "flip", True),
+        ("pictures.fit=crop", "pictures", "fit", "crop"),
+        ("pictures.fit='crop'", "pictures", "fit", "crop"),
+        ('pictures.fit="crop"', "pictures", "fit", "crop"),
+        ("pictures.protocol=four-way", "pictures", "protocol", "four-way"),
+        ("training.device=cuda:1", "training", "device", "cuda:1"),
+        ("network.hidden=[64, 32]", "network", "hidden", (64, 32)),
+        ("network.hidden=[]", "network", "hidden", ()),
+    ],
+)
+def test_a_setting_is_read_as_toml_else_as_text(setting: str, section: str, field: str, value: Any) -> None:
+    assert getattr(getattr(Recipe.load("convnet", [setting]), section), field) == value
+
+
+def test_a_setting_changes_nothing_else() -> None:
+    changed = Recipe.load("convnet", ["training.epochs=3"])
+    before = Recipe.load("convnet")
+    assert changed == before.model_copy(update={"training": before.training.model_copy(update={"epochs": 3})})
+
+
+def test_the_last_of_equal_settings_counts() -> None:
+    assert Recipe.load("convnet", ["training.epochs=3", "training.epochs=4"]).training.epochs == 4
+
+
+@pytest.mark.parametrize("setting", ["", "training.epochs", "=3", "training.epochs:3"])
+def test_what_is_no_setting_is_refused_with_an_example(setting: str) -> None:
+    assert refusal(setting) == f"expected a setting like training.epochs=3, found '{setting}'"
+
+
+def test_a_setting_below_a_field_that_has_none_is_refused() -> None:
+    assert refusal("training.epochs.x=3") == "'training.epochs.x=3': epochs has no fields of its own"
+
+
+def test_a_recipe_of_ones_own_takes_its_files_name(tmp_path: Path) -> None:
+    recipe = Recipe.load(own(tmp_path, '[network]\nname = "convnet"\n'))
+    assert recipe.name == "mine"
+    assert recipe.network == ConvNetwork()
+
+
+@pytest.mark.parametrize("text", ["", "[training]\nepochs = 3\n"])
+def test_a_recipe_without_a_network_is_refused(tmp_path: Path, text: str) -> None:
+    assert "network" in refusal(name=own(tmp_path, text))
+
+
+def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "mine.toml")
+    assert refusal(name=path).startswith(f"cannot read recipe {path}: ")
+
+
+def test_a_recipe_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    path = own(tmp_path, "training: 3\n")
+    assert refusal(name=path).startswith(f"recipe {path} is not TOML: ")
+
+
+def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe\0")
+    assert refusal(name=str(tmp_path / "mine.toml")).startswith("cannot read recipe ")
+
+
+@pytest.mark.parametrize("section", [None, "pictures", "network", "optimizer", "training"])
+def test_a_recipe_cannot_be_changed(section: str | None) -> None:
+    recipe = Recipe.load("convnet")
+    part = getattr(recipe, section) if section else recipe
+    with pytest.raises(ValidationError, match="frozen"):
+        part.name = "other"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Section.__subclasses__() if kind is not Recipe])
+def test_every_field_is_explained_to_people(kind: type[Section]) -> None:
+    explained = {field for field, info in kind.model_fields.items() if info.description}
+    assert kind.model_fields.keys() - {"name", "figures"} <= explained
