@@ -16,7 +16,8 @@ from skysort.progress import Progress
 
 FOLDER = Path("runs/demo")
 RECIPES = ("mlp", "convnet")
-EPOCHS = 30
+# A larger step that falls to nothing takes the recipes in 12 epochs to where theirs takes them in some 40.
+SETTINGS = ("training.epochs=12", "optimizer.learning_rate=0.05", "schedule.name='linear'")
 NUM_PREDICTED = 6
 FIRST_UNSEEN = 1_000_000
 """The runs draw fewer skies than this, so pictures from here on are new to them."""
@@ -27,18 +28,17 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     console = Console(highlight=False)
     progress = Progress.for_terminal(quiet=False)
-    settings = (f"training.epochs={EPOCHS}",)
     runs = []
     for recipe in RECIPES:
-        console.print(f"[bold]{recipe}[/]: {skysort.Recipe.load(recipe).description}")
-        runs.append(skysort.train("skies", recipe, FOLDER / recipe, settings=settings, progress=progress))
+        console.print(f"[bold]{recipe}[/]: {skysort.Recipe.load(recipe).description}", soft_wrap=True)
+        runs.append(skysort.train("skies", recipe, FOLDER / recipe, settings=SETTINGS, progress=progress))
     console.print()
     console.print(_table(runs))
     console.print()
     _predict(runs[-1], console)
     console.print()
     for run in runs:
-        console.print(f"{run.recipe.name}: run {run.path}, report {run.report}")
+        console.print(f"{run.recipe.name}: run {run.path}, report {run.report}", soft_wrap=True)
 
 
 def _table(runs: list[skysort.Run]) -> Table:
