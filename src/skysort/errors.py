@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class SkysortError(Exception):
@@ -21,6 +22,16 @@ class MissingExtraError(SkysortError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs more libraries; install them with: pip install 'skysort[{extra}]'")
+
+
+def require(feature: str, extra: str, *libraries: str) -> None:
+    """Make sure that libraries are installed, before any time is spent.
+
+    Raises:
+        MissingExtraError: when one is not.
+    """
+    if not all(find_spec(library) for library in libraries):
+        raise MissingExtraError(feature, extra)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,34 +1,26 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
-import hashlib
 import json
 import time
-from collections import Counter
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import MissingExtraError, NotUnderstoodError, SkysortError, unknown
+from skysort.errors import NotUnderstoodError, SkysortError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
-from skysort.pictures.collection import Collection, Data, open_collection
-from skysort.pictures.decode import Shape
-from skysort.pictures.split import Rows, cut
+from skysort.pictures.collection import Data, open_collection
+from skysort.pictures.prepare import Prepared, prepare
 from skysort.progress import Progress
-from skysort.recipe import Normalisation, Recipe
+from skysort.recipe import Recipe
 from skysort.trust.evaluation import Evaluation, evaluate_part
-from skysort.trust.report import check_report_can_be_drawn, write_report
-
-if TYPE_CHECKING:
-    from skysort.networks.layers import PictureNetwork
+from skysort.trust.report import write_report
 
 DEFAULT_RECIPE = "convnet"
-FORMAT = 1
 NUM_PROOF_PICTURES = 32
-NUM_LEFT_OUT_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -68,47 +60,6 @@ class Run:
         return (self.path / "metrics.json").exists()
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    """Pictures, decoded and cut into parts."""
-
-    data: Data
-    shape: Shape
-    collection: Collection
-    parts: dict[str, Rows]
-
-    def described(self) -> dict[str, Any]:
-        """Return what data.json holds."""
-        listing = self.collection.listing
-        digest = hashlib.blake2b(digest_size=16)
-        counts = {}
-        for part, rows in self.parts.items():
-            digest.update(part.encode() + rows.astype("<i8").tobytes())
-            numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
-            counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
-        unreadable = self.collection.unreadable.items()
-        return {
-            "format": FORMAT,
-            "source": self.data.name,
-            "fingerprint": self.collection.fingerprint(),
-            "parts": digest.hexdigest(),
-            "classes": list(listing.classes),
-            "counts": counts,
-            "in_two_parts": self._num_in_two_parts(),
-            "unreadable": [{"path": listing.paths[row], "reason": reason} for row, reason in unreadable],
-            "left_out": {
-                "files": len(listing.left_out),
-                "first": list(listing.left_out[:NUM_LEFT_OUT_NAMED]),
-            },
-        }
-
-    def _num_in_two_parts(self) -> int:
-        """Count pictures that the data itself has in more than one part, equal to the last pixel."""
-        groups = self.collection.groups()
-        parts_of = Counter(group for rows in self.parts.values() for group in set(groups[rows].tolist()))
-        return sum(num > 1 for num in parts_of.values())
-
-
 def train(
     data: str | PathLike[str],
     recipe: str | Recipe = DEFAULT_RECIPE,
@@ -143,8 +94,7 @@ def train(
         holds = "already holds a run" if (folder / "recipe.toml").exists() else "already exists"
         raise SkysortError(f"{folder} {holds}; choose another with --run, or continue it: --resume {folder}")
     recipe = _resolved(recipe, found)
-    _check_network(recipe)
-    prepared = _prepare(found, recipe, _path(data_dir), progress)
+    prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
         write_whole(beside / "data.json", _json(prepared.described()))
@@ -220,13 +170,14 @@ def evaluate(
 
 
 def _resolved(recipe: Recipe, data: Data) -> Recipe:
-    """Spell out what the data and this computer decide."""
-    try:
-        from skysort.training.device import resolve_device, resolve_threads
-    except ImportError:
-        raise MissingExtraError("training", "train") from None
+    """Spell out what the data and this computer decide, and make sure that they fit together."""
+    require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "matplotlib", "jinja2")
+    from skysort.networks.layers import check_size
+    from skysort.training.device import resolve_device, resolve_threads
+
     pictures, training = recipe.pictures, recipe.training
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    check_size(recipe.network, shape)
     of_tutorial = recipe.published is not None and data.named is not None and data.named.in_tutorials
     return recipe.with_values(
         pictures={
@@ -238,18 +189,10 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
     )
 
 
-def _prepare(data: Data, recipe: Recipe, data_dir: Path | None, progress: Progress) -> _Prepared:
-    pictures = recipe.pictures
-    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_collection(data, shape, data_dir, progress)
-    parts = cut(collection.listing, collection.groups(), pictures.protocol or "four-way", pictures.seed)
-    return _Prepared(data, shape, collection, parts)
-
-
-def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> _Prepared:
+def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
-    prepared = _prepare(Data.find(expected["source"]), run.recipe, data_dir, progress)
+    prepared = prepare(Data.find(expected["source"]), run.recipe.pictures, data_dir, progress)
     found = prepared.described()
     for what, key in (("pictures", "fingerprint"), ("parts", "parts")):
         if found[key] != expected[key]:
@@ -260,7 +203,7 @@ def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> _Pre
     return prepared
 
 
-def _finish(run: Run, recipe: Recipe, prepared: _Prepared, progress: Progress) -> Run:
+def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
     """Do what is left of a run, and say how to go on when it is interrupted."""
     try:
         _train_export_measure(run, recipe, prepared, progress)
@@ -269,15 +212,15 @@ def _finish(run: Run, recipe: Recipe, prepared: _Prepared, progress: Progress) -
     return run
 
 
-def _train_export_measure(run: Run, recipe: Recipe, prepared: _Prepared, progress: Progress) -> None:
+def _train_export_measure(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> None:
+    from skysort.networks.layers import initial_network
     from skysort.training.batches import Part
     from skysort.training.device import computing_threads
     from skysort.training.export import write_classifier
     from skysort.training.fit import fit
 
-    check_report_can_be_drawn()
     collection, parts = prepared.collection, prepared.parts
-    labels = collection.listing.labels
+    classes, labels = collection.listing.classes, collection.listing.labels
 
     def part(name: str) -> Part:
         rows = parts[name]
@@ -285,7 +228,9 @@ def _train_export_measure(run: Run, recipe: Recipe, prepared: _Prepared, progres
 
     seconds = {}
     with computing_threads(recipe.training.threads):
-        network = _network(recipe, prepared)
+        normalisation = prepared.normalisation(recipe.pictures.normalise)
+        seed = recipe.training.seed
+        network = initial_network(recipe.network, prepared.shape, len(classes), normalisation, seed)
         validation = part("validation") if "validation" in parts else None
         seconds["training"] = fit(network, recipe, part("train"), validation, run.path, progress)
         if not run.classifier.exists():
@@ -293,63 +238,16 @@ def _train_export_measure(run: Run, recipe: Recipe, prepared: _Prepared, progres
             chosen = np.linspace(0, len(parts["train"]) - 1, NUM_PROOF_PICTURES).astype(np.int64)
             proof = collection.pixels(parts["train"][chosen])
             data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
-            write_classifier(
-                run.classifier, network, recipe, collection.listing.classes, prepared.shape, proof, data
-            )
+            write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data)
             seconds["export"] = time.monotonic() - started
     _measure(run, Classifier(run.classifier), prepared, seconds, progress)
 
 
-def _check_network(recipe: Recipe) -> None:
-    """Find out whether the network can take the pictures, before any is decoded and without any memory."""
-    import torch
-
-    from skysort.networks.layers import build_layers
-
-    pictures = recipe.pictures
-    assert pictures.size and pictures.channels  # as every resolved recipe has them
-    with torch.device("meta"):
-        build_layers(recipe.network, Shape(pictures.size, pictures.channels, pictures.fit), num_classes=2)
-
-
-def _network(recipe: Recipe, prepared: _Prepared) -> "PictureNetwork":
-    import torch
-
-    from skysort.networks.layers import PictureNetwork, build_layers
-
-    listing = prepared.collection.listing
-    normalise = recipe.pictures.normalise
-    if normalise == "data":
-        mean, std = prepared.collection.mean_and_std(_rows_for_statistics(prepared))
-    elif isinstance(normalise, Normalisation):
-        mean, std = normalise.mean, normalise.std
-    else:
-        figure = {"half": (0.5, 0.5), "none": (0.0, 1.0)}[normalise]
-        mean, std = ((value,) * prepared.shape.channels for value in figure)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.training.seed)
-        return PictureNetwork(build_layers(recipe.network, prepared.shape, len(listing.classes)), mean, std)
-
-
-def _rows_for_statistics(prepared: _Prepared) -> Rows:
-    """Return the store's rows whose mean and standard deviation normalise pictures.
-
-    They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials have
-    it, less those that this run keeps to measure with.
-    """
-    collection, parts = prepared.collection, prepared.parts
-    if prepared.data.named is None or prepared.data.named.classes is None:
-        return collection.rows[parts["train"]]
-    rows = np.flatnonzero(np.array(collection.store.listing.parts) == "train")
-    kept = [collection.rows[parts[part]] for part in parts if part != "train"]
-    return np.setdiff1d(rows, np.concatenate(kept))
-
-
 def _measure(
-    run: Run, classifier: Classifier, prepared: _Prepared, seconds: dict[str, float], progress: Progress
+    run: Run, classifier: Classifier, prepared: Prepared, seconds: dict[str, float], progress: Progress
 ) -> dict[str, Any]:
     """Measure a run's classifier on the run's parts; write its figures, rows and report."""
-    check_report_can_be_drawn()
+    require("a report", "train", "matplotlib", "jinja2")
     started = time.monotonic()
     evaluations = [
         evaluate_part(classifier, part, prepared.collection, rows, progress)
@@ -379,7 +277,7 @@ def _measure_others(
 ) -> dict[str, Any]:
     """Measure a classifier on pictures that are not its run's."""
     if output is not None:
-        check_report_can_be_drawn()
+        require("a report", "train", "matplotlib", "jinja2")
     found = Data.find(asked)
     collection = open_collection(found, classifier.shape, data_dir, progress)
     for name in collection.listing.classes:

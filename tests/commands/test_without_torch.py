@@ -1,5 +1,6 @@
 """Commands that a small device runs: nothing of the learning wing is imported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,28 @@ LARGE = (*LEARNING, "onnxruntime", "scipy", "matplotlib")
 
 @pytest.fixture
 def without_learning(tmp_path: Path) -> str:
-    """A folder that, first on the path, makes importing the learning wing's libraries fail."""
+    """A folder that, first on the path, makes Python find none of the learning wing's libraries."""
     folder = tmp_path / "blocked"
     folder.mkdir()
-    for name in LEARNING:
-        (folder / f"{name}.py").write_text(f"raise ImportError('{name} is not for this device')")
+    (folder / "sitecustomize.py").write_text(f"""
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in {LEARNING} else find(name, path, target)
+
+PathFinder.find_spec = staticmethod(find_spec)
+""")
     return str(folder)
+
+
+def test_the_learning_wing_is_out_of_reach(without_learning: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import torch"], env={**os.environ, "PYTHONPATH": without_learning},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "No module named 'torch'" in ended.stderr
 
 
 def test_predict(finished_run: Path, tmp_path: Path, without_learning: str) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from skysort.errors import SkysortError
 from skysort.pictures.decode import Shape
-from skysort.recipe import ConvNetwork, MlpNetwork
+from skysort.recipe import ConvNetwork, MlpNetwork, Normalisation
 
 LARGEST_SMALLEST_SIZE = 512
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -42,6 +42,30 @@ class PictureNetwork(nn.Module):
     def num_parameters(self) -> int:
         """Count what training changes."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def initial_network(
+    network: MlpNetwork | ConvNetwork, shape: Shape, num_classes: int, normalisation: Normalisation, seed: int
+) -> PictureNetwork:
+    """Build a network with the initial weights that a seed gives, leaving PyTorch's own chances as they were.
+
+    Raises:
+        SkysortError: as `build_layers`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = build_layers(network, shape, num_classes)
+    return PictureNetwork(layers, normalisation.mean, normalisation.std)
+
+
+def check_size(network: MlpNetwork | ConvNetwork, shape: Shape) -> None:
+    """Find out whether a network can take pictures of a shape, without allocating anything.
+
+    Raises:
+        SkysortError: as `build_layers`.
+    """
+    with torch.device("meta"):
+        build_layers(network, shape, num_classes=2)
 
 
 def build_layers(network: MlpNetwork | ConvNetwork, shape: Shape, num_classes: int) -> nn.Sequential:

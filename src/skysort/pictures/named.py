@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from skysort.errors import MissingExtraError, NotUnderstoodError, SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.pictures import skies
 from skysort.pictures.cifar import binary_source, pickled_source
 from skysort.pictures.idx import idx_source
@@ -76,10 +76,9 @@ def _idx(name: str, title: str, classes: tuple[str, ...]) -> Callable[[Path, int
 
 def _digits(_folder: Path, _size: int) -> Source:
     def load() -> tuple[Listing, Reader]:
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError:
-            raise MissingExtraError("the data set 'digits'", "train") from None
+        require("the data set 'digits'", "train", "sklearn")
+        from sklearn.datasets import load_digits
+
         found = load_digits()
         pixels = np.round(found.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0 … 16
         labels = found.target.astype(np.int64)

@@ -3,7 +3,6 @@
 import json
 import shlex
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import softmax
-from skysort.errors import MissingExtraError
 from skysort.files import write_whole
 from skysort.recipe import Recipe
 from skysort.trust.charts import Thumbnail, read_curves, thumbnail
@@ -55,16 +53,6 @@ class Pair:
     label: str
     num: int
     num_of_truth: int
-
-
-def check_report_can_be_drawn() -> None:
-    """Make sure that the libraries a report takes are there, before any time is spent.
-
-    Raises:
-        MissingExtraError: when they are not.
-    """
-    if not all(find_spec(name) for name in ("matplotlib", "jinja2")):
-        raise MissingExtraError("a report", "train")
 
 
 def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None) -> None:

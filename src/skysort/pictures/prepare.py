@@ -1,0 +1,104 @@
+"""A run's pictures: found, decoded and cut into parts, and what data.json says of them."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysort.pictures.collection import Collection, Data, open_collection
+from skysort.pictures.decode import Shape
+from skysort.pictures.split import Rows, cut
+from skysort.progress import Progress
+from skysort.recipe import Normalisation, Pictures
+
+FORMAT = 1
+NUM_LEFT_OUT_NAMED = 50
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures, decoded and cut into parts."""
+
+    data: Data
+    shape: Shape
+    collection: Collection
+    parts: dict[str, Rows]
+    """Rows of the collection's listing."""
+
+    def described(self) -> dict[str, Any]:
+        """Return what data.json holds."""
+        listing = self.collection.listing
+        digest = hashlib.blake2b(digest_size=16)
+        counts = {}
+        for part, rows in self.parts.items():
+            digest.update(part.encode() + rows.astype("<i8").tobytes())
+            numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
+            counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
+        unreadable = self.collection.unreadable.items()
+        return {
+            "format": FORMAT,
+            "source": self.data.name,
+            "fingerprint": self.collection.fingerprint(),
+            "parts": digest.hexdigest(),
+            "classes": list(listing.classes),
+            "counts": counts,
+            "in_two_parts": self._num_in_two_parts(),
+            "unreadable": [{"path": listing.paths[row], "reason": reason} for row, reason in unreadable],
+            "left_out": {
+                "files": len(listing.left_out),
+                "first": list(listing.left_out[:NUM_LEFT_OUT_NAMED]),
+            },
+        }
+
+    def normalisation(self, normalise: str | Normalisation) -> Normalisation:
+        """Return the figures that a recipe's `normalise` stands for."""
+        if isinstance(normalise, Normalisation):
+            return normalise
+        if normalise == "data":
+            mean, std = self.collection.mean_and_std(self._rows_for_statistics())
+            return Normalisation(mean=mean, std=std)
+        mean_and_std = {"half": (0.5, 0.5), "none": (0.0, 1.0)}[normalise]
+        mean, std = ((figure,) * self.shape.channels for figure in mean_and_std)
+        return Normalisation(mean=mean, std=std)
+
+    def _rows_for_statistics(self) -> Rows:
+        """Return the store's rows whose mean and standard deviation normalise pictures.
+
+        They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials
+        have it, less those that this run keeps to measure with.
+        """
+        rows = self.collection.rows
+        if self.data.named is None or self.data.named.classes is None:
+            return rows[self.parts["train"]]
+        training = np.flatnonzero(np.array(self.collection.store.listing.parts) == "train")
+        kept = [rows[numbers] for part, numbers in self.parts.items() if part != "train"]
+        return np.setdiff1d(training, np.concatenate(kept))
+
+    def _num_in_two_parts(self) -> int:
+        """Count pictures that the data itself has in more than one part, equal to the last pixel."""
+        groups = self.collection.groups()
+        num_parts = Counter(group for rows in self.parts.values() for group in set(groups[rows].tolist()))
+        return sum(num > 1 for num in num_parts.values())
+
+
+def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress) -> Prepared:
+    """Find, decode and cut what a person named.
+
+    Args:
+        data: as it was understood.
+        pictures: of a resolved recipe, so that the protocol is set.
+        data_dir: where named data is looked for.
+        progress: where to say how far it is.
+
+    Raises:
+        SkysortError: when it is not there, cannot be read, or cannot be cut.
+    """
+    if pictures.protocol is None:
+        raise ValueError("expected a resolved recipe, found one without a protocol")
+    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    collection = open_collection(data, shape, data_dir, progress)
+    parts = cut(collection.listing, collection.groups(), pictures.protocol, pictures.seed)
+    return Prepared(data, shape, collection, parts)
