@@ -9,7 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# The computer may be slow and busy; what is too slow is measured in benchmarks/.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +76,9 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
 def finished_run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
     """A small run, from the command line. Not to be changed: copy it first."""
     run = tmp_path_factory.mktemp("runs") / "finished"
-    settings = ("--set", "training.epochs=2", "--threads", 1)
+    short = ("--set", "training.epochs=2", "--threads", 1)
     done = command(
-        "train", "skies:240", "--recipe", "convnet", "--run", run, *settings, SKYSORT_CACHE=str(session_cache)
+        "train", "skies:240", "--recipe", "convnet", "--run", run, *short, SKYSORT_CACHE=str(session_cache)
     )
     assert done.returncode == 0, done.stderr
     return run

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
-from skysort.files import sha256, whole_file, whole_folder, write_whole, writing
+from skysort.files import remove_partials, sha256, whole_file, whole_folder, write_whole, writing
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -170,13 +170,14 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, full_disk: None) -> None:
     assert contents(tmp_path) == {}
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_the_folder(tmp_path: Path) -> None:
-    left = tmp_path / f".run.{os.getpid()}.partial"
-    left.mkdir()
-    (left / "old.txt").write_text("old")
-    with whole_folder(tmp_path / "run") as beside:
-        assert list(beside.iterdir()) == []
-    assert contents(tmp_path) == {"run": b""}
+def test_what_a_killed_process_left_is_removed_at_any_depth(tmp_path: Path) -> None:
+    (tmp_path / "run" / "classifier").mkdir(parents=True)
+    (tmp_path / "run" / ".a.1f.partial").mkdir()
+    (tmp_path / "run" / ".a.1f.partial" / ".b.2e.partial").touch()
+    (tmp_path / "run" / "classifier" / ".b.2e.partial").touch()
+    (tmp_path / "run" / "whole").touch()
+    remove_partials(tmp_path / "run")
+    assert contents(tmp_path / "run") == {"classifier": b"", "whole": b""}
 
 
 def test_a_failed_write_names_what_was_being_written() -> None:

@@ -94,7 +94,7 @@ def test_an_unknown_recipe_is_refused_with_a_suggestion() -> None:
     [
         ("training.epoch=3", "no field 'training.epoch'; did you mean 'training.epochs'?"),
         ("trainin.epochs=3", "no field 'trainin'; did you mean 'training'?"),
-        ("network.kernal=3", "no field 'network.kernal'; did you mean 'network.kernel'?"),
+        ("network.kernal=3", "network 'convnet' has no field 'kernal'; did you mean 'kernel'?"),
         ("optimizer.learningrate=1", "no field 'optimizer.learningrate'; did you mean 'optimizer.learning_rate'?"),
         ("pictures.normalize='half'", "no field 'pictures.normalize'; did you mean 'pictures.normalise'?"),
         ("published.sorce='a book'", "no field 'published.sorce'; did you mean 'published.source'?"),
@@ -116,7 +116,9 @@ def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
 
 
 def test_a_field_of_another_network_is_refused() -> None:
-    assert "no field 'network.kernel'" in refusal("network.kernel=3", name="mlp")
+    assert "network 'mlp' has no field 'kernel'; there are: name, hidden, activation, ending" in refusal(
+        "network.kernel=3", name="mlp"
+    )
 
 
 def test_every_problem_is_named_in_a_line_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,8 @@ from skysort.errors import SkysortError
 
 def _beside(path: Path) -> Path:
     """Return the name a file or folder is written under until it is whole."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    path = path.absolute()
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -21,7 +23,8 @@ def _sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):  # network file systems may refuse; the rename has succeeded all the same
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -80,8 +83,6 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if beside.exists():
-                shutil.rmtree(beside)
             beside.mkdir()
             yield beside
             for file in beside.iterdir():
@@ -97,8 +98,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what a process that was killed left half written directly inside a folder that is ours alone."""
-    for partial in folder.glob(".*.partial"):
+    """Remove what a process that was killed left half written below a folder that is ours alone."""
+    for partial in list(folder.rglob(".*.partial")):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:

@@ -3,8 +3,8 @@
 import json
 import tomllib
 from collections.abc import Iterable, Iterator
-from functools import cache
 from importlib import resources
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -86,6 +86,7 @@ class ConvNetwork(Section):
     """What the last layer's outputs go through."""
 
 
+_NETWORKS: dict[str, type[Section]] = {"mlp": MlpNetwork, "convnet": ConvNetwork}
 Network = Annotated[MlpNetwork | ConvNetwork, Field(discriminator="name")]
 
 
@@ -215,7 +216,7 @@ class Recipe(Section):
         return self
 
     @classmethod
-    def load(cls, name: str, settings: Iterable[str] = ()) -> Self:
+    def load(cls, name: str | PathLike[str], settings: Iterable[str] = ()) -> Self:
         """Load a shipped recipe by name, or a `.toml` file by path.
 
         Args:
@@ -226,6 +227,7 @@ class Recipe(Section):
         Raises:
             NotUnderstoodError: for an unknown recipe or field, or values that are not allowed.
         """
+        name = str(name)
         content = _read(name)
         for setting in settings:
             _override(content, setting)
@@ -301,38 +303,38 @@ def _override(content: dict[str, Any], setting: str) -> None:
 
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors():
-        # A network's fields are found behind the network's name, which is not part of the field's.
         place = [str(part) for part in problem["loc"]]
-        if place[:1] == ["network"] and len(place) > 2:
-            del place[1]
-        field = ".".join(place)
+        # A network's fields are found behind the network's name, which is no part of theirs.
+        network = place.pop(1) if place[:1] == ["network"] and len(place) > 2 else "convnet"
         if problem["type"] == "value_error":
             yield str(problem["ctx"]["error"])
         elif place[:2] == ["pictures", "normalise"]:
             expected = "'data', 'half', 'none', or {mean = […], std = […]} with a figure a channel, std above 0"
             yield f"pictures.normalise: expected {expected}"
         elif problem["type"] == "extra_forbidden":
-            yield f"no field '{field}'; {suggestion(field, _fields())}"
+            yield _no_field(place, network)
         elif problem["type"] == "union_tag_invalid":
-            yield str(unknown("network", problem["ctx"]["tag"], ["mlp", "convnet"]))
+            yield str(unknown("network", problem["ctx"]["tag"], _NETWORKS))
         else:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            yield f"{field}: {message}, found {problem['input']!r}"
+            yield f"{'.'.join(place)}: {message}, found {problem['input']!r}"
 
 
-@cache
-def _fields() -> tuple[str, ...]:
-    sections: dict[str, list[type[Section]]] = {
-        "pictures": [Pictures],
-        "network": [MlpNetwork, ConvNetwork],
-        "loss": [Loss],
-        "optimizer": [Optimizer],
-        "schedule": [Schedule],
-        "augment": [Augment],
-        "training": [Training],
-        "published": [Published],
+def _no_field(place: list[str], network: str) -> str:
+    """Return what to say of a field that is not there; which ones a network has depends on its name."""
+    sections: dict[str, type[Section]] = {
+        "pictures": Pictures,
+        "network": _NETWORKS[network],
+        "loss": Loss,
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "augment": Augment,
+        "training": Training,
+        "published": Published,
     }
-    names = {
-        f"{section}.{field}": None for section in sections for m in sections[section] for field in m.model_fields
-    }
-    return (*Recipe.model_fields, *names)
+    if place[0] == "network":
+        field = ".".join(place[1:])
+        return f"network '{network}' has no field '{field}'; {suggestion(field, sections['network'].model_fields)}"
+    fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
+    field = ".".join(place)
+    return f"no field '{field}'; {suggestion(field, [*Recipe.model_fields, *fields])}"

@@ -1,6 +1,7 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
 import json
+import shlex
 import time
 from dataclasses import dataclass
 from os import PathLike
@@ -28,6 +29,9 @@ class Run:
     """A run folder, and what is in it."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
 
     @property
     def recipe(self) -> Recipe:
@@ -90,14 +94,19 @@ def train(
     progress = progress or Progress()
     found = Data.find(str(data))
     folder = Path(run) if run else _free_folder(found, recipe)
+    if folder.absolute() == Path.cwd():
+        raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         holds = "already holds a run" if (folder / "recipe.toml").exists() else "already exists"
         raise SkysortError(f"{folder} {holds}; choose another with --run, or continue it: --resume {folder}")
     recipe = _resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
+    described = prepared.described()
+    if data_dir is not None:
+        described["data_dir"] = str(Path(data_dir).absolute())
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
-        write_whole(beside / "data.json", _json(prepared.described()))
+        write_whole(beside / "data.json", _json(described))
     return _finish(Run(folder), recipe, prepared, progress)
 
 
@@ -127,9 +136,10 @@ def resume(
     if started.is_finished:
         progress.say(f"{run} is finished; there is nothing to resume")
         return started
+    recipe = _resolved(started.recipe, Data.find(started.data["source"]))
+    prepared = _prepared_again(started, _path(data_dir), progress)
     remove_partials(started.path)
-    recipe = started.recipe
-    return _finish(started, recipe, _prepared_again(started, _path(data_dir), progress), progress)
+    return _finish(started, recipe, prepared, progress)
 
 
 def evaluate(
@@ -162,9 +172,11 @@ def evaluate(
     progress = progress or Progress()
     loaded = Classifier(classifier)
     if data is None:
-        run = _run_of(Path(classifier))
         if output is not None:
             raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
+        run = _run_of(loaded)
+        if not run.is_finished:
+            raise SkysortError(f"{run.path} is not finished; {_how_to_go_on(run)}")
         return _measure(run, loaded, _prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
@@ -192,9 +204,10 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
 def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
+    data_dir = data_dir or _path(expected.get("data_dir"))
     prepared = prepare(Data.find(expected["source"]), run.recipe.pictures, data_dir, progress)
     found = prepared.described()
-    for what, key in (("pictures", "fingerprint"), ("parts", "parts")):
+    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest")):
         if found[key] != expected[key]:
             raise SkysortError(
                 f"the {what} of {run.path} have changed: {expected['source']} had {key} {expected[key]}"
@@ -205,14 +218,24 @@ def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prep
 
 def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
     """Do what is left of a run, and say how to go on when it is interrupted."""
+    from skysort.training.fit import StoppedError
+
     try:
-        _train_export_measure(run, recipe, prepared, progress)
+        seconds = {} if run.classifier.exists() else _train_and_export(run, recipe, prepared, progress)
+        _measure(run, Classifier(run.classifier), prepared, seconds, progress)
+    except StoppedError as stopped:
+        raise StoppedError(f"{stopped}; {_how_to_go_on(run)}") from None
     except KeyboardInterrupt:
-        raise SkysortError(f"interrupted; go on with: skysort train --resume {run.path}") from None
+        raise SkysortError(f"interrupted; {_how_to_go_on(run)}") from None
     return run
 
 
-def _train_export_measure(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> None:
+def _how_to_go_on(run: Run) -> str:
+    return f"go on with: skysort train --resume {shlex.quote(str(run.path))}"
+
+
+def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
+    """Train from the run's checkpoint, if it has one, to its classifier; return what the steps took."""
     from skysort.networks.layers import initial_network
     from skysort.training.batches import Part
     from skysort.training.device import computing_threads
@@ -226,21 +249,18 @@ def _train_export_measure(run: Run, recipe: Recipe, prepared: Prepared, progress
         rows = parts[name]
         return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels[rows])
 
-    seconds = {}
+    normalisation = prepared.normalisation(recipe.pictures.normalise)
+    network = initial_network(recipe.network, prepared.shape, len(classes), normalisation, recipe.training.seed)
     with computing_threads(recipe.training.threads):
-        normalisation = prepared.normalisation(recipe.pictures.normalise)
-        seed = recipe.training.seed
-        network = initial_network(recipe.network, prepared.shape, len(classes), normalisation, seed)
         validation = part("validation") if "validation" in parts else None
-        seconds["training"] = fit(network, recipe, part("train"), validation, run.path, progress)
-        if not run.classifier.exists():
-            started = time.monotonic()
-            chosen = np.linspace(0, len(parts["train"]) - 1, NUM_PROOF_PICTURES).astype(np.int64)
-            proof = collection.pixels(parts["train"][chosen])
-            data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
-            write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data)
-            seconds["export"] = time.monotonic() - started
-    _measure(run, Classifier(run.classifier), prepared, seconds, progress)
+        training = fit(network, recipe, part("train"), validation, run.path, progress)
+        started = time.perf_counter()
+        rows = parts["train"]
+        evenly = np.linspace(0, len(rows) - 1, min(NUM_PROOF_PICTURES, len(rows))).astype(np.int64)
+        proof = collection.pixels(rows[evenly])
+        data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
+        write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data, training)
+    return {"export": time.perf_counter() - started}
 
 
 def _measure(
@@ -248,26 +268,29 @@ def _measure(
 ) -> dict[str, Any]:
     """Measure a run's classifier on the run's parts; write its figures, rows and report."""
     require("a report", "train", "matplotlib", "jinja2")
-    started = time.monotonic()
-    evaluations = [
-        evaluate_part(classifier, part, prepared.collection, rows, progress)
-        for part, rows in prepared.parts.items()
-    ]
-    known = run.metrics["seconds"] if run.is_finished else {}
+    started = time.perf_counter()
+    collection = prepared.collection
+    declared = np.array(collection.listing.parts)
+    unreadable = np.array(sorted(collection.unreadable), np.int64)
+    evaluations = []
+    for part, rows in prepared.parts.items():
+        of_part = unreadable[declared[unreadable] == part]
+        evaluations.append(evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress))
+    known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
     splits = {evaluation.part: evaluation.figures() for evaluation in evaluations}
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
-        "seconds": {**known, **seconds, "evaluation": time.monotonic() - started},
+        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
-        "data": {key: run.data[key] for key in ("source", "fingerprint")},
+        "data": classifier.table.data,
     }
-    test = next(evaluation for evaluation in evaluations if evaluation.part == "test")
     for evaluation in evaluations:
         if evaluation.part == "calibration":
             evaluation.write_csv(run.path / "calibration.csv")
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
+    test = next(evaluation for evaluation in evaluations if evaluation.part == "test")
     _write_figures(run.path, metrics, test, run)
     return metrics
 
@@ -278,20 +301,21 @@ def _measure_others(
     """Measure a classifier on pictures that are not its run's."""
     if output is not None:
         require("a report", "train", "matplotlib", "jinja2")
+        if (output / "recipe.toml").exists():
+            raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
     found = Data.find(asked)
     collection = open_collection(found, classifier.shape, data_dir, progress)
     for name in collection.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
-    readable = collection.positions >= 0
     declared = np.array(collection.listing.parts) == "test"
-    rows = np.flatnonzero(readable & (declared if declared.any() else True))
-    started = time.monotonic()
+    rows = np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
+    started = time.perf_counter()
     evaluation = evaluate_part(classifier, "test", collection, rows, progress)
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,
-        "seconds": {"evaluation": time.monotonic() - started},
+        "seconds": {"evaluation": time.perf_counter() - started},
         "protocol": "other pictures",
         "classifier": classifier.digest,
         "data": {"source": found.name, "fingerprint": collection.fingerprint()},
@@ -320,12 +344,18 @@ def _free_folder(data: Data, recipe: Recipe) -> Path:
     return folder
 
 
-def _run_of(path: Path) -> Run:
-    """Return the run that a classifier was asked for by, when it was asked for by a run."""
-    for folder in (path, path.absolute().parent):
-        if (folder / "recipe.toml").is_file() and (folder / "data.json").is_file():
-            return Run(folder)
-    raise NotUnderstoodError(f"{path} is a classifier without its run; name the pictures to measure it on")
+def _run_of(classifier: Classifier) -> Run:
+    """Return the run that a classifier is the classifier of."""
+    run = Run(classifier.folder.absolute().parent)
+    if (
+        (run.path / "recipe.toml").is_file()
+        and run.classifier.is_dir()
+        and run.classifier.samefile(classifier.folder)
+    ):
+        return run
+    raise NotUnderstoodError(
+        f"{classifier.folder} is a classifier without its run; name the pictures to measure it on"
+    )
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:

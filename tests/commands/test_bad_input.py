@@ -242,6 +242,41 @@ def test_a_damaged_classifier(skysort_command: Command, finished_run: Path, tmp_
     refused(skysort_command("predict", copy, "bird.jpg"), 1, "model.onnx has been altered")
 
 
+def test_figures_of_other_pictures_do_not_replace_a_runs_own(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    before = (finished_run / "metrics.json").read_bytes()
+    refused(
+        skysort_command("evaluate", finished_run, "skies:80", "--output", finished_run), 1, "is a run, whose own"
+    )
+    assert (finished_run / "metrics.json").read_bytes() == before
+
+
+def test_a_classifier_laid_into_anothers_run_does_not_pass_for_its_own(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.copytree(finished_run / "classifier", run / "other")
+    refused(skysort_command("evaluate", run / "other"), 2, "is a classifier without its run")
+
+
+def test_evaluating_a_run_that_is_not_finished(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "metrics.json").unlink()
+    refused(skysort_command("evaluate", run), 1, "is not finished; go on with: skysort train --resume")
+    assert skysort_command("train", "--resume", run).code == 0
+    assert "s of training" in skysort_command("train", "--resume", run).out
+
+
+def test_a_run_does_not_take_the_folder_one_is_in(
+    skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused(skysort_command("train", "skies:80", "--run", "."), 2, "a run takes a folder of its own")
+
+
 def test_predicting_what_is_not_there_or_holds_no_picture(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:

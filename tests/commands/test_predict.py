@@ -4,6 +4,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 
@@ -50,6 +52,33 @@ def test_one_unreadable_picture_makes_the_exit_code_1_and_loses_no_row(
     assert rows[1]["reason"] == "the file is empty"
 
 
+def test_a_corrupt_zip_between_good_pictures_is_one_row(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    (tmp_path / "2.zip").write_bytes(b"no zip")
+    paths = (tmp_path / "1.png", tmp_path / "2.zip", tmp_path / "1.png")
+    ended = skysort_command("predict", finished_run, *paths, "--format", "json")
+    assert ended.code == 1
+    rows = json.loads(ended.out)
+    assert [row["status"] for row in rows] == ["ok", "unreadable", "ok"]
+    assert "is not a readable zip archive" in rows[1]["reason"]
+
+
+def test_odd_class_names_survive_the_whole_way(
+    skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    names = ["a,b", "p:x", "ünï \U0001f426", "[bold]"]
+    folder, run = make_folder(dict.fromkeys(names, 8)), tmp_path / "run"
+    short = ("--set", "training.epochs=1", "--threads", 1, "--quiet")
+    assert skysort_command("train", folder, "--run", run, *short).code == 0
+    picture = folder / "p:x" / "0.png"
+    ended = skysort_command("predict", run, picture, "--format", "csv")
+    (row,) = csv.DictReader(ended.out.splitlines())
+    assert {name for name in row if name.startswith("p:")} == {f"p:{name}" for name in names}
+    assert row["label"] in names and row["path"] == str(picture)
+
+
 def test_the_table_is_for_people(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     ended = skysort_command("predict", finished_run, tmp_path)
@@ -76,4 +105,4 @@ def test_equal_pixels_get_equal_rows_from_a_folder_and_from_a_zip(
         archive.write(tmp_path / "1.png", "1.png")
     ended = skysort_command("predict", finished_run, tmp_path / "1.png", tmp_path / "1.zip", "--format", "json")
     first, second = json.loads(ended.out)
-    assert first["probabilities"] == second["probabilities"]
+    assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-6)

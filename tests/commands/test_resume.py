@@ -1,16 +1,13 @@
 """A run that was killed, at whatever moment, and resumed ends with the same bytes as one that was not."""
 
-import json
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.conftest import command, start
+from tests.conftest import command
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
@@ -24,55 +21,77 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> 
     return run
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Look often; a process that ends or hangs before it gets there fails the test."""
-    for _ in range(60_000):
-        if reached():
-            return
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.001)
-    raise AssertionError("it never got there")
+def signalled(folder: Path, number: signal.Signals, num_renames: int) -> dict[str, str]:
+    """Return an environment in which a process signals itself before its n-th rename.
 
+    Whatever Skysort leaves behind it renames into place, so that between two renames nothing changes that
+    another process could see: to be killed before each is to be killed at every moment.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(f"""
+import os
 
-def moments(run: Path) -> Iterator[Callable[[], bool]]:
-    """Moments to be killed at, in the order a run meets them."""
-    yield lambda: (run / "data.json").exists()
-    yield lambda: (run / "checkpoint" / "state.json").exists()
-    yield lambda: json.loads((run / "checkpoint" / "state.json").read_text("utf-8"))["epoch"] == 3
-    yield lambda: any(run.glob(".classifier.*.partial"))
-    yield lambda: any(run.glob(".classifier.*.partial/model.safetensors"))
-    yield lambda: (run / "classifier").exists()
+num_left = {num_renames}
+
+def before(rename):
+    def renamed(*arguments, **options):
+        global num_left
+        num_left -= 1
+        if num_left == 0:
+            os.kill(os.getpid(), {int(number)})
+        return rename(*arguments, **options)
+    return renamed
+
+os.rename, os.replace = before(os.rename), before(os.replace)
+""")
+    return {"PYTHONPATH": str(folder)}
 
 
 def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    how = ("train", "skies:600", *ARGUMENTS, "--run", run)
-    for reached in moments(run):
-        process = start(*how)
-        wait_until(reached, process)
-        process.kill()
-        process.communicate()
+    train, resume = ("train", "skies:600", *ARGUMENTS, "--run", run), ("train", "--resume", run)
+    for arguments, num_renames, expected in (
+        (train, 3, None),  # recipe and data are written, the run folder is not yet in place
+        (train, 4, "data.json"),  # before the first checkpoint
+        (resume, 2, "checkpoint"),  # between the tensors of a checkpoint and its state
+        (resume, 3, "checkpoint/state.json"),  # one epoch is done, the next is not saved
+        (resume, 5, "checkpoint/state.json"),  # all epochs are done, no file of the classifier is there
+        (resume, 4, "checkpoint/state.json"),  # half of the classifier is there
+        (resume, 7, "checkpoint/state.json"),  # all of it is, but not in place
+        (resume, 8, "classifier"),  # nothing is measured
+        (resume, 2, "calibration.csv"),
+        (resume, 5, "report.html"),  # all but metrics.json
+    ):
+        ended = command(*arguments, **signalled(tmp_path / "kill", signal.SIGKILL, num_renames))
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        assert (run / expected).exists() if expected else not run.exists()
         assert not (run / "metrics.json").exists()
-        how = ("train", "--resume", run)
-    done = command(*how)
+    done = command(*resume)
     assert done.returncode == 0, done.stderr
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
     assert (run / "predictions.csv").read_bytes() == (untouched / "predictions.csv").read_bytes()
-    assert not list(run.glob(".*"))
+    assert not list(run.rglob(".*"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start("train", "skies:600", *ARGUMENTS, "--run", run)
-    wait_until(lambda: (run / "history.csv").exists(), process)
-    process.send_signal(number)
-    _, err = process.communicate()
-    assert process.returncode == 1
-    assert f"skysort train --resume {run}" in err
-    assert "Traceback" not in err
+    after_one_epoch = signalled(tmp_path / "ask", number, 5)
+    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **after_one_epoch)
+    assert ended.returncode == 1
+    assert f"stopped in epoch 2, after step 0; go on with: skysort train --resume {run}" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert command("train", "--resume", run).returncode == 0
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
+
+
+def test_interrupted_while_the_classifier_is_written_it_says_how_to_go_on(tmp_path: Path, untouched: Path) -> None:
+    run = tmp_path / "run"
+    in_export = signalled(tmp_path / "ask", signal.SIGINT, 12)
+    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **in_export)
+    assert ended.returncode == 1
+    assert f"interrupted; go on with: skysort train --resume {run}" in ended.stderr
+    assert not (run / "classifier").exists()
 
 
 def test_resuming_a_finished_run_does_nothing(skysort_command: Callable[..., Ended], untouched: Path) -> None:

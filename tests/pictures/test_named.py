@@ -1,10 +1,10 @@
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from skysort import errors
 from skysort.errors import MissingExtraError, NotUnderstoodError, SkysortError
 from skysort.pictures import skies
 from skysort.pictures.named import DIGITS, NAMED, data_folder, find_named
@@ -92,7 +92,7 @@ def test_digits_are_scikit_learns(tmp_path: Path) -> None:
 
 
 def test_digits_without_scikit_learn_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr(errors, "find_spec", lambda _name: None)
     source = open_named("digits", tmp_path)
     assert isinstance(source, PixelSource)
     with pytest.raises(MissingExtraError, match=r"pip install 'skysort\[train\]'$"):

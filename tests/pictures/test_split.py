@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import SkysortError
 from skysort.pictures.listing import Listing
 from skysort.pictures.split import Rows, cut
 
@@ -187,7 +187,7 @@ def test_the_tutorial_protocol_calls_a_validation_part_that_is_held_out_test() -
 
 
 def test_the_tutorial_protocol_without_a_part_held_out_says_which_setting_helps() -> None:
-    with pytest.raises(NotUnderstoodError, match=r"use --set pictures\.protocol=four-way$"):
+    with pytest.raises(SkysortError, match=r"use --set pictures\.protocol=four-way$"):
         cut(*singles(9, 9), "tutorial", 0)
 
 

@@ -230,7 +230,7 @@ def test_many_threads_give_what_one_gives(make_folder: MakeFolder, monkeypatch: 
 def test_large_files_are_decoded_on_several_threads(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(parallel, "num_cores", lambda: 7)
     asked = []
     monkeypatch.setattr(
         store, "in_order", lambda function, items, threads: asked.append(threads) or map(function, items)

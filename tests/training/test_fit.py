@@ -1,14 +1,18 @@
 import csv
+import json
 import signal
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from skysort.errors import SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
-from skysort.pictures.decode import Shape
+from skysort.pictures.decode import Pixels, Shape
 from skysort.progress import Progress
 from skysort.recipe import Recipe
 from skysort.training import fit as fitting
@@ -34,9 +38,9 @@ def make_network(recipe: Recipe) -> PictureNetwork:
     return PictureNetwork(build_layers(recipe.network, Shape(8, 3), 2), [0.5] * 3, [0.5] * 3)
 
 
-def trained(recipe: Recipe, folder: Path) -> dict[str, torch.Tensor]:
+def trained(recipe: Recipe, folder: Path, part: Part | None = None) -> dict[str, torch.Tensor]:
     network = make_network(recipe)
-    fit(network, recipe, make_part(), make_part(seed=1), folder, Progress())
+    fit(network, recipe, part or make_part(), make_part(seed=1), folder, Progress())
     return network.state_dict()
 
 
@@ -77,12 +81,30 @@ def test_history_has_a_row_an_epoch_and_every_so_many_steps(tmp_path: Path) -> N
     assert float(rows[-1]["train_loss"]) < float(rows[1]["train_loss"])
 
 
+def signalling(part: Part, signals: dict[int, signal.Signals]) -> Part:
+    """Return a part that raises signals when so many of its batches have been asked for."""
+    num_batches = 0
+
+    def pixels(rows: NDArray[np.int64]) -> Pixels:
+        nonlocal num_batches
+        num_batches += 1
+        if num_batches in signals:
+            signal.raise_signal(signals.pop(num_batches))
+        return part.pixels(rows)
+
+    return Part(part.num_pictures, pixels, part.labels)
+
+
 @pytest.mark.parametrize("recipe", ["mlp", "convnet", "lenet"])
-def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
-    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # lenet brings momentum; its filters take pictures of 16 pixels, so it gets smaller ones here
-    settings = [*SETTINGS, "augment.shift=1", "augment.flip=true", "training.log_every=3"]
+def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, tmp_path: Path) -> None:
+    settings = [
+        *SETTINGS,
+        "augment.shift=1",
+        "augment.flip=true",
+        "training.log_every=3",
+        "schedule.name='cosine'",
+    ]
+    # lenet brings momentum; pictures of 8 pixels take smaller filters than its own
     settings += ["network.kernel=3", "network.padding=1"] if recipe == "lenet" else []
     loaded = Recipe.load(recipe, settings)
     whole, parted = tmp_path / "whole", tmp_path / "parted"
@@ -90,24 +112,45 @@ def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
     parted.mkdir()
     expected = trained(loaded, whole)
 
-    steps = 0
-    after_step = fitting._Session._after_step
-
-    def stop_sometimes(session: fitting._Session, *given: object) -> None:
-        nonlocal steps
-        steps += 1
-        if steps in (1, 4, 6, 11):  # in the middle and at the end of epochs
-            signal.raise_signal(signal.SIGTERM if steps == 4 else signal.SIGINT)
-        after_step(session, *given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(fitting._Session, "_after_step", stop_sometimes)
+    # of 12 batches: the first, one in the middle, and the last of an epoch and of all
+    part = signalling(make_part(), {1: signal.SIGINT, 4: signal.SIGTERM, 6: signal.SIGINT, 12: signal.SIGTERM})
     for _ in range(4):
         with pytest.raises(StoppedError, match="stopped in epoch"):
-            trained(loaded, parted)
-    assert_same(trained(loaded, parted), expected)
+            trained(loaded, parted, part)
+    assert_same(trained(loaded, parted, part), expected)
     timed = {"seconds", "pictures_per_second"}
     histories = [[{k: v for k, v in row.items() if k not in timed} for row in rows_of(f)] for f in (whole, parted)]
     assert histories[0] == histories[1]
+
+
+def test_a_stop_while_validating_is_not_forgotten(tmp_path: Path) -> None:
+    recipe = Recipe.load("convnet", [*SETTINGS, "training.epochs=1"])
+    validation = signalling(make_part(seed=1), {1: signal.SIGINT})
+    with pytest.raises(StoppedError):
+        fit(make_network(recipe), recipe, make_part(), validation, tmp_path, Progress())
+
+
+def test_a_checkpoint_by_the_clock_is_resumed_in_the_middle_of_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.load("convnet", SETTINGS)
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    whole.mkdir()
+    parted.mkdir()
+    monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    num_batches = count(1)
+
+    def pixels(rows: NDArray[np.int64]) -> Pixels:
+        if next(num_batches) == 7:  # the third of the second epoch
+            raise MemoryError
+        return make_part().pixels(rows)
+
+    with pytest.raises(MemoryError):
+        trained(recipe, parted, Part(50, pixels, make_part().labels))
+    state = json.loads((parted / "checkpoint" / "state.json").read_text("utf-8"))
+    assert (state["epoch"], state["step"]) == (2, 2)
+    assert_same(trained(recipe, parted), trained(recipe, whole))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_gives_others(tmp_path: Path) -> None:
@@ -145,10 +188,12 @@ def shorten_history(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [break_tensors, break_state, shorten_history])
-def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(damage: object, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
     recipe = Recipe.load("convnet", SETTINGS)
     trained(recipe, tmp_path)
-    damage(tmp_path)  # type: ignore[operator]
+    damage(tmp_path)
     with pytest.raises(SkysortError, match=r"cannot be resumed|not the file|shorter"):
         trained(recipe, tmp_path)
 

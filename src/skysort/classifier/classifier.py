@@ -1,28 +1,23 @@
 """A classifier in use: loaded, proved, and ready for pictures."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.prove import Logits, prove
-from skysort.classifier.rows import Prediction
+from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
-from skysort.pictures.listing import is_hidden, is_image_name, natural
 from skysort.pictures.parallel import in_order, threads_for
-from skysort.pictures.sources import open_zip, read_file, read_member, walk
+from skysort.pictures.sources import ImageFile, image_files
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
-
-ImageFile = tuple[str, Callable[[], bytes]]
-"""A path to show, and how to read what is there."""
 
 
 class Classifier:
@@ -48,7 +43,8 @@ class Classifier:
                 f"{self.folder}: classifier.json names {len(self.classes)} classes,"
                 f" the model tells {num_outputs} apart"
             )
-        prove(self.folder / PROOF, self._run)
+        self.difference = prove(self.folder / PROOF, self.logits)
+        """Largest difference of any logit from the proof's."""
 
     @property
     def digest(self) -> str:
@@ -73,12 +69,12 @@ class Classifier:
         return list(self.stream(paths))
 
     def stream(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Iterator[Prediction]:
-        """Yield predictions as `predict` returns them, holding a batch at a time."""
+        """Yield predictions as `predict` does, holding a batch of pictures and a folder's names at a time."""
         asked = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
         for path in asked:
             if not path.exists():
                 raise NotUnderstoodError(f"{path}: no such file or folder")
-        decoded = self._decoded(_image_files(asked))
+        decoded = self._decoded(image_files(asked))
         while batch := list(islice(decoded, self._batch_size)):
             yield from self._predictions(batch)
 
@@ -129,43 +125,6 @@ def load(path: str | PathLike[str]) -> Classifier:
         SkysortError: when a file is missing, altered, of a newer version, or gives other logits than its proof.
     """
     return Classifier(path)
-
-
-def softmax(logits: Logits) -> NDArray[np.float64]:
-    """Return (N, classes) probabilities for (N, classes) logits."""
-    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return shares
-
-
-def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str]) -> Prediction:
-    """Return the prediction for a picture from its (classes,) probabilities."""
-    best = int(shares.argmax())
-    probabilities = dict(zip(classes, shares.tolist(), strict=True))
-    return Prediction(path, classes[best], float(shares[best]), "ok", "", probabilities)
-
-
-def unreadable(path: str, reason: str) -> Prediction:
-    """Return the row of a picture that could not be read."""
-    return Prediction(path, None, None, "unreadable", reason, {})
-
-
-def _image_files(paths: Iterable[Path]) -> Iterator[ImageFile]:
-    """Yield the pictures under paths; a file named outright counts whatever its name ends in."""
-    for path in paths:
-        if path.is_dir():
-            for name in walk(path):
-                if is_image_name(name):
-                    file = path / name
-                    yield str(file), lambda file=file: read_file(file)  # type: ignore[misc]
-        elif path.suffix.lower() == ".zip":
-            with open_zip(path) as archive:
-                names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-                visible = (name for name in names if not any(map(is_hidden, name.split("/"))))
-                for name in sorted(filter(is_image_name, visible), key=natural):
-                    yield f"{path}/{name}", lambda name=name: read_member(archive, name)  # type: ignore[misc]
-        else:
-            yield str(path), lambda path=path: read_file(path)  # type: ignore[misc]
 
 
 def _session(model: Path) -> Any:

@@ -67,8 +67,10 @@ class ClassifierTable(Described):
     """Source and fingerprint of the pictures it learned from."""
     figures: Headline | None = None
     """None until the classifier has been measured."""
-    proof: dict[str, float]
-    """Largest difference seen between ONNX Runtime and PyTorch on the proof pictures, and the largest allowed."""
+    seconds: dict[str, float]
+    """What making it took: `training`."""
+    proof_difference: float | None = None
+    """Largest difference of any logit between ONNX Runtime and PyTorch on the proof pictures, when it was made."""
     files: dict[str, str]
     """SHA-256 of the other files."""
     versions: dict[str, str]
@@ -114,7 +116,7 @@ def read_table(folder: Path) -> ClassifierTable:
         if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
             raise SkysortError(
                 f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {FORMAT};"
-                " upgrade it: pip install --upgrade skysort"
+                " a newer Skysort reads it"
             )
         table = ClassifierTable.model_validate(content)
     except ValidationError as error:

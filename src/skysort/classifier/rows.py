@@ -4,6 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.prove import Logits
+
 SIGNIFICANT_DIGITS = 9
 
 
@@ -21,6 +26,25 @@ class Prediction:
     """Why there is no label; empty when there is one."""
     probabilities: dict[str, float]
     """By class, in the classifier's order; empty for an unreadable picture."""
+
+
+def softmax(logits: Logits) -> NDArray[np.float64]:
+    """Return (N, classes) probabilities for (N, classes) logits."""
+    exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return shares
+
+
+def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str]) -> Prediction:
+    """Return the prediction for a picture from its (classes,) probabilities."""
+    best = int(shares.argmax())
+    probabilities = dict(zip(classes, shares.tolist(), strict=True))
+    return Prediction(path, classes[best], float(shares[best]), "ok", "", probabilities)
+
+
+def unreadable(path: str, reason: str) -> Prediction:
+    """Return the row of a picture that could not be read."""
+    return Prediction(path, None, None, "unreadable", reason, {})
 
 
 def header(classes: Sequence[str]) -> list[str]:

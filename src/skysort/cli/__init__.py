@@ -1,5 +1,6 @@
 """The command line: one verb a file, each parsing, calling and printing."""
 
+import io
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -56,6 +57,9 @@ def _program(
 
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SkysortError as error:

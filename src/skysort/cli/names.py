@@ -38,9 +38,10 @@ def _show(what: str, rows: Iterable[tuple[str, str]]) -> None:
         print("\n".join(name for name, _ in rows))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(what, "what it is", box=None)
     for name, description in rows:
-        table.add_row(name, description.replace("[", r"\["))
+        table.add_row(name, escape(description))
     Console().print(table)

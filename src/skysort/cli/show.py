@@ -8,6 +8,7 @@ from rich.table import Table
 
 from skysort.classifier.format import read_table
 from skysort.run import Run
+from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
 PIPED_WIDTH = 100
@@ -24,9 +25,9 @@ def show_run(run: Run, file: IO[str]) -> None:
         console.print(f"{data['left_out']['files']:,} files were left out: no pictures, or in no class folder.")
     if data["in_two_parts"]:
         console.print(f"{data['in_two_parts']:,} pictures stand in two parts of the data itself.")
-    difference = read_table(run.classifier).proof["difference"]
+    difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
-    console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g}")
+    console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
     console.print(f"run: {escape(str(run.path))}", soft_wrap=True)
     console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
@@ -48,11 +49,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     console.print(parts)
     console.print()
     _show_classes(metrics["splits"]["test"], console)
-    protocol = metrics["protocol"]
-    if protocol == "tutorial":
-        console.print("protocol: tutorial (trained on the whole training part; test is what the data holds out)")
-    elif protocol == "four-way":
-        console.print("protocol: four-way (trained on train alone; test pictures are looked at here only)")
+    console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
 
 
 def _show_classes(test: dict[str, Any], console: Console) -> None:
@@ -83,8 +80,7 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
 
 
 def _console(file: IO[str]) -> Console:
-    # Piped, the lines are as long as they need to be.
-    return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False)
+    return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
 
 def _share(share: float | None) -> str:

@@ -10,7 +10,7 @@ from skysort.errors import SkysortError
 from skysort.pictures.decode import Shape
 from skysort.recipe import ConvNetwork, MlpNetwork, Normalisation
 
-LARGEST_SMALLEST_SIZE = 512
+MAX_SIZE_TRIED = 512
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 _ENDINGS: dict[str, Callable[[], nn.Module]] = {"logits": nn.Identity, "log-softmax": lambda: nn.LogSoftmax(dim=1)}
 
@@ -47,7 +47,7 @@ class PictureNetwork(nn.Module):
 def initial_network(
     network: MlpNetwork | ConvNetwork, shape: Shape, num_classes: int, normalisation: Normalisation, seed: int
 ) -> PictureNetwork:
-    """Build a network with the initial weights that a seed gives, leaving PyTorch's own chances as they were.
+    """Build a network with the initial weights of a seed; PyTorch's own random state stays as it was.
 
     Raises:
         SkysortError: as `build_layers`.
@@ -93,13 +93,13 @@ class _TooSmallError(Exception):
 
 def _smallest_size(network: MlpNetwork | ConvNetwork, channels: int, num_classes: int) -> int:
     with torch.device("meta"):  # nothing is allocated
-        for size in range(1, LARGEST_SMALLEST_SIZE):
+        for size in range(1, MAX_SIZE_TRIED):
             try:
                 _build(network, channels, size, num_classes)
             except _TooSmallError:
                 continue
             return size
-    raise SkysortError(f"this network takes no picture of up to {LARGEST_SMALLEST_SIZE} pixels a side")
+    raise SkysortError(f"this network takes no picture of up to {MAX_SIZE_TRIED} pixels a side")
 
 
 def _build(network: MlpNetwork | ConvNetwork, channels: int, size: int, num_classes: int) -> nn.Sequential:

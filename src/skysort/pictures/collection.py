@@ -78,14 +78,12 @@ class Collection:
     @property
     def unreadable(self) -> dict[int, str]:
         """Reasons by row of the listing."""
-        reasons = {
-            int(row): self.store.unreadable.get(int(self.rows[row])) for row in np.flatnonzero(self.positions < 0)
-        }
-        return {row: reason for row, reason in reasons.items() if reason is not None}
+        missing = np.flatnonzero(self.positions < 0)
+        return {int(row): self.store.unreadable[int(self.rows[row])] for row in missing}
 
     def pixels(self, rows: NDArray[np.int64]) -> Pixels:
         """Return readable pictures, (N, C, H, W) uint8, as a copy."""
-        return self.store.pixels[self.positions[rows]]
+        return self.store.pixels[self.store.positions[self.rows[rows]]]
 
     def groups(self) -> NDArray[np.int64]:
         """Return (N,) numbers that are equal for equal pictures; -1 for unreadable ones."""

@@ -1,6 +1,7 @@
 """The table of pictures before any is decoded: which files count, of which class, in which part."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -116,17 +117,21 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
     has_parts = _has_parts(images, skip, source)
     depth = skip + 1 + has_parts
 
+    def class_of(names: tuple[str, ...]) -> str:
+        # Systems differ in how they spell an accented letter; a class is one all the same.
+        return unicodedata.normalize("NFC", names[depth - 1])
+
     inside = sorted((names for names in images if len(names) > depth), key=lambda names: natural("/".join(names)))
     if not inside:
         raise SkysortError(f"no pictures in class folders under {source}: expected <class>/<picture>.jpg")
-    classes = tuple(sorted({names[depth - 1] for names in inside}, key=natural))
+    classes = tuple(sorted({class_of(names) for names in inside}, key=natural))
     number = {name: index for index, name in enumerate(classes)}
     taken = set(inside)
     return Listing(
         tuple("/".join(names) for names in inside),
-        np.array([number[names[depth - 1]] for names in inside], np.int64),
+        np.array([number[class_of(names)] for names in inside], np.int64),
         classes,
-        tuple(PART_FOLDERS[names[skip]] if has_parts else "" for names in inside),
+        tuple(_part(names[skip]) if has_parts else "" for names in inside),
         tuple(sorted(("/".join(names) for names in visible if names not in taken), key=natural)),
     )
 
@@ -134,13 +139,18 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
 def _wrapping(images: list[tuple[str, ...]]) -> int:
     """Count the folders around the classes or parts: none, or one, as an archive of a folder has."""
     tops = {names[0] for names in images}
-    return int(len(tops) == 1 and not tops & PART_FOLDERS.keys() and all(len(names) > 2 for names in images))
+    return int(len(tops) == 1 and not any(map(_part, tops)) and all(len(names) > 2 for names in images))
+
+
+def _part(name: str) -> str:
+    """Return the part that a folder's name means, or nothing."""
+    return PART_FOLDERS.get(name.casefold(), "")
 
 
 def _has_parts(images: list[tuple[str, ...]], skip: int, source: str) -> bool:
     # A folder named "train" that holds pictures itself is a class, as beside "bus" and "car".
     tops = {names[skip] for names in images if len(names) > skip + 1}
-    parts = {top for top in tops & PART_FOLDERS.keys() if all(len(n) > skip + 2 for n in images if n[skip] == top)}
+    parts = {top for top in tops if _part(top) and all(len(n) > skip + 2 for n in images if n[skip] == top)}
     if parts and parts != tops:
         raise SkysortError(
             f"{source} holds parts ({', '.join(sorted(parts))}) beside other folders"

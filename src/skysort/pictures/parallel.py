@@ -14,9 +14,16 @@ SMALL_FILE_BYTES = 4096
 """Below, threads cost more than they bring: Pillow lets the interpreter go for too short a time."""
 
 
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux, where containers and schedulers may allow fewer
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def threads_for(bytes_a_picture: float) -> int:
     """Return how many threads decode pictures of this file size fastest."""
-    return 1 if bytes_a_picture < SMALL_FILE_BYTES else os.cpu_count() or 1
+    return 1 if bytes_a_picture < SMALL_FILE_BYTES else num_cores()
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

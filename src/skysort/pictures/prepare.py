@@ -42,7 +42,7 @@ class Prepared:
             "format": FORMAT,
             "source": self.data.name,
             "fingerprint": self.collection.fingerprint(),
-            "parts": digest.hexdigest(),
+            "split_digest": digest.hexdigest(),
             "classes": list(listing.classes),
             "counts": counts,
             "in_two_parts": self._num_in_two_parts(),

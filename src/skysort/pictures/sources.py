@@ -2,12 +2,14 @@
 
 import lzma
 import os
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +59,8 @@ class FolderSource:
         rows = []
         for name in walk(self.path):
             found = _stat(self.path / name)
-            rows.append(f"{name} {found.st_size} {found.st_mtime_ns}")
+            # A changed permission shows in the last: what could not be read before is tried again.
+            rows.append(f"{name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
         return "\n".join(rows)
 
     @contextmanager
@@ -203,7 +206,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         unpacked = 0
         for entry in archive.infolist():
             name = entry.filename
-            if name.startswith("/") or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":":
+            if re.match(r"/|[A-Za-z]:[/\\]", name) or ".." in name.replace("\\", "/").split("/"):
                 raise SkysortError(f"{path} holds '{name}', a path that leads out of the archive; refused")
             unpacked += entry.file_size
         if unpacked > max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * path.stat().st_size):
@@ -227,3 +230,39 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
             return member.read(archive.getinfo(name).file_size)
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, ValueError) as error:
         raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None
+
+
+ImageFile = tuple[str, Callable[[], bytes]]
+"""A path to show, and how to read what is there, which may raise UnreadablePictureError."""
+
+
+def image_files(paths: Iterable[Path]) -> Iterator[ImageFile]:
+    """Yield the pictures under files, folders (at any depth) and zip archives, in the order given.
+
+    A file named outright counts whatever its name ends in. A folder or archive that cannot be read is one
+    picture that cannot be, so that nothing else is lost with it.
+    """
+    for path in paths:
+        try:
+            if path.is_dir():
+                for name in filter(is_image_name, walk(path)):
+                    yield str(path / name), partial(read_file, path / name)
+            elif path.suffix.lower() == ".zip":
+                with open_zip(path) as archive:
+                    for name in _visible_images(archive):
+                        yield f"{path}/{name}", partial(read_member, archive, name)
+            else:
+                yield str(path), partial(read_file, path)
+        except SkysortError as error:
+            yield str(path), partial(_cannot_be_read, str(error))
+
+
+def _visible_images(archive: zipfile.ZipFile) -> list[str]:
+    names = (entry.filename for entry in archive.infolist() if not entry.is_dir())
+    return sorted(
+        (name for name in names if is_image_name(name) and not any(map(is_hidden, name.split("/")))), key=natural
+    )
+
+
+def _cannot_be_read(reason: str) -> bytes:
+    raise UnreadablePictureError(reason)

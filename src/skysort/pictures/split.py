@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import SkysortError
 from skysort.pictures.listing import Listing
 from skysort.recipe import Protocol
 
@@ -33,8 +33,8 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
         Sorted rows of the listing for each part there is, in the order of PARTS.
 
     Raises:
-        NotUnderstoodError: when the data lacks the part that the protocol holds out.
-        SkysortError: when there are fewer than two classes, or a class is too small to be cut.
+        SkysortError: when there are fewer than two classes, a class is too small to be cut, or the data lacks the
+            part that the protocol holds out.
     """
     usable = groups >= 0
     declared = np.array(listing.parts)
@@ -45,7 +45,7 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
     if protocol == "tutorial":
         held_out = own.get("test", own.get("validation"))
         if held_out is None:
-            raise NotUnderstoodError(
+            raise SkysortError(
                 "protocol 'tutorial' reports on a part that the data holds out, and this data has none;"
                 " use --set pictures.protocol=four-way"
             )

@@ -61,14 +61,18 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     family = _digest(source.identity, str(sorted(asdict(shape).items())))
     key = _digest(source.stamp(), PIL.__version__, str(FORMAT))
     folder = cache_folder() / "stores" / f"{family}-{key}"
-    if not folder.is_dir():
+    if folder.is_dir():
         try:
-            with whole_folder(folder) as beside:
-                _fill(beside, source, shape, progress)
-        except SkysortError:
-            if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
-                raise
-        _remove_outdated(folder, family)
+            return _open(folder, shape)
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(folder)  # what cleans caches by age may take one file and leave another
+    try:
+        with whole_folder(folder) as beside:
+            _fill(beside, source, shape, progress)
+    except SkysortError:
+        if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
+            raise
+    _remove_outdated(folder, family)
     return _open(folder, shape)
 
 

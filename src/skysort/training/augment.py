@@ -22,13 +22,13 @@ def augmented(pictures: Tensor, augment: Augment, seed: int, epoch: int, step: i
         (N, C, H, W) uint8.
     """
     # The order of the epoch's pictures takes (seed, epoch, 0).
-    chances = np.random.default_rng((seed, epoch, step + 1))
+    rng = np.random.default_rng((seed, epoch, step + 1))
     num = len(pictures)
     if augment.flip:
-        flip = torch.from_numpy(chances.random(num) < 0.5).to(pictures.device)
+        flip = torch.from_numpy(rng.random(num) < 0.5).to(pictures.device)
         pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
     if augment.shift:
-        offsets = torch.from_numpy(chances.integers(0, 2 * augment.shift + 1, (2, num))).to(pictures.device)
+        offsets = torch.from_numpy(rng.integers(0, 2 * augment.shift + 1, (2, num))).to(pictures.device)
         pictures = _shifted(pictures, augment.shift, offsets)
     return pictures
 

@@ -1,12 +1,12 @@
 """Which device to compute on, and with how many threads."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from skysort.errors import SkysortError, unknown
+from skysort.pictures.parallel import num_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -33,7 +33,7 @@ def resolve_device(asked: str) -> str:
 
 def resolve_threads(asked: int) -> int:
     """Return the number of threads asked for, or one a core for 0."""
-    return asked or os.cpu_count() or 1
+    return asked or num_cores()
 
 
 @contextmanager

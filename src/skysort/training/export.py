@@ -8,7 +8,7 @@ from safetensors.torch import save
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat
-from skysort.classifier.prove import LARGEST_DIFFERENCE, prove, write_proof
+from skysort.classifier.prove import write_proof
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.networks.layers import PictureNetwork
 from skysort.pictures.decode import Pixels, Shape
@@ -17,9 +17,8 @@ from skysort.recipe import Recipe
 _README = """\
 # A classifier made by Skysort
 
-It sorts pictures into: {classes}.
+It sorts pictures into: {classes}. Where Skysort is installed, without its extras:
 
-    pip install skysort
     skysort predict {folder} picture.jpg
 
 model.onnx takes uint8 pictures of shape (N, {channels}, {size}, {size}) and returns (N, {num_classes})
@@ -37,7 +36,8 @@ def write_classifier(
     shape: Shape,
     proof_pictures: Pixels,
     data: dict[str, str],
-) -> float:
+    seconds: float,
+) -> None:
     """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
 
     Args:
@@ -48,12 +48,10 @@ def write_classifier(
         shape: of its pictures.
         proof_pictures: (N, C, H, W) uint8, kept in the folder.
         data: source and fingerprint of what it learned from.
-
-    Returns:
-        The largest difference between the two on the proof pictures.
+        seconds: of training.
 
     Raises:
-        SkysortError: when that is too large, or a file cannot be written.
+        SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
     """
     network = network.cpu().eval()
     with torch.no_grad():
@@ -70,14 +68,13 @@ def write_classifier(
             recipe=recipe.name,
             parameters=network.num_parameters,
             data=data,
-            proof={"difference": 0.0, "allowed": LARGEST_DIFFERENCE},
+            seconds={"training": seconds},
             files={name: sha256(beside / name) for name in FILES},
             versions={name: version(name) for name in ("skysort", "torch", "onnx", "onnxruntime")},
         )
         table.write(beside)
-        difference = prove(beside / PROOF, Classifier(beside).logits)
-        table.model_copy(update={"proof": {"difference": difference, "allowed": LARGEST_DIFFERENCE}}).write(beside)
-    return difference
+        difference = Classifier(beside).difference
+        table.model_copy(update={"proof_difference": difference}).write(beside)
 
 
 def _readme(folder: Path, classes: tuple[str, ...], shape: Shape) -> str:

@@ -22,6 +22,7 @@ from skysort.training.loop import Sums, Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
+SHORTEST_SECONDS = 1e-9
 
 
 class StoppedError(SkysortError):
@@ -68,7 +69,7 @@ def fit(
     ):
         session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell)
         while state.epoch <= recipe.training.epochs:
-            session.train_epoch()
+            session.finish_epoch()
     return state.seconds
 
 
@@ -88,64 +89,69 @@ class _Session:
         self.task, self.validation, self.state = task, validation, state
         self.history, self.checkpoint, self.stop, self.tell = history, checkpoint, stop, tell
         self.seconds_before = state.seconds
-        self.started = self.saved = time.monotonic()
-        self.num_pictures = 0
-        """Trained on in this session."""
+        self.started = self.saved = self.counted = time.perf_counter()
 
-    def train_epoch(self) -> None:
-        """Train the epoch that the state is in to its end."""
+    def finish_epoch(self) -> None:
+        """Bring the epoch that the state is in to its end."""
         state = self.state
+        self.counted = time.perf_counter()
         train_epoch(self.task, state.epoch, state.step, self._after_step)
-        self._add_row("epoch", state.epoch_sums)
+        self._add_row("epoch", state.epoch_sums, self._validated())
         state.epoch, state.step = state.epoch + 1, 0
         state.epoch_sums, state.window_sums = Sums(), Sums()
         self._save()
+        self._stop_if_asked()
 
     def _after_step(self, step: int, loss: float, outputs: Tensor, labels: Tensor) -> None:
         state, training = self.state, self.task.recipe.training
+        now = time.perf_counter()
+        seconds, self.counted = now - self.counted, now
         state.step = step
-        state.epoch_sums.add(loss, outputs, labels)
-        self.num_pictures += len(labels)
+        state.epoch_sums.add(loss, outputs, labels, seconds)
         self.tell(len(labels), f"epoch {state.epoch}/{training.epochs}, loss {state.epoch_sums.mean_loss:.4f}")
         if training.log_every:
-            state.window_sums.add(loss, outputs, labels)
+            state.window_sums.add(loss, outputs, labels, seconds)
             if step % training.log_every == 0:
                 self._add_row("steps", state.window_sums)
                 state.window_sums = Sums()
-        if self.stop.is_set():
+        if self.stop.is_set() or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
-            run = self.checkpoint.parent
-            raise StoppedError(
-                f"stopped in epoch {state.epoch}, after step {step}; go on with: skysort train --resume {run}"
-            )
-        if time.monotonic() - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
-            self._save()
+            self._stop_if_asked()
 
-    def _add_row(self, kind: Literal["epoch", "steps"], sums: Sums) -> None:
-        seconds = time.monotonic() - self.started
-        measured = None
-        if kind == "epoch" and self.validation:
-            measured = evaluate(self.task.network, self.validation, self.task.loss_function, self.task.device)
+    def _validated(self) -> Sums | None:
+        if self.validation is None:
+            return None
+        return evaluate(self.task.network, self.validation, self.task.loss_function, self.task.device)
+
+    def _add_row(self, kind: Literal["epoch", "steps"], sums: Sums, validation: Sums | None = None) -> None:
+        state = self.state
         self.history.add(
             Row(
                 kind=kind,
-                epoch=self.state.epoch,
-                step=self.state.step,
+                epoch=state.epoch,
+                step=state.step,
                 train_loss=sums.mean_loss,
                 train_accuracy=sums.accuracy,
-                validation_loss=measured.mean_loss if measured else None,
-                validation_accuracy=measured.accuracy if measured else None,
-                learning_rate=self.task.optimizer.param_groups[0]["lr"],
-                seconds=self.seconds_before + seconds,
-                pictures_per_second=self.num_pictures / seconds,
+                validation_loss=validation.mean_loss if validation else None,
+                validation_accuracy=validation.accuracy if validation else None,
+                learning_rate=self.task.learning_rate(state.epoch, state.step - 1),
+                seconds=self._seconds(),
+                pictures_per_second=sums.pictures / max(sums.seconds, SHORTEST_SECONDS),
             )
         )
 
     def _save(self) -> None:
-        self.state.seconds = self.seconds_before + time.monotonic() - self.started
+        self.state.seconds = self._seconds()
         self.state.history_bytes = self.history.sync()
         save_checkpoint(self.checkpoint, self.state, self.task)
-        self.saved = time.monotonic()
+        self.saved = self.counted = time.perf_counter()
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError(f"stopped in epoch {self.state.epoch}, after step {self.state.step}")
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
 
 
 @contextmanager

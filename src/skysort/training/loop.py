@@ -28,12 +28,14 @@ class Sums:
     loss: float = 0.0
     correct: int = 0
     pictures: int = 0
+    seconds: float = 0.0
 
-    def add(self, loss: float, outputs: Tensor, labels: Tensor) -> None:
-        """Count one batch: its mean loss, (N, classes) outputs and (N,) labels."""
+    def add(self, loss: float, outputs: Tensor, labels: Tensor, seconds: float = 0.0) -> None:
+        """Count one batch: its mean loss, (N, classes) outputs, (N,) labels, and what it took."""
         self.loss += loss * len(labels)
         self.correct += int((outputs.argmax(1) == labels).sum())
         self.pictures += len(labels)
+        self.seconds += seconds
 
     @property
     def mean_loss(self) -> float:
@@ -62,6 +64,13 @@ class Task:
         """Number of batches in an epoch."""
         return num_steps(self.train.num_pictures, self.recipe.training.batch_size)
 
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Return the learning rate of a step, counted from 0, of an epoch, counted from 1."""
+        step_in_run = (epoch - 1) * self.steps_an_epoch + step
+        num_steps_in_run = self.recipe.training.epochs * self.steps_an_epoch
+        highest = self.recipe.optimizer.learning_rate
+        return learning_rate(self.recipe.schedule, highest, step_in_run, num_steps_in_run)
+
 
 def train_epoch(
     task: Task, epoch: int, first_step: int, after_step: Callable[[int, float, Tensor, Tensor], None]
@@ -79,12 +88,10 @@ def train_epoch(
     """
     recipe, network, optimizer = task.recipe, task.network, task.optimizer
     seed, batch_size = recipe.training.seed, recipe.training.batch_size
-    num_steps_in_all = task.steps_an_epoch * recipe.training.epochs
     network.train()
     batches = shuffled(task.train, batch_size, seed, epoch, first_step, task.device)
     for step, (pictures, labels) in enumerate(batches, first_step):
-        before = (epoch - 1) * task.steps_an_epoch + step
-        rate = learning_rate(recipe.schedule, recipe.optimizer.learning_rate, before, num_steps_in_all)
+        rate = task.learning_rate(epoch, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
 
@@ -96,7 +103,7 @@ def train_epoch(
                 f" nothing was updated. Try a smaller one: --set optimizer.learning_rate={rate / 10:g}"
             )
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         after_step(step + 1, loss.item(), outputs, labels)
 

@@ -1,6 +1,7 @@
 """A classifier run over a part's pictures: the logits, the figures, and a row a picture."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.classifier import Classifier, labelled, softmax, unreadable
+from skysort.classifier.classifier import Classifier
 from skysort.classifier.prove import Logits
-from skysort.classifier.rows import Prediction, cells, header
+from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable
+from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
@@ -40,18 +42,17 @@ class Evaluation:
         """Return the part's figures, as metrics.json holds them."""
         return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
 
-    def predictions(self) -> list[tuple[str, Prediction]]:
-        """Return the true class and the prediction of each picture, in the order of the listing."""
-        paths = self.collection.listing.paths
-        shares = softmax(self.logits)
-        rows = {
-            int(row): (self.classes[truth], labelled(paths[row], share, self.classes))
-            for row, truth, share in zip(self.rows, self.truth, shares, strict=True)
-        }
+    def predictions(self) -> Iterator[tuple[str, Prediction]]:
+        """Yield the true class and the prediction of each picture, in the order of the listing."""
         listing = self.collection.listing
-        for row, reason in self.unreadable.items():
-            rows[row] = (listing.classes[listing.labels[row]], unreadable(paths[row], reason))
-        return [rows[row] for row in sorted(rows)]
+        number_of = {int(row): number for number, row in enumerate(self.rows)}
+        shares = softmax(self.logits)
+        for row in sorted([*number_of, *self.unreadable]):
+            truth = listing.classes[listing.labels[row]]
+            if row in self.unreadable:
+                yield truth, unreadable(listing.paths[row], self.unreadable[row])
+            else:
+                yield truth, labelled(listing.paths[row], shares[number_of[row]], self.classes)
 
     def write_csv(self, path: Path) -> None:
         """Write a row a picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
@@ -71,30 +72,34 @@ def evaluate_part(
 
     Args:
         classifier: its classes must hold all those of the collection.
-        part: what to call it; unreadable pictures that the data declares to be of it are reported with it.
+        part: what to call it.
         collection: decoded to the classifier's shape.
-        rows: (N,) of the collection's listing, readable.
+        rows: (N,) of the collection's listing; those that could not be read are kept with their reasons.
         progress: where to say how far it is.
+
+    Raises:
+        SkysortError: when none of the pictures could be read.
     """
     listing = collection.listing
+    is_readable = collection.positions[rows] >= 0
+    readable = rows[is_readable]
+    if not len(readable):
+        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
     number = np.array([classifier.classes.index(name) for name in listing.classes])
     chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
     logits = []
-    with progress.step(f"Measuring on {part}", len(rows)) as tell:
-        for start in range(0, len(rows), chunk):
-            some = rows[start : start + chunk]
+    with progress.step(f"Measuring on {part}", len(readable)) as tell:
+        for start in range(0, len(readable), chunk):
+            some = readable[start : start + chunk]
             logits.append(classifier.logits(collection.pixels(some)))
             tell(len(some), "")
-    declared = {row: why for row, why in collection.unreadable.items() if listing.parts[row] in (part, "")}
-    # Without parts of its own, an unreadable picture of the data belongs to none, unless all of it is measured.
-    whole = len(rows) + len(declared) == len(listing)
-    missed = {row: why for row, why in declared.items() if listing.parts[row] == part or whole}
+    reasons = collection.unreadable
     return Evaluation(
         part,
         collection,
         classifier.classes,
-        rows,
-        number[listing.labels[rows]],
+        readable,
+        number[listing.labels[readable]],
         np.concatenate(logits),
-        missed,
+        {row: reasons[row] for row in rows[~is_readable].tolist()},
     )

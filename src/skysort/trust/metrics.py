@@ -29,17 +29,22 @@ def measure(logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequ
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, logits.argmax(axis=1)), 1)
     num, num_right = len(truth), int(confusion.trace())
-    margin = NORMAL_QUANTILE * float(losses.std(ddof=1)) / num**0.5 if num > 1 else float("inf")
     loss = float(losses.mean())
     return {
         "pictures": num,
         "accuracy": num_right / num,
         "interval95": wilson(num_right, num),
         "loss": loss,
-        "loss_interval95": [max(0.0, loss - margin), loss + margin] if num > 1 else None,
+        "loss_interval95": _mean_interval(losses) if num > 1 else None,
         "classes": {name: _class_figures(confusion, label) for label, name in enumerate(classes)},
         "confusion": confusion.tolist(),
     }
+
+
+def _mean_interval(values: NDArray[np.float64]) -> list[float]:
+    """Return the 95 % interval of the mean of figures above 0, by the normal approximation."""
+    margin = NORMAL_QUANTILE * values.std(ddof=1) / len(values) ** 0.5
+    return [max(0.0, float(values.mean() - margin)), float(values.mean() + margin)]
 
 
 def _class_figures(confusion: NDArray[np.int64], label: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.classifier import softmax
+from skysort.classifier.rows import softmax
 from skysort.files import write_whole
 from skysort.recipe import Recipe
 from skysort.trust.charts import Thumbnail, read_curves, thumbnail
