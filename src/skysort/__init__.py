@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from skysort.classifier.classifier import Classifier, load
     from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.recipe import Recipe
-    from skysort.run import Run, evaluate, resume, train
+    from skysort.run import evaluate, resume, train
+    from skysort.run_folder import Run
 
 __all__ = [
     "Classifier",
@@ -37,7 +38,7 @@ _HOMES = {
     "NotUnderstoodError": "skysort.errors",
     "Recipe": "skysort.recipe",
     "load": "skysort.classifier.classifier",
-    "Run": "skysort.run",
+    "Run": "skysort.run_folder",
     "SkysortError": "skysort.errors",
     "evaluate": "skysort.run",
     "resume": "skysort.run",

@@ -1,9 +1,6 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
-import json
-import shlex
 import time
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,51 +14,12 @@ from skysort.pictures.collection import Data, open_collection
 from skysort.pictures.prepare import Prepared, prepare
 from skysort.progress import Progress
 from skysort.recipe import Recipe
+from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.evaluation import Evaluation, evaluate_part
 from skysort.trust.report import write_report
 
 DEFAULT_RECIPE = "convnet"
 NUM_PROOF_PICTURES = 32
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run folder, and what is in it."""
-
-    path: Path
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
-
-    @property
-    def recipe(self) -> Recipe:
-        """The resolved recipe."""
-        return Recipe.load(str(self.path / "recipe.toml"))
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
-        return _read_json(self.path / "data.json")
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The figures of its classifier."""
-        return _read_json(self.path / "metrics.json")
-
-    @property
-    def classifier(self) -> Path:
-        """The classifier folder, which can be copied anywhere."""
-        return self.path / "classifier"
-
-    @property
-    def report(self) -> Path:
-        """The page for a browser."""
-        return self.path / "report.html"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it has come to its figures and its report, which are written last."""
-        return (self.path / "metrics.json").exists()
 
 
 def train(
@@ -93,7 +51,7 @@ def train(
         raise NotUnderstoodError("settings go with the name of a recipe; a Recipe is taken as it is")
     progress = progress or Progress()
     found = Data.find(str(data))
-    folder = Path(run) if run else _free_folder(found, recipe)
+    folder = Path(run) if run else free_folder(found, recipe)
     if folder.absolute() == Path.cwd():
         raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -106,7 +64,7 @@ def train(
         described["data_dir"] = str(Path(data_dir).absolute())
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
-        write_whole(beside / "data.json", _json(described))
+        write_whole(beside / "data.json", json_text(described))
     return _finish(Run(folder), recipe, prepared, progress)
 
 
@@ -176,7 +134,7 @@ def evaluate(
             raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
         run = _run_of(loaded)
         if not run.is_finished:
-            raise SkysortError(f"{run.path} is not finished; {_how_to_go_on(run)}")
+            raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
         return _measure(run, loaded, _prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
@@ -224,14 +182,10 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
         seconds = {} if run.classifier.exists() else _train_and_export(run, recipe, prepared, progress)
         _measure(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
-        raise StoppedError(f"{stopped}; {_how_to_go_on(run)}") from None
+        raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None
     except KeyboardInterrupt:
-        raise SkysortError(f"interrupted; {_how_to_go_on(run)}") from None
+        raise SkysortError(f"interrupted; {run.how_to_go_on}") from None
     return run
-
-
-def _how_to_go_on(run: Run) -> str:
-    return f"go on with: skysort train --resume {shlex.quote(str(run.path))}"
 
 
 def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
@@ -330,18 +284,7 @@ def _write_figures(folder: Path, metrics: dict[str, Any], test: Evaluation, run:
     """Write rows, report and figures; the figures last, since they say that all is there."""
     test.write_csv(folder / "predictions.csv")
     write_report(folder / "report.html", metrics, test, run.path if run else None)
-    write_whole(folder / "metrics.json", _json(metrics))
-
-
-def _free_folder(data: Data, recipe: Recipe) -> Path:
-    """Choose a folder below runs/ that is not there yet."""
-    source = Path(data.name).stem if data.named is None else data.name.replace(":", "-")
-    folder = Path("runs") / f"{source}-{recipe.name}"
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{source}-{recipe.name}-{number}"
-    return folder
+    write_whole(folder / "metrics.json", json_text(metrics))
 
 
 def _run_of(classifier: Classifier) -> Run:
@@ -360,15 +303,3 @@ def _run_of(classifier: Classifier) -> Run:
 
 def _path(path: str | PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _json(content: dict[str, Any]) -> str:
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SkysortError(f"cannot read {path}: {error}") from None
-    return content

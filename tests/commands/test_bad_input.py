@@ -17,7 +17,7 @@ MakeFolder = Callable[..., Path]
 QUICK = ("--set", "training.epochs=1", "--threads", 1, "--quiet")
 
 
-def refused(ended: Ended, code: int, message: str) -> None:
+def check_refused(ended: Ended, code: int, message: str) -> None:
     assert (ended.code, ended.out) == (code, "")
     assert message in ended.err
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_understood_or_named_exits_with_2(
     arguments: list[str], message: str, skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(skysort_command(*arguments), 2, message)
+    check_refused(skysort_command(*arguments), 2, message)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,22 +86,22 @@ def test_pictures_that_cannot_be_trained_on(
 ) -> None:
     folder = make_folder(counts)
     folder.mkdir(exist_ok=True)
-    refused(skysort_command("train", folder, "--run", tmp_path / "run", *QUICK), 1, message)
+    check_refused(skysort_command("train", folder, "--run", tmp_path / "run", *QUICK), 1, message)
     assert not (tmp_path / "run").exists()
 
 
 def test_named_data_that_is_not_there_says_what_to_do(skysort_command: Command) -> None:
     ended = skysort_command("train", "mnist", "--recipe", "mnist-cnn")
-    refused(ended, 1, "MNIST is not in")
+    check_refused(ended, 1, "MNIST is not in")
     assert "train-images-idx3-ubyte.gz" in ended.err and "--data-dir" in ended.err
-    refused(skysort_command("train", "birds-vs-airplanes"), 1, "CIFAR-10 is not in")
+    check_refused(skysort_command("train", "birds-vs-airplanes"), 1, "CIFAR-10 is not in")
 
 
 def test_a_picture_too_small_for_the_network_is_told_before_anything_is_decoded(
     skysort_command: Command, tmp_path: Path
 ) -> None:
     ended = skysort_command("train", "digits", "--recipe", "lenet", "--run", tmp_path / "run")
-    refused(ended, 1, "the smallest it can take is 16x16 (--set pictures.size=16)")
+    check_refused(ended, 1, "the smallest it can take is 16x16 (--set pictures.size=16)")
     assert "Decoding" not in ended.err
     assert not (tmp_path / "run").exists()
 
@@ -131,7 +131,7 @@ def test_only_broken_pictures(skysort_command: Command, tmp_path: Path) -> None:
     for name in ("bird", "airplane"):
         (tmp_path / "all" / name).mkdir(parents=True)
         (tmp_path / "all" / name / "1.jpg").write_text("no picture")
-    refused(skysort_command("train", tmp_path / "all", *QUICK), 1, "none of 2 pictures can be read")
+    check_refused(skysort_command("train", tmp_path / "all", *QUICK), 1, "none of 2 pictures can be read")
 
 
 def make_zip(path: Path, names: list[str]) -> Path:
@@ -143,10 +143,10 @@ def make_zip(path: Path, names: list[str]) -> Path:
 
 def test_bad_zips(skysort_command: Command, tmp_path: Path) -> None:
     (tmp_path / "corrupt.zip").write_bytes(b"PK\x03\x04 and no more")
-    refused(skysort_command("train", tmp_path / "corrupt.zip"), 1, "is not a readable zip archive")
+    check_refused(skysort_command("train", tmp_path / "corrupt.zip"), 1, "is not a readable zip archive")
 
     leading_out = make_zip(tmp_path / "out.zip", ["bird/1.png", "../airplane/1.png"])
-    refused(skysort_command("train", leading_out), 1, "a path that leads out of the archive; refused")
+    check_refused(skysort_command("train", leading_out), 1, "a path that leads out of the archive; refused")
     assert not (tmp_path.parent / "airplane").exists()
 
     bomb = make_zip(tmp_path / "bomb.zip", ["bird/1.png", "airplane/1.png"])
@@ -154,22 +154,24 @@ def test_bad_zips(skysort_command: Command, tmp_path: Path) -> None:
     for start in (content.find(b"PK\x01\x02"), content.rfind(b"PK\x01\x02")):
         content[start + 24 : start + 28] = (2**31).to_bytes(4, "little")  # the size it declares to unpack to
     bomb.write_bytes(content)
-    refused(skysort_command("train", bomb), 1, "would unpack to 4.0 GiB")
+    check_refused(skysort_command("train", bomb), 1, "would unpack to 4.0 GiB")
 
 
 def test_a_run_folder_that_holds_a_run_is_left_alone(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()}
-    refused(skysort_command("train", "skies:240", "--run", finished_run), 1, "already holds a run; choose another")
+    check_refused(
+        skysort_command("train", "skies:240", "--run", finished_run), 1, "already holds a run; choose another"
+    )
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "letter.txt").touch()
-    refused(skysort_command("train", "skies:240", "--run", tmp_path / "taken"), 1, "already exists")
+    check_refused(skysort_command("train", "skies:240", "--run", tmp_path / "taken"), 1, "already exists")
     assert {path: path.read_bytes() for path in finished_run.rglob("*") if path.is_file()} == before
 
 
 def test_resuming_a_folder_without_a_run(skysort_command: Command, tmp_path: Path) -> None:
-    refused(skysort_command("train", "--resume", tmp_path), 1, "holds no run: it has no recipe.toml")
+    check_refused(skysort_command("train", "--resume", tmp_path), 1, "holds no run: it has no recipe.toml")
 
 
 @pytest.mark.parametrize("change", ["one picture altered", "one picture more", "one picture gone"])
@@ -184,7 +186,7 @@ def test_resuming_a_run_whose_pictures_changed(
     else:
         (folder / "bird" / ("3.png" if "altered" in change else "new.png")).write_bytes(picture_bytes(99))
     ended = skysort_command("train", "--resume", run)
-    refused(ended, 1, "the pictures of")
+    check_refused(ended, 1, "the pictures of")
     assert "have changed" in ended.err
 
 
@@ -222,7 +224,7 @@ def test_a_full_standard_output_is_an_error(finished_run: Path, tmp_path: Path) 
 def test_a_class_the_classifier_does_not_know(
     skysort_command: Command, finished_run: Path, make_folder: MakeFolder
 ) -> None:
-    refused(
+    check_refused(
         skysort_command("evaluate", finished_run, make_folder({"bird": 2, "airplan": 2})),
         2,
         "no class 'airplan'; did you mean 'airplane'?",
@@ -233,20 +235,20 @@ def test_a_classifier_copy_has_no_pictures_of_its_own(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
-    refused(skysort_command("evaluate", copy), 2, "name the pictures to measure it on")
+    check_refused(skysort_command("evaluate", copy), 2, "name the pictures to measure it on")
 
 
 def test_a_damaged_classifier(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
     (copy / "model.onnx").write_bytes(b"")
-    refused(skysort_command("predict", copy, "bird.jpg"), 1, "model.onnx has been altered")
+    check_refused(skysort_command("predict", copy, "bird.jpg"), 1, "model.onnx has been altered")
 
 
 def test_figures_of_other_pictures_do_not_replace_a_runs_own(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
     before = (finished_run / "metrics.json").read_bytes()
-    refused(
+    check_refused(
         skysort_command("evaluate", finished_run, "skies:80", "--output", finished_run), 1, "is a run, whose own"
     )
     assert (finished_run / "metrics.json").read_bytes() == before
@@ -257,7 +259,7 @@ def test_a_classifier_laid_into_anothers_run_does_not_pass_for_its_own(
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
     shutil.copytree(finished_run / "classifier", run / "other")
-    refused(skysort_command("evaluate", run / "other"), 2, "is a classifier without its run")
+    check_refused(skysort_command("evaluate", run / "other"), 2, "is a classifier without its run")
 
 
 def test_evaluating_a_run_that_is_not_finished(
@@ -265,7 +267,7 @@ def test_evaluating_a_run_that_is_not_finished(
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
     (run / "metrics.json").unlink()
-    refused(skysort_command("evaluate", run), 1, "is not finished; go on with: skysort train --resume")
+    check_refused(skysort_command("evaluate", run), 1, "is not finished; go on with: skysort train --resume")
     assert skysort_command("train", "--resume", run).code == 0
     assert "s of training" in skysort_command("train", "--resume", run).out
 
@@ -274,11 +276,11 @@ def test_a_run_does_not_take_the_folder_one_is_in(
     skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(skysort_command("train", "skies:80", "--run", "."), 2, "a run takes a folder of its own")
+    check_refused(skysort_command("train", "skies:80", "--run", "."), 2, "a run takes a folder of its own")
 
 
 def test_predicting_what_is_not_there_or_holds_no_picture(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
-    refused(skysort_command("predict", finished_run, tmp_path / "none.jpg"), 2, "no such file or folder")
-    refused(skysort_command("predict", finished_run, tmp_path), 1, "no pictures under")
+    check_refused(skysort_command("predict", finished_run, tmp_path / "none.jpg"), 2, "no such file or folder")
+    check_refused(skysort_command("predict", finished_run, tmp_path), 1, "no pictures under")

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from skysort.classifier.format import read_table
-from skysort.run import Run
+from skysort.run_folder import Run
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30

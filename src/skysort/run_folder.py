@@ -1,0 +1,80 @@
+"""The run folder: where it is, what is in it, and how to read that."""
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skysort.errors import SkysortError
+from skysort.pictures.collection import Data
+from skysort.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, and what is in it."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return Recipe.load(str(self.path / "recipe.toml"))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
+        return _read_json(self.path / "data.json")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures of its classifier."""
+        return _read_json(self.path / "metrics.json")
+
+    @property
+    def classifier(self) -> Path:
+        """The classifier folder, which can be copied anywhere."""
+        return self.path / "classifier"
+
+    @property
+    def report(self) -> Path:
+        """The page for a browser."""
+        return self.path / "report.html"
+
+    @property
+    def how_to_go_on(self) -> str:
+        """What to tell a person whose run was interrupted."""
+        return f"go on with: skysort train --resume {shlex.quote(str(self.path))}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has come to its figures and its report, which are written last."""
+        return (self.path / "metrics.json").exists()
+
+
+def free_folder(data: Data, recipe: Recipe) -> Path:
+    """Choose a folder below runs/ that is not there yet."""
+    source = Path(data.name).stem if data.named is None else data.name.replace(":", "-")
+    folder = Path("runs") / f"{source}-{recipe.name}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{source}-{recipe.name}-{number}"
+    return folder
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Return content as the JSON files of a run hold it."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SkysortError(f"cannot read {path}: {error}") from None
+    return content
