@@ -198,6 +198,12 @@ def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(
         trained(recipe, tmp_path)
 
 
+def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:
+    trained(Recipe.load("convnet", SETTINGS), tmp_path)
+    with pytest.raises(SkysortError, match="the recipe has changed since"):
+        trained(Recipe.load("convnet", [*SETTINGS, "training.batch_size=8"]), tmp_path)
+
+
 def test_signals_are_given_back_afterwards(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     trained(Recipe.load("convnet", SETTINGS), tmp_path)

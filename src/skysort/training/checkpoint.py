@@ -4,6 +4,7 @@ state.json is replaced last and names the tensors it belongs to, so that wheneve
 one whole checkpoint, the old or the new.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +49,8 @@ def save_checkpoint(folder: Path, state: State, task: Task) -> None:
     folder.mkdir(exist_ok=True)
     tensors = folder / f"epoch-{state.epoch:04d}-step-{state.step:06d}.safetensors"
     write_whole(tensors, save(_tensors(task)))
-    table = {"format": FORMAT, "tensors": tensors.name, "sha256": sha256(tensors), **asdict(state)}
+    made = {"format": FORMAT, "recipe": _digest(task), "tensors": tensors.name, "sha256": sha256(tensors)}
+    table = {**made, **asdict(state)}
     write_whole(folder / "state.json", json.dumps(table, indent=2) + "\n")
     for other in folder.iterdir():
         if other.name not in (tensors.name, "state.json"):
@@ -68,6 +70,8 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         table = json.loads(path.read_text(encoding="utf-8"))
         if table.pop("format") != FORMAT:
             raise SkysortError(f"{path} is of another version of Skysort")
+        if table.pop("recipe") != _digest(task):
+            raise SkysortError(f"the recipe has changed since {path} was written; a resume takes it as it was")
         tensors = folder / table.pop("tensors")
         if sha256(tensors) != table.pop("sha256"):
             raise SkysortError(f"{tensors} is not the file that {path.name} was written with")
@@ -76,6 +80,10 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         return State(epoch_sums=epoch_sums, window_sums=window_sums, **table)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise SkysortError(f"the checkpoint in {folder} cannot be resumed: {error}") from None
+
+
+def _digest(task: Task) -> str:
+    return hashlib.sha256(task.recipe.to_toml().encode()).hexdigest()
 
 
 def _tensors(task: Task) -> dict[str, Tensor]:
