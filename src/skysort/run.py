@@ -1,5 +1,6 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
+import os
 import time
 from os import PathLike
 from pathlib import Path
@@ -142,6 +143,9 @@ def evaluate(
 def _resolved(recipe: Recipe, data: Data) -> Recipe:
     """Spell out what the data and this computer decide, and make sure that they fit together."""
     require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "matplotlib", "jinja2")
+    # Threads that wait by spinning take the cores from each other as soon as anything else runs: beside one busy
+    # process a step of convnet took 310 ms on two cores, and 39 ms so. It counts before PyTorch is first loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from skysort.networks.layers import check_size
     from skysort.training.device import resolve_device, resolve_threads
 
