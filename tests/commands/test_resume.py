@@ -30,6 +30,7 @@ def signalled(folder: Path, number: signal.Signals, num_renames: int) -> dict[st
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(f"""
 import os
+import signal
 
 num_left = {num_renames}
 
@@ -38,7 +39,7 @@ def before(rename):
         global num_left
         num_left -= 1
         if num_left == 0:
-            os.kill(os.getpid(), {int(number)})
+            signal.raise_signal({int(number)})  # in this thread, and at once
         return rename(*arguments, **options)
     return renamed
 
