@@ -32,6 +32,8 @@ def signalled(folder: Path, number: signal.Signals, num_renames: int) -> dict[st
 import os
 import signal
 
+# as in a terminal; what a shell runs in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 num_left = {num_renames}
 
 def before(rename):

@@ -204,6 +204,13 @@ def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:
         trained(Recipe.load("convnet", [*SETTINGS, "training.batch_size=8"]), tmp_path)
 
 
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    recipe = Recipe.load("convnet", SETTINGS)
+    trained(recipe, tmp_path, signalling(make_part(), {2: signal.SIGINT}))
+    assert len(rows_of(tmp_path)) == recipe.training.epochs
+
+
 def test_signals_are_given_back_afterwards(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     trained(Recipe.load("convnet", SETTINGS), tmp_path)
