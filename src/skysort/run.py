@@ -56,8 +56,11 @@ def train(
     if folder.absolute() == Path.cwd():
         raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        holds = "already holds a run" if (folder / "recipe.toml").exists() else "already exists"
-        raise SkysortError(f"{folder} {holds}; choose another with --run, or continue it: --resume {folder}")
+        if (folder / "recipe.toml").exists():
+            raise SkysortError(
+                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}"
+            )
+        raise SkysortError(f"{folder} already exists; choose another with --run")
     recipe = _resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     described = prepared.described()
