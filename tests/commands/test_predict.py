@@ -65,6 +65,26 @@ def test_a_corrupt_zip_between_good_pictures_is_one_row(
     assert "is not a readable zip archive" in rows[1]["reason"]
 
 
+def test_every_picture_of_a_zip_is_read_though_threads_read_ahead(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number in range(60):
+            archive.writestr(f"{number}.png", picture_bytes(number, (60, 60)))
+    for _ in range(3):
+        ended = skysort_command("predict", finished_run, tmp_path / "many.zip", "--format", "json")
+        assert (ended.code, len(json.loads(ended.out))) == (0, 60)
+
+
+def test_what_is_no_file_is_not_replaced_by_one(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, tmp_path / "1.png", "--output", "/dev/null")
+    assert ended.code == 1 and "is no file to write to" in ended.err
+    assert not Path("/dev/null").is_file()
+
+
 def test_odd_class_names_survive_the_whole_way(
     skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

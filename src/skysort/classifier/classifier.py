@@ -1,6 +1,7 @@
 """A classifier in use: loaded, proved, and ready for pictures."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
@@ -43,6 +44,11 @@ class Classifier:
                 f"{self.folder}: classifier.json names {len(self.classes)} classes,"
                 f" the model tells {num_outputs} apart"
             )
+        expected = [self.shape.channels, self.shape.size, self.shape.size]
+        if self._session.get_inputs()[0].shape[1:] != expected:
+            raise SkysortError(
+                f"{self.folder}: the model does not take the pictures that classifier.json describes"
+            )
         self.difference = prove(self.folder / PROOF, self.logits)
         """Largest difference of any logit from the proof's."""
 
@@ -74,9 +80,10 @@ class Classifier:
         for path in asked:
             if not path.exists():
                 raise NotUnderstoodError(f"{path}: no such file or folder")
-        decoded = self._decoded(image_files(asked))
-        while batch := list(islice(decoded, self._batch_size)):
-            yield from self._predictions(batch)
+        with ExitStack() as archives:
+            decoded = self._decoded(image_files(asked, archives))
+            while batch := list(islice(decoded, self._batch_size)):
+                yield from self._predictions(batch)
 
     @property
     def _batch_size(self) -> int:

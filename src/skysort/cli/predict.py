@@ -28,10 +28,12 @@ def predict(
     from skysort.files import whole_file
     from skysort.work.predict import write_predictions
 
+    if output and output.exists() and not output.resolve().is_file():
+        raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
     predictions = loaded.stream(paths)
     if output:
-        with whole_file(output, newline="") as file:
+        with whole_file(output.resolve(), newline="") as file:
             num, num_unreadable = write_predictions(predictions, loaded.classes, file, form.value)
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]

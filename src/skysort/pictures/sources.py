@@ -7,7 +7,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -236,11 +236,12 @@ ImageFile = tuple[str, Callable[[], bytes]]
 """A path to show, and how to read what is there, which may raise UnreadablePictureError."""
 
 
-def image_files(paths: Iterable[Path]) -> Iterator[ImageFile]:
+def image_files(paths: Iterable[Path], archives: ExitStack) -> Iterator[ImageFile]:
     """Yield the pictures under files, folders (at any depth) and zip archives, in the order given.
 
     A file named outright counts whatever its name ends in. A folder or archive that cannot be read is one
-    picture that cannot be, so that nothing else is lost with it.
+    picture that cannot be, so that nothing else is lost with it. Archives stay open as long as `archives` does:
+    what is yielded here may be read later, on another thread.
     """
     for path in paths:
         try:
@@ -248,9 +249,9 @@ def image_files(paths: Iterable[Path]) -> Iterator[ImageFile]:
                 for name in filter(is_image_name, walk(path)):
                     yield str(path / name), partial(read_file, path / name)
             elif path.suffix.lower() == ".zip":
-                with open_zip(path) as archive:
-                    for name in _visible_images(archive):
-                        yield f"{path}/{name}", partial(read_member, archive, name)
+                archive = archives.enter_context(open_zip(path))
+                for name in _visible_images(archive):
+                    yield f"{path}/{name}", partial(read_member, archive, name)
             else:
                 yield str(path), partial(read_file, path)
         except SkysortError as error:
