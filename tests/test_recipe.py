@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from skysort.errors import NotUnderstoodError
+from skysort.pictures.named import NAMED
 from skysort.recipe import ConvNetwork, Normalisation, Recipe, Section, recipe_names
 
 
@@ -30,11 +31,11 @@ def test_every_shipped_recipe_loads_under_its_name_and_says_what_it_is(name: str
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_shipped_recipe_names_its_source_and_figures(name: str) -> None:
+def test_every_shipped_recipe_names_its_source_and_data(name: str) -> None:
     published = Recipe.load(name).published
     assert published is not None
     assert published.source
-    assert published.figures
+    assert published.data in NAMED
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -47,9 +48,9 @@ def test_every_shipped_recipe_survives_being_written_and_read(name: str, tmp_pat
 def test_a_written_recipe_spells_out_every_default(name: str) -> None:
     written = tomllib.loads(Recipe.load(name).to_toml())
     assert written["training"]["seed"] == 0
-    assert written["augment"] == {"flip": False, "shift": 0}
+    assert written["augment"].keys() == {"flip", "shift"}
     assert written["schedule"] == {"name": "constant"}
-    assert written["optimizer"].keys() == {"name", "learning_rate", "momentum", "weight_decay"}
+    assert written["optimizer"].keys() == {"name", "learning_rate", "momentum", "nesterov", "weight_decay"}
 
 
 def test_names_are_sorted_and_the_tutorials_are_among_them() -> None:
@@ -116,7 +117,7 @@ def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
 
 
 def test_a_field_of_another_network_is_refused() -> None:
-    assert "network 'mlp' has no field 'kernel'; there are: name, hidden, activation, ending" in refusal(
+    assert "network 'mlp' has no field 'kernel'; there are: name, hidden, activation, dropout" in refusal(
         "network.kernel=3", name="mlp"
     )
 
@@ -155,9 +156,13 @@ def test_every_problem_is_named_in_a_line_of_its_own() -> None:
         "network.kernel=0",
         "network.padding=-1",
         "network.activation=gelu",
-        "network.ending=softmax",
+        "network.padding=full",
+        "network.pooling=median",
+        "network.normalisation=layer",
+        "network.dropout=1",
+        "training.batch_size=every",
         "loss.name=hinge",
-        "optimizer.name=adam",
+        "optimizer.name=adagrad",
         "optimizer.learning_rate=0",
         "optimizer.learning_rate=inf",
         "optimizer.learning_rate=nan",
@@ -177,23 +182,23 @@ def test_a_value_that_is_not_allowed_is_refused_and_its_field_named(setting: str
     assert any(setting.partition("=")[0] in problem for problem in problems)
 
 
-def test_a_loss_that_takes_log_softmax_is_refused_on_logits() -> None:
-    assert refusal("loss.name=negative-log-likelihood") == (
-        "recipe 'convnet' cannot be run:\n"
-        "  loss.name = 'negative-log-likelihood' takes log-softmax, but network.ending = 'logits'"
-    )
-
-
-def test_a_loss_that_takes_logits_is_refused_on_log_softmax() -> None:
-    assert refusal("network.ending=log-softmax") == (
-        "recipe 'convnet' cannot be run:\n"
-        "  loss.name = 'cross-entropy' takes logits, but network.ending = 'log-softmax'"
-    )
-
-
-def test_loss_and_ending_can_be_changed_together() -> None:
-    recipe = Recipe.load("convnet", ["loss.name=negative-log-likelihood", "network.ending=log-softmax"])
-    assert recipe.network.ending == "log-softmax"
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (["optimizer.name=adam", "optimizer.momentum=0.9"], "optimizer.momentum is for sgd and rmsprop; adam has"),
+        (["optimizer.nesterov=true"], "optimizer.nesterov takes optimizer.name = 'sgd' and optimizer.momentum"),
+        (
+            ["optimizer.name=rmsprop", "optimizer.momentum=0.9", "optimizer.nesterov=true"],
+            "optimizer.nesterov takes optimizer.name = 'sgd'",
+        ),
+        (["network.padding=same", "network.kernel=4"], "padding = 'same' keeps the size; network.kernel = 4"),
+        (["network.residual.blocks=2", "network.kernel=2"], "a residual block keeps the size; network.kernel = 2"),
+        (["network.residual.block=2"], "network 'convnet' has no field 'residual.block'; did you mean 'residual."),
+        (["network.residual.blocks=0"], "network.residual.blocks: input should be greater than or equal to 1"),
+    ],
+)
+def test_fields_that_do_not_fit_each_other_are_refused(settings: list[str], problem: str) -> None:
+    assert problem in refusal(*settings)
 
 
 def test_normalisation_for_another_number_of_channels_is_refused() -> None:

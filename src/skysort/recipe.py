@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from skysort.errors import NotUnderstoodError, suggestion, unknown
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["tanh", "relu"]
 Protocol = Literal["four-way", "tutorial"]
 
@@ -64,26 +65,50 @@ class MlpNetwork(Section):
     """Widths of the hidden layers, in the order data meets them."""
     activation: Activation = "tanh"
     """What follows each hidden layer."""
-    ending: Literal["logits", "log-softmax"] = "logits"
-    """What the last layer's outputs go through."""
+    dropout: Share = 0.0
+    """Share of each hidden layer's outputs that a training step leaves out."""
+
+
+class Residual(Section):
+    """Blocks of a convolution and an activation, the input added to their output; one pooling follows the last."""
+
+    blocks: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many, one after another."""
+    normalisation: Literal["none", "batch"] = "none"
+    """`batch`: after the convolution, which then has no bias and starts Kaiming-normal, the scale at 0.5."""
+    shared: bool = False
+    """Whether all blocks are one and the same, with one set of weights and statistics."""
 
 
 class ConvNetwork(Section):
-    """Convolutions, each with an activation and a 2x2 maximum pooling, then fully connected layers."""
+    """Convolutions, each with an activation and a 2x2 pooling; residual blocks; fully connected layers."""
 
     name: Literal["convnet"] = "convnet"
     channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 8)
     """Output channels of the convolutions, in the order data meets them."""
     kernel: Annotated[int, Field(ge=1, le=31)] = 3
     """Side of the convolutions' filters, in pixels."""
-    padding: Annotated[int, Field(ge=0, le=15)] = 1
-    """Zeros added on each side before a convolution, in pixels."""
+    padding: Annotated[int, Field(ge=0, le=15)] | Literal["same"] = 1
+    """Zeros added on each side before a convolution, in pixels; `same`: as many as keep the size."""
+    normalisation: Literal["none", "batch", "local-response"] = "none"
+    """`batch`: after each convolution, before its activation; `local-response`: after the activation."""
     activation: Activation = "tanh"
     """What follows each convolution and each hidden layer."""
+    pooling: Literal["max", "average"] = "max"
+    """What is kept of each 2x2 window."""
+    dropout: Share = 0.0
+    """Share of the channels that a training step leaves out after each of these poolings."""
+    residual: Residual | None = None
+    """Unset: no residual blocks."""
     hidden: tuple[Width, ...] = (32,)
     """Widths of the fully connected hidden layers."""
-    ending: Literal["logits", "log-softmax"] = "logits"
-    """What the last layer's outputs go through."""
+
+    @model_validator(mode="after")
+    def _filter_has_a_middle(self) -> Self:
+        if self.kernel % 2 == 0 and (self.padding == "same" or self.residual is not None):
+            what = "network.padding = 'same'" if self.padding == "same" else "a residual block"
+            raise ValueError(f"{what} keeps the size; network.kernel = {self.kernel} cannot, an odd one can")
+        return self
 
 
 _NETWORKS: dict[str, type[Section]] = {"mlp": MlpNetwork, "convnet": ConvNetwork}
@@ -93,20 +118,43 @@ Network = Annotated[MlpNetwork | ConvNetwork, Field(discriminator="name")]
 class Loss(Section):
     """What training makes small."""
 
-    name: Literal["cross-entropy", "negative-log-likelihood"] = "cross-entropy"
-    """`cross-entropy` takes logits, `negative-log-likelihood` takes log-softmax."""
+    name: Literal[
+        "cross-entropy", "negative-log-likelihood", "mean-squared-error", "regression", "binary-cross-entropy"
+    ] = "cross-entropy"
+    """`cross-entropy` is on logits, `negative-log-likelihood` on their log-softmax, `mean-squared-error` between
+    their softmax and 1 for the true class, 0 for others. The last two take a network of one output, and two
+    classes: `regression` is its squared error against 0 and 1, `binary-cross-entropy` takes it for a logit."""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of the parameters' absolute values, added to the loss while training."""
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of the parameters' squares, likewise; twice this is weight_decay of plain SGD."""
+
+    @property
+    def has_one_output(self) -> bool:
+        """Whether the network has one output for two classes, not one a class."""
+        return self.name in ("regression", "binary-cross-entropy")
 
 
 class Optimizer(Section):
-    """How a gradient becomes a step."""
+    """How a gradient becomes a step; what is not here is as PyTorch has it."""
 
-    name: Literal["sgd"] = "sgd"
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     """Step length at the start."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the last step that is kept."""
+    momentum: Share = 0.0
+    """Share of the last step that is kept; for sgd and rmsprop."""
+    nesterov: bool = False
+    """Take the gradient where the momentum leads; for sgd."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Pull of the weights towards zero, added to the gradient."""
+    """Pull of the weights towards zero, added to the gradient (by adamw taken off the weights themselves)."""
+
+    @model_validator(mode="after")
+    def _momentum_fits_name(self) -> Self:
+        if self.momentum and self.name not in ("sgd", "rmsprop"):
+            raise ValueError(f"optimizer.momentum is for sgd and rmsprop; {self.name} has its own")
+        if self.nesterov and (self.name != "sgd" or not self.momentum):
+            raise ValueError("optimizer.nesterov takes optimizer.name = 'sgd' and optimizer.momentum above 0")
+        return self
 
 
 class Schedule(Section):
@@ -130,8 +178,8 @@ class Training(Section):
 
     epochs: Annotated[int, Field(ge=1)] = 10
     """Passes over the training pictures."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Pictures a step."""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = 64
+    """Pictures a step; `all`: one step an epoch."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the initial weights, the order of pictures and the augmentation."""
     log_every: Annotated[int, Field(ge=0)] = 0
@@ -140,6 +188,10 @@ class Training(Section):
     """`auto`, `cpu`, `cuda` (or `cuda:1`), or `mps`."""
     threads: Annotated[int, Field(ge=0)] = 0
     """Threads to compute with; 0 for one a core. Other numbers of threads round otherwise."""
+
+    def pictures_a_step(self, num_pictures: int) -> int:
+        """Return the batch size for so many training pictures."""
+        return num_pictures if self.batch_size == "all" else self.batch_size
 
 
 class Figure(Section):
@@ -162,6 +214,8 @@ class Published(Section):
 
     source: str
     """The source, in words."""
+    data: str
+    """The named data that it speaks of."""
     figures: tuple[Figure, ...] = ()
     """What it measured; empty for a system that it only describes."""
 
@@ -187,15 +241,6 @@ class Recipe(Section):
     training: Training = Training()
     published: Published | None = None
     """Set for what repeats a text."""
-
-    @model_validator(mode="after")
-    def _loss_fits_ending(self) -> Self:
-        wants = "log-softmax" if self.loss.name == "negative-log-likelihood" else "logits"
-        if self.network.ending != wants:
-            raise ValueError(
-                f"loss.name = '{self.loss.name}' takes {wants}, but network.ending = '{self.network.ending}'"
-            )
-        return self
 
     @model_validator(mode="after")
     def _shift_fits_size(self) -> Self:
@@ -301,6 +346,14 @@ def _override(content: dict[str, Any], setting: str) -> None:
     table[last] = value
 
 
+# Of fields that take one kind of value or another, of which pydantic would speak a line each.
+_EXPECTED = {
+    "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]}, a figure a channel, std above 0",
+    "network.padding": "a number of pixels from 0 to 15, or 'same'",
+    "training.batch_size": "a number of pictures from 1 on, or 'all'",
+}
+
+
 def _problems(error: ValidationError) -> Iterator[str]:
     for problem in error.errors():
         place = [str(part) for part in problem["loc"]]
@@ -308,9 +361,8 @@ def _problems(error: ValidationError) -> Iterator[str]:
         network = place.pop(1) if place[:1] == ["network"] and len(place) > 2 else "convnet"
         if problem["type"] == "value_error":
             yield str(problem["ctx"]["error"])
-        elif place[:2] == ["pictures", "normalise"]:
-            expected = "'data', 'half', 'none', or {mean = […], std = […]} with a figure a channel, std above 0"
-            yield f"pictures.normalise: expected {expected}"
+        elif (field := ".".join(place[:2])) in _EXPECTED:
+            yield f"{field}: expected {_EXPECTED[field]}"
         elif problem["type"] == "extra_forbidden":
             yield _no_field(place, network)
         elif problem["type"] == "union_tag_invalid":
@@ -334,7 +386,9 @@ def _no_field(place: list[str], network: str) -> str:
     }
     if place[0] == "network":
         field = ".".join(place[1:])
-        return f"network '{network}' has no field '{field}'; {suggestion(field, sections['network'].model_fields)}"
+        inner = [f"residual.{name}" for name in Residual.model_fields if network == "convnet"]
+        known = [*sections["network"].model_fields, *inner]
+        return f"network '{network}' has no field '{field}'; {suggestion(field, known)}"
     fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
     field = ".".join(place)
     return f"no field '{field}'; {suggestion(field, [*Recipe.model_fields, *fields])}"

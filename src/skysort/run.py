@@ -63,6 +63,7 @@ def train(
         raise SkysortError(f"{folder} already exists; choose another with --run")
     recipe = _resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
+    _check_classes(recipe, prepared)
     described = prepared.described()
     if data_dir is not None:
         described["data_dir"] = str(Path(data_dir).absolute())
@@ -166,6 +167,12 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
     )
 
 
+def _check_classes(recipe: Recipe, prepared: Prepared) -> None:
+    from skysort.networks.layers import check_classes
+
+    check_classes(recipe.loss, len(prepared.collection.listing.classes))
+
+
 def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
@@ -211,7 +218,7 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
         return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels[rows])
 
     normalisation = prepared.normalisation(recipe.pictures.normalise)
-    network = initial_network(recipe.network, prepared.shape, len(classes), normalisation, recipe.training.seed)
+    network = initial_network(recipe, prepared.shape, len(classes), normalisation)
     with computing_threads(recipe.training.threads):
         validation = part("validation") if "validation" in parts else None
         training = fit(network, recipe, part("train"), validation, run.path, progress)

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import skysort
 from skysort.classifier.prove import read_proof
@@ -56,7 +57,7 @@ def test_the_onnx_model_runs_by_itself_on_bytes(finished_run: Path) -> None:
 
 def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> None:
     layers = build_layers(Recipe.load("convnet").network, Shape(32, 3), 2)
-    network = PictureNetwork(layers, [0.0] * 3, [1.0] * 3)
+    network = PictureNetwork(layers, nn.Identity(), [0.0] * 3, [1.0] * 3)
     network.load_state_dict(load_file(finished_run / "classifier" / "model.safetensors"))
     pictures, logits = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(pictures) == 32

@@ -37,8 +37,8 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         ),
         (["train", "skies", "--set", "training.epochs"], "expected a setting like training.epochs=3"),
         (
-            ["train", "skies", "--set", "loss.name=negative-log-likelihood"],
-            "takes log-softmax, but network.ending",
+            ["train", "digits", "--recipe", "mlp-bce"],
+            "loss 'binary-cross-entropy' has one output for two classes, and these pictures have 10",
         ),
         (["train", "skies", "--device", "cdua"], "no device 'cdua'; did you mean 'cuda'?"),
         (["train", "digitz"], "no data set and no folder 'digitz'; did you mean 'digits'?"),

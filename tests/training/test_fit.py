@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from skysort.errors import SkysortError
-from skysort.networks.layers import PictureNetwork, build_layers
+from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Pixels, Shape
 from skysort.progress import Progress
-from skysort.recipe import Recipe
+from skysort.recipe import Normalisation, Recipe
 from skysort.training import fit as fitting
 from skysort.training.batches import Part, num_steps, shuffled
 from skysort.training.fit import StoppedError, fit
@@ -34,8 +34,7 @@ def make_part(num: int = 50, seed: int = 0) -> Part:
 
 
 def make_network(recipe: Recipe) -> PictureNetwork:
-    torch.manual_seed(0)
-    return PictureNetwork(build_layers(recipe.network, Shape(8, 3), 2), [0.5] * 3, [0.5] * 3)
+    return initial_network(recipe, Shape(8, 3), 2, Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
 def trained(recipe: Recipe, folder: Path, part: Part | None = None) -> dict[str, torch.Tensor]:
@@ -95,18 +94,24 @@ def signalling(part: Part, signals: dict[int, signal.Signals]) -> Part:
     return Part(part.num_pictures, pixels, part.labels)
 
 
-@pytest.mark.parametrize("recipe", ["mlp", "convnet", "lenet"])
-def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, tmp_path: Path) -> None:
-    settings = [
-        *SETTINGS,
-        "augment.shift=1",
-        "augment.flip=true",
-        "training.log_every=3",
-        "schedule.name='cosine'",
-    ]
-    # lenet brings momentum; pictures of 8 pixels take smaller filters than its own
-    settings += ["network.kernel=3", "network.padding=1"] if recipe == "lenet" else []
-    loaded = Recipe.load(recipe, settings)
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [
+        ("mlp", ["network.dropout=0.3", "optimizer.name=adam"]),
+        ("mlp-full-batch", []),
+        ("convnet", ["optimizer.name=rmsprop", "optimizer.momentum=0.5"]),
+        ("convnet-dropout", ["optimizer.name=adamw", "loss.l1=1e-4", "loss.l2=1e-4"]),
+        # pictures of 8 pixels take smaller filters than its own
+        ("lenet", ["network.kernel=3", "network.padding=same", "optimizer.nesterov=true"]),
+        ("resnet-deep-shared", ["network.residual.blocks=2"]),
+    ],
+)
+def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, more: list[str], tmp_path: Path) -> None:
+    settings = ["augment.shift=1", "augment.flip=true", "training.log_every=3", "schedule.name='cosine'"]
+    # a step an epoch leaves room for fewer stops
+    settings += ["training.epochs=12"] if recipe == "mlp-full-batch" else []
+    own = [setting for setting in SETTINGS if recipe != "mlp-full-batch" or "batch_size" not in setting]
+    loaded = Recipe.load(recipe, [*own, *settings, *more])
     whole, parted = tmp_path / "whole", tmp_path / "parted"
     whole.mkdir()
     parted.mkdir()

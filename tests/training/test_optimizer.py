@@ -1,10 +1,11 @@
 import math
+from typing import Literal
 
 import pytest
 import torch
 
 from skysort.recipe import Loss, Optimizer, Schedule
-from skysort.training.optimizer import build_optimizer, learning_rate, loss_function
+from skysort.training.optimizer import build_optimizer, learning_rate, loss_function, penalty
 
 
 def test_sgd_with_momentum_steps_as_defined() -> None:
@@ -19,15 +20,96 @@ def test_sgd_with_momentum_steps_as_defined() -> None:
         assert weight.item() == pytest.approx(expected)
 
 
-def test_negative_log_likelihood_is_the_mean_of_minus_the_true_outputs() -> None:
-    outputs = torch.tensor([[-0.1, -2.0], [-3.0, -0.05]])
-    loss = loss_function(Loss(name="negative-log-likelihood"))(outputs, torch.tensor([0, 0]))
-    assert loss.item() == pytest.approx((0.1 + 3.0) / 2)
+GRADIENTS = (1.0, -3.0, 0.25)
 
 
-def test_cross_entropy_is_minus_the_log_of_the_true_softmax() -> None:
-    loss = loss_function(Loss())(torch.tensor([[1.0, 3.0]]), torch.tensor([0]))
-    assert loss.item() == pytest.approx(-math.log(math.e / (math.e + math.e**3)))
+def steps(optimizer: Optimizer) -> list[float]:
+    """Return where a weight that starts at 2 is after each gradient."""
+    weight = torch.nn.Parameter(torch.tensor([2.0]))
+    built = build_optimizer(optimizer, [weight])
+    found = []
+    for gradient in GRADIENTS:
+        weight.grad = torch.tensor([gradient])
+        built.step()
+        found.append(weight.item())
+    return found
+
+
+def test_nesterov_momentum_steps_as_defined() -> None:
+    expected, weight, velocity = [], 2.0, 0.0
+    for gradient in GRADIENTS:
+        velocity = 0.9 * velocity + gradient
+        weight -= 0.1 * (gradient + 0.9 * velocity)
+        expected.append(weight)
+    assert steps(Optimizer(learning_rate=0.1, momentum=0.9, nesterov=True)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_steps_as_defined(name: Literal["adam", "adamw"]) -> None:
+    expected, weight, first, second = [], 2.0, 0.0, 0.0
+    for number, plain in enumerate(GRADIENTS, 1):
+        if name == "adamw":
+            weight -= 0.1 * 0.5 * weight
+        gradient = plain + 0.5 * weight if name == "adam" else plain
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        weight -= 0.1 * (first / (1 - 0.9**number)) / (math.sqrt(second / (1 - 0.999**number)) + 1e-8)
+        expected.append(weight)
+    assert steps(Optimizer(name=name, learning_rate=0.1, weight_decay=0.5)) == pytest.approx(expected)
+
+
+def test_rmsprop_steps_as_defined() -> None:
+    expected, weight, mean_square, velocity = [], 2.0, 0.0, 0.0
+    for plain in GRADIENTS:
+        gradient = plain + 0.5 * weight
+        mean_square = 0.99 * mean_square + 0.01 * gradient**2
+        velocity = 0.9 * velocity + gradient / (math.sqrt(mean_square) + 1e-8)
+        weight -= 0.1 * velocity
+        expected.append(weight)
+    found = steps(Optimizer(name="rmsprop", learning_rate=0.1, momentum=0.9, weight_decay=0.5))
+    assert found == pytest.approx(expected)
+
+
+LOGITS = torch.tensor([[1.0, 3.0], [0.0, -2.0]])
+LABELS = torch.tensor([0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "expected"),
+    [
+        ("cross-entropy", LOGITS, (math.log(1 + math.e**2) + math.log(1 + math.e**-2)) / 2),
+        ("negative-log-likelihood", LOGITS, (math.log(1 + math.e**2) + math.log(1 + math.e**-2)) / 2),
+        # two classes: each picture's two errors are equal
+        ("mean-squared-error", LOGITS, ((1 / (1 + math.e**-2)) ** 2 + (1 / (1 + math.e**2)) ** 2) / 2),
+        ("regression", torch.tensor([[0.5], [-2.0]]), (0.5**2 + 2.0**2) / 2),
+        (
+            "binary-cross-entropy",
+            torch.tensor([[2.0], [-1.0]]),
+            (math.log(1 + math.e**2) + math.log(1 + 1 / math.e)) / 2,
+        ),
+    ],
+)
+def test_a_loss_is_as_defined(name: str, outputs: torch.Tensor, expected: float) -> None:
+    loss = loss_function(Loss.model_validate({"name": name}))
+    assert loss(outputs, LABELS).item() == pytest.approx(expected)
+
+
+def test_the_losses_of_one_output_tell_the_classes_apart() -> None:
+    for name in ("regression", "binary-cross-entropy"):
+        loss = loss_function(Loss.model_validate({"name": name}))
+        outputs = torch.tensor([[3.0]])
+        assert loss(outputs, torch.tensor([1])).item() != pytest.approx(loss(outputs, torch.tensor([0])).item())
+
+
+def test_penalties_add_up_all_parameters() -> None:
+    network = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[1.0, -3.0]]))
+        network.bias.fill_(2.0)
+    assert penalty(Loss(), network) == 0.0
+    added = penalty(Loss(l1=0.5, l2=0.1), network)
+    assert isinstance(added, torch.Tensor)
+    assert added.item() == pytest.approx(0.5 * 6 + 0.1 * 14)
 
 
 @pytest.mark.parametrize(

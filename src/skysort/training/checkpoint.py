@@ -92,7 +92,7 @@ def _tensors(task: Task) -> dict[str, Tensor]:
         for name, value in values.items():
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = value
-    return tensors
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 def _restore(task: Task, tensors: dict[str, Tensor]) -> None:

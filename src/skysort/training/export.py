@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save
+from torch import nn
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat
@@ -53,12 +54,13 @@ def write_classifier(
     Raises:
         SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
     """
-    network = network.cpu().eval()
+    network = network.cpu().to(memory_format=torch.contiguous_format)
+    whole = nn.Sequential(network, network.ending).eval()
     with torch.no_grad():
-        logits = network(torch.from_numpy(proof_pictures)).numpy()
+        logits = whole(torch.from_numpy(proof_pictures)).numpy()
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))
-        write_whole(beside / MODEL, _onnx(network, shape))
+        write_whole(beside / MODEL, _onnx(whole, shape))
         write_proof(beside / PROOF, proof_pictures, logits)
         write_whole(beside / README, _readme(folder, classes, shape))
         table = ClassifierTable(
@@ -89,7 +91,7 @@ def _readme(folder: Path, classes: tuple[str, ...], shape: Shape) -> str:
     )
 
 
-def _onnx(network: PictureNetwork, shape: Shape) -> bytes:
+def _onnx(network: nn.Module, shape: Shape) -> bytes:
     """Return the network as an ONNX model from uint8 pictures, any number of them, to logits."""
     # Two, since an exporter may take a batch of one for a constant.
     pictures = torch.zeros(2, shape.channels, shape.size, shape.size, dtype=torch.uint8)

@@ -10,22 +10,58 @@ from torch.nn import functional
 from skysort.recipe import Loss, Optimizer, Schedule
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-"""From (N, classes) outputs and (N,) labels to the mean loss of a batch."""
+"""From a network's (N, outputs) and (N,) labels to the mean loss of a batch."""
 
 
 def build_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Return the optimizer a recipe asks for."""
-    return torch.optim.SGD(
-        parameters,
-        lr=optimizer.learning_rate,
-        momentum=optimizer.momentum,
-        weight_decay=optimizer.weight_decay,
-    )
+    rate, decay, momentum = optimizer.learning_rate, optimizer.weight_decay, optimizer.momentum
+    if optimizer.name == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    if optimizer.name == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    if optimizer.name == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=momentum)
+    return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=momentum, nesterov=optimizer.nesterov)
 
 
 def loss_function(loss: Loss) -> LossFunction:
-    """Return the loss a recipe asks for."""
-    return functional.nll_loss if loss.name == "negative-log-likelihood" else functional.cross_entropy
+    """Return the loss a recipe asks for, without its penalties."""
+    return _LOSSES[loss.name]
+
+
+def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
+    """Return what a recipe's L1 and L2 penalties add to the loss of each batch."""
+    added: Tensor | float = 0.0
+    for parameter in network.parameters() if loss.l1 or loss.l2 else ():
+        added = added + loss.l1 * parameter.abs().sum() + loss.l2 * parameter.square().sum()
+    return added
+
+
+def _negative_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.nll_loss(functional.log_softmax(logits, dim=1), labels)
+
+
+def _mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
+    wanted = functional.one_hot(labels, logits.shape[1]).float()
+    return functional.mse_loss(functional.softmax(logits, dim=1), wanted)
+
+
+def _regression(outputs: Tensor, labels: Tensor) -> Tensor:
+    return functional.mse_loss(outputs[:, 0], labels.float())
+
+
+def _binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits[:, 0], labels.float())
+
+
+_LOSSES: dict[str, LossFunction] = {
+    "cross-entropy": functional.cross_entropy,
+    "negative-log-likelihood": _negative_log_likelihood,
+    "mean-squared-error": _mean_squared_error,
+    "regression": _regression,
+    "binary-cross-entropy": _binary_cross_entropy,
+}
 
 
 def learning_rate(schedule: Schedule, highest: float, step: int, num_steps: int) -> float:
