@@ -1,0 +1,221 @@
+"""The roof: recipes side by side, each with several seeds, on the same parts of the same pictures."""
+
+import csv
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import write_whole
+from skysort.machine import described_machine, today, versions
+from skysort.pictures.collection import Data
+from skysort.progress import Progress
+from skysort.recipe import Recipe
+from skysort.run import in_training_mode, on_shifted_pictures, resolved, resume, train
+from skysort.run_folder import Run
+from skysort.trust.comparison import Comparison, InTrainingMode, Row, Spread, difference
+from skysort.trust.comparison_report import write_comparison_report
+
+DEFAULT_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is compared: a recipe under a name of its own."""
+
+    name: str
+    recipe: Recipe
+
+    def with_seed(self, seed: int) -> Recipe:
+        """Return the recipe with the seed of one run."""
+        return self.recipe.with_values(training={"seed": seed})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a comparison is of."""
+
+    title: str
+    description: str
+    data: str
+    variants: tuple[Variant, ...]
+    shifts: int = 0
+    """Measure on test pictures shifted by 0 to so many pixels, too."""
+
+
+def compare(
+    asked: Asked,
+    output: str | PathLike[str],
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train every variant with every seed on the same parts, and put the results side by side.
+
+    Args:
+        asked: what to compare on which pictures.
+        output: a folder for comparison.json, report.html, and the runs, of which those finished are not run again.
+        seeds: how many runs of each, with seeds from 0 on.
+        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to say how far it is; else silent.
+
+    Raises:
+        NotUnderstoodError: for an unknown name or field, or a path that is not there.
+        SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
+    """
+    progress, output = progress or Progress(), Path(output)
+    variants = _on_the_same_parts(asked)
+    runs = {
+        variant.name: list(run_seeds(variant, asked.data, range(seeds), output, data_dir, progress))
+        for variant in variants
+    }
+    first_data = runs[variants[0].name][0].data
+    reference = _right(runs[variants[0].name], first_data)
+    rows: list[Row] = []
+    for variant in variants:
+        progress.say(f"measuring {variant.name}")
+        right = _right(runs[variant.name], first_data)
+        row = _row(variant, runs[variant.name], asked.shifts, data_dir, progress)
+        # The same draws for every row, whichever others there are.
+        gain = difference(right, reference, np.random.default_rng(0)) if rows else None
+        rows.append(row.model_copy(update={"difference": gain}))
+    comparison = Comparison(
+        title=asked.title,
+        description=asked.description,
+        source=first_data["source"],
+        fingerprint=first_data["fingerprint"],
+        protocol=runs[variants[0].name][0].metrics["protocol"],
+        pictures=reference.shape[1],
+        seeds=tuple(range(seeds)),
+        rows=tuple(rows),
+        machine=described_machine(),
+        versions=versions(),
+        date=today(),
+    )
+    write_comparison_report(output / "report.html", comparison)
+    write_whole(output / "comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    return comparison
+
+
+def run_seeds(
+    variant: Variant,
+    data: str,
+    seeds: Sequence[int],
+    output: Path,
+    data_dir: str | PathLike[str] | None,
+    progress: Progress,
+) -> Iterator[Run]:
+    """Yield a variant's finished runs, one a seed; train or resume those that are not finished.
+
+    Raises:
+        SkysortError: when a run cannot be done, or its folder holds a run of another recipe or of other pictures.
+    """
+    found = Data.find(data)
+    for seed in seeds:
+        folder = output / "runs" / f"{variant.name}-seed{seed}"
+        recipe = variant.with_seed(seed)
+        progress.say(f"{variant.name}, seed {seed} ({seeds.index(seed) + 1} of {len(seeds)}): {folder}")
+        if (folder / "recipe.toml").exists():
+            run = Run(folder)
+            if run.data["source"] != found.name or _computed(run.recipe) != _computed(resolved(recipe, found)):
+                raise SkysortError(
+                    f"{folder} holds a run of another recipe or of other pictures; choose another --output"
+                )
+            yield resume(folder, data_dir=data_dir, progress=progress)
+        else:
+            yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
+
+
+def _computed(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides a run's figures, where it runs and what it logs left aside."""
+    content = recipe.model_dump(mode="json", exclude={"name", "description", "published"})
+    for field in ("device", "threads", "log_every"):
+        del content["training"][field]
+    return content
+
+
+def _on_the_same_parts(asked: Asked) -> list[Variant]:
+    """Give all variants one protocol: the tutorials' only where it is the default of each."""
+    if not asked.variants:
+        raise NotUnderstoodError("what to compare? Name recipes (skysort recipes) with --recipes, or a --study")
+    names = [variant.name for variant in asked.variants]
+    for name in names:
+        if names.count(name) > 1:
+            raise NotUnderstoodError(f"'{name}' is asked for twice")
+    found = Data.find(asked.data)
+    protocols = {resolved(variant.recipe, found).pictures.protocol for variant in asked.variants}
+    protocol = protocols.pop() if len(protocols) == 1 else "four-way"
+    return [
+        Variant(variant.name, variant.recipe.with_values(pictures={"protocol": protocol}))
+        for variant in asked.variants
+    ]
+
+
+def _row(
+    variant: Variant, runs: list[Run], shifts: int, data_dir: str | PathLike[str] | None, progress: Progress
+) -> Row:
+    metrics = [run.metrics for run in runs]
+    train_accuracy, test_accuracy = (
+        Spread.of(figures["splits"][part]["accuracy"] for figures in metrics) for part in ("train", "test")
+    )
+    epochs = [run.epochs() for run in runs]
+    shifted = [on_shifted_pictures(run, shifts, data_dir=data_dir, progress=progress) for run in runs if shifts]
+    return Row(
+        name=variant.name,
+        description=variant.recipe.description,
+        parameters=metrics[0]["parameters"],
+        test=test_accuracy,
+        train=train_accuracy,
+        gap=train_accuracy.mean - test_accuracy.mean,
+        difference=None,
+        seconds=Spread.of(figures["seconds"]["training"] for figures in metrics),
+        losses=_means([epoch["train_loss"] for epoch in of_run] for of_run in epochs),
+        elapsed=_means([epoch["seconds"] for epoch in of_run] for of_run in epochs),
+        training_mode=measured_in_training_mode(runs, data_dir, progress),
+        shifted=tuple(map(Spread.of, zip(*shifted, strict=True))),
+    )
+
+
+def measured_in_training_mode(
+    runs: list[Run], data_dir: str | PathLike[str] | None, progress: Progress
+) -> InTrainingMode | None:
+    """Return the accuracies of runs in training mode; None for a network that is the same in both modes."""
+    found = [in_training_mode(run, data_dir=data_dir, progress=progress) for run in runs]
+    figures = [accuracies for accuracies in found if accuracies is not None]
+    if not figures:
+        return None
+    return InTrainingMode(
+        train=Spread.of(accuracies["train"] for accuracies in figures),
+        test=Spread.of(accuracies["test"] for accuracies in figures),
+    )
+
+
+def _means(rows: Iterable[list[float]]) -> tuple[float, ...]:
+    return tuple(np.mean(list(rows), axis=0).tolist())
+
+
+def _right(runs: list[Run], first: dict[str, Any]) -> NDArray[np.bool_]:
+    """Return (runs, pictures), whether each run labels each readable test picture right.
+
+    Raises:
+        SkysortError: when the runs were not measured on the same pictures.
+    """
+    for run in runs:
+        if run.data["split_digest"] != first["split_digest"] or run.data["source"] != first["source"]:
+            raise SkysortError(
+                f"{run.path} has its pictures in other parts; runs that are compared share them"
+                f" (same picture size and pictures.seed). See {shlex.quote(str(run.path / 'recipe.toml'))}"
+            )
+    return np.array([[row["label"] == row["truth"] for row in _labelled(run)] for run in runs])
+
+
+def _labelled(run: Run) -> Iterator[dict[str, str]]:
+    with (run.path / "predictions.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        yield from (row for row in csv.DictReader(file) if row["status"] != "unreadable")

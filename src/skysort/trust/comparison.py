@@ -1,0 +1,227 @@
+"""Several runs of several recipes side by side: means, spreads, differences, and whether a published figure is met."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from skysort.trust.metrics import CONFIDENCE
+
+NUM_RESAMPLES = 4_000
+RESAMPLES_AT_ONCE = 500
+WIDEST = 0.02
+"""A prediction interval wider than this either way decides nothing."""
+
+Mode = Literal["training", "evaluation"]
+Verdict = Literal["meets", "short", "undecided"]
+
+
+class Table(BaseModel):
+    """A part of what comparison.json or reproduction.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Spread(Table):
+    """A figure of several runs that differ in their seed alone."""
+
+    values: tuple[float, ...]
+    """One a run, in the order of the seeds."""
+    mean: float
+    std: float | None
+    """Of the runs, with one degree of freedom less than there are; None for a single run."""
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """Return the spread of some figures, at least one."""
+        values = tuple(values)
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return cls(values=values, mean=float(np.mean(values)), std=std)
+
+
+class Difference(Table):
+    """How much more of the test pictures one recipe labels right than another."""
+
+    mean: float
+    interval95: tuple[float, float]
+
+
+class InTrainingMode(Table):
+    """Accuracies of a network that never left training mode, which tells where batches or chance take part."""
+
+    train: Spread
+    test: Spread
+
+
+class Row(Table):
+    """One recipe's runs."""
+
+    name: str
+    description: str
+    parameters: int
+    test: Spread
+    train: Spread
+    gap: float
+    """How much more of the training pictures than of the test pictures it labels right: mean train less mean test."""
+    difference: Difference | None
+    """To the first row; None for the first row itself."""
+    seconds: Spread
+    """Of training."""
+    losses: tuple[float, ...]
+    """Mean training loss of each epoch, over the runs."""
+    elapsed: tuple[float, ...]
+    """Seconds of training at the end of each epoch, over the runs."""
+    training_mode: InTrainingMode | None = None
+    shifted: tuple[Spread, ...] = ()
+    """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty where that was not asked."""
+
+
+class Comparison(Table):
+    """What comparison.json holds."""
+
+    title: str
+    description: str
+    source: str
+    """Of the pictures."""
+    fingerprint: str
+    protocol: str
+    pictures: int
+    """In the test part."""
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    machine: str
+    versions: dict[str, str]
+    date: str
+
+
+class Reproduced(Table):
+    """One published accuracy beside the measured one."""
+
+    recipe: str
+    source: str
+    """The text, in words."""
+    data: str
+    part: Literal["train", "test"]
+    mode: Mode
+    """The one that both figures are of."""
+    pictures: int
+    published: float | None
+    """None for the mode that the text does not speak of."""
+    measured: Spread
+    interval95: tuple[float, float] | None
+    """Where one more run would lie, the published figure's own binomial error included."""
+    verdict: Verdict | None
+    short_by: float | None
+    """How far the measured mean is below the published figure; for `short`."""
+
+
+class ReproducedLosses(Table):
+    """A published curve of losses beside the measured one."""
+
+    recipe: str
+    epochs: tuple[int, ...]
+    published: tuple[float, ...]
+    measured: tuple[float, ...]
+    """Means over the runs."""
+
+
+class Reproduction(Table):
+    """What reproduction.json holds."""
+
+    figures: tuple[Reproduced, ...]
+    losses: tuple[ReproducedLosses, ...]
+    seeds: dict[str, int]
+    """Number of runs by recipe."""
+    seconds: dict[str, float]
+    """Mean seconds of training by recipe."""
+    machine: str
+    versions: dict[str, str]
+    date: str
+
+
+def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.random.Generator) -> Difference:
+    """Return how much better a recipe is than another, with its 95 % percentile bootstrap interval.
+
+    Pictures are drawn anew for both recipes together, since both were asked the same; runs are drawn anew for each.
+    With one run of each, the interval is that of the pictures alone.
+
+    Args:
+        right: (runs, pictures), whether the recipe's label is the truth.
+        reference: likewise, of the same pictures.
+        rng: draws the resamples.
+
+    Source: B. Efron, R. Tibshirani, An introduction to the bootstrap, 1993, chapters 8 and 13.
+    """
+    num_pictures = right.shape[1]
+    both = np.concatenate([right, reference]).astype(np.float32)
+    found = []
+    for _ in range(NUM_RESAMPLES // RESAMPLES_AT_ONCE):
+        drawn = rng.integers(0, num_pictures, (RESAMPLES_AT_ONCE, num_pictures))
+        # Row by row, so that one bincount counts all of them.
+        offsets = num_pictures * np.arange(RESAMPLES_AT_ONCE)[:, None]
+        counts = np.bincount((drawn + offsets).ravel(), minlength=RESAMPLES_AT_ONCE * num_pictures)
+        sums = counts.reshape(drawn.shape).astype(np.float32) @ both.T  # (resamples, runs of both)
+        ours = _drawn_mean(sums[:, : len(right)], rng)
+        found.append((ours - _drawn_mean(sums[:, len(right) :], rng)) / num_pictures)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(np.concatenate(found), [tail, 100 - tail])
+    return Difference(mean=float(right.mean() - reference.mean()), interval95=(float(low), float(high)))
+
+
+def _drawn_mean(sums: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return the mean of as many runs as there are, drawn anew in each row."""
+    drawn = rng.integers(0, sums.shape[1], sums.shape)
+    mean: NDArray[np.float32] = np.take_along_axis(sums, drawn, axis=1).mean(axis=1)
+    return mean
+
+
+def pooled_std(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the standard deviation within groups, taken together, and its degrees of freedom.
+
+    >>> pooled_std([[1.0, 3.0], [10.0, 10.0], [7.0]])
+    (1.0, 2)
+    """
+    several = [group for group in groups if len(group) > 1]
+    freedom = sum(len(group) - 1 for group in several)
+    squares = sum(float(np.var(group)) * len(group) for group in several)
+    return ((squares / freedom) ** 0.5 if freedom else 0.0), freedom
+
+
+def prediction_interval(
+    measured: Spread, published: float, num_pictures: int, std: float, freedom: int
+) -> tuple[float, float] | None:
+    """Return where one more run's figure would lie with 95 %, had the text measured it on other pictures.
+
+    Args:
+        measured: the accuracies of our runs.
+        published: the text's accuracy, whose binomial error counts.
+        num_pictures: that the text measured on.
+        std: of a run, pooled over recipes.
+        freedom: degrees of freedom of std; with 0 nothing is known of it, and there is no interval.
+
+    Source: the prediction interval of a normal sample, with degrees of freedom by Welch and Satterthwaite, since the
+    binomial part of the variance is known and the runs' is estimated.
+    """
+    from scipy.stats import t
+
+    if not freedom:
+        return None
+    of_runs = std**2 * (1 + 1 / len(measured.values))
+    of_pictures = published * (1 - published) / num_pictures
+    variance = of_runs + of_pictures
+    effective = freedom * (variance / of_runs) ** 2 if of_runs else np.inf
+    margin = float(t.ppf((1 + CONFIDENCE) / 2, effective)) * variance**0.5
+    return measured.mean - margin, measured.mean + margin
+
+
+def judged(
+    published: float, measured: Spread, interval: tuple[float, float] | None
+) -> tuple[Verdict, float | None]:
+    """Return whether a published figure is met, and by how much it is missed."""
+    if interval is None or interval[1] - measured.mean > WIDEST:
+        return "undecided", None
+    if published <= interval[1]:
+        return "meets", None
+    return "short", published - measured.mean
