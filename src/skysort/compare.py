@@ -2,7 +2,7 @@
 
 import csv
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import write_whole
 from skysort.machine import described_machine, today, versions
 from skysort.pictures.collection import Data
 from skysort.progress import Progress
 from skysort.recipe import Recipe
-from skysort.run import in_training_mode, on_shifted_pictures, resolved, resume, train
+from skysort.run import prepared_again, resolved, resume, train
 from skysort.run_folder import Run
+from skysort.training_mode import in_training_mode
 from skysort.trust.comparison import Comparison, InTrainingMode, Row, Spread, difference
 from skysort.trust.comparison_report import write_comparison_report
+from skysort.trust.translation import accuracy_when_shifted
 
 DEFAULT_SEEDS = 3
 
@@ -165,8 +168,8 @@ def _row(
     train_accuracy, test_accuracy = (
         Spread.of(figures["splits"][part]["accuracy"] for figures in metrics) for part in ("train", "test")
     )
-    epochs = [run.epochs() for run in runs]
-    shifted = [on_shifted_pictures(run, shifts, data_dir=data_dir, progress=progress) for run in runs if shifts]
+    epochs = [run.epochs for run in runs]
+    shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
     return Row(
         name=variant.name,
         description=variant.recipe.description,
@@ -176,8 +179,8 @@ def _row(
         gap=train_accuracy.mean - test_accuracy.mean,
         difference=None,
         seconds=Spread.of(figures["seconds"]["training"] for figures in metrics),
-        losses=_means([epoch["train_loss"] for epoch in of_run] for of_run in epochs),
-        elapsed=_means([epoch["seconds"] for epoch in of_run] for of_run in epochs),
+        losses=_means(epochs, "train_loss"),
+        elapsed=_means(epochs, "seconds"),
         training_mode=measured_in_training_mode(runs, data_dir, progress),
         shifted=tuple(map(Spread.of, zip(*shifted, strict=True))),
     )
@@ -197,8 +200,15 @@ def measured_in_training_mode(
     )
 
 
-def _means(rows: Iterable[list[float]]) -> tuple[float, ...]:
-    return tuple(np.mean(list(rows), axis=0).tolist())
+def _means(runs: list[list[dict[str, float]]], name: str) -> tuple[float, ...]:
+    """Return a figure of each epoch, over runs."""
+    return tuple(np.mean([[epoch[name] for epoch in epochs] for epochs in runs], axis=0).tolist())
+
+
+def _when_shifted(run: Run, pixels: int, data_dir: str | PathLike[str] | None, progress: Progress) -> list[float]:
+    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress)
+    classifier, rows = Classifier(run.classifier), prepared.parts["test"]
+    return accuracy_when_shifted(classifier, prepared.collection, rows, pixels, progress)
 
 
 def _right(runs: list[Run], first: dict[str, Any]) -> NDArray[np.bool_]:

@@ -17,6 +17,17 @@ SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_REDRAWS = 0.1
 
 
+def span(seconds: float) -> str:
+    """Return a time in the units that a person would use.
+
+    >>> [span(seconds) for seconds in (8.2, 100, 1000, 10_000)]
+    ['8 s', '100 s', '17 min', '2.8 h']
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 class Progress:
     """Where long steps say how far they are, always on standard error.
 
@@ -86,7 +97,7 @@ class _Meter:
         parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"]
         parts += [self.note] if self.note else []
         parts += [f"{self.rate:,.0f} {self.unit}/s"]
-        parts += [f"{left:.0f} s left"] if self.done < self.total else []
+        parts += [f"{span(left)} left"] if self.done < self.total else []
         return ", ".join(parts)
 
 

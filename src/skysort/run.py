@@ -4,7 +4,7 @@ import os
 import time
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from skysort.recipe import Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.evaluation import Evaluation, evaluate_part
 from skysort.trust.report import write_report
+
+if TYPE_CHECKING:
+    from skysort.training.batches import Part
 
 DEFAULT_RECIPE = "convnet"
 NUM_PROOF_PICTURES = 32
@@ -61,7 +64,7 @@ def train(
                 f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}"
             )
         raise SkysortError(f"{folder} already exists; choose another with --run")
-    recipe = _resolved(recipe, found)
+    recipe = resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     _check_classes(recipe, prepared)
     described = prepared.described()
@@ -99,8 +102,8 @@ def resume(
     if started.is_finished:
         progress.say(f"{run} is finished; there is nothing to resume")
         return started
-    recipe = _resolved(started.recipe, Data.find(started.data["source"]))
-    prepared = _prepared_again(started, _path(data_dir), progress)
+    recipe = resolved(started.recipe, Data.find(started.data["source"]))
+    prepared = prepared_again(started, _path(data_dir), progress)
     remove_partials(started.path)
     return _finish(started, recipe, prepared, progress)
 
@@ -140,11 +143,11 @@ def evaluate(
         run = _run_of(loaded)
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
-        return _measure(run, loaded, _prepared_again(run, _path(data_dir), progress), {}, progress)
+        return _measure(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
 
-def _resolved(recipe: Recipe, data: Data) -> Recipe:
+def resolved(recipe: Recipe, data: Data) -> Recipe:
     """Spell out what the data and this computer decide, and make sure that they fit together."""
     require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "matplotlib", "jinja2")
     # Threads that wait by spinning take the cores from each other as soon as anything else runs: beside one busy
@@ -173,7 +176,7 @@ def _check_classes(recipe: Recipe, prepared: Prepared) -> None:
     check_classes(recipe.loss, len(prepared.collection.listing.classes))
 
 
-def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
+def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
     data_dir = data_dir or _path(expected.get("data_dir"))
@@ -205,23 +208,17 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
 def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
     """Train from the run's checkpoint, if it has one, to its classifier; return what the steps took."""
     from skysort.networks.layers import initial_network
-    from skysort.training.batches import Part
     from skysort.training.device import computing_threads
     from skysort.training.export import write_classifier
     from skysort.training.fit import fit
 
     collection, parts = prepared.collection, prepared.parts
-    classes, labels = collection.listing.classes, collection.listing.labels
-
-    def part(name: str) -> Part:
-        rows = parts[name]
-        return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels[rows])
-
+    classes = collection.listing.classes
     normalisation = prepared.normalisation(recipe.pictures.normalise)
     network = initial_network(recipe, prepared.shape, len(classes), normalisation)
     with computing_threads(recipe.training.threads):
-        validation = part("validation") if "validation" in parts else None
-        training = fit(network, recipe, part("train"), validation, run.path, progress)
+        validation = part_of(prepared, "validation") if "validation" in parts else None
+        training = fit(network, recipe, part_of(prepared, "train"), validation, run.path, progress)
         started = time.perf_counter()
         rows = parts["train"]
         evenly = np.linspace(0, len(rows) - 1, min(NUM_PROOF_PICTURES, len(rows))).astype(np.int64)
@@ -229,6 +226,15 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
         write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data, training)
     return {"export": time.perf_counter() - started}
+
+
+def part_of(prepared: Prepared, name: str) -> "Part":
+    """Return one part of a run's pictures, as the loop takes them."""
+    from skysort.training.batches import Part
+
+    collection, rows = prepared.collection, prepared.parts[name]
+    labels = collection.listing.labels[rows]
+    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels)
 
 
 def _measure(

@@ -1,5 +1,6 @@
 """The run folder: where it is, what is in it, and how to read that."""
 
+import csv
 import json
 import shlex
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """The figures of its classifier."""
         return _read_json(self.path / "metrics.json")
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of history.csv that are of whole epochs, as far as they are figures."""
+        with (self.path / "history.csv").open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
     @property
     def classifier(self) -> Path:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 import skysort
+from skysort.cli.compare import compare
 from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
+from skysort.cli.reproduce import reproduce
 from skysort.cli.train import train
 from skysort.errors import SkysortError
 
@@ -36,7 +38,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, predict, recipes, datasets):
+for verb in (train, evaluate, predict, compare, reproduce, recipes, datasets):
     app.command()(_interruptible(verb))
 
 

@@ -13,7 +13,7 @@ def recipes() -> None:
     from skysort.recipe import Recipe, recipe_names
 
     loaded = (Recipe.load(name) for name in recipe_names())
-    _show("recipe", ((recipe.name, recipe.description) for recipe in loaded))
+    show_names("recipe", ((recipe.name, recipe.description) for recipe in loaded))
 
 
 def datasets(
@@ -30,10 +30,11 @@ def datasets(
             return f"not in {data_folder(data_dir)}"
         return "ready"
 
-    _show("data set", ((name, f"{data.description} [{here(name)}]") for name, data in NAMED.items()))
+    show_names("data set", ((name, f"{data.description} [{here(name)}]") for name, data in NAMED.items()))
 
 
-def _show(what: str, rows: Iterable[tuple[str, str]]) -> None:
+def show_names(what: str, rows: Iterable[tuple[str, str]]) -> None:
+    """Print names and what they are; one name a line when piped."""
     if not sys.stdout.isatty():
         print("\n".join(name for name, _ in rows))
         return

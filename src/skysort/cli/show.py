@@ -8,6 +8,7 @@ from rich.table import Table
 
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
+from skysort.trust.comparison import Spread
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
@@ -18,7 +19,7 @@ def show_run(run: Run, file: IO[str]) -> None:
     """Print what a run came to and where it is."""
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
-    console = _console(file)
+    console = console_for(file)
     if data["unreadable"]:
         console.print(f"{len(data['unreadable']):,} pictures could not be read; data.json says which and why.")
     if data["left_out"]["files"]:
@@ -34,7 +35,7 @@ def show_run(run: Run, file: IO[str]) -> None:
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     """Print the figures of each part, and of each class of the test part."""
-    console = _console(file)
+    console = console_for(file)
     parts = Table("part", box=None)
     for heading in ("pictures", "accuracy", "95 % interval", "loss"):
         parts.add_column(heading, justify="right")
@@ -79,7 +80,13 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         console.print()
 
 
-def _console(file: IO[str]) -> Console:
+def spread(figure: Spread) -> str:
+    """Return mean and standard deviation of several runs."""
+    return f"{figure.mean:.4f}" if figure.std is None else f"{figure.mean:.4f} ± {figure.std:.4f}"
+
+
+def console_for(file: IO[str]) -> Console:
+    """Return where tables are printed."""
     return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
 

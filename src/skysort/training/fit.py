@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from skysort.errors import SkysortError
 from skysort.networks.layers import PictureNetwork
-from skysort.progress import Progress, Tell
+from skysort.progress import Progress, Tell, span
 from skysort.recipe import Recipe
 from skysort.training.batches import Part
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
@@ -23,6 +23,10 @@ from skysort.training.optimizer import build_optimizer, loss_function
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 SHORTEST_SECONDS = 1e-9
+STEPS_TO_WARM_UP = 3
+FEWEST_STEPS_TIMED = 5
+SECONDS_TIMED = 1.0
+"""Of steps that are timed before the run says how long it will take."""
 
 
 class StoppedError(SkysortError):
@@ -68,7 +72,7 @@ def fit(
         closing(History(folder / "history.csv", state.history_bytes)) as history,
         progress.step("Training", num_in_all, done=num_done) as tell,
     ):
-        session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell)
+        session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell, progress.say)
         while state.epoch <= recipe.training.epochs:
             session.finish_epoch()
     return state.seconds
@@ -86,9 +90,12 @@ class _Session:
         checkpoint: Path,
         stop: threading.Event,
         tell: Tell,
+        say: Callable[[str], None],
     ) -> None:
         self.task, self.validation, self.state = task, validation, state
-        self.history, self.checkpoint, self.stop, self.tell = history, checkpoint, stop, tell
+        self.history, self.checkpoint, self.stop, self.tell, self.say = history, checkpoint, stop, tell, say
+        self.first_steps: list[float] = []
+        self.has_said_how_long = False
         self.seconds_before = state.seconds
         self.started = self.saved = self.counted = time.perf_counter()
 
@@ -109,6 +116,8 @@ class _Session:
         seconds, self.counted = now - self.counted, now
         state.step = step
         state.epoch_sums.add(loss, logits, labels, seconds)
+        if not self.has_said_how_long:
+            self._say_how_long(seconds)
         self.tell(len(labels), f"epoch {state.epoch}/{training.epochs}, loss {state.epoch_sums.mean_loss:.4f}")
         if training.log_every:
             state.window_sums.add(loss, logits, labels, seconds)
@@ -118,6 +127,21 @@ class _Session:
         if self.stop.is_set() or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
             self._save()
             self._stop_if_asked()
+
+    def _say_how_long(self, seconds: float) -> None:
+        """Once the first steps have shown what a step takes, say how long all that are left will take."""
+        self.first_steps.append(seconds)
+        timed = self.first_steps[STEPS_TO_WARM_UP:]
+        if len(timed) < FEWEST_STEPS_TIMED or sum(timed) < SECONDS_TIMED:
+            return
+        self.has_said_how_long = True
+        state, epochs = self.state, self.task.recipe.training.epochs
+        num_left = (epochs - state.epoch + 1) * self.task.steps_an_epoch - state.step
+        a_step = sum(timed) / len(timed)
+        self.say(
+            f"training to epoch {epochs} will take about {span(a_step * num_left)}:"
+            f" {num_left:,} steps of {1000 * a_step:.0f} ms"
+        )
 
     def _validated(self) -> Sums | None:
         if self.validation is None:

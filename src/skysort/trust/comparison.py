@@ -1,4 +1,4 @@
-"""Several runs of several recipes side by side: means, spreads, differences, and whether a published figure is met."""
+"""Several runs of several recipes side by side: means, spreads, differences, and whether a figure is met."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self
@@ -64,7 +64,7 @@ class Row(Table):
     test: Spread
     train: Spread
     gap: float
-    """How much more of the training pictures than of the test pictures it labels right: mean train less mean test."""
+    """Overfitting: mean train accuracy less mean test accuracy."""
     difference: Difference | None
     """To the first row; None for the first row itself."""
     seconds: Spread
@@ -144,8 +144,8 @@ class Reproduction(Table):
 def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.random.Generator) -> Difference:
     """Return how much better a recipe is than another, with its 95 % percentile bootstrap interval.
 
-    Pictures are drawn anew for both recipes together, since both were asked the same; runs are drawn anew for each.
-    With one run of each, the interval is that of the pictures alone.
+    Pictures are drawn anew for both recipes together, since both were asked the same, and runs for each by
+    itself. With one run of each, the interval is that of the pictures alone.
 
     Args:
         right: (runs, pictures), whether the recipe's label is the truth.
@@ -201,8 +201,8 @@ def prediction_interval(
         std: of a run, pooled over recipes.
         freedom: degrees of freedom of std; with 0 nothing is known of it, and there is no interval.
 
-    Source: the prediction interval of a normal sample, with degrees of freedom by Welch and Satterthwaite, since the
-    binomial part of the variance is known and the runs' is estimated.
+    Source: the prediction interval of a normal sample, with degrees of freedom by Welch and Satterthwaite, since
+    the binomial part of the variance is known and that of the runs is estimated.
     """
     from scipy.stats import t
 

@@ -65,6 +65,13 @@ class Evaluation:
                 writer.writerow([first, truth, *others])
 
 
+def labels_in(classifier: Classifier, collection: Collection, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (N,) indices into a classifier's classes, for (N,) rows of a collection's listing."""
+    number = np.array([classifier.classes.index(name) for name in collection.listing.classes])
+    labels: NDArray[np.int64] = number[collection.listing.labels[rows]]
+    return labels
+
+
 def evaluate_part(
     classifier: Classifier, part: str, collection: Collection, rows: NDArray[np.int64], progress: Progress
 ) -> Evaluation:
@@ -80,12 +87,10 @@ def evaluate_part(
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    listing = collection.listing
     is_readable = collection.positions[rows] >= 0
     readable = rows[is_readable]
     if not len(readable):
         raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
-    number = np.array([classifier.classes.index(name) for name in listing.classes])
     chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
     logits = []
     with progress.step(f"Measuring on {part}", len(readable)) as tell:
@@ -99,7 +104,7 @@ def evaluate_part(
         collection,
         classifier.classes,
         readable,
-        number[listing.labels[readable]],
+        labels_in(classifier, collection, readable),
         np.concatenate(logits),
         {row: reasons[row] for row in rows[~is_readable].tolist()},
     )

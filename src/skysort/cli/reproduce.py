@@ -1,0 +1,69 @@
+"""skysort reproduce: what was published, and what comes out here."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from skysort.trust.comparison import Reproduced, Reproduction
+
+
+def reproduce(
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Recipes with published figures.  [default: all of them]")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
+    output: Annotated[Path, typer.Option(help="Folder for the runs and the report.")] = Path("reproduce"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of all the recipes.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
+    from skysort.progress import Progress
+    from skysort.reproduce import reproduce as reproduce_runs
+
+    progress = Progress.for_terminal(quiet=quiet)
+    reproduction = reproduce_runs(
+        recipes or (), output, seeds=seeds, settings=tuple(settings or ()), data_dir=data_dir, progress=progress
+    )
+    _show(reproduction, output)
+
+
+def _show(reproduction: "Reproduction", folder: Path) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from skysort.cli.show import console_for, spread
+
+    console = console_for(sys.stdout)
+    table = Table("recipe", "part", "mode", box=None)
+    for heading in ("published", "measured", "runs", "one more run, 95 %"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for row in reproduction.figures:
+        table.add_row(
+            escape(row.recipe),
+            row.part,
+            row.mode,
+            "" if row.published is None else f"{row.published:.4f}",
+            spread(row.measured),
+            str(len(row.measured.values)),
+            "" if row.interval95 is None else f"{row.interval95[0]:.4f} to {row.interval95[1]:.4f}",
+            _verdict(row),
+        )
+    console.print(table)
+    for curve in reproduction.losses:
+        console.print(f"{escape(curve.recipe)}, mean training loss after epoch: published (measured)")
+        pairs = zip(curve.epochs, curve.published, curve.measured, strict=True)
+        console.print("  " + ", ".join(f"{epoch}: {text:.4f} ({ours:.4f})" for epoch, text, ours in pairs))
+    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
+
+
+def _verdict(row: "Reproduced") -> str:
+    if row.verdict is None:
+        return "not published"
+    return row.verdict if row.short_by is None else f"short by {row.short_by:.4f}"

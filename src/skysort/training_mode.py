@@ -1,0 +1,53 @@
+"""The roof: what a finished run's network answers in training mode, as texts measure that never leave it."""
+
+from os import PathLike
+from pathlib import Path
+
+from skysort.progress import Progress
+from skysort.run import part_of, prepared_again
+from skysort.run_folder import Run
+
+
+def in_training_mode(
+    run: Run, *, data_dir: str | PathLike[str] | None = None, progress: Progress | None = None
+) -> dict[str, float] | None:
+    """Return the accuracies of a run's network in training mode, on its train and test pictures.
+
+    Only evaluation mode is in the classifier folder, so this takes the weights. See docs/reproduction.md.
+
+    Args:
+        run: finished.
+        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to say how far it is; else silent.
+
+    Returns:
+        `{"train": …, "test": …}`; None for a network that answers the same in both modes.
+
+    Raises:
+        SkysortError: when the run's pictures have changed.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from skysort.classifier.format import WEIGHTS
+    from skysort.networks.layers import initial_network
+    from skysort.training.device import computing_threads
+    from skysort.training.loop import evaluate_in_training_mode
+    from skysort.training.optimizer import loss_function
+
+    recipe = run.recipe
+    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
+    normalisation = prepared.normalisation(recipe.pictures.normalise)
+    num_classes = len(prepared.collection.listing.classes)
+    network = initial_network(recipe, prepared.shape, num_classes, normalisation)
+    if not network.depends_on_mode:
+        return None
+    network.load_state_dict(load_file(run.classifier / WEIGHTS))
+    device = torch.device(recipe.training.device)
+    network.to(device).to(memory_format=torch.channels_last)
+    loss, seed = loss_function(recipe.loss), recipe.training.seed
+    with computing_threads(recipe.training.threads):
+        return {
+            part: evaluate_in_training_mode(network, part_of(prepared, part), loss, seed, device).accuracy
+            for part in ("train", "test")
+        }
