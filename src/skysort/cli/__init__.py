@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import skysort
+from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
@@ -36,7 +37,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, predict, recipes, datasets):
+for verb in (train, evaluate, predict, recipes, datasets, describe):
     app.command()(_interruptible(verb))
 
 

@@ -18,7 +18,7 @@ def show_run(run: Run, file: IO[str]) -> None:
     """Print what a run came to and where it is."""
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
-    console = _console(file)
+    console = console_for(file)
     if data["unreadable"]:
         console.print(f"{len(data['unreadable']):,} pictures could not be read; data.json says which and why.")
     if data["left_out"]["files"]:
@@ -34,7 +34,7 @@ def show_run(run: Run, file: IO[str]) -> None:
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     """Print the figures of each part, and of each class of the test part."""
-    console = _console(file)
+    console = console_for(file)
     parts = Table("part", box=None)
     for heading in ("pictures", "accuracy", "95 % interval", "loss"):
         parts.add_column(heading, justify="right")
@@ -79,7 +79,8 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         console.print()
 
 
-def _console(file: IO[str]) -> Console:
+def console_for(file: IO[str]) -> Console:
+    """Return a console as wide as the terminal; what is piped has a width of its own."""
     return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
 
