@@ -11,7 +11,7 @@ from skysort.errors import SkysortError
 from skysort.networks.describe import Description, describe
 from skysort.networks.layers import build_layers
 from skysort.pictures.decode import Shape
-from skysort.recipe import Recipe
+from skysort.recipe import Recipe, recipe_names
 
 RGB32, GREY28 = Shape(32, 3), Shape(28, 1)
 ALL, NOT_KNOWN = math.inf, math.nan
@@ -80,6 +80,14 @@ def test_lenet_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", recipe_names())
+def test_nothing_is_unknown_or_suspect_in_a_recipe_that_ships(name: str) -> None:
+    pictures = Recipe.load(name).pictures
+    description = of_recipe(name, Shape(pictures.size or 32, pictures.channels or 3), 10)
+    assert not any(math.isnan(side) for field in sees(description) for side in field)
+    assert description.warnings == ()
+
+
 def test_a_network_far_larger_than_memory_is_described_at_once() -> None:
     start = time.monotonic()
     description = of_recipe("mlp", Shape(4096, 3), 2)
@@ -127,6 +135,7 @@ def test_functions_count_as_modules_do() -> None:
         ([nn.AdaptiveAvgPool2d(5), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 3)], [8, 8, NOT_KNOWN]),
         ([nn.AdaptiveMaxPool2d(8), nn.AdaptiveAvgPool2d(1)], [4, ALL]),
         ([nn.Conv2d(3, 4, 3), nn.AvgPool2d(30)], [3, ALL]),
+        ([nn.Hardswish(inplace=True), nn.PReLU(), nn.Mish(inplace=True), nn.LogSigmoid(), nn.ReLU6()], [1] * 5),
         ([nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)], [3, ALL]),
         ([nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4)], [3, ALL]),
         ([nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2), nn.Conv2d(4, 4, 3)], [3, NOT_KNOWN, NOT_KNOWN]),

@@ -90,7 +90,8 @@ def _table(description: "Description") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("layer", box=None)
+    table = Table(box=None)
+    table.add_column("layer", overflow="fold")
     for heading in ("output", "parameters", "multiply-adds", "sees", "memory"):
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in description.layers:

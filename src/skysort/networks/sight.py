@@ -364,6 +364,11 @@ _RULES: dict[Any, Callable[[_Call], Sight]] = {
     **dict.fromkeys((aten.select, aten.unbind), _select),
     **dict.fromkeys((aten.split, aten.split_with_sizes), _split),
     **dict.fromkeys((aten.expand, aten.copy_), _pointwise),
+    # Element by element, though PyTorch has not tagged them so.
+    **dict.fromkeys(
+        (aten.hardswish, aten.hardswish_, aten._prelu_kernel, aten.mish_, aten.threshold_), _pointwise
+    ),
+    **dict.fromkeys((aten.log_sigmoid_forward, aten.where, aten.masked_fill, aten.masked_fill_), _pointwise),
     **dict.fromkeys((aten.clone, aten._to_copy, aten.detach, aten.alias, aten.native_dropout), _same),
     **dict.fromkeys((aten.constant_pad_nd, aten.reflection_pad2d, aten.replication_pad2d), _same),
 }
