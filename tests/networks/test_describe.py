@@ -348,6 +348,41 @@ def test_multihead_attention_and_lazy_layers() -> None:
     assert description.warnings == ()
 
 
+class Unmet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lazy = nn.LazyLinear(3)
+        self.more = [nn.LazyLinear(3)]
+
+    def forward(self, x: Tensor) -> None:
+        return None
+
+
+def test_a_missing_return_and_lazy_layers_that_meet_no_picture() -> None:
+    description = of_layers(Unmet)
+    assert description.parameters == 0
+    assert description.warnings[1:] == (
+        "self.lazy: LazyLinear is registered and never used in forward (0 parameters)",
+        "forward gives no tensor back: it may lack its return",
+    )
+
+
+def test_a_forward_that_recovers_from_a_failure_is_followed() -> None:
+    class Recovering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right = nn.Conv2d(4, 3, 3), nn.Conv2d(3, 3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                return self.wrong(x)  # type: ignore[no-any-return]
+            except RuntimeError:
+                return torch.relu(self.right(x))
+
+    layers = of_layers(Recovering).layers
+    assert [(layer.name, layer.kind) for layer in layers] == [("right", "Conv2d"), ("", "relu")]
+
+
 @pytest.mark.parametrize(
     ("layers", "shape", "messages"),
     [
@@ -385,5 +420,5 @@ def test_a_function_that_fails_is_found_by_its_line() -> None:
 
 
 def test_a_forward_that_decides_by_numbers_cannot_be_followed() -> None:
-    with pytest.raises(SkysortError, match="what decides by them cannot be followed"):
+    with pytest.raises(SkysortError, match="what decides by them, or names a device, cannot"):
         of_layers(lambda: Function(lambda x: x if x.max() > 0 else -x))

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import flop_registry
 
 from skysort.errors import SkysortError
 from skysort.networks.sight import UNKNOWN, Sight, sight_after
-from skysort.networks.unseen import kept_in_containers, kept_warnings, unused_warnings
+from skysort.networks.unseen import kept_in_containers, kept_warnings, total, unused_warnings
 
 # What forgets that pictures come in batches (a view with a fixed width, a squeeze) shows with two.
 NUM_PICTURES = 2
@@ -91,11 +91,11 @@ def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
         try:
             with recorder.watching(), recorder:
                 out = network(pictures)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failure(recorder, error) from error
     return Description(
         tuple(recorder.layers),
-        sum(parameter.numel() for parameter in network.parameters()),
+        total(network.parameters()),
         (*recorder.warnings(), *_batch_warnings(out)),
     )
 
@@ -143,6 +143,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.network = network
         self.layers: list[Layer] = []
         self.frames: list[_Frame] = []
+        self.failed: _Frame | None = None
         # The tensors are kept along with their sights, so that no other gets their id; they take no memory.
         self._sights: dict[int, tuple[Tensor, Sight]] = {id(pictures): (pictures, Sight.of_pictures(pictures))}
         self._last: Tensor | None = None
@@ -164,7 +165,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Follow which module is at work, registered anywhere or not."""
         hooks = (
             module_hooks.register_module_forward_pre_hook(self._enter),
-            module_hooks.register_module_forward_hook(self._leave),
+            module_hooks.register_module_forward_hook(self._leave, always_call=True),
             module_hooks.register_module_parameter_registration_hook(self._register),
         )
         try:
@@ -185,7 +186,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made: dict[tuple[str, str], int] = {}
         for owner, parameter, place in self._made:
             key = (type(owner).__name__, place)
-            made[key] = made.get(key, 0) + parameter.numel()
+            made[key] = made.get(key, 0) + total([parameter])
         for (kind, place), num in made.items():
             yield (
                 f"a {kind} is made inside forward of {place}, anew for every batch: no optimizer sees its"
@@ -268,12 +269,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         frame.clear()
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
+        self.failed = None
         self.frames.append(_Frame(module, [tuple(tensor.shape) for tensor in _tensors(inputs)]))
 
     def _leave(self, module: nn.Module, inputs: Any, out: Any) -> None:
         frame = self.frames.pop()
-        while frame.module is not module:  # one that failed, which the person's forward made up for
-            frame = self.frames.pop()
+        if out is None:  # it failed, which the forward around it may make up for
+            self.failed = self.failed or frame
         tensor = next(iter(_tensors(out)), None)
         if frame.is_one_layer and tensor is not None and (frame.num_operations or not any(module.children())):
             self._add(frame, type(module).__name__, tensor, self._sight(tensor) or UNKNOWN)
@@ -295,18 +297,23 @@ def _operation(func: Any, out: Tensor) -> str:
 
 def _batch_warnings(out: Any) -> Iterator[str]:
     tensor = next(iter(_tensors(out)), None)
-    if tensor is not None and tensor.ndim and len(tensor) != NUM_PICTURES:
+    if tensor is None:
+        yield "forward gives no tensor back: it may lack its return"
+    elif tensor.ndim and len(tensor) != NUM_PICTURES:
         yield (
             f"{NUM_PICTURES} pictures went in and {len(tensor)} rows came out: a view or a flatten takes pictures"
             " apart; torch.flatten(x, 1) keeps them whole"
         )
 
 
-def _failure(recorder: _Recorder, error: Exception) -> SkysortError:
+def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
     """Return the error for a forward that fails: where, on what, why, and what would do."""
-    frame = recorder.frames[-1]
+    frame = recorder.failed or recorder.frames[-1]
     shapes = " and ".join(map(str, frame.inputs)) or "no tensor"
-    lines = [f"{recorder.where(frame)} fails on an input of shape {shapes}, {NUM_PICTURES} pictures: {error}"]
+    lines = [
+        f"{recorder.where(frame)} fails on an input of shape {shapes}, {NUM_PICTURES} pictures:"
+        f" {str(error) or type(error).__name__}"
+    ]
     lines += _source_line(error)
     if advice := _advice(frame):
         lines.append(advice)
@@ -317,11 +324,14 @@ def _failure(recorder: _Recorder, error: Exception) -> SkysortError:
             f"what was made last, by {last.kind}, is {shape} a picture: {math.prod(last.shape):,} numbers"
         )
     if "meta" in str(error):
-        lines.append("it is described without numbers in its tensors: what decides by them cannot be followed")
+        lines.append(
+            "it is described without numbers in its tensors: what decides by them, or"
+            " names a device, cannot be followed"
+        )
     return SkysortError("\n  ".join(lines))
 
 
-def _source_line(error: Exception) -> list[str]:
+def _source_line(error: BaseException) -> list[str]:
     """Return the last line of the person's own that was at work."""
     torch_folder, own_folder = Path(inspect.getfile(torch)).parent, Path(__file__).parent
     for step in reversed(traceback.extract_tb(error.__traceback__)):

@@ -59,7 +59,7 @@ def _make(network: type[nn.Module], target: str) -> nn.Module:
         )
     try:
         return network()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SkysortError(f"{target} cannot be made: {type(error).__name__}: {error}") from error
 
 

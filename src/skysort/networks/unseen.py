@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
 _REGISTERED = {
@@ -31,6 +32,11 @@ class Kept:
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that no optimizer sees for it."""
         return list(self.value.parameters()) if isinstance(self.value, nn.Module) else [self.value]
+
+
+def total(parameters: Iterable[Tensor]) -> int:
+    """Count the numbers in parameters; a lazy layer's, which no picture has met, have no size yet."""
+    return sum(0 if is_lazy(parameter) else parameter.numel() for parameter in parameters)
 
 
 def kept_in_containers(network: nn.Module) -> list[Kept]:
@@ -63,7 +69,7 @@ def kept_warnings(kept: Iterable[Kept]) -> Iterator[str]:
     with_parameters = (one for one in kept if one.parameters)
     for attribute, group in groupby(with_parameters, key=lambda one: one.attribute):
         parts = list(group)
-        num = sum(parameter.numel() for part in parts for parameter in part.parameters)
+        num = total(parameter for part in parts for parameter in part.parameters)
         names = ", ".join(f"self.{part.place}: {type(part.value).__name__}" for part in parts)
         kind = "dict" if isinstance(parts[0].container, dict) else "list"
         what = "Module" if isinstance(parts[0].value, nn.Module) else "Parameter"
@@ -82,7 +88,7 @@ def unused_warnings(network: nn.Module, used: Iterable[Tensor]) -> Iterator[str]
         idle = {key: parameter for key, parameter in own.items() if id(parameter) not in seen}
         if not idle:
             continue
-        num = sum(parameter.numel() for parameter in idle.values())
+        num = total(idle.values())
         if name and len(idle) == len(own):
             what = f"self.{name}: {type(module).__name__}"
         else:
