@@ -134,6 +134,10 @@ class Loss(Section):
         """Whether the network has one output for two classes, not one a class."""
         return self.name in ("regression", "binary-cross-entropy")
 
+    def num_outputs(self, num_classes: int) -> int:
+        """Return how many outputs a network has for it."""
+        return 1 if self.has_one_output else num_classes
+
 
 class Optimizer(Section):
     """How a gradient becomes a step; what is not here is as PyTorch has it."""

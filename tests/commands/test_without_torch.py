@@ -69,6 +69,12 @@ def test_train_says_what_to_install(without_learning: str, tmp_path: Path) -> No
     assert "training needs more libraries; install them with: pip install 'skysort[train]'" in ended.stderr
 
 
+def test_describe_says_what_to_install(without_learning: str) -> None:
+    ended = command("describe", "convnet", PYTHONPATH=without_learning)
+    assert ended.returncode == 1
+    assert "describing a network needs more libraries" in ended.stderr
+
+
 @pytest.mark.parametrize("what", ["import skysort", "from skysort.cli import main; main()"])
 def test_importing_and_help_load_no_large_library(what: str) -> None:
     script = f"""

@@ -10,6 +10,7 @@ import typer
 
 import skysort
 from skysort.cli.compare import compare
+from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
@@ -38,7 +39,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, predict, compare, reproduce, recipes, datasets):
+for verb in (train, evaluate, predict, compare, reproduce, describe, recipes, datasets):
     app.command()(_interruptible(verb))
 
 

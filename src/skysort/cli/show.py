@@ -86,7 +86,7 @@ def spread(figure: Spread) -> str:
 
 
 def console_for(file: IO[str]) -> Console:
-    """Return where tables are printed."""
+    """Return a console as wide as the terminal; what is piped has a width of its own."""
     return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
 

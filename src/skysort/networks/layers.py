@@ -87,7 +87,7 @@ def initial_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.training.seed)
-        layers = build_layers(recipe.network, shape, 1 if recipe.loss.has_one_output else num_classes)
+        layers = build_layers(recipe.network, shape, recipe.loss.num_outputs(num_classes))
     ending = _ENDINGS.get(recipe.loss.name, nn.Identity)()
     return PictureNetwork(layers, ending, normalisation.mean, normalisation.std)
 
