@@ -13,7 +13,7 @@ from skysort.pictures import skies
 from skysort.pictures.cifar import binary_source, pickled_source
 from skysort.pictures.idx import idx_source
 from skysort.pictures.listing import Listing, numbered
-from skysort.pictures.sources import FolderSource, PixelSource, Reader, Source, ZipSource
+from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource, Reader, Source
 from skysort.pictures.store import cache_folder
 
 NUM_SKIES = 10_000
@@ -50,7 +50,8 @@ def _cifar10(folder: Path, _size: int) -> Source:
     for name, source in (
         ("cifar-10-batches-bin", binary_source),
         ("cifar10", FolderSource),
-        ("cifar10.zip", ZipSource),
+        ("cifar10.zip", ArchiveSource),
+        ("cifar10.tar", ArchiveSource),
         ("cifar-10-batches-py", pickled_source),
     ):
         if (folder / name).exists():
