@@ -78,7 +78,7 @@ def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) ->
             {"train/bird": 9, "test/bird": 9, "airplane": 9},
             "holds parts (test, train) beside other folders (airplane)",
         ),
-        ({"test/bird": 9, "test/airplane": 9}, "found none"),
+        ({"test/bird": 9, "test/airplane": 9}, "the data has a part for test and none for training"),
     ],
 )
 def test_pictures_that_cannot_be_trained_on(

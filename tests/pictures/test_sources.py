@@ -8,13 +8,13 @@ import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures import archives
+from skysort.pictures.collection import path_source
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.sources import (
     ArchiveSource,
     FolderSource,
     PixelSource,
     image_files,
-    path_source,
     read_file,
     walk,
 )
@@ -121,7 +121,7 @@ def test_a_path_is_a_folder_or_a_zip_whatever_its_name(tmp_path: Path) -> None:
 
 def test_a_path_to_anything_else_is_not_understood(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("hello")
-    with pytest.raises(NotUnderstoodError, match=r"x\.txt is neither a folder nor a zip or tar archive$"):
+    with pytest.raises(NotUnderstoodError, match=r"x\.txt is neither a folder, a zip or tar"):
         path_source(tmp_path / "x.txt")
 
 

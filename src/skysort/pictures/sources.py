@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.pictures.archives import check_file_size, is_archive, is_archive_name, open_archive
+from skysort.errors import SkysortError
+from skysort.pictures.archives import check_file_size, is_archive_name, open_archive
 from skysort.pictures.decode import Pixels, UnreadablePictureError
 from skysort.pictures.listing import Listing, arrange, is_hidden, is_image_name, natural
 
@@ -48,12 +48,7 @@ class FolderSource:
 
     def stamp(self) -> str:
         """Return sizes and times of all files."""
-        rows = []
-        for name in walk(self.path):
-            found = _stat(self.path / name)
-            # A changed permission shows in the last: what could not be read before is tried again.
-            rows.append(f"{name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
-        return "\n".join(rows)
+        return "\n".join(f"{name} {size_and_times(self.path / name)}" for name in walk(self.path))
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Listing, Reader]]:
@@ -105,19 +100,6 @@ class PixelSource:
         yield self.load()
 
 
-def path_source(path: Path) -> Source:
-    """Return the source for a folder or an archive.
-
-    Raises:
-        NotUnderstoodError: when it is neither.
-    """
-    if path.is_dir():
-        return FolderSource(path)
-    if is_archive(path):
-        return ArchiveSource(path)
-    raise NotUnderstoodError(f"{path} is neither a folder nor a zip or tar archive")
-
-
 def walk(folder: Path) -> Iterator[str]:
     """Yield the files below a folder in natural order, as relative paths with forward slashes.
 
@@ -153,11 +135,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _stat(path: Path) -> os.stat_result:
+def size_and_times(path: Path) -> str:
+    """Return what changes with a file; the same for all that is not there."""
     try:
-        return path.stat()
-    except OSError:  # a link to nowhere is a row, too
-        return path.lstat()
+        try:
+            found = path.stat()
+        except OSError:  # a link to nowhere is a row, too
+            found = path.lstat()
+    except OSError:
+        return "missing"
+    # A changed permission shows in the last: what could not be read before is tried again.
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def read_file(path: Path) -> bytes:

@@ -17,15 +17,15 @@ WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 1
 
 
 def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[str, Rows]:
-    """Cut a listing into parts, class by class, keeping equal pictures together.
+    """Cut a listing into parts, class by class, keeping groups together.
 
-    Under `four-way`, a test part and a validation part that the data brings stay as they are, and the training
-    part gives what is missing: 80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under
-    `tutorial` the training part is used whole, and what the data holds out is called test.
+    Under `four-way`, the parts that the data brings stay as they are, and the training part gives what is missing:
+    80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under `tutorial` the training part is
+    used whole, and what the data holds out is called test.
 
     Args:
         listing: the pictures.
-        groups: (N,) equal numbers for equal pictures, which must not be parted; -1 for a picture to leave out.
+        groups: (N,) equal numbers for pictures that must not be parted, as equal ones; -1 for one to leave out.
         protocol: `four-way` or `tutorial`.
         seed: of the order in which pictures are dealt out.
 
@@ -33,14 +33,19 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
         Sorted rows of the listing for each part there is, in the order of PARTS.
 
     Raises:
-        SkysortError: when there are fewer than two classes, a class is too small to be cut, or the data lacks the
-            part that the protocol holds out.
+        SkysortError: when there is nothing to train on, there are fewer than two classes, a class is too small to
+            be cut, or the data lacks the part that the protocol holds out.
     """
     usable = groups >= 0
     declared = np.array(listing.parts)
-    own = {part: np.flatnonzero(usable & (declared == part)) for part in ("train", "validation", "test")}
+    own = {part: np.flatnonzero(usable & (declared == part)) for part in PARTS}
     own = {part: rows for part, rows in own.items() if len(rows)}
     pool = own.pop("train", np.flatnonzero(usable & (declared == "")))
+    if own and not len(pool):
+        raise SkysortError(
+            f"nothing to train on: the data has a part for {' and '.join(own)} and none for training; expected"
+            f" train/<class>/<picture>.jpg beside it, or class folders alone, which are cut into parts here"
+        )
     _check_classes(listing, pool)
     if protocol == "tutorial":
         held_out = own.get("test", own.get("validation"))
@@ -69,22 +74,19 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
 
 
 def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
-    """Deal groups of equal pictures out to parts, class by class, large groups first."""
+    """Deal groups out to parts, class by class, large groups first."""
     members: dict[int, list[int]] = defaultdict(list)
     for row in np.random.default_rng(seed).permutation(pool):
         members[int(groups[row])].append(int(row))
+    num_pictures = np.bincount(listing.labels[pool], minlength=len(listing.classes))
     by_class: dict[int, list[list[int]]] = defaultdict(list)
     for rows in members.values():
-        by_class[int(listing.labels[rows[0]])].append(rows)
+        # A group of several classes goes with the rarest, which has the fewest to choose from.
+        by_class[min(listing.labels[rows].tolist(), key=num_pictures.__getitem__)].append(rows)
 
     dealt: dict[str, list[int]] = {part: [] for part in shares}
-    for label, name in enumerate(listing.classes):
+    for label in range(len(listing.classes)):
         class_groups = sorted(by_class[label], key=len, reverse=True)
-        if len(class_groups) < len(shares):
-            raise SkysortError(
-                f"class '{name}' has {len(class_groups)} different pictures to cut into"
-                f" {', '.join(shares)}; expected at least {len(shares)}"
-            )
         room = _portions(sum(map(len, class_groups)), shares)
         empty = set(shares)
         for num_dealt, rows in enumerate(class_groups):
@@ -94,7 +96,29 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
             dealt[part].extend(rows)
             room[part] -= len(rows)
             empty.discard(part)
-    return {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+    parts = {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+    _check_every_class(listing, parts, groups)
+    return parts
+
+
+def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows) -> None:
+    """Make sure that no part lacks a class."""
+    for label, name in enumerate(listing.classes):
+        of_class = {part: rows[listing.labels[rows] == label] for part, rows in parts.items()}
+        lacking = [part for part, rows in of_class.items() if not len(rows)]
+        if not lacking:
+            continue
+        num_groups = len(np.unique(groups[np.concatenate(list(of_class.values()))]))
+        what = "different pictures" if listing.groups is None else "groups of pictures, each to be kept whole,"
+        if num_groups < len(parts):
+            raise SkysortError(
+                f"class '{name}' has {num_groups} {what} to cut into {', '.join(parts)};"
+                f" expected at least {len(parts)}"
+            )
+        raise SkysortError(
+            f"class '{name}' has {num_groups} {what} that several classes share, and none of them is left for"
+            f" {', '.join(lacking)}; use smaller groups, or name the splits in the data"
+        )
 
 
 def _portions(num: int, shares: Mapping[str, int]) -> dict[str, int]:
