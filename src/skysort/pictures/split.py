@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,28 +75,35 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
 
 
 def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
-    """Deal groups out to parts, class by class, large groups first."""
+    """Deal groups out to parts, class by class, the rarest class and its large groups first.
+
+    A group of several classes is dealt out with the rarest, and counts for all of them (iterative stratification:
+    Sechidis et al., On the Stratification of Multi-Label Data, 2011).
+    """
+    labels = listing.labels.tolist()
     members: dict[int, list[int]] = defaultdict(list)
     for row in np.random.default_rng(seed).permutation(pool):
         members[int(groups[row])].append(int(row))
-    num_pictures = np.bincount(listing.labels[pool], minlength=len(listing.classes))
-    by_class: dict[int, list[list[int]]] = defaultdict(list)
-    for rows in members.values():
-        # A group of several classes goes with the rarest, which has the fewest to choose from.
-        by_class[min(listing.labels[rows].tolist(), key=num_pictures.__getitem__)].append(rows)
+    waiting: list[dict[int, int]] = [{} for _ in listing.classes]  # a class: pictures of it in each group
+    for group, rows in members.items():
+        for label in (labels[row] for row in rows):
+            waiting[label][group] = waiting[label].get(group, 0) + 1
 
     dealt: dict[str, list[int]] = {part: [] for part in shares}
-    for label in range(len(listing.classes)):
-        class_groups = sorted(by_class[label], key=len, reverse=True)
-        room = _portions(sum(map(len, class_groups)), shares)
-        empty = set(shares)
-        for num_dealt, rows in enumerate(class_groups):
+    room = [_portions(sum(sizes.values()), shares) for sizes in waiting]
+    empty = [set(shares) for _ in waiting]
+    for label in sorted(range(len(waiting)), key=lambda label: sum(waiting[label].values())):
+        by_size = sorted(waiting[label].items(), key=itemgetter(1), reverse=True)
+        left = [group for group, _ in by_size if group in members]
+        for num_dealt, group in enumerate(left):
             # The last groups go where the class has nothing yet, so that no part lacks it.
-            open_parts = empty if len(class_groups) - num_dealt == len(empty) else room.keys()
-            part = max((part for part in shares if part in open_parts), key=room.__getitem__)
+            open_parts = empty[label] if len(left) - num_dealt <= len(empty[label]) else shares
+            part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
+            rows = members.pop(group)
             dealt[part].extend(rows)
-            room[part] -= len(rows)
-            empty.discard(part)
+            for other in (labels[row] for row in rows):
+                room[other][part] -= 1
+                empty[other].discard(part)
     parts = {part: np.array(rows, np.int64) for part, rows in dealt.items()}
     _check_every_class(listing, parts, groups)
     return parts
