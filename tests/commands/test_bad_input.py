@@ -160,13 +160,16 @@ def test_bad_zips(skysort_command: Command, tmp_path: Path) -> None:
     check_refused(skysort_command("train", bomb), 1, "would unpack to 4.0 GiB")
 
 
-def test_bad_tars(skysort_command: Command, make_folder: MakeFolder, tmp_path: Path) -> None:
+def test_bad_tars(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_folder({"bird": 20, "airplane": 20})
     with tarfile.open(tmp_path / "whole.tgz", "w:gz") as archive:
         archive.add(folder, "pictures")
     (tmp_path / "half.tgz").write_bytes((tmp_path / "whole.tgz").read_bytes()[:10_000])
     check_refused(skysort_command("train", tmp_path / "half.tgz"), 1, "is not a readable tar archive")
-    (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bytes(2**30 + 2**20), 1))
+    monkeypatch.setattr("skysort.pictures.archives.MAX_UNPACKED_BYTES", 2**20)
+    (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bytes(2**25)))
     check_refused(skysort_command("train", tmp_path / "bomb.tar.gz"), 1, "more than 100 times its size; refused")
 
 

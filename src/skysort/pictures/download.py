@@ -1,6 +1,7 @@
 """Fetching named data that is not there: verified, resumable, and whole or not at all."""
 
 import http.client
+import re
 import shutil
 import ssl
 import tarfile
@@ -208,7 +209,7 @@ def _answer(url: str, partial: _Partial) -> Iterator[Any]:
     headers = {"User-Agent": "skysort"}
     if partial.num_bytes:
         headers["Range"] = f"bytes={partial.num_bytes}-"
-        if partial.etag.startswith('"'):  # a weak one does not vouch for bytes (RFC 9110, 13.1.5)
+        if re.fullmatch(r'"[!#-~]*"', partial.etag):  # a weak one does not vouch for bytes (RFC 9110, 13.1.5)
             headers["If-Range"] = partial.etag
     try:
         with urlopen(Request(url, headers=headers), timeout=SECONDS_WITHOUT_ANSWER) as answer:
