@@ -242,6 +242,19 @@ def interrupted(site: Site, folder: Path) -> None:
     site.asked.clear()
 
 
+def test_a_connection_that_ends_at_once_leaves_nothing(serve: Serve, tmp_path: Path) -> None:
+    message = refusal(published(serve(BOTH, drop_after=0)), tmp_path)
+    assert "/one: the connection ended before anything came\n" in message
+    assert everything(tmp_path) == []
+
+
+def test_the_next_mirror_takes_over_from_a_lost_connection(serve: Serve, tmp_path: Path) -> None:
+    first, second = serve(BOTH, drop_after=90_000), serve(BOTH)
+    get(published(first, second), tmp_path)
+    assert second.asked == [("/one", "bytes=90000-"), ("/two", "bytes=90000-")]
+    assert (tmp_path / "data/two").read_bytes() == TWO
+
+
 @pytest.mark.parametrize("etag", ['"1"', 'W/"1"', ""], ids=["etag", "weak etag", "none"])
 def test_a_lost_connection_is_gone_on_from(serve: Serve, tmp_path: Path, etag: str) -> None:
     site = serve(BOTH, etag=etag)

@@ -196,6 +196,9 @@ def _continue(url: str, file: RemoteFile, partial: _Partial, progress: Progress)
             progress.step(f"Downloading {file.name}", file.num_bytes, done=num_kept, unit="bytes") as tell,
         ):
             _copy(answer, file.num_bytes - num_kept, output, tell)
+    if not partial.num_bytes:
+        partial.remove()
+        raise _MirrorError("the connection ended before anything came")
     if partial.num_bytes < file.num_bytes:
         raise _MirrorError(
             f"the connection ended after {partial.num_bytes:,} of {file.num_bytes:,} bytes,"
