@@ -22,7 +22,7 @@ from skysort.progress import Progress
 def main() -> None:
     """Decode anew so many times, opening the store once more after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="a name, or a folder or zip")
+    parser.add_argument("data", help="a name, or a folder, archive or .csv file")
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     found = Data.find(asked.data)

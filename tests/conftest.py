@@ -24,9 +24,10 @@ def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_folders(monkeypatch: pytest.MonkeyPatch, session_cache: Path, tmp_path: Path) -> None:
-    """No test touches the person's cache or data."""
+    """No test touches the person's cache or data, or the network."""
     monkeypatch.setenv("SKYSORT_CACHE", str(session_cache))
     monkeypatch.setenv("SKYSORT_DATA", str(tmp_path / "no-data"))
+    monkeypatch.setenv("SKYSORT_OFFLINE", "1")
 
 
 def picture_bytes(seed: int, size: tuple[int, int] = (32, 32), form: str = "PNG") -> bytes:

@@ -97,3 +97,14 @@ def test_a_bar_writes_nothing_to_standard_output(clock: Clock, capsys: pytest.Ca
         clock.now = 2.0
         tell(5, "")
     assert capsys.readouterr().out == ""
+
+
+def test_bytes_come_with_a_speed_in_megabytes(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("lines").step("Downloading", 5_000_000, done=1_000_000, unit="bytes") as tell:
+        clock.now = 2.0
+        tell(4_000_000, "")
+    assert capsys.readouterr().err == "Downloading: 5,000,000 of 5,000,000 bytes (100 %), 2.0 MB/s\n"
+    with Progress("bar").step("Downloading", 5_000_000, unit="bytes") as tell:
+        clock.now = 4.0
+        tell(2_500_000, "")
+    assert capsys.readouterr().out == ""

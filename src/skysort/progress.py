@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 Tell = Callable[[int, str], None]
@@ -73,6 +73,11 @@ class _Meter:
         self.started = time.monotonic()
 
     @property
+    def speed(self) -> str:
+        """The rate in words."""
+        return f"{self.rate / 1e6:,.1f} MB/s" if self.unit == "bytes" else f"{self.rate:,.0f} {self.unit}/s"
+
+    @property
     def rate(self) -> float:
         """Units a second since the step began."""
         return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
@@ -96,7 +101,7 @@ class _Meter:
         share = 100 * self.done / max(self.total, 1)
         parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"]
         parts += [self.note] if self.note else []
-        parts += [f"{self.rate:,.0f} {self.unit}/s"]
+        parts += [self.speed]
         parts += [f"{span(left)} left"] if self.done < self.total else []
         return ", ".join(parts)
 
@@ -106,7 +111,7 @@ def _drawn(meter: _Meter) -> Iterator[Callable[[], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        DownloadColumn() if meter.unit == "bytes" else MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}"),
@@ -115,7 +120,6 @@ def _drawn(meter: _Meter) -> Iterator[Callable[[], None]]:
         task = bar.add_task(meter.what, total=meter.total, completed=meter.done, rate="", note="")
 
         def show() -> None:
-            rate = f"{meter.rate:,.0f} {meter.unit}/s"
-            bar.update(task, completed=meter.done, rate=rate, note=meter.note)
+            bar.update(task, completed=meter.done, rate=meter.speed, note=meter.note)
 
         yield show

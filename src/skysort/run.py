@@ -38,11 +38,11 @@ def train(
     """Train a network on pictures, write its classifier folder, and measure that.
 
     Args:
-        data: a name, as `skysort datasets` lists them, or a folder or zip archive with a folder a class.
+        data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file.
         recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, or a Recipe.
         run: the folder to write, which must not hold anything; else one below `runs/` is chosen.
         settings: fields of the recipe to override, as `training.epochs=3`.
-        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
     Raises:
@@ -86,7 +86,7 @@ def resume(
 
     Args:
         run: its folder.
-        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
     Raises:
@@ -123,9 +123,9 @@ def evaluate(
 
     Args:
         classifier: a run folder, its `classifier/` folder, or a copy of that.
-        data: a name, folder or zip archive; it need not hold every class.
+        data: as for train; it need not hold every class.
         output: a folder for metrics.json, predictions.csv and report.html, for other pictures than its own.
-        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
     Returns:

@@ -1,8 +1,10 @@
 """Every kind of bad input: a clear message, the plan's exit code, and nothing lost."""
 
+import gzip
 import json
 import os
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +80,7 @@ def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) ->
             {"train/bird": 9, "test/bird": 9, "airplane": 9},
             "holds parts (test, train) beside other folders (airplane)",
         ),
-        ({"test/bird": 9, "test/airplane": 9}, "found none"),
+        ({"test/bird": 9, "test/airplane": 9}, "the data has a part for test and none for training"),
     ],
 )
 def test_pictures_that_cannot_be_trained_on(
@@ -94,6 +96,7 @@ def test_named_data_that_is_not_there_says_what_to_do(skysort_command: Command) 
     ended = skysort_command("train", "mnist", "--recipe", "mnist-cnn")
     check_refused(ended, 1, "MNIST is not in")
     assert "train-images-idx3-ubyte.gz" in ended.err and "--data-dir" in ended.err
+    assert "SKYSORT_OFFLINE keeps it from being downloaded" in ended.err
     check_refused(skysort_command("train", "birds-vs-airplanes"), 1, "CIFAR-10 is not in")
 
 
@@ -155,6 +158,56 @@ def test_bad_zips(skysort_command: Command, tmp_path: Path) -> None:
         content[start + 24 : start + 28] = (2**31).to_bytes(4, "little")  # the size it declares to unpack to
     bomb.write_bytes(content)
     check_refused(skysort_command("train", bomb), 1, "would unpack to 4.0 GiB")
+
+
+def test_bad_tars(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder({"bird": 20, "airplane": 20})
+    with tarfile.open(tmp_path / "whole.tgz", "w:gz") as archive:
+        archive.add(folder, "pictures")
+    (tmp_path / "half.tgz").write_bytes((tmp_path / "whole.tgz").read_bytes()[:10_000])
+    check_refused(skysort_command("train", tmp_path / "half.tgz"), 1, "is not a readable tar archive")
+    monkeypatch.setattr("skysort.pictures.archives.MAX_UNPACKED_BYTES", 2**20)
+    (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bytes(2**25)))
+    check_refused(skysort_command("train", tmp_path / "bomb.tar.gz"), 1, "more than 100 times its size; refused")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        ("path", "{path}", "expected a header with the columns path,label"),
+        ("path,label", "{path}", "line 2: expected 2 cells, as the header has, found 1"),
+        ("path,label", "{path},", "line 2: no label"),
+        ("path,label,split", "{path},{label},trian", "line 2: no split 'trian'; did you mean 'train'?"),
+        ("path,label,group", "{path},{label},all", "each to be kept whole,"),
+    ],
+)
+def test_bad_tables(
+    header: str, row: str, message: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder({"bird": 9, "airplane": 9})
+    paths = sorted(folder.rglob("*.png"))
+    rows = [header, *(row.format(path=path, label=path.parent.name) for path in paths)]
+    (tmp_path / "all.csv").write_text("\n".join(rows), encoding="utf-8")
+    check_refused(skysort_command("train", tmp_path / "all.csv", "--run", tmp_path / "run", *QUICK), 1, message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_set_that_cannot_be_downloaded(
+    skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SKYSORT_OFFLINE")
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nothing listens
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    ended = skysort_command("train", "mnist", "--data-dir", tmp_path / "data", "--run", tmp_path / "run")
+    check_refused(ended, 1, "could not download MNIST:")
+    assert "Downloading MNIST (11,594,722 bytes) from https://" in ended.err
+    assert "no connection" in ended.err and "or put its four IDX files" in ended.err
+    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_that_holds_a_run_is_left_alone(

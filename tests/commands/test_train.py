@@ -124,3 +124,40 @@ def test_from_python(tmp_path: Path, make_folder: MakeFolder, monkeypatch: pytes
     assert (run.classifier / "model.safetensors").read_bytes() == (
         second.classifier / "model.safetensors"
     ).read_bytes()
+
+
+def test_listing_data_sets_says_which_would_be_downloaded_and_downloads_none(
+    skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> str:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", "200")
+        ended = skysort_command("datasets", "--data-dir", tmp_path / "data")
+        assert ended.code == 0
+        return next(line for line in ended.out.splitlines() if " mnist " in line)
+
+    assert f"[not in {tmp_path / 'data'}]" in state()
+    monkeypatch.delenv("SKYSORT_OFFLINE")
+    monkeypatch.setattr("urllib.request.OpenerDirector.open", lambda *_: pytest.fail("asked the network"))
+    assert "[to be downloaded, 12 MB]" in state()
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_table_with_groups_and_a_missing_file_is_trained_on(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder({"bird": 12, "airplane": 12})
+    rows = ["path,label,group", "bird/none.png,bird,"]
+    rows += [f"{kind}/{number}.png,{kind},{number // 3}" for kind in ("bird", "airplane") for number in range(12)]
+    (folder / "all.csv").write_text("\n".join(rows), encoding="utf-8")
+    run = tmp_path / "run"
+    ended = skysort_command(
+        "train", folder / "all.csv", "--recipe", "mlp", "--run", run, "--quiet",
+        "--set", "training.epochs=1", "--threads", 1,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert "1 pictures could not be read" in ended.out
+    data = json.loads((run / "data.json").read_text("utf-8"))
+    assert data["unreadable"] == [{"path": "bird/none.png", "reason": "cannot be read: No such file or directory"}]
+    assert set(data["counts"]) == {"train", "validation", "calibration", "test"}
+    assert all(counts == {"airplane": 3, "bird": 3} for counts in data["counts"].values())

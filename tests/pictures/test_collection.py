@@ -218,3 +218,41 @@ def test_skies_smaller_than_they_can_be_drawn_are_an_error_that_names_the_least_
 
 def test_named_data_in_a_shape_of_the_recipes_is_brought_to_it() -> None:
     assert opened("digits", Shape(12, 3)).store.pixels.shape == (1797, 3, 12, 12)
+
+
+def write_table(folder: Path, groups: dict[str, str]) -> Path:
+    rows = "".join(f"{path},{path.split('/')[0]},{group}\n" for path, group in groups.items())
+    (folder / "all.csv").write_text(f"path,label,group\n{rows}", encoding="utf-8")
+    return folder / "all.csv"
+
+
+def test_declared_groups_and_equal_pictures_join(make_folder: MakeFolder) -> None:
+    folder = make_folder({"cat": 4, "dog": 3})
+    (folder / "dog/copy.png").write_bytes(picture_bytes(0))
+    (folder / "dog/broken.png").write_bytes(b"")
+    declared = {
+        "cat/0.png": "a", "cat/1.png": "a", "cat/2.png": "", "cat/3.png": "",
+        "dog/0.png": "b", "dog/1.png": "", "dog/2.png": "c", "dog/copy.png": "b", "dog/broken.png": "c",
+    }  # fmt: skip
+    collection = opened(write_table(folder, declared))
+    groups = dict(zip(collection.listing.paths, collection.groups().tolist(), strict=True))
+    assert groups.pop("dog/broken.png") == -1
+    joined = {groups.pop(path) for path in ("cat/0.png", "cat/1.png", "dog/0.png", "dog/copy.png")}
+    assert len(joined) == 1
+    assert len(set(groups.values()) - joined) == len(groups)
+    equal = dict(zip(collection.listing.paths, collection.equal().tolist(), strict=True))
+    assert equal["cat/0.png"] == equal["dog/copy.png"] != equal["cat/1.png"]
+
+
+def test_groups_are_kept_in_the_cache(make_folder: MakeFolder) -> None:
+    table = write_table(make_folder({"cat": 2, "dog": 1}), {"cat/0.png": "a", "cat/1.png": "a", "dog/0.png": ""})
+    for _ in range(2):
+        assert opened(table).listing.groups == ("a", "a", "")
+
+
+def test_other_groups_or_splits_in_the_table_are_seen(make_folder: MakeFolder) -> None:
+    folder = make_folder({"cat": 2, "dog": 1})
+    before = opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "a", "dog/0.png": "b"})).groups()
+    after = opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "b", "dog/0.png": "bc"})).groups()
+    assert len(set(before.tolist())) == 2
+    assert len(set(after.tolist())) == 3

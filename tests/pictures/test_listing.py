@@ -1,5 +1,7 @@
 import random
 import string
+from dataclasses import replace
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from skysort.errors import SkysortError
 from skysort.pictures.listing import Listing, arrange, is_hidden, is_image_name, natural, numbered
 
-PARTS = {"train", "validation", "test"}
+PARTS = {"train", "validation", "calibration", "test"}
 
 names = st.sampled_from(
     [
@@ -53,6 +55,7 @@ def test_pictures_come_in_natural_order() -> None:
         ("val", "validation"),
         ("validation", "validation"),
         ("valid", "validation"),
+        ("calibration", "calibration"),
         ("test", "test"),
     ],
 )
@@ -62,9 +65,10 @@ def test_a_part_folder_names_its_part(folder: str, part: str) -> None:
 
 
 @pytest.mark.parametrize("inside", ["cat/1.jpg", "train/cat/1.jpg"])
-def test_one_folder_around_it_all_changes_nothing(inside: str) -> None:
+@pytest.mark.parametrize("around", ["pictures", "download/pictures", "a/b/c"])
+def test_folders_around_it_all_change_nothing(inside: str, around: str) -> None:
     bare = arrange([inside, inside.replace("cat", "dog")], "here")
-    wrapped = arrange([f"pictures/{path}" for path in bare.paths], "here")
+    wrapped = arrange([f"{around}/{path}" for path in bare.paths], "here")
     assert [row[1:] for row in as_rows(wrapped)] == [row[1:] for row in as_rows(bare)]
 
 
@@ -81,10 +85,21 @@ def test_parts_beside_classes_are_an_error_that_names_both() -> None:
         arrange(["test/dog/1.jpg", "cat/1.jpg"], "here")
 
 
-@pytest.mark.parametrize("paths", [[], ["1.jpg"], ["cat/notes.txt"], ["cat/.hidden.jpg"]])
-def test_no_picture_in_a_class_is_an_error_that_says_what_is_expected(paths: list[str]) -> None:
-    with pytest.raises(SkysortError, match=r"under here: expected <class>/<picture>\.jpg$"):
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        ([], "no picture at all"),
+        (["1.jpg"], "1.jpg"),
+        (["10.jpg", "9.jpg"], "2 pictures such as 9.jpg"),
+        (["cat/notes.txt"], "no picture at all"),
+        (["cat/.hidden.jpg"], "no picture at all"),
+    ],
+)
+def test_no_picture_in_a_class_is_an_error_that_says_what_is_expected(paths: list[str], found: str) -> None:
+    with pytest.raises(SkysortError) as caught:
         arrange(paths, "here")
+    expected = "no pictures in class folders under here: expected <class>/<picture>.jpg, found "
+    assert str(caught.value) == expected + found
 
 
 @pytest.mark.parametrize(
@@ -121,6 +136,8 @@ def test_some_classes_are_kept_in_the_order_asked_for() -> None:
     kept, rows = listing.only(("c", "a"))
     assert as_rows(kept) == [("a/1.jpg", "a", ""), ("a/2.jpg", "a", ""), ("c/1.jpg", "c", "")]
     assert kept.classes == ("c", "a")
+    assert kept.groups is None
+    assert replace(listing, groups=("x", "y", "z", "")).only(("c", "a"))[0].groups == ("x", "y", "")
     assert [listing.paths[row] for row in rows] == list(kept.paths)
 
 
@@ -160,7 +177,7 @@ def test_any_paths_give_a_consistent_listing_or_an_error(paths: set[str]) -> Non
     assert listing.classes == tuple(sorted(set(listing.classes), key=natural))
     assert set(listing.labels.tolist()) == set(range(len(listing.classes)))
     assert set(listing.parts) == {""} or set(listing.parts) <= PARTS
-    assert all(name in path.split("/")[:-1] for path, name, _ in as_rows(listing))
+    assert all(name in normalize("NFC", path).split("/")[:-1] for path, name, _ in as_rows(listing))
     assert all(map(is_image_name, listing.paths))
 
 

@@ -8,7 +8,7 @@ from skysort import errors
 from skysort.errors import MissingExtraError, NotUnderstoodError, SkysortError
 from skysort.pictures import skies
 from skysort.pictures.named import DIGITS, NAMED, data_folder, find_named
-from skysort.pictures.sources import FolderSource, PixelSource, ZipSource
+from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource
 from tests.conftest import picture_bytes
 from tests.pictures import test_cifar, test_idx
 
@@ -137,7 +137,7 @@ def test_cifar_10_is_found_as_a_folder(tmp_path: Path) -> None:
 def test_cifar_10_is_found_as_a_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "cifar10.zip", "w") as archive:
         archive.writestr("bird/1.png", picture_bytes(0))
-    assert open_named("cifar10", tmp_path) == ZipSource(tmp_path / "cifar10.zip")
+    assert open_named("cifar10", tmp_path) == ArchiveSource(tmp_path / "cifar10.zip")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -226,3 +227,49 @@ def test_one_picture_filed_under_two_classes_stays_in_one_part() -> None:
     groups[39] = groups[0]
     parts = cut(listing, groups, "four-way", 0)
     assert sum(0 in rows and 39 in rows for rows in parts.values()) == 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=3, max_size=80), seeds)
+def test_groups_of_several_classes_stay_whole_and_no_part_lacks_a_class(
+    rows: list[tuple[int, int]], seed: int
+) -> None:
+    labels, groups = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    names = tuple(str(number) for number in range(len(rows)))
+    listing = Listing(names, labels, ("a", "b", "c"), ("",) * len(rows), groups=tuple(map(str, groups)))
+    try:
+        parts = cut(listing, groups, "four-way", seed)
+    except SkysortError as error:
+        assert "class" in str(error)
+        return
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(rows)))
+    homes = Counter(group for rows in parts.values() for group in set(groups[rows].tolist()))
+    assert set(homes.values()) == {1}
+    assert all(min(counts(listing, rows)) > 0 for rows in parts.values())
+
+
+def test_videos_that_each_show_all_classes_can_be_cut() -> None:
+    labels = np.tile([0, 0, 1], 4)
+    groups = np.repeat(np.arange(4), 3)
+    listing = Listing(tuple(map(str, range(12))), labels, ("a", "b"), ("",) * 12, groups=tuple(map(str, groups)))
+    assert all(counts(listing, rows) == [2, 1] for rows in cut(listing, groups, "four-way", 0).values())
+
+
+def test_too_few_groups_are_an_error_that_names_the_class() -> None:
+    listing, groups = table([3, 3, 3, 3], [20, 30])
+    listing = replace(listing, groups=tuple(map(str, groups)))
+    with pytest.raises(SkysortError, match=r"^class 'b' has 2 groups of pictures, each to be kept whole, to cut"):
+        cut(listing, groups, "four-way", 0)
+
+
+def test_a_calibration_part_of_its_own_is_kept() -> None:
+    listing, groups = joined(singles(80, 80, part="train"), singles(5, 5, part="calibration"))
+    parts = cut(listing, groups, "four-way", 0)
+    assert parts["calibration"].tolist() == list(range(160, 170))
+    assert list(parts) == ["train", "validation", "calibration", "test"]
+
+
+@pytest.mark.parametrize("protocol", ["four-way", "tutorial"])
+def test_only_a_test_part_is_an_error_that_says_what_is_missing(protocol: Any) -> None:
+    with pytest.raises(SkysortError, match=r"^nothing to train on: the data has a part for test and none for tr"):
+        cut(*singles(9, 9, part="test"), protocol, 0)

@@ -12,7 +12,7 @@ from skysort.errors import SkysortError
 from skysort.files import whole_folder
 from skysort.pictures import parallel, sources, store
 from skysort.pictures.decode import Shape, decode
-from skysort.pictures.sources import FolderSource, ZipSource
+from skysort.pictures.sources import ArchiveSource, FolderSource
 from skysort.pictures.store import Store, cache_folder, open_store
 from skysort.progress import Progress
 from tests.conftest import picture_bytes
@@ -41,7 +41,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def opened(path: Path, shape: Shape = SHAPE) -> Store:
-    source = ZipSource(path) if path.suffix == ".zip" else FolderSource(path)
+    source = ArchiveSource(path) if path.suffix == ".zip" else FolderSource(path)
     return open_store(source, shape, Progress())
 
 

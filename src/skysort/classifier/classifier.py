@@ -67,7 +67,7 @@ class Classifier:
         """Return a prediction for every picture under some paths, in order.
 
         Args:
-            paths: image files, folders (searched at any depth) and zip archives.
+            paths: image files, folders (searched at any depth), zip and tar archives.
 
         Raises:
             NotUnderstoodError: when one of the paths is not there.

@@ -10,7 +10,7 @@ import typer
 def evaluate(
     classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
     data: Annotated[
-        str | None, typer.Argument(help="Other pictures: a name, folder or zip.  [default: the run's own]")
+        str | None, typer.Argument(help="Other pictures, as for train.  [default: the run's own]")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")

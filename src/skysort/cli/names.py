@@ -21,13 +21,19 @@ def datasets(
 ) -> None:
     """List the data sets that have a name; one name a line when piped."""
     from skysort.errors import SkysortError
-    from skysort.pictures.named import NAMED, data_folder
+    from skysort.pictures.download import is_offline
+    from skysort.pictures.named import NAMED, MissingDataError, data_folder
 
     def here(name: str) -> str:
+        data = NAMED[name]
         try:
-            NAMED[name].open(data_folder(data_dir), NAMED[name].size)
-        except SkysortError:
-            return f"not in {data_folder(data_dir)}"
+            data.open(data_folder(data_dir), data.size)
+        except MissingDataError:
+            if data.published is None or is_offline():
+                return f"not in {data_folder(data_dir)}"
+            return f"to be downloaded, {data.published.num_bytes / 1e6:,.0f} MB"
+        except SkysortError as error:
+            return str(error)
         return "ready"
 
     show_names("data set", ((name, f"{data.description} [{here(name)}]") for name, data in NAMED.items()))

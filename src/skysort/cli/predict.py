@@ -18,7 +18,7 @@ class Form(StrEnum):
 
 def predict(
     classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
-    paths: Annotated[list[Path], typer.Argument(help="Image files, folders (at any depth), zip archives.")],
+    paths: Annotated[list[Path], typer.Argument(help="Image files, folders (at any depth), zip or tar archives.")],
     form: Annotated[Form, typer.Option("--format", help="How to write them.")] = Form.table,
     output: Annotated[Path | None, typer.Option(help="A file to write, whole or not at all.")] = None,
 ) -> None:

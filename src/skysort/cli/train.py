@@ -12,7 +12,7 @@ from skysort.errors import NotUnderstoodError
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="A name (skysort datasets), or a folder or zip with a folder a class."),
+        typer.Argument(help="A name (skysort datasets), a folder or archive with a folder a class, or a .csv."),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: convnet]")
@@ -46,7 +46,7 @@ def train(
                 raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
         finished = runs.resume(resume, data_dir=data_dir, progress=progress)
     elif data is None:
-        raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder or a zip archive")
+        raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
     else:
         overrides = list(settings or [])
         overrides += [f"training.device='{device}'"] if device else []

@@ -7,13 +7,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from skysort.errors import NotUnderstoodError, suggestion
+from skysort.pictures.archives import is_archive
 from skysort.pictures.decode import Pixels, Shape
 from skysort.pictures.listing import Listing
 from skysort.pictures.named import NAMED, NamedData, data_folder, find_named
-from skysort.pictures.sources import Source, path_source
+from skysort.pictures.sources import ArchiveSource, FolderSource, Source
 from skysort.pictures.store import Store, open_store
+from skysort.pictures.table import TableSource
 from skysort.progress import Progress
 
 DEFAULT_SIZE = 32
@@ -54,11 +58,26 @@ class Data:
         own_channels = self.named.channels if self.named else DEFAULT_CHANNELS
         return Shape(size or own_size, channels or own_channels, fit)
 
-    def source(self, shape: Shape, data_dir: Path | None) -> Source:
-        """Return where the pictures come from."""
+    def source(self, shape: Shape, data_dir: Path | None, progress: Progress) -> Source:
+        """Return where the pictures come from. Data with a name that is not there is downloaded."""
         if self.named:
-            return self.named.open(data_folder(data_dir), shape.size)
+            return self.named.open_or_download(data_folder(data_dir), shape.size, progress)
         return path_source(Path(self.name))
+
+
+def path_source(path: Path) -> Source:
+    """Return the source for a folder, an archive or a CSV file.
+
+    Raises:
+        NotUnderstoodError: when it is none of these.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if path.suffix.lower() == ".csv":
+        return TableSource(path)
+    if is_archive(path):
+        return ArchiveSource(path)
+    raise NotUnderstoodError(f"{path} is neither a folder, a zip or tar archive, nor a .csv file")
 
 
 @dataclass(frozen=True)
@@ -85,13 +104,31 @@ class Collection:
         """Return readable pictures, (N, C, H, W) uint8, as a copy."""
         return self.store.pixels[self.store.positions[self.rows[rows]]]
 
-    def groups(self) -> NDArray[np.int64]:
+    def equal(self) -> NDArray[np.int64]:
         """Return (N,) numbers that are equal for equal pictures; -1 for unreadable ones."""
         positions = self.positions
         readable = positions >= 0
-        groups = np.full(len(positions), -1)
+        equal = np.full(len(positions), -1)
         digests = self.store.digests[positions[readable]]
-        groups[readable] = np.unique(digests, axis=0, return_inverse=True)[1].reshape(-1)
+        equal[readable] = np.unique(digests, axis=0, return_inverse=True)[1].reshape(-1)
+        return equal
+
+    def groups(self) -> NDArray[np.int64]:
+        """Return (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
+
+        Such are equal pictures, those of a group that the data declares, and whatever these join.
+        """
+        groups = self.equal()
+        if self.listing.groups is None:
+            return groups
+        readable = groups >= 0
+        names, declared = np.unique(np.array(self.listing.groups)[readable], return_inverse=True)
+        linked = names[declared] != ""
+        num_equal = groups.max() + 1
+        links = (groups[readable][linked], num_equal + declared[linked])
+        num_nodes = num_equal + len(names)
+        graph = coo_array((np.ones(int(linked.sum())), links), shape=(num_nodes, num_nodes))
+        groups[readable] = connected_components(graph, directed=False)[1][groups[readable]]
         return groups
 
     def fingerprint(self) -> str:
@@ -135,7 +172,7 @@ def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: P
     Raises:
         SkysortError: when it is not there or cannot be read.
     """
-    store = open_store(data.source(shape, data_dir), shape, progress)
+    store = open_store(data.source(shape, data_dir, progress), shape, progress)
     if data.named and data.named.classes:
         listing, rows = store.listing.only(data.named.classes)
         return Collection(listing, rows, store)

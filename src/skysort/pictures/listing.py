@@ -17,6 +17,7 @@ PART_FOLDERS = {
     "val": "validation",
     "validation": "validation",
     "valid": "validation",
+    "calibration": "calibration",
     "test": "test",
 }
 _JUNK = frozenset({"thumbs.db", "__pycache__", "__macosx"})
@@ -32,9 +33,11 @@ class Listing:
     """(N,) index into classes."""
     classes: tuple[str, ...]
     parts: tuple[str, ...]
-    """(N,) `train`, `validation`, `test`, or empty where the data has no parts."""
+    """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no parts."""
     left_out: tuple[str, ...] = field(default=())
     """Files that are no picture by their extension, or lie outside every class."""
+    groups: tuple[str, ...] | None = field(default=None)
+    """(N,) names of what must stay in one part, as the frames of one video; empty for a picture on its own."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -54,6 +57,7 @@ class Listing:
             tuple(classes),
             tuple(self.parts[row] for row in rows),
             self.left_out,
+            None if self.groups is None else tuple(self.groups[row] for row in rows),
         )
         return kept, rows
 
@@ -100,8 +104,8 @@ def is_image_name(name: str) -> bool:
 def arrange(paths: Iterable[str], source: str) -> Listing:
     """Read classes and parts off the paths of a folder or an archive.
 
-    `<class>/…`, or `train|val|validation|valid|test/<class>/…`, at any depth below the class, and one folder
-    around it all is looked through. Classes are in natural order of their names.
+    `<class>/…`, or `train|val|validation|valid|calibration|test/<class>/…`, at any depth below the class, and
+    folders around it all are looked through. Classes are in natural order of their names.
 
     Args:
         paths: relative, with forward slashes; hidden files and folders are passed over.
@@ -123,7 +127,9 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
 
     inside = sorted((names for names in images if len(names) > depth), key=lambda names: natural("/".join(names)))
     if not inside:
-        raise SkysortError(f"no pictures in class folders under {source}: expected <class>/<picture>.jpg")
+        raise SkysortError(
+            f"no pictures in class folders under {source}: expected <class>/<picture>.jpg, found {_found(images)}"
+        )
     classes = tuple(sorted({class_of(names) for names in inside}, key=natural))
     number = {name: index for index, name in enumerate(classes)}
     taken = set(inside)
@@ -136,10 +142,23 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
     )
 
 
+def _found(images: list[tuple[str, ...]]) -> str:
+    """Say in a message which pictures there are, when none is in its place."""
+    if not images:
+        return "no picture at all"
+    first = min(("/".join(names) for names in images), key=natural)
+    return first if len(images) == 1 else f"{len(images):,} pictures such as {first}"
+
+
 def _wrapping(images: list[tuple[str, ...]]) -> int:
-    """Count the folders around the classes or parts: none, or one, as an archive of a folder has."""
-    tops = {names[0] for names in images}
-    return int(len(tops) == 1 and not any(map(_part, tops)) and all(len(names) > 2 for names in images))
+    """Count the folders around the classes or parts: mostly none, or one, as an archive of a folder has."""
+    num = 0
+    while images and all(len(names) > num + 2 for names in images):
+        tops = {names[num] for names in images}
+        if len(tops) > 1 or any(map(_part, tops)):
+            break
+        num += 1
+    return num
 
 
 def _part(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The data that has a name: what it is, where it is looked for, and its own picture size."""
+"""The data that has a name: what it is, where it is looked for and had from, and its own picture size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,18 +11,112 @@ import numpy as np
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.pictures import skies
 from skysort.pictures.cifar import binary_source, pickled_source
+from skysort.pictures.download import Published, RemoteFile, download, is_offline, move_all, unpack_only
 from skysort.pictures.idx import idx_source
 from skysort.pictures.listing import Listing, numbered
-from skysort.pictures.sources import FolderSource, PixelSource, Reader, Source, ZipSource
+from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource, Reader, Source
 from skysort.pictures.store import cache_folder
+from skysort.progress import Progress
 
 NUM_SKIES = 10_000
 SKIES_VERSION = 1
 """One more whenever skies.draw draws otherwise, so that no cached picture outlives its drawing."""
 DIGITS = tuple("0123456789")
+CIFAR_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 FASHION = (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
 )  # fmt: skip
+
+
+# Sizes and digests of the publishers' files as many public projects record them, among them TensorFlow Datasets.
+CIFAR_10 = Published(
+    "CIFAR-10",
+    "cifar-10-batches-bin",
+    (
+        RemoteFile(
+            "cifar-10-binary.tar.gz",
+            170_052_171,
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+    ),
+    (
+        "https://www.cs.toronto.edu/~kriz",
+        "https://cave.cs.toronto.edu/kriz",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10",
+    ),
+    unpack_only("cifar-10-batches-bin", CIFAR_FILES),
+)
+MNIST = Published(
+    "MNIST",
+    "mnist",
+    (
+        RemoteFile(
+            "train-images-idx3-ubyte.gz",
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        RemoteFile(
+            "train-labels-idx1-ubyte.gz",
+            28_881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        RemoteFile(
+            "t10k-images-idx3-ubyte.gz",
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        RemoteFile(
+            "t10k-labels-idx1-ubyte.gz",
+            4_542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    ),
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist",
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+    ),
+    move_all,
+)
+FASHION_MNIST = Published(
+    "Fashion-MNIST",
+    "fashion-mnist",
+    (
+        RemoteFile(
+            "train-images-idx3-ubyte.gz",
+            26_421_880,
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        RemoteFile(
+            "train-labels-idx1-ubyte.gz",
+            29_515,
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+        RemoteFile(
+            "t10k-images-idx3-ubyte.gz",
+            4_422_102,
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        RemoteFile(
+            "t10k-labels-idx1-ubyte.gz",
+            5_148,
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    ),
+    (
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    ),
+    move_all,
+)
+
+
+class MissingDataError(SkysortError):
+    """Named data is in none of the places it is looked for."""
+
+    def __init__(self, title: str, folder: Path, remedy: str) -> None:
+        super().__init__(f"{title} is not in {folder}; {remedy}")
+        self.remedy = remedy
+        """What a person can do about it."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +128,29 @@ class NamedData:
     """Side of its pictures in pixels, used unless a recipe sets another."""
     channels: Literal[1, 3]
     open: Callable[[Path, int], Source]
-    """Takes the data folder and the picture size (for what is drawn)."""
+    """Takes the data folder and the picture size (for what is drawn). Downloads nothing, but raises
+    MissingDataError."""
     classes: tuple[str, ...] | None = None
     """The classes taken of a larger set, in order."""
     in_tutorials: bool = False
+    published: Published | None = None
+    """Where it can be downloaded."""
+
+    def open_or_download(self, folder: Path, size: int, progress: Progress) -> Source:
+        """Open it, after downloading it if it is not there.
+
+        Raises:
+            SkysortError: when it is not there and cannot be downloaded, or $SKYSORT_OFFLINE forbids it.
+        """
+        try:
+            return self.open(folder, size)
+        except MissingDataError as missing:
+            if self.published is None:
+                raise
+            if is_offline():
+                raise SkysortError(f"{missing}; SKYSORT_OFFLINE keeps it from being downloaded") from None
+            download(self.published, folder, missing.remedy, progress)
+        return self.open(folder, size)
 
 
 def data_folder(asked: Path | None) -> Path:
@@ -50,26 +163,32 @@ def _cifar10(folder: Path, _size: int) -> Source:
     for name, source in (
         ("cifar-10-batches-bin", binary_source),
         ("cifar10", FolderSource),
-        ("cifar10.zip", ZipSource),
+        ("cifar10.zip", ArchiveSource),
+        ("cifar10.tar", ArchiveSource),
         ("cifar-10-batches-py", pickled_source),
     ):
         if (folder / name).exists():
             return source(folder / name)
-    raise SkysortError(
-        f"CIFAR-10 is not in {folder}; put cifar-10-batches-bin/ there (the binary version from"
+    raise MissingDataError(
+        "CIFAR-10",
+        folder,
+        f"put cifar-10-batches-bin/ into {folder} (the binary version from"
         " https://www.cs.toronto.edu/~kriz/cifar.html, unpacked), or name the folder that has it"
-        " with --data-dir or $SKYSORT_DATA"
+        " with --data-dir or $SKYSORT_DATA",
     )
 
 
-def _idx(name: str, title: str, classes: tuple[str, ...]) -> Callable[[Path, int], Source]:
+def _idx(published: Published, classes: tuple[str, ...]) -> Callable[[Path, int], Source]:
     def source(folder: Path, _size: int) -> Source:
-        if not (folder / name).is_dir():
-            raise SkysortError(
-                f"{title} is not in {folder}; put its four IDX files (train-images-idx3-ubyte.gz and so on)"
-                f" into {folder / name}/, or name the folder that has {name}/ with --data-dir or $SKYSORT_DATA"
+        own = folder / published.folder
+        if not own.is_dir():
+            raise MissingDataError(
+                published.title,
+                folder,
+                f"put its four IDX files (train-images-idx3-ubyte.gz and so on) into {own}/, or name the folder"
+                f" that has {published.folder}/ with --data-dir or $SKYSORT_DATA",
             )
-        return idx_source(folder / name, classes)
+        return idx_source(own, classes)
 
     return source
 
@@ -107,14 +226,16 @@ NAMED = {
     ),
     "digits": NamedData("1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, _digits),
     "birds-vs-airplanes": NamedData(
-        "the two classes of CIFAR-10", 32, 3, _cifar10, ("airplane", "bird"), in_tutorials=True
+        "the two classes of CIFAR-10", 32, 3, _cifar10, ("airplane", "bird"), in_tutorials=True, published=CIFAR_10
     ),
-    "cifar10": NamedData("60,000 photographs of 10 classes, 32x32", 32, 3, _cifar10, in_tutorials=True),
+    "cifar10": NamedData(
+        "60,000 photographs of 10 classes, 32x32", 32, 3, _cifar10, in_tutorials=True, published=CIFAR_10
+    ),
     "mnist": NamedData(
-        "70,000 handwritten digits, 28x28", 28, 1, _idx("mnist", "MNIST", DIGITS), in_tutorials=True
+        "70,000 handwritten digits, 28x28", 28, 1, _idx(MNIST, DIGITS), in_tutorials=True, published=MNIST
     ),
     "fashion-mnist": NamedData(
-        "70,000 pieces of clothing, 28x28", 28, 1, _idx("fashion-mnist", "Fashion-MNIST", FASHION)
+        "70,000 pieces of clothing, 28x28", 28, 1, _idx(FASHION_MNIST, FASHION), published=FASHION_MNIST
     ),
 }
 

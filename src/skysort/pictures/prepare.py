@@ -79,8 +79,8 @@ class Prepared:
 
     def _num_in_two_parts(self) -> int:
         """Count pictures that the data itself has in more than one part, equal to the last pixel."""
-        groups = self.collection.groups()
-        num_parts = Counter(group for rows in self.parts.values() for group in set(groups[rows].tolist()))
+        equal = self.collection.equal()
+        num_parts = Counter(picture for rows in self.parts.values() for picture in set(equal[rows].tolist()))
         return sum(num > 1 for num in num_parts.values())
 
 

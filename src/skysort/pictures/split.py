@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,15 @@ WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 1
 
 
 def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[str, Rows]:
-    """Cut a listing into parts, class by class, keeping equal pictures together.
+    """Cut a listing into parts, class by class, keeping groups together.
 
-    Under `four-way`, a test part and a validation part that the data brings stay as they are, and the training
-    part gives what is missing: 80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under
-    `tutorial` the training part is used whole, and what the data holds out is called test.
+    Under `four-way`, the parts that the data brings stay as they are, and the training part gives what is missing:
+    80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under `tutorial` the training part is
+    used whole, and what the data holds out is called test.
 
     Args:
         listing: the pictures.
-        groups: (N,) equal numbers for equal pictures, which must not be parted; -1 for a picture to leave out.
+        groups: (N,) equal numbers for pictures that must not be parted, as equal ones; -1 for one to leave out.
         protocol: `four-way` or `tutorial`.
         seed: of the order in which pictures are dealt out.
 
@@ -33,14 +34,19 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
         Sorted rows of the listing for each part there is, in the order of PARTS.
 
     Raises:
-        SkysortError: when there are fewer than two classes, a class is too small to be cut, or the data lacks the
-            part that the protocol holds out.
+        SkysortError: when there is nothing to train on, there are fewer than two classes, a class is too small to
+            be cut, or the data lacks the part that the protocol holds out.
     """
     usable = groups >= 0
     declared = np.array(listing.parts)
-    own = {part: np.flatnonzero(usable & (declared == part)) for part in ("train", "validation", "test")}
+    own = {part: np.flatnonzero(usable & (declared == part)) for part in PARTS}
     own = {part: rows for part, rows in own.items() if len(rows)}
     pool = own.pop("train", np.flatnonzero(usable & (declared == "")))
+    if own and not len(pool):
+        raise SkysortError(
+            f"nothing to train on: the data has a part for {' and '.join(own)} and none for training; expected"
+            f" train/<class>/<picture>.jpg beside it, or class folders alone, which are cut into parts here"
+        )
     _check_classes(listing, pool)
     if protocol == "tutorial":
         held_out = own.get("test", own.get("validation"))
@@ -69,32 +75,58 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
 
 
 def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
-    """Deal groups of equal pictures out to parts, class by class, large groups first."""
+    """Deal groups out to parts, class by class, the rarest class and its large groups first.
+
+    A group of several classes is dealt out with the rarest, and counts for all of them (iterative stratification:
+    Sechidis et al., On the Stratification of Multi-Label Data, 2011).
+    """
+    labels = listing.labels.tolist()
     members: dict[int, list[int]] = defaultdict(list)
     for row in np.random.default_rng(seed).permutation(pool):
         members[int(groups[row])].append(int(row))
-    by_class: dict[int, list[list[int]]] = defaultdict(list)
-    for rows in members.values():
-        by_class[int(listing.labels[rows[0]])].append(rows)
+    waiting: list[dict[int, int]] = [{} for _ in listing.classes]  # a class: pictures of it in each group
+    for group, rows in members.items():
+        for label in (labels[row] for row in rows):
+            waiting[label][group] = waiting[label].get(group, 0) + 1
 
     dealt: dict[str, list[int]] = {part: [] for part in shares}
-    for label, name in enumerate(listing.classes):
-        class_groups = sorted(by_class[label], key=len, reverse=True)
-        if len(class_groups) < len(shares):
-            raise SkysortError(
-                f"class '{name}' has {len(class_groups)} different pictures to cut into"
-                f" {', '.join(shares)}; expected at least {len(shares)}"
-            )
-        room = _portions(sum(map(len, class_groups)), shares)
-        empty = set(shares)
-        for num_dealt, rows in enumerate(class_groups):
+    room = [_portions(sum(sizes.values()), shares) for sizes in waiting]
+    empty = [set(shares) for _ in waiting]
+    for label in sorted(range(len(waiting)), key=lambda label: sum(waiting[label].values())):
+        by_size = sorted(waiting[label].items(), key=itemgetter(1), reverse=True)
+        left = [group for group, _ in by_size if group in members]
+        for num_dealt, group in enumerate(left):
             # The last groups go where the class has nothing yet, so that no part lacks it.
-            open_parts = empty if len(class_groups) - num_dealt == len(empty) else room.keys()
-            part = max((part for part in shares if part in open_parts), key=room.__getitem__)
+            open_parts = empty[label] if len(left) - num_dealt <= len(empty[label]) else shares
+            part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
+            rows = members.pop(group)
             dealt[part].extend(rows)
-            room[part] -= len(rows)
-            empty.discard(part)
-    return {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+            for other in (labels[row] for row in rows):
+                room[other][part] -= 1
+                empty[other].discard(part)
+    parts = {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+    _check_every_class(listing, parts, groups)
+    return parts
+
+
+def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows) -> None:
+    """Make sure that no part lacks a class."""
+    for label, name in enumerate(listing.classes):
+        of_class = {part: rows[listing.labels[rows] == label] for part, rows in parts.items()}
+        lacking = [part for part, rows in of_class.items() if not len(rows)]
+        if not lacking:
+            continue
+        num_groups = len(np.unique(groups[np.concatenate(list(of_class.values()))]))
+        what = "different pictures" if listing.groups is None else "groups of pictures, each to be kept whole,"
+        if num_groups < len(parts):
+            raise SkysortError(
+                f"class '{name}' has {num_groups} {what} to cut into {', '.join(parts)};"
+                f" expected at least {len(parts)}"
+            )
+        raise SkysortError(
+            f"class '{name}' has {num_groups} {what} that several classes share, and none of them is left for"
+            f" {', '.join(lacking)}; use smaller groups, or name the splits in the data"
+        )
 
 
 def _portions(num: int, shares: Mapping[str, int]) -> dict[str, int]:

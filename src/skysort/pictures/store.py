@@ -23,7 +23,7 @@ from skysort.pictures.parallel import in_order, threads_for
 from skysort.pictures.sources import Reader, Source
 from skysort.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
 SECONDS_PARTIALS_ARE_KEPT = 86_400
@@ -110,6 +110,7 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "classes": listing.classes,
         "parts": listing.parts,
         "left_out": listing.left_out,
+        "groups": listing.groups,
         "unreadable": unreadable,
     }
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
@@ -160,6 +161,7 @@ def _open(folder: Path, shape: Shape) -> Store:
         tuple(table["classes"]),
         tuple(table["parts"]),
         tuple(table["left_out"]),
+        None if table["groups"] is None else tuple(table["groups"]),
     )
     unreadable = {int(row): reason for row, reason in table["unreadable"].items()}
     readable = np.ones(len(listing), bool)

@@ -1,0 +1,170 @@
+"""A CSV file that says which pictures there are: `path,label`, and optionally `split` and `group`."""
+
+import csv
+import os
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from skysort.errors import SkysortError, suggestion
+from skysort.pictures.listing import PART_FOLDERS, Listing, natural
+from skysort.pictures.sources import Reader, read_file, size_and_times
+
+NEEDED = ("path", "label")
+OPTIONAL = ("split", "group")
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Pictures that a CSV file names, anywhere: absolute paths, or relative to the file's folder."""
+
+    path: Path
+
+    @property
+    def identity(self) -> str:
+        """The file's absolute path."""
+        return f"csv {self.path.resolve()}"
+
+    def stamp(self) -> str:
+        """Return sizes and times of the CSV file and of all pictures it names."""
+        pictures = (f"{row.path} {size_and_times(self._place(row.path))}" for row in read_rows(self.path))
+        return "\n".join((size_and_times(self.path), *pictures))
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Listing, Reader]]:
+        """List the pictures in the order of the file, and read them while the context lasts."""
+        listing = _list(read_rows(self.path))
+        yield listing, lambda row: read_file(self._place(listing.paths[row]))
+
+    def _place(self, path: str) -> Path:
+        return self.path.parent / path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture of the file."""
+
+    line: int
+    path: str
+    label: str
+    part: str
+    """Empty where the file names no splits."""
+    group: str
+    """Empty for a picture on its own."""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read a CSV file.
+
+    Raises:
+        SkysortError: when it cannot be read or contradicts itself; the message names the line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(_rows(path, file))
+    except UnicodeDecodeError as error:
+        raise SkysortError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start:,}") from None
+    except OSError as error:
+        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+    if not rows:
+        raise SkysortError(f"{path} names no picture: expected a row for each below the header")
+    _check_splits(path, rows)
+    _check_repetitions(path, rows)
+    _check_groups(path, rows)
+    return rows
+
+
+def _rows(path: Path, file: IO[str]) -> Iterator[Row]:
+    lines = csv.reader(file, strict=True)
+    try:
+        header = [name.strip() for name in next(lines, [])]
+        _check_header(path, header)
+        for cells in lines:
+            if cells:
+                yield _row(f"{path}, line {lines.line_num}", lines.line_num, header, cells)
+    except csv.Error as error:
+        raise SkysortError(f"{path}, line {lines.line_num}: {error}") from None
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    missing = [name for name in NEEDED if name not in header]
+    if missing:
+        raise SkysortError(
+            f"{path}, line 1: expected a header with the columns path,label and perhaps split,group; found"
+            f" {','.join(header) or 'nothing'}"
+        )
+    for name in header:
+        if header.count(name) > 1:
+            raise SkysortError(f"{path}, line 1: two columns are called '{name}'")
+        # Other columns are the owner's business, but a slip in one of ours would change what is measured.
+        close = suggestion(name, OPTIONAL)
+        if name not in NEEDED + OPTIONAL and close.startswith("did you mean"):
+            raise SkysortError(f"{path}, line 1: no column '{name}'; {close}")
+
+
+def _row(place: str, line: int, header: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(header):
+        raise SkysortError(f"{place}: expected {len(header)} cells, as the header has, found {len(cells)}")
+    row = dict(zip(header, map(str.strip, cells), strict=True))
+    for name in NEEDED:
+        if not row[name]:
+            raise SkysortError(f"{place}: no {name}")
+    if "\0" in row["path"]:
+        raise SkysortError(f"{place}: a null character in the path")
+    split = row.get("split", "")
+    if split and split.casefold() not in PART_FOLDERS:
+        raise SkysortError(f"{place}: no split '{split}'; {suggestion(split.casefold(), PART_FOLDERS)}")
+    return Row(
+        line,
+        row["path"],
+        unicodedata.normalize("NFC", row["label"]),
+        PART_FOLDERS.get(split.casefold(), ""),
+        row.get("group", ""),
+    )
+
+
+def _check_splits(path: Path, rows: list[Row]) -> None:
+    without = next((row for row in rows if not row.part), None)
+    having = next((row for row in rows if row.part), None)
+    if without and having:
+        raise SkysortError(
+            f"{path}, line {without.line}: no split, but line {having.line} has one; expected all rows or none"
+        )
+
+
+def _check_repetitions(path: Path, rows: list[Row]) -> None:
+    first: dict[str, Row] = {}
+    for row in rows:
+        before = first.setdefault(os.path.normpath(row.path), row)
+        if before is not row:
+            labels = "" if before.label == row.label else f" as '{before.label}', and here as '{row.label}'"
+            raise SkysortError(f"{path}, line {row.line}: {row.path} stands in line {before.line} already{labels}")
+
+
+def _check_groups(path: Path, rows: list[Row]) -> None:
+    first: dict[str, Row] = {}
+    for row in rows:
+        before = first.setdefault(row.group, row)
+        if row.group and before.part != row.part:
+            raise SkysortError(
+                f"{path}, line {row.line}: group '{row.group}' is in {row.part} here and in {before.part} in line"
+                f" {before.line}; expected all of a group in one split"
+            )
+
+
+def _list(rows: list[Row]) -> Listing:
+    classes = tuple(sorted({row.label for row in rows}, key=natural))
+    number = {name: index for index, name in enumerate(classes)}
+    groups = tuple(row.group for row in rows)
+    return Listing(
+        tuple(row.path for row in rows),
+        np.array([number[row.label] for row in rows], np.int64),
+        classes,
+        tuple(row.part for row in rows),
+        groups=groups if any(groups) else None,
+    )

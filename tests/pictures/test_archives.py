@@ -1,0 +1,335 @@
+import gzip
+import io
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from skysort.errors import SkysortError
+from skysort.pictures import archives
+from skysort.pictures.archives import is_archive, open_archive
+from skysort.pictures.decode import UnreadablePictureError
+from tests.conftest import picture_bytes
+
+CENTRAL = b"PK\x01\x02"
+LOCAL = b"PK\x03\x04"
+TARS = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"]
+
+
+def write_zip(path: Path, *names: str, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for seed, name in enumerate(names):
+            archive.writestr(name, picture_bytes(seed, (4, 4)))
+    return path
+
+
+def write_tar(path: Path, *members: str | tarfile.TarInfo) -> Path:
+    """Write pictures under names, and members that are no files as they are."""
+    ending = path.suffix.removeprefix(".").replace("tgz", "gz")
+    with tarfile.open(path, "w:" if ending == "tar" else f"w:{ending}") as archive:  # type: ignore[call-overload]
+        for seed, member in enumerate(members):
+            if isinstance(member, tarfile.TarInfo):
+                archive.addfile(member)
+            else:
+                entry = tarfile.TarInfo(member)
+                entry.size = len(picture_bytes(seed, (4, 4)))
+                archive.addfile(entry, io.BytesIO(picture_bytes(seed, (4, 4))))
+    return path
+
+
+def patch(path: Path, header: bytes, offset: int, value: bytes) -> Path:
+    """Overwrite a field of the first header of a kind."""
+    content = bytearray(path.read_bytes())
+    start = content.index(header) + offset
+    content[start : start + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+def member_reason(path: Path, name: str = "cat/1.png") -> str:
+    with open_archive(path) as archive, pytest.raises(UnreadablePictureError) as caught:
+        archive.read(name)
+    return str(caught.value)
+
+
+def check_refused(path: Path, reason: str) -> None:
+    with pytest.raises(SkysortError, match=reason), open_archive(path):
+        pytest.fail("opened")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../cat/1.png",
+        "cat/../../1.png",
+        "cat/..",
+        "/cat/1.png",
+        "C:/cat/1.png",
+        "..\\cat\\1.png",
+        "cat\\..\\..\\1.png",
+        "C:\\1.png",
+    ],
+)
+def test_a_zip_with_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_zip(tmp_path / "x.zip", "dog/1.png", name)
+    with pytest.raises(SkysortError, match=r"a path that leads out of the archive; refused$"), open_archive(path):
+        pytest.fail("opened")
+
+
+@pytest.mark.parametrize("name", ["cat/..1.png", "cat/a..b.png", "cat/...png"])
+def test_dots_inside_a_name_lead_nowhere(tmp_path: Path, name: str) -> None:
+    with open_archive(write_zip(tmp_path / "x.zip", name)) as archive:
+        assert archive.names == (name,)
+
+
+def test_a_zip_bomb_is_refused_before_anything_is_unpacked(tmp_path: Path) -> None:
+    path = patch(write_zip(tmp_path / "x.zip", "cat/1.png"), CENTRAL, 24, struct.pack("<I", 2**32 - 16))
+    with pytest.raises(SkysortError, match=r"would unpack to 4\.0 GiB, more than 100 times its size; refused$"):  # noqa: SIM117
+        with open_archive(path):
+            pytest.fail("opened")
+
+
+def test_many_large_pictures_are_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 10)
+    path = write_zip(tmp_path / "x.zip", *(f"cat/{number}.png" for number in range(20)))
+    with open_archive(path) as archive:
+        assert len(archive.names) == 20
+
+
+def test_a_member_larger_than_any_picture_has_a_reason(tmp_path: Path) -> None:
+    path = patch(
+        write_zip(tmp_path / "x.zip", "cat/1.png"), CENTRAL, 24, struct.pack("<I", archives.MAX_FILE_BYTES + 2**20)
+    )
+    assert member_reason(path).startswith("a file of 513 MiB, more than 512")
+
+
+def test_a_member_that_unpacks_to_more_than_it_says_does_not_fill_the_memory(tmp_path: Path) -> None:
+    true_size = 2**24
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/1.png", bytes(true_size))
+    patch(path, CENTRAL, 24, struct.pack("<I", 100))
+    patch(path, LOCAL, 22, struct.pack("<I", 100))
+    tracemalloc.start()
+    try:
+        member_reason(path)
+        assert tracemalloc.get_traced_memory()[1] < true_size / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x05\x06"], ids=["empty", "text", "cut off"])
+def test_a_corrupt_zip_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(SkysortError, match=r"x\.zip is not a readable zip archive: "):  # noqa: SIM117
+        with open_archive(tmp_path / "x.zip"):
+            pytest.fail("opened")
+
+
+def test_half_a_zip_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png", "dog/1.png")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SkysortError, match=r"x\.zip is not a readable zip archive: "), open_archive(path):
+        pytest.fail("opened")
+
+
+def test_an_encrypted_member_has_a_reason(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png")
+    patch(patch(path, CENTRAL, 8, b"\1"), LOCAL, 6, b"\1")
+    assert "encrypted" in member_reason(path)
+
+
+def test_a_member_of_unsupported_compression_has_a_reason(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png")
+    patch(patch(path, CENTRAL, 10, struct.pack("<H", 97)), LOCAL, 8, struct.pack("<H", 97))
+    assert "compression" in member_reason(path)
+
+
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_has_a_reason_and_the_others_are_read(tmp_path: Path, compression: int) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png", "dog/1.png", compression=compression)
+    patch(path, LOCAL, 30 + len("cat/1.png") + 12, b"\xff\x00\xff\x00")
+    assert member_reason(path).startswith("cannot be read from the archive: ")
+    with open_archive(path) as archive:
+        assert archive.read("dog/1.png") == picture_bytes(1, (4, 4))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
+def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
+    tmp_path: Path, data: st.DataObject, compression: int
+) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png", compression=compression)
+    content = bytearray(path.read_bytes())
+    places = st.integers(0, len(content) - 1)
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        content[place] = value
+    path.write_bytes(content[: data.draw(st.just(len(content)) | places)])
+    try:
+        with open_archive(path) as archive:
+            for name in archive.names:
+                try:
+                    assert isinstance(archive.read(name), bytes)
+                except UnreadablePictureError as reason:
+                    assert str(reason)
+    except SkysortError as error:
+        assert "x.zip" in str(error)
+
+
+@pytest.mark.parametrize("ending", [".zip", *TARS])
+def test_names_are_plain_and_folders_and_links_are_no_files(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x{ending}"
+    names = ("./cat/1.png", "cat//2.png", "cat/./3.png")
+    if ending == ".zip":
+        write_zip(path, *names)
+    else:
+        folder = tarfile.TarInfo("./cat")
+        folder.type = tarfile.DIRTYPE
+        write_tar(path, folder, *names)
+    with open_archive(path) as archive:
+        assert archive.names == ("cat/1.png", "cat/2.png", "cat/3.png")
+        assert all(archive.read(name).startswith(b"\x89PNG") for name in archive.names)
+
+
+def test_a_zip_with_backslashes_as_tools_of_windows_write_it(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "x.zip", "pictures\\cat\\1.png", "pictures\\cat\\")
+    with open_archive(path) as archive:
+        assert archive.names == ("pictures/cat/1.png",)
+        assert archive.read("pictures/cat/1.png") == picture_bytes(0, (4, 4))
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_with_one_name_the_later_one_counts(tmp_path: Path, ending: str) -> None:
+    write: Callable[..., Path] = write_zip if ending == ".zip" else write_tar
+    with open_archive(write(tmp_path / f"x{ending}", "cat/1.png", "./cat/1.png", "cat/1.png")) as archive:
+        assert archive.names == ("cat/1.png",)
+        assert archive.read("cat/1.png") == picture_bytes(2, (4, 4))
+
+
+@pytest.mark.parametrize("ending", TARS)
+def test_a_tar_is_read_and_leaves_nothing_behind(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with open_archive(write_tar(tmp_path / f"x{ending}", "cat/1.png", "dog/1.png")) as archive:
+        assert archive.names == ("cat/1.png", "dog/1.png")
+        assert archive.read("dog/1.png") == picture_bytes(1, (4, 4))
+        assert archive.read("cat/1.png") == picture_bytes(0, (4, 4))
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_tar_is_one_whatever_its_name_and_a_zip_at_its_end_does_not_make_it_a_zip(tmp_path: Path) -> None:
+    assert is_archive(write_tar(tmp_path / "x.tar", "cat/1.png").rename(tmp_path / "x.data"))
+    inner = write_zip(tmp_path / "inner.zip", "dog/1.png").read_bytes()
+    with tarfile.open(tmp_path / "x.tar", "w:") as archive:
+        entry = tarfile.TarInfo("cat/inner.zip")
+        entry.size = len(inner)
+        archive.addfile(entry, io.BytesIO(inner))
+    with open_archive(tmp_path / "x.tar") as opened:
+        assert opened.names == ("cat/inner.zip",)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_a_link_or_a_device_in_a_tar_has_a_reason_and_is_not_followed(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("cat/1.png")
+    entry.type, entry.linkname = kind, "/etc/passwd"
+    path = write_tar(tmp_path / "x.tar", entry, "cat/2.png")
+    assert member_reason(path) == "a link or a device inside the archive, not a file"
+    with open_archive(path) as archive:
+        assert archive.read("cat/2.png") == picture_bytes(1, (4, 4))
+
+
+@pytest.mark.parametrize("name", ["../cat/1.png", "cat/../../1.png", "/cat/1.png", "C:\\1.png", "..\\cat\\1.png"])
+def test_a_tar_with_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    check_refused(write_tar(tmp_path / "x.tar", "dog/1.png", name), r"leads out of the archive; refused$")
+
+
+def test_a_tar_that_says_it_holds_far_more_than_it_does_is_refused(tmp_path: Path) -> None:
+    check_refused(write_tar(tmp_path / "x.tar", sparse("cat/1.png", 2**40)), r"would unpack to 1,024\.0 GiB")
+
+
+def sparse(name: str, size: int) -> tarfile.TarInfo:
+    """Return a file of nothing but a hole."""
+    entry = tarfile.TarInfo(name)
+    entry.pax_headers = {"GNU.sparse.map": f"{size},0", "GNU.sparse.size": str(size), "GNU.sparse.major": "0"}
+    return entry
+
+
+def test_a_compressed_bomb_stops_as_soon_as_it_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 2**21)
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(bytes(2**26)))
+    check_refused(path, r"would unpack to 0\.0 GiB, more than 100 times its size; refused$")
+
+
+def test_a_temporary_folder_that_is_full_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, _content: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archives.tempfile, "TemporaryFile", Full)
+    path = write_tar(tmp_path / "x.tgz", "cat/1.png")
+    check_refused(path, r"^could not unpack .*x\.tgz into .*: No space left on device; \$TMPDIR names another")
+
+
+@pytest.mark.parametrize("ending", TARS)
+@pytest.mark.parametrize("content", [b"", b"no tar at all"], ids=["empty", "text"])
+def test_what_is_no_tar_is_an_error_that_names_it(tmp_path: Path, ending: str, content: bytes) -> None:
+    (tmp_path / f"x{ending}").write_bytes(content)
+    check_refused(tmp_path / f"x{ending}", r"x\..* is not a readable tar archive: ")
+
+
+@pytest.mark.parametrize("ending", TARS)
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_half_a_tar_is_an_error_that_names_it(tmp_path: Path, ending: str, share: float) -> None:
+    path = write_tar(tmp_path / f"x{ending}", *(f"cat/{number}.png" for number in range(60)))
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size) // 512 * 512])
+    check_refused(path, r" is not a readable tar archive: ")
+
+
+def test_a_damaged_header_in_a_tar_is_no_end_of_it(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", "cat/1.png", "cat/2.png", "cat/3.png")
+    patch(path, b"cat/2.png", 0, b"dog")
+    check_refused(path, r"damaged or cut off after 1 entries$")
+
+
+def test_damage_inside_a_member_of_a_tar_is_that_pictures_alone(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "x.tar", "cat/1.png", "cat/2.png")
+    patch(path, b"\x89PNG", 0, b"????")
+    with open_archive(path) as archive:
+        assert archive.read("cat/1.png").startswith(b"????")
+        assert archive.read("cat/2.png") == picture_bytes(1, (4, 4))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), ending=st.sampled_from(TARS))
+def test_damage_anywhere_in_a_tar_gives_bytes_a_reason_or_an_error(
+    tmp_path: Path, data: st.DataObject, ending: str
+) -> None:
+    path = write_tar(tmp_path / f"x{ending}", "cat/1.png", sparse("cat/2.png", 100))
+    content = bytearray(path.read_bytes())
+    places = st.integers(0, min(len(content) - 1, 3000))
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        content[place] = value
+    path.write_bytes(content[: data.draw(st.just(len(content)) | places)])
+    try:
+        with open_archive(path) as archive:
+            for name in archive.names:
+                try:
+                    assert isinstance(archive.read(name), bytes)
+                except UnreadablePictureError as reason:
+                    assert str(reason)
+    except SkysortError as error:
+        assert "x.t" in str(error)

@@ -1,0 +1,150 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from skysort.errors import SkysortError
+from skysort.pictures.collection import path_source
+from skysort.pictures.decode import UnreadablePictureError
+from skysort.pictures.listing import Listing
+from skysort.pictures.table import TableSource, read_rows
+from tests.conftest import picture_bytes
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a CSV file beside two pictures."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(picture_bytes(ord(name[0]), (4, 4)))
+
+    def write(content: str, encoding: str = "utf-8") -> Path:
+        (tmp_path / "birds.csv").write_bytes(content.encode(encoding))
+        return tmp_path / "birds.csv"
+
+    return write
+
+
+Write = Callable[..., Path]
+
+
+def listed(path: Path) -> Listing:
+    with path_source(path).opened() as (listing, _):
+        return listing
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(SkysortError) as caught:
+        read_rows(path)
+    return str(caught.value).removeprefix(str(path))
+
+
+def test_rows_stay_in_order_and_classes_come_in_natural_order(write: Write) -> None:
+    listing = listed(write("path,label\nb.png,10\na.png,9\n"))
+    assert listing.paths == ("b.png", "a.png")
+    assert listing.classes == ("9", "10")
+    assert listing.labels.tolist() == [1, 0]
+    assert listing.parts == ("", "")
+    assert listing.groups is None
+
+
+def test_paths_are_relative_to_the_file_or_absolute(write: Write, tmp_path: Path) -> None:
+    path = write(f"path,label\na.png,x\n{tmp_path / 'b.png'},y\n")
+    with TableSource(path).opened() as (_, read):
+        assert [read(0), read(1)] == [picture_bytes(ord("a"), (4, 4)), picture_bytes(ord("b"), (4, 4))]
+
+
+def test_a_file_that_is_not_there_is_one_unreadable_picture(write: Write) -> None:
+    with TableSource(write("path,label\na.png,x\nnone.png,y\n")).opened() as (_, read):
+        assert read(0)
+        with pytest.raises(UnreadablePictureError, match=r"^cannot be read: No such file or directory$"):
+            read(1)
+
+
+def test_splits_are_named_as_folders_are(write: Write) -> None:
+    names = ("train", "Val", "validation", "valid", "calibration", "TEST")
+    rows = "".join(f"{number}.png,x,{name}\n" for number, name in enumerate(names))
+    parts = ("train", "validation", "validation", "validation", "calibration", "test")
+    assert listed(write(f"path,label,split\n{rows}")).parts == parts
+
+
+def test_groups_are_kept_and_a_picture_may_have_none(write: Write) -> None:
+    assert listed(write("path,label,group\na.png,x,7\nb.png,y,\n")).groups == ("7", "")
+    assert listed(write("path,label,group\na.png,x,\nb.png,y,\n")).groups is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,label\r\na.png,x\r\nb.png,y\r\n",
+        "\ufeffpath,label\na.png,x\nb.png,y",
+        " path , label \n a.png , x \n\n b.png ,y\n\n",
+        '"label","path"\n"x","a.png"\n"y","b.png"\n',
+        "path,camera,label\na.png,1,x\nb.png,2,y\n",
+    ],
+    ids=["windows", "byte order mark", "spaces and empty lines", "quoted, another order", "another column"],
+)
+def test_what_spreadsheets_write_is_read(write: Write, content: str) -> None:
+    listing = listed(write(content))
+    assert listing.paths == ("a.png", "b.png")
+    assert listing.classes == ("x", "y")
+
+
+def test_an_accented_label_is_one_however_it_is_spelled(write: Write) -> None:
+    assert listed(write("path,label\na.png,\u00e4\nb.png,a\u0308\n")).classes == ("\u00e4",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", ", line 1: expected a header with the columns path,label and perhaps split,group; found nothing"),
+        (
+            "a.png,x\n",
+            ", line 1: expected a header with the columns path,label and perhaps split,group; found a.png,x",
+        ),
+        ("path;label\na.png;x\n", ", line 1: expected a header with the columns path,label and perhaps"),
+        ("path,label,path\n", ", line 1: two columns are called 'path'"),
+        ("path,label,spilt\n", ", line 1: no column 'spilt'; did you mean 'split'?"),
+        ("path,label\n", " names no picture: expected a row for each below the header"),
+        ("path,label\na.png,x\nb.png\n", ", line 3: expected 2 cells, as the header has, found 1"),
+        ("path,label\na,b.png,x\n", ", line 2: expected 2 cells, as the header has, found 3"),
+        ("path,label\na.png,x\nb.png, \n", ", line 3: no label"),
+        ("path,label\n,x\n", ", line 2: no path"),
+        ("path,label\na\0.png,x\n", ", line 2: a null character in the path"),
+        ('path,label\na.png,"x\n', ", line 2: unexpected end of data"),
+        ("path,label,split\na.png,x,trian\n", ", line 2: no split 'trian'; did you mean 'train'?"),
+        (
+            "path,label,split\na.png,x,train\nb.png,y,\n",
+            ", line 3: no split, but line 2 has one; expected all rows or none",
+        ),
+        (
+            "path,label\na.png,x\n./a.png,y\n",
+            ", line 3: ./a.png stands in line 2 already as 'x', and here as 'y'",
+        ),
+        ("path,label\na.png,x\na.png,x\n", ", line 3: a.png stands in line 2 already"),
+        (
+            "path,label,split,group\na.png,x,train,7\nb.png,y,test,7\n",
+            ", line 3: group '7' is in test here and in train in line 2; expected all of a group in one split",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(write: Write, content: str, message: str) -> None:
+    assert refusal(write(content)).startswith(message)
+
+
+def test_text_in_another_encoding_is_an_error(write: Write) -> None:
+    assert refusal(write("path,label\na.png,\u00e4\n", "latin-1")).startswith(" is not UTF-8 text: ")
+    assert refusal(write("path,label\na.png,x\n", "utf-16")).startswith(" is not UTF-8 text: ")
+
+
+def test_the_stamp_changes_with_the_file_and_with_each_picture(write: Write, tmp_path: Path) -> None:
+    source = TableSource(write("path,label\na.png,x\nnone.png,y\n"))
+    stamps = [source.stamp(), source.stamp()]
+    assert stamps[0] == stamps[1]
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    stamps.append(source.stamp())
+    (tmp_path / "none.png").write_bytes(b"")
+    stamps.append(source.stamp())
+    write("path,label\na.png,z\nnone.png,y\n")
+    stamps.append(source.stamp())
+    assert len(set(stamps)) == 4
