@@ -1,10 +1,12 @@
-"""What a report shows that is no text: learning curves as SVG, pictures as PNG, both inside the page."""
+"""What a page shows that is no text: charts as SVG, pictures as PNG, both inside the page."""
 
 import base64
 import csv
 import io
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +22,17 @@ SHOWN = 96
 
 FIGURE_INCHES = (5.0, 3.1)
 MOST_MARKED_EPOCHS = 30
+NUM_SERIES_COLOURS = 10
 # The page's style sheet knows whether it is light or dark; these colours only stand for its own.
 COLOURS = {
     "#010101": "currentColor",
     "#020202": "var(--line)",
     "#030303": "var(--blue)",
     "#040404": "var(--orange)",
+    "#050505": "var(--quiet)",
+    **{f"#0606{number:02x}": f"var(--series-{number})" for number in range(NUM_SERIES_COLOURS)},
 }
-TEXT, GRID, TRAIN, VALIDATION = COLOURS
+TEXT, GRID, BLUE, ORANGE, QUIET, *SERIES = COLOURS
 
 Points = list[tuple[float, float]]
 
@@ -73,30 +78,19 @@ class Curves:
 
     def svg(self) -> str:
         """Return an `<svg>` element, the same for the same curves, in the colours of the page around it."""
-        from matplotlib import style
-        from matplotlib.figure import Figure
-
-        # A person's own matplotlib settings must not change a report.
-        with style.context({"svg.hashsalt": self.name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
-            figure = Figure(FIGURE_INCHES, layout="constrained")
-            axes = figure.add_subplot()
-            self._draw(axes)
-            file = io.StringIO()
-            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-        return _inline(file.getvalue(), self.name, self.summary)
+        return drawn(self.name, FIGURE_INCHES, self.summary, self._draw)
 
     def _draw(self, axes: "Axes") -> None:
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
         marker = "o" if len(self.train) <= MOST_MARKED_EPOCHS else ""
         if self.steps:
-            axes.plot(*zip(*self.steps, strict=True), color=TRAIN, linewidth=0.8, alpha=0.6)
-        axes.plot(*zip(*self.train, strict=True), color=TRAIN, marker=marker, markersize=4, label="train")
+            axes.plot(*zip(*self.steps, strict=True), color=BLUE, linewidth=0.8, alpha=0.6)
+        axes.plot(*zip(*self.train, strict=True), color=BLUE, marker=marker, markersize=4, label="train")
         if self.validation:
             axes.plot(
                 *zip(*self.validation, strict=True),
-                color=VALIDATION,
+                color=ORANGE,
                 linestyle="--",
                 marker="s" if marker else "",
                 markersize=4,
@@ -106,12 +100,8 @@ class Curves:
         if self.name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("epoch", color=TEXT)
-        axes.set_title(self.name.capitalize(), loc="left", color=TEXT, fontsize=12, fontweight="bold")
+        titled(axes, self.name.capitalize())
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
-        axes.tick_params(color=GRID, labelcolor=TEXT)
-        axes.grid(color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[:].set_visible(False)
 
 
 def read_curves(history: Path) -> list[Curves]:
@@ -139,16 +129,59 @@ def read_curves(history: Path) -> list[Curves]:
     ]
 
 
-def _inline(svg: str, name: str, summary: str) -> str:
-    """Make a whole SVG file an element that can stand beside others in a page."""
-    width, height = (72 * inches for inches in FIGURE_INCHES)  # matplotlib's SVG counts in points
+def drawn(
+    name: str, inches: tuple[float, float], summary: str, draw: Callable[["Axes"], None], names: Sequence[str] = ()
+) -> str:
+    """Return a chart as an `<svg>` element, the same for the same chart, in the colours of the page around it.
+
+    Args:
+        name: of the chart, one in a page.
+        inches: width and height.
+        summary: the chart in words.
+        draw: draws it, in the colours that stand for the page's own.
+        names: texts that others chose; `draw` writes `placeholder(number)` where one shall stand, since matplotlib
+            would read mathematics into them and ask its fonts for their letters.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    # A person's own matplotlib settings must not change a report.
+    with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
+        figure = Figure(inches, layout="constrained")
+        axes = figure.add_subplot()
+        axes.tick_params(which="both", color=GRID, labelcolor=TEXT)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        draw(axes)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    content = _inline(file.getvalue(), name)
+    content = re.sub(f">{placeholder('([0-9]+)')}<", lambda found: f">{escape(names[int(found[1])])}<", content)
+    width, height = (72 * side for side in inches)  # matplotlib's SVG counts in points
+    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{escape(summary)}</title>{content}'
+
+
+def placeholder(number: int | str) -> str:
+    """Return what stands in a chart for a text that others chose."""
+    return f"name-{number}"
+
+
+def titled(axes: "Axes", title: str) -> None:
+    """Write a chart's title."""
+    axes.set_title(title, loc="left", color=TEXT, fontsize=12, fontweight="bold")
+
+
+def _inline(svg: str, name: str) -> str:
+    """Make the content of a whole SVG file fit to stand beside others in a page."""
     content = svg[svg.index(">", svg.index("<svg")) + 1 :]
     content = re.sub(r"<style.*?</style>", "", content, flags=re.DOTALL)  # would hold for all of the page
     content = content.replace("xlink:href", "href")
     content = re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", content)
     for stands_for, colour in COLOURS.items():
         content = content.replace(stands_for, colour)
-    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{summary}</title>{content}'
+    return content
 
 
 def thumbnail(pixels: Pixels) -> Thumbnail:

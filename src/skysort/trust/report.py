@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.rows import softmax
-from skysort.files import write_whole
 from skysort.recipe import Recipe
 from skysort.trust.charts import Thumbnail, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
+from skysort.trust.page import percent, write_page
 
 NUM_MISTAKES = 24
 NUM_SAMPLES = 40
@@ -68,19 +68,11 @@ def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Pat
     Raises:
         SkysortError: when the file cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    page = Environment(
-        loader=PackageLoader("skysort", "trust"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page.filters["percent"] = _percent
     figures = metrics["splits"]["test"]
     mistakes, samples = _shown(test)
-    html = page.get_template("report.html.jinja").render(
+    write_page(
+        path,
+        "report.html.jinja",
         metrics=metrics,
         test=figures,
         classes=test.classes,
@@ -98,8 +90,6 @@ def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Pat
         aside=_set_aside(test, run),
         most_named=NUM_FILES_NAMED,
     )
-    # File names may hold bytes that are no UTF-8; the page must be read all the same.
-    write_whole(path, html.encode("utf-8", "backslashreplace"))
 
 
 def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
@@ -107,10 +97,10 @@ def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
     num_right = sum(row[label] for label, row in enumerate(figures["confusion"]))
     pictures = "test picture" if is_own else "picture"
     unseen = " it had not seen" if is_own else ""
-    low, high = map(_percent, figures["interval95"])
+    low, high = map(percent, figures["interval95"])
     return (
         f"Of {num:,} {pictures}{'' if num == 1 else 's'}{unseen}, {num_right:,}"
-        f" {'was' if num_right == 1 else 'were'} sorted right: {_percent(figures['accuracy'])}"
+        f" {'was' if num_right == 1 else 'were'} sorted right: {percent(figures['accuracy'])}"
         f" (95 % interval {low} to {high})."
     )
 
@@ -178,7 +168,3 @@ def _commands(run: Path, source: str) -> dict[str, str]:
         "Label other pictures": ("predict", str(run), "PICTURES"),
     }
     return {what: shlex.join(("skysort", *words)) for what, words in commands.items()}
-
-
-def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,37 @@
+"""The self-contained HTML pages: one environment, one style sheet, no script and no request."""
+
+from pathlib import Path
+from typing import Any
+
+from skysort.files import write_whole
+
+
+def write_page(path: Path, template: str, **content: Any) -> None:
+    """Write a page, whole or not at all. The same content gives the same bytes.
+
+    Args:
+        path: the file to write.
+        template: its name beside this file; extends page.html.jinja.
+        content: what the template names; `headline`, a sentence, always.
+
+    Raises:
+        SkysortError: when the file cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    page = Environment(
+        loader=PackageLoader("skysort", "trust"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page.filters["percent"] = percent
+    html = page.get_template(template).render(content)
+    # File names may hold bytes that are no UTF-8; the page must be read all the same.
+    write_whole(path, html.encode("utf-8", "backslashreplace"))
+
+
+def percent(share: float | None) -> str:
+    """Return a share as text, to a tenth of a percent."""
+    return "none" if share is None else f"{100 * share:.1f} %"
