@@ -4,12 +4,15 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from skysort.errors import SkysortError
+
+BEYOND_ANY_TEXT = 2**30
 
 
 def _beside(path: Path) -> Path:
@@ -104,6 +107,37 @@ def remove_partials(folder: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file for this process alone, its content untouched; the system lets go however the process ends.
+
+    Raises:
+        SkysortError: when another process holds it, or it cannot be opened for writing.
+    """
+    with writing(path):
+        file = path.open("rb+")
+    with file:
+        try:
+            _lock(file.fileno())
+        except (BlockingIOError, PermissionError):
+            raise SkysortError(f"another process is at work on {path.parent}; wait until it has ended") from None
+        except OSError:
+            pass  # network file systems may know no locks; without one all is as it was before there were any
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sha256(path: Path) -> str:

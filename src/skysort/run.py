@@ -69,7 +69,8 @@ def train(
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
         write_whole(beside / "data.json", json_text(described))
-    return _finish(Run(folder), recipe, prepared, progress)
+    with Run(folder).locked():
+        return _finish(Run(folder), recipe, prepared, progress)
 
 
 def resume(
@@ -87,7 +88,7 @@ def resume(
 
     Raises:
         NotUnderstoodError: when there is no such folder.
-        SkysortError: when it holds no run, or its pictures have changed since.
+        SkysortError: when it holds no run, another process is at work on it, or its pictures have changed since.
     """
     progress = progress or Progress()
     started = Run(Path(run))
@@ -98,10 +99,11 @@ def resume(
     if started.is_finished:
         progress.say(f"{run} is finished; there is nothing to resume")
         return started
-    recipe = _resolved(started.recipe, Data.find(started.data["source"]))
-    prepared = _prepared_again(started, _path(data_dir), progress)
-    remove_partials(started.path)
-    return _finish(started, recipe, prepared, progress)
+    with started.locked():
+        recipe = _resolved(started.recipe, Data.find(started.data["source"]))
+        prepared = _prepared_again(started, _path(data_dir), progress)
+        remove_partials(started.path)
+        return _finish(started, recipe, prepared, progress)
 
 
 def evaluate(
@@ -139,7 +141,8 @@ def evaluate(
         run = _run_of(loaded)
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
-        return _measure(run, loaded, _prepared_again(run, _path(data_dir), progress), {}, progress)
+        with run.locked():
+            return _measure(run, loaded, _prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
 

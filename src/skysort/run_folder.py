@@ -2,11 +2,13 @@
 
 import json
 import shlex
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skysort.errors import SkysortError
+from skysort.files import locked
 from skysort.pictures.collection import Data
 from skysort.recipe import Recipe
 
@@ -54,6 +56,14 @@ class Run:
     def is_finished(self) -> bool:
         """Whether it has come to its figures and its report, which are written last."""
         return (self.path / "metrics.json").exists()
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from working on it: two would mix their rows and replace each other's files.
+
+        Raises:
+            SkysortError: when another process is at work on it.
+        """
+        return locked(self.path / "recipe.toml")  # which is there from the start and never replaced
 
 
 def free_folder(data: Data, recipe: Recipe) -> Path:
