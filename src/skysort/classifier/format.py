@@ -1,11 +1,12 @@
 """What a classifier folder holds, and how it is found, written and read."""
 
+import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import sha256, write_whole
@@ -18,6 +19,8 @@ WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 FILES = (MODEL, WEIGHTS, PROOF, README)
+DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "decisions")
+"""Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
 class Described(BaseModel):
@@ -50,7 +53,7 @@ class ClassifierTable(Described):
     """classifier.json."""
 
     format: Literal[1] = 1
-    classes: tuple[str, ...]
+    classes: tuple[Annotated[str, Field(min_length=1)], ...]
     """In the order of the logits."""
     pictures: PictureFormat
     network: dict[str, Any]
@@ -75,6 +78,20 @@ class ClassifierTable(Described):
     """SHA-256 of the other files."""
     versions: dict[str, str]
     """What made it."""
+
+    @field_validator("classes")
+    @classmethod
+    def _no_name_twice(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in classes if classes.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands for two of them")
+        return classes
+
+    @property
+    def meaning(self) -> str:
+        """A digest of all that decides what the classifier answers, kept in its proof."""
+        deciding = self.model_dump(mode="json", include=set(DECIDING))
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:
         """Return it with the headline of a part's figures."""
