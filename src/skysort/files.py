@@ -1,16 +1,22 @@
-"""Whole-or-nothing writing and digests: every file Skysort leaves behind comes from here."""
+"""Whole-or-nothing writing, checked reading and digests: every file Skysort leaves behind comes from here."""
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from skysort.errors import SkysortError
+
+Table = TypeVar("Table", bound=BaseModel)
 
 BEYOND_ANY_TEXT = 2**30
 
@@ -73,6 +79,33 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a text or bytes file that appears whole or not at all."""
     with whole_file(path, "wb") as file:
         file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
+
+
+def read_json(path: Path, kind: type[Table]) -> Table:
+    """Read a JSON file that holds one table.
+
+    Args:
+        path: of the file.
+        kind: what it must hold; the default of its `format` is the newest that can be read.
+
+    Raises:
+        SkysortError: when it is missing, damaged or of a newer version.
+    """
+    newest = kind.model_fields["format"].default
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > newest:
+            raise SkysortError(
+                f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {newest};"
+                " a newer Skysort reads it"
+            )
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise SkysortError(f"{path} is damaged: {error}") from None
 
 
 @contextmanager

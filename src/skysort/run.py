@@ -65,10 +65,10 @@ def train(
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     described = prepared.described()
     if data_dir is not None:
-        described["data_dir"] = str(Path(data_dir).absolute())
+        described = described.model_copy(update={"data_dir": str(Path(data_dir).absolute())})
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
-        write_whole(beside / "data.json", json_text(described))
+        write_whole(beside / "data.json", json_text(described.model_dump(exclude_none=True)))
     with Run(folder).locked():
         return _finish(Run(folder), recipe, prepared, progress)
 
@@ -100,7 +100,7 @@ def resume(
         progress.say(f"{run} is finished; there is nothing to resume")
         return started
     with started.locked():
-        recipe = _resolved(started.recipe, Data.find(started.data["source"]))
+        recipe = _resolved(started.recipe, Data.find(started.data.source))
         prepared = _prepared_again(started, _path(data_dir), progress)
         remove_partials(started.path)
         return _finish(started, recipe, prepared, progress)
@@ -172,14 +172,15 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
 def _prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
-    data_dir = data_dir or _path(expected.get("data_dir"))
-    prepared = prepare(Data.find(expected["source"]), run.recipe.pictures, data_dir, progress)
+    data_dir = data_dir or _path(expected.data_dir)
+    prepared = prepare(Data.find(expected.source), run.recipe.pictures, data_dir, progress)
     found = prepared.described()
     for what, key in (("pictures", "fingerprint"), ("parts", "split_digest")):
-        if found[key] != expected[key]:
+        before, now = getattr(expected, key), getattr(found, key)
+        if now != before:
             raise SkysortError(
-                f"the {what} of {run.path} have changed: {expected['source']} had {key} {expected[key]}"
-                f" when the run started and has {found[key]} now"
+                f"the {what} of {run.path} have changed: {expected.source} had {key} {before}"
+                f" when the run started and has {now} now"
             )
     return prepared
 

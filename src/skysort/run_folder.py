@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from skysort.errors import SkysortError
-from skysort.files import locked
+from skysort.files import locked, read_json
 from skysort.pictures.collection import Data
+from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
 
 
@@ -28,9 +29,9 @@ class Run:
         return Recipe.load(str(self.path / "recipe.toml"))
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> DataTable:
         """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
-        return _read_json(self.path / "data.json")
+        return read_json(self.path / "data.json", DataTable)
 
     @property
     def metrics(self) -> dict[str, Any]:

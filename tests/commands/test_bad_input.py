@@ -190,6 +190,22 @@ def test_resuming_a_run_whose_pictures_changed(
     assert "have changed" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "source: Field required"), ("[]", "Input should be a valid dictionary"), ("", "Expecting value")],
+)
+def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
+    content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "data.json").write_text(content)
+    for arguments in (("evaluate", run), ("train", "--resume", run)):
+        ended = skysort_command(*arguments)
+        check_refused(ended, 1, f"{run / 'data.json'} is damaged")
+        assert message in ended.err
+        (run / "metrics.json").unlink(missing_ok=True)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
     run = tmp_path / "run"

@@ -103,6 +103,7 @@ def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]
     (path / "recipe.toml").write_text(Recipe.load("convnet").to_toml(), encoding="utf-8")
     (path / "history.csv").write_text(ROWS_OF_HISTORY, encoding="utf-8")
     data = {
+        **{"format": 1, "source": "made-up", "fingerprint": "0", "split_digest": "0", "classes": [], "counts": {}},
         "unreadable": unreadable,
         "left_out": {"files": len(left_out), "first": left_out[:20]},
         "in_two_parts": in_two_parts,

@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import sha256, write_whole
+from skysort.files import read_json, sha256, write_whole
 from skysort.pictures.decode import Shape
 
-FORMAT = 1
 TABLE = "classifier.json"
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
@@ -127,21 +125,7 @@ def read_table(folder: Path) -> ClassifierTable:
     Raises:
         SkysortError: when a file is missing, altered or of a newer version.
     """
-    path = folder / TABLE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
-            raise SkysortError(
-                f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {FORMAT};"
-                " a newer Skysort reads it"
-            )
-        table = ClassifierTable.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
-        raise SkysortError(f"{path} is damaged: {error}") from None
+    table = read_json(folder / TABLE, ClassifierTable)
     for name in FILES:
         file = folder / name
         if not file.is_file():

@@ -19,12 +19,12 @@ def show_run(run: Run, file: IO[str]) -> None:
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
     console = _console(file)
-    if data["unreadable"]:
-        console.print(f"{len(data['unreadable']):,} pictures could not be read; data.json says which and why.")
-    if data["left_out"]["files"]:
-        console.print(f"{data['left_out']['files']:,} files were left out: no pictures, or in no class folder.")
-    if data["in_two_parts"]:
-        console.print(f"{data['in_two_parts']:,} pictures stand in two parts of the data itself.")
+    if data.unreadable:
+        console.print(f"{len(data.unreadable):,} pictures could not be read; data.json says which and why.")
+    if data.left_out.files:
+        console.print(f"{data.left_out.files:,} files were left out: no pictures, or in no class folder.")
+    if data.in_two_parts:
+        console.print(f"{data.in_two_parts:,} pictures stand in two parts of the data itself.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")

@@ -1,6 +1,5 @@
 """report.html: one self-contained page that a person can show a colleague."""
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.rows import softmax
-from skysort.files import write_whole
+from skysort.files import read_json, write_whole
+from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
 from skysort.trust.charts import Thumbnail, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
@@ -157,11 +157,10 @@ def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(measured, key=lambda named: named[1]["accuracy"])[:NUM_WEAKEST])
 
 
-def _set_aside(test: Evaluation, run: Path | None) -> dict[str, Any]:
+def _set_aside(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
     """Return what data.json holds, or as much of it as there is to say without a run."""
     if run:
-        data: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
-        return data
+        return read_json(run / "data.json", DataTable)
     listing = test.collection.listing
     return {
         "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
