@@ -1,6 +1,7 @@
 """The command line: one verb a file, each parsing, calling and printing."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -55,16 +56,29 @@ def _program(
     """Teach a small network to sort pictures, learn how far to trust it, and put it to work."""
 
 
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started this; the next file opened must not take its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SkysortError as error:
         print(f"skysort: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         print(f"skysort: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
