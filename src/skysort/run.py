@@ -46,6 +46,7 @@ def train(
         NotUnderstoodError: for an unknown name or field, or a path that is not there.
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
+    _check_named(data=data, recipe=recipe, run=run)
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, settings)
     elif settings:
@@ -90,6 +91,7 @@ def resume(
         NotUnderstoodError: when there is no such folder.
         SkysortError: when it holds no run, another process is at work on it, or its pictures have changed since.
     """
+    _check_named(run=run)
     progress = progress or Progress()
     started = Run(Path(run))
     if not started.path.exists():
@@ -133,6 +135,7 @@ def evaluate(
         NotUnderstoodError: for an unknown name, a path that is not there, a class the classifier does not know.
         SkysortError: when it cannot be done.
     """
+    _check_named(classifier=classifier, data=data, output=output)
     progress = progress or Progress()
     loaded = Classifier(classifier)
     if data is None:
@@ -310,6 +313,13 @@ def _run_of(classifier: Classifier) -> Run:
     raise NotUnderstoodError(
         f"{classifier.folder} is a classifier without its run; name the pictures to measure it on"
     )
+
+
+def _check_named(**named: object) -> None:
+    """Refuse arguments that are no text and no path, and the empty text, which would name the current folder."""
+    for name, value in named.items():
+        if value is not None and not (isinstance(value, str | PathLike | Recipe) and str(value)):
+            raise NotUnderstoodError(f"expected a name or a path as {name}, found {value!r}")
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:

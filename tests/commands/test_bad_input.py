@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import skysort
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
@@ -50,6 +51,12 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         (["train", "skies", "--recipe", "mine.toml"], "cannot read recipe mine.toml"),
         (["evaluate", "runs/none"], "runs/none: no such run or classifier folder"),
         (["predict", "runs/none", "bird.jpg"], "runs/none: no such run or classifier folder"),
+        (["train", ""], "expected a name or a path after 'train', found nothing"),
+        (["train", "skies", "--recipe", ""], "expected a name or a path after '--recipe', found nothing"),
+        (["train", "skies", "--run="], "expected a name or a path after '--run=', found nothing"),
+        (["train", "--resume", ""], "expected a name or a path after '--resume', found nothing"),
+        (["evaluate", ""], "expected a name or a path after 'evaluate', found nothing"),
+        (["predict", "runs/none", "bird.jpg", "--output", ""], "a path after '--output', found nothing"),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
         (["train", "skies", "--recpe", "mlp"], "No such option: --recpe"),
         (["predict", "runs/none", "bird.jpg", "--format", "xml"], "'xml' is not one of"),
@@ -61,6 +68,21 @@ def test_what_cannot_be_understood_or_named_exits_with_2(
     monkeypatch.chdir(tmp_path)
     check_refused(skysort_command(*arguments), 2, message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: skysort.train(""), "expected a name or a path as data, found ''"),
+        (lambda: skysort.train("skies", recipe=5), "expected a name or a path as recipe, found 5"),  # type: ignore[arg-type]
+        (lambda: skysort.train("skies", run=""), "expected a name or a path as run, found ''"),
+        (lambda: skysort.resume(""), "expected a name or a path as run, found ''"),
+        (lambda: skysort.evaluate("runs/none", ["a"]), r"as data, found \['a'\]"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_names_nothing_in_python(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(skysort.NotUnderstoodError, match=message):
+        call()
 
 
 def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) -> None:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -14,7 +16,7 @@ from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
 from skysort.cli.train import train
-from skysort.errors import SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,10 +67,18 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse what a shell leaves of a variable that is not set: a path would take it for the current folder."""
+    for before, word in pairwise(words):
+        if word == "" or re.fullmatch("--[a-z-]+=", word):
+            raise NotUnderstoodError(f"expected a name or a path after '{word or before}', found nothing")
+
+
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     _prepare_streams()
     try:
+        _refuse_empty(sys.argv)
         try:
             app()
         finally:
