@@ -99,6 +99,21 @@ def test_odd_class_names_survive_the_whole_way(
     assert row["label"] in names and row["path"] == str(picture)
 
 
+def test_names_do_not_reach_the_terminal_as_orders_to_it(
+    skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    names = ["bird\x1b[31m", "\u202ekite"]
+    folder, run = make_folder(dict.fromkeys(names, 8), "pic\x1b[2Jtures"), tmp_path / "run\x07"
+    short = ("--set", "training.epochs=1", "--threads", 1)
+    trained = skysort_command("train", folder, "--run", run, *short)
+    assert trained.code == 0, trained.err
+    shown = [trained, skysort_command("train", "--resume", run), skysort_command("evaluate", run)]
+    shown += [skysort_command("train", tmp_path / "none\x1b[2J"), skysort_command("predict", run, folder)]
+    for ended in shown:
+        assert not [char for char in ended.out + ended.err if not (char.isprintable() or char == "\n")]
+    assert r"bird\x1b[31m" in trained.out and r"\u202ekite" in trained.out and r"run\x07" in trained.out
+
+
 def test_the_table_is_for_people(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     ended = skysort_command("predict", finished_run, tmp_path)

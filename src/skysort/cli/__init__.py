@@ -17,6 +17,7 @@ from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
 from skysort.cli.train import train
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.terminal import printable_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,11 +85,12 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except SkysortError as error:
-        print(f"skysort: {error}", file=sys.stderr)
+        print(f"skysort: {printable_lines(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        print(f"skysort: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        message = f"skysort: {error.filename or 'the system'}: {error.strerror or error}"
+        print(printable_lines(message), file=sys.stderr)
         sys.exit(1)

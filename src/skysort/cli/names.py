@@ -41,7 +41,9 @@ def _show(what: str, rows: Iterable[tuple[str, str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from skysort.terminal import printable
+
     table = Table(what, "what it is", box=None)
     for name, description in rows:
-        table.add_row(name, escape(description))
+        table.add_row(name, escape(printable(description)))
     Console().print(table)

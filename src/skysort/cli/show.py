@@ -2,12 +2,13 @@
 
 from typing import IO, Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
+from skysort.terminal import printable
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
@@ -28,8 +29,8 @@ def show_run(run: Run, file: IO[str]) -> None:
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
-    console.print(f"run: {escape(str(run.path))}", soft_wrap=True)
-    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+    console.print(f"run: {_name(str(run.path))}", soft_wrap=True)
+    console.print(f"report: {_name(str(run.report))}", soft_wrap=True)
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
@@ -58,7 +59,7 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="right")
     for name, figures in list(test["classes"].items())[:MOST_CLASSES]:
         table.add_row(
-            escape(name),
+            _name(name),
             f"{figures['pictures']:,}",
             _share(figures["accuracy"]),
             _interval(figures["interval95"]),
@@ -72,15 +73,20 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         console.print(f"{test['unreadable']:,} pictures could not be read and are in no figure")
     console.print()
     if len(test["classes"]) <= 10:
-        confusion = Table("true class, labelled as:", *map(escape, test["classes"]), box=None)
+        confusion = Table("true class, labelled as:", *map(_name, test["classes"]), box=None)
         for name, row in zip(test["classes"], test["confusion"], strict=True):
-            confusion.add_row(escape(name), *(f"{count:,}" for count in row))
+            confusion.add_row(_name(name), *(f"{count:,}" for count in row))
         console.print(confusion)
         console.print()
 
 
 def _console(file: IO[str]) -> Console:
     return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
+
+
+def _name(name: str) -> str:
+    """Return a name as a table may hold it: nothing in it colours, moves or is taken for Rich's markup."""
+    return markup.escape(printable(name))
 
 
 def _share(share: float | None) -> str:
