@@ -155,12 +155,16 @@ def _resolved(recipe: Recipe, data: Data) -> Recipe:
     # Threads that wait by spinning take the cores from each other as soon as anything else runs: beside one busy
     # process a step of convnet took 310 ms on two cores, and 39 ms so. It counts before PyTorch is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from skysort.networks.layers import check_size
-    from skysort.training.device import resolve_device, resolve_threads
+    import torch
+
+    from skysort.networks.layers import build_layers
+    from skysort.training.device import check_memory, resolve_device, resolve_threads
 
     pictures, training = recipe.pictures, recipe.training
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    check_size(recipe.network, shape)
+    with torch.device("meta"):  # nothing is allocated
+        layers = build_layers(recipe.network, shape, 2)
+    check_memory(sum(parameter.numel() for parameter in layers.parameters()))
     of_tutorial = recipe.published is not None and data.named is not None and data.named.in_tutorials
     return recipe.with_values(
         pictures={

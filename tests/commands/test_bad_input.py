@@ -128,6 +128,15 @@ def test_a_picture_too_small_for_the_network_is_told_before_anything_is_decoded(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_network_too_large_for_this_computer_is_told_before_anything_is_allocated(
+    skysort_command: Command, tmp_path: Path
+) -> None:
+    large = ("--set", "network.hidden=[1000000,1000000]")
+    ended = skysort_command("train", "skies:80", "--recipe", "mlp", *large, "--run", tmp_path / "run")
+    check_refused(ended, 1, "this network has 1,003,076,000,002 parameters")
+    assert not (tmp_path / "run").exists()
+
+
 def test_broken_pictures_are_named_and_the_others_are_trained_on(
     skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
 ) -> None:
