@@ -282,15 +282,20 @@ def _measure_others(
             raise unknown("class", name, classifier.classes)
     declared = np.array(collection.listing.parts) == "test"
     rows = np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
+    data = {"source": found.name, "fingerprint": collection.fingerprint()}
+    # A test part that the data itself declares was kept from training.
+    is_seen = not declared.any() and bool(data.items() & classifier.table.data.items())
+    if is_seen:
+        progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
     evaluation = evaluate_part(classifier, "test", collection, rows, progress)
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,
         "seconds": {"evaluation": time.perf_counter() - started},
-        "protocol": "other pictures",
+        "protocol": "seen pictures" if is_seen else "other pictures",
         "classifier": classifier.digest,
-        "data": {"source": found.name, "fingerprint": collection.fingerprint()},
+        "data": data,
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ PROTOCOLS = {
     "tutorial": "trained on the whole training part; test is what the data holds out",
     "four-way": "cut into train, validation, calibration and test; trained on train alone",
     "other pictures": "measured on other pictures than those of the classifier's own run",
+    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
 }
 
 
