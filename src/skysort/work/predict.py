@@ -1,12 +1,12 @@
 """Predictions as a stream of text: a table, CSV or JSON."""
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import IO, Literal
 
-from skysort.classifier.rows import Prediction, cells, header
+from skysort.classifier.rows import Prediction, cells, header, write_rows
 from skysort.terminal import printable
 
 Format = Literal["table", "csv", "json"]
@@ -49,9 +49,7 @@ def _table(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[s
 
 
 def _csv(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header(classes))
-    writer.writerows(cells(prediction, classes) for prediction in predictions)
+    write_rows(chain([header(classes)], (cells(prediction, classes) for prediction in predictions)), file)
 
 
 def _json(predictions: Iterable[Prediction], _classes: Sequence[str], file: IO[str]) -> None:
