@@ -33,7 +33,8 @@ class Progress:
         """Choose the style that fits standard error."""
         if quiet:
             return cls("none")
-        return cls("bar" if sys.stderr.isatty() else "lines")
+        redraws = sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+        return cls("bar" if redraws else "lines")
 
     def say(self, line: str) -> None:
         """Print one line, unless silent."""

@@ -164,6 +164,15 @@ def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> 
     assert "61.2 seconds" in html
 
 
+def test_curves_of_one_epoch_count_in_epochs(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("".join(ROWS_OF_HISTORY.splitlines(keepends=True)[:3]), encoding="utf-8")
+    for curves in read_curves(history):
+        assert curves.summary.count("after epoch 1") == 2
+        ticks = re.findall(r"<text[^>]*>([\d.]+)</text>", curves.svg())
+        assert "1" in ticks and "0.945" not in ticks
+
+
 @pytest.mark.skipif("sys.platform != 'linux'", reason="file systems elsewhere refuse such names")
 def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"

@@ -12,7 +12,8 @@ from skysort.terminal import printable
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
-PIPED_WIDTH = 100
+UNBROKEN = 10_000
+"""Characters a line: a terminal breaks lines that are too long for it, where Rich would drop columns."""
 
 
 def show_run(run: Run, file: IO[str]) -> None:
@@ -29,8 +30,8 @@ def show_run(run: Run, file: IO[str]) -> None:
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
-    console.print(f"run: {_name(str(run.path))}", soft_wrap=True)
-    console.print(f"report: {_name(str(run.report))}", soft_wrap=True)
+    console.print(f"run: {_name(str(run.path))}")
+    console.print(f"report: {_name(str(run.report))}")
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
@@ -81,7 +82,8 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
 
 
 def _console(file: IO[str]) -> Console:
-    return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
+    # Where TERM is dumb, Rich takes no width without a height.
+    return Console(file=file, width=UNBROKEN, height=25, highlight=False, emoji=False)
 
 
 def _name(name: str) -> str:
