@@ -197,7 +197,7 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
     from skysort.training.fit import StoppedError
 
     try:
-        seconds = {} if run.classifier.exists() else _train_and_export(run, recipe, prepared, progress)
+        seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
         _measure(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None

@@ -56,7 +56,12 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether it has come to its figures and its report, which are written last."""
-        return (self.path / "metrics.json").exists()
+        return (self.path / "metrics.json").exists() and self.has_classifier
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether its classifier folder is there; an empty one is none, and is replaced."""
+        return self.classifier.is_dir() and any(self.classifier.iterdir())
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from working on it: two would mix their rows and replace each other's files.

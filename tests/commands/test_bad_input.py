@@ -205,6 +205,46 @@ def test_resuming_a_folder_without_a_run(skysort_command: Command, tmp_path: Pat
     check_refused(skysort_command("train", "--resume", tmp_path), 1, "holds no run: it has no recipe.toml")
 
 
+def test_resuming_a_run_whose_history_is_gone(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    (run / "history.csv").unlink()
+    check_refused(
+        skysort_command("train", "--resume", run),
+        1,
+        f"{run / 'history.csv'} is missing, and the checkpoint goes on",
+    )
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_classifier_that_was_deleted_or_emptied_is_made_again(
+    left: bool, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    if left:
+        (run / "classifier").mkdir()
+    check_refused(skysort_command("predict", run, run), 1, f"finish it: skysort train --resume {run}")
+    ended = skysort_command("train", "--resume", run)
+    assert ended.code == 0, ended.err
+    weights = Path("classifier") / "model.safetensors"
+    assert (run / weights).read_bytes() == (finished_run / weights).read_bytes()
+
+
+def test_what_lies_in_the_classifiers_place_is_named(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    (run / "classifier").mkdir()
+    (run / "classifier" / "letter.txt").touch()
+    (run / "metrics.json").unlink()
+    for arguments in (("train", "--resume", run), ("predict", run, run)):
+        check_refused(skysort_command(*arguments), 1, f"{run / 'classifier'} is no")
+
+
 @pytest.mark.parametrize("change", ["one picture altered", "one picture more", "one picture gone"])
 def test_resuming_a_run_whose_pictures_changed(
     change: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path

@@ -115,6 +115,8 @@ def find_classifier(path: Path) -> Path:
     if not path.exists():
         raise NotUnderstoodError(f"{path}: no such run or classifier folder")
     if (path / "recipe.toml").is_file():
+        if (path / "classifier").is_dir() and any((path / "classifier").iterdir()):
+            raise SkysortError(f"{path / 'classifier'} is no classifier: it holds other files, and no {TABLE}")
         raise SkysortError(f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}")
     raise SkysortError(f"{path} is no run and no classifier: it holds no {TABLE}")
 
