@@ -31,6 +31,7 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
             ["train", "skies", "--set", "training.epoch=3"],
             "no field 'training.epoch'; did you mean 'training.epochs'?",
         ),
+        (["train", "skies", "--set", "epochs=1"], "no field 'epochs'; did you mean 'training.epochs'?"),
         (["train", "skies", "--set", "network.name=convent"], "no network 'convent'; did you mean 'convnet'?"),
         (
             ["train", "skies", "--set", "training.epochs=0"],
@@ -287,7 +288,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -
         PYTHONPATH=str(tmp_path), SKYSORT_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1",
     )  # fmt: skip
     assert ended.returncode == 1
-    assert "could not write" in ended.stderr and "File too large" in ended.stderr
+    assert "could not write" in ended.stderr and "File too large; $SKYSORT_CACHE says where" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not run.exists()
     assert not list((tmp_path / "cache").rglob("*.bin"))
