@@ -86,19 +86,21 @@ def read_json(path: Path, kind: type[Table]) -> Table:
 
     Args:
         path: of the file.
-        kind: what it must hold; the default of its `format` is the newest that can be read.
+        kind: what it must hold; where it has a `format`, the default is the newest that can be read.
 
     Raises:
         SkysortError: when it is missing, damaged or of a newer version.
     """
-    newest = kind.model_fields["format"].default
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > newest:
-            raise SkysortError(
-                f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {newest};"
-                " a newer Skysort reads it"
-            )
+        found = content.get("format") if isinstance(content, dict) else None
+        if "format" in kind.model_fields and isinstance(found, int):
+            newest = kind.model_fields["format"].default
+            if found > newest:
+                raise SkysortError(
+                    f"{path} is of format {found}, and skysort {version('skysort')} reads up to {newest};"
+                    " a newer Skysort reads it"
+                )
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skysort.errors import SkysortError
 from skysort.files import locked, read_json
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
+from skysort.trust.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures of its classifier."""
-        return _read_json(self.path / "metrics.json")
+        """The figures of its classifier, checked: what metrics.json holds."""
+        return read_json(self.path / "metrics.json", Metrics).model_dump(mode="json")
 
     @property
     def classifier(self) -> Path:
@@ -86,11 +86,3 @@ def free_folder(data: Data, recipe: Recipe) -> Path:
 def json_text(content: dict[str, Any]) -> str:
     """Return content as the JSON files of a run hold it."""
     return json.dumps(content, indent=2) + "\n"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SkysortError(f"cannot read {path}: {error}") from None
-    return content

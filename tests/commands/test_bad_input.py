@@ -278,6 +278,19 @@ def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
         (run / "metrics.json").unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "splits: Field required"), ('{"splits": {"test": {}}}', "splits.test.pictures: Field required")],
+)
+def test_figures_that_are_damaged_are_told(
+    content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "metrics.json").write_text(content)
+    for arguments in (("evaluate", run), ("train", "--resume", run)):
+        check_refused(skysort_command(*arguments), 1, f"{run / 'metrics.json'} is damaged: {message}")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
     run = tmp_path / "run"

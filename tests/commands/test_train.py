@@ -28,6 +28,7 @@ def test_metrics_classifier_and_rows_agree(finished_run: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text("utf-8"))
     data = json.loads((finished_run / "data.json").read_text("utf-8"))
     table = json.loads((finished_run / "classifier" / "classifier.json").read_text("utf-8"))
+    assert metrics == skysort.Run(finished_run).metrics
     assert list(metrics["splits"]) == ["train", "validation", "calibration", "test"]
     assert metrics["parameters"] == table["parameters"] == 18_090
     assert metrics["protocol"] == "four-way"
