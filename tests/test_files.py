@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
-from skysort.files import remove_partials, sha256, whole_file, whole_folder, write_whole, writing
+from skysort.files import locked, remove_partials, sha256, whole_file, whole_folder, write_whole, writing
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -195,3 +195,13 @@ def test_other_errors_pass_through_unchanged() -> None:
 def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"hello" * 100_000)
     assert sha256(tmp_path / "x") == hashlib.sha256(b"hello" * 100_000).hexdigest()
+
+
+def test_a_lock_is_one_processs_and_ends_with_it(tmp_path: Path) -> None:
+    held = tmp_path / "held.txt"
+    held.write_text("hello")
+    with locked(held), pytest.raises(SkysortError, match="another process is at work on"), locked(held):
+        pass
+    with locked(held):
+        assert held.read_text() == "hello"
+    assert contents(tmp_path) == {"held.txt": b"hello"}

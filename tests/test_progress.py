@@ -31,7 +31,16 @@ def test_the_style_fits_where_errors_go(
     stream = io.StringIO()
     stream.isatty = lambda: terminal  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
     assert Progress.for_terminal(quiet=quiet).style == style
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "dumb")
+    assert Progress.for_terminal(quiet=False).style == "lines"
 
 
 def test_nothing_is_said_by_default(capsys: pytest.CaptureFixture[str]) -> None:

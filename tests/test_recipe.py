@@ -94,6 +94,9 @@ def test_an_unknown_recipe_is_refused_with_a_suggestion() -> None:
     ("setting", "problem"),
     [
         ("training.epoch=3", "no field 'training.epoch'; did you mean 'training.epochs'?"),
+        ("epochs=3", "no field 'epochs'; did you mean 'training.epochs'?"),
+        ("seed=3", "no field 'seed'; did you mean 'pictures.seed' or 'training.seed'?"),
+        ("training.size=3", "no field 'training.size'; did you mean 'pictures.size'?"),
         ("trainin.epochs=3", "no field 'trainin'; did you mean 'training'?"),
         ("network.kernal=3", "network 'convnet' has no field 'kernal'; did you mean 'kernel'?"),
         ("optimizer.learningrate=1", "no field 'optimizer.learningrate'; did you mean 'optimizer.learning_rate'?"),
@@ -278,6 +281,12 @@ def test_a_recipe_without_a_network_is_refused(tmp_path: Path, text: str) -> Non
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "mine.toml")
     assert refusal(name=path).startswith(f"cannot read recipe {path}: ")
+
+
+def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(Recipe.load("mlp").to_toml(), encoding="utf-8-sig")
+    assert Recipe.load(str(path)) == Recipe.load("mlp")
 
 
 def test_a_recipe_that_is_no_toml_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import write_whole
 from skysort.machine import described_machine, today, versions
 from skysort.pictures.collection import Data
+from skysort.pictures.prepare import DataTable
 from skysort.progress import Progress
 from skysort.recipe import Recipe
 from skysort.run import prepared_again, resolved, resume, train
@@ -92,8 +93,8 @@ def compare(
     comparison = Comparison(
         title=asked.title,
         description=asked.description,
-        source=first_data["source"],
-        fingerprint=first_data["fingerprint"],
+        source=first_data.source,
+        fingerprint=first_data.fingerprint,
         protocol=runs[variants[0].name][0].metrics["protocol"],
         pictures=reference.shape[1],
         seeds=tuple(range(seeds)),
@@ -127,7 +128,7 @@ def run_seeds(
         progress.say(f"{variant.name}, seed {seed} ({seeds.index(seed) + 1} of {len(seeds)}): {folder}")
         if (folder / "recipe.toml").exists():
             run = Run(folder)
-            if run.data["source"] != found.name or _computed(run.recipe) != _computed(resolved(recipe, found)):
+            if run.data.source != found.name or _computed(run.recipe) != _computed(resolved(recipe, found)):
                 raise SkysortError(
                     f"{folder} holds a run of another recipe or of other pictures; choose another --output"
                 )
@@ -211,14 +212,14 @@ def _when_shifted(run: Run, pixels: int, data_dir: str | PathLike[str] | None, p
     return accuracy_when_shifted(classifier, prepared.collection, rows, pixels, progress)
 
 
-def _right(runs: list[Run], first: dict[str, Any]) -> NDArray[np.bool_]:
+def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
     """Return (runs, pictures), whether each run labels each readable test picture right.
 
     Raises:
         SkysortError: when the runs were not measured on the same pictures.
     """
     for run in runs:
-        if run.data["split_digest"] != first["split_digest"] or run.data["source"] != first["source"]:
+        if (run.data.source, run.data.split_digest) != (first.source, first.split_digest):
             raise SkysortError(
                 f"{run.path} has its pictures in other parts; runs that are compared share them"
                 f" (same picture size and pictures.seed). See {shlex.quote(str(run.path / 'recipe.toml'))}"

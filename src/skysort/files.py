@@ -1,15 +1,24 @@
-"""Whole-or-nothing writing and digests: every file Skysort leaves behind comes from here."""
+"""Whole-or-nothing writing, checked reading and digests: every file Skysort leaves behind comes from here."""
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from skysort.errors import SkysortError
+
+Table = TypeVar("Table", bound=BaseModel)
+
+BEYOND_ANY_TEXT = 2**30
 
 
 def _beside(path: Path) -> Path:
@@ -72,6 +81,35 @@ def write_whole(path: Path, content: str | bytes) -> None:
         file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
 
 
+def read_json(path: Path, kind: type[Table]) -> Table:
+    """Read a JSON file that holds one table.
+
+    Args:
+        path: of the file.
+        kind: what it must hold; where it has a `format`, the default is the newest that can be read.
+
+    Raises:
+        SkysortError: when it is missing, damaged or of a newer version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("format") if isinstance(content, dict) else None
+        if "format" in kind.model_fields and isinstance(found, int):
+            newest = kind.model_fields["format"].default
+            if found > newest:
+                raise SkysortError(
+                    f"{path} is of format {found}, and skysort {version('skysort')} reads up to {newest};"
+                    " a newer Skysort reads it"
+                )
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise SkysortError(f"{path} is damaged: {error}") from None
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill, which appears under its name only when it is complete.
@@ -104,6 +142,37 @@ def remove_partials(folder: Path) -> None:
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file for this process alone, its content untouched; the system lets go however the process ends.
+
+    Raises:
+        SkysortError: when another process holds it, or it cannot be opened for writing.
+    """
+    with writing(path):
+        file = path.open("rb+")
+    with file:
+        try:
+            _lock(file.fileno())
+        except (BlockingIOError, PermissionError):
+            raise SkysortError(f"another process is at work on {path.parent}; wait until it has ended") from None
+        except OSError:
+            pass  # network file systems may know no locks; without one all is as it was before there were any
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from skysort.terminal import printable_lines
+
 Tell = Callable[[int, str], None]
 """Called with how many more are done and a note ("loss 0.412")."""
 
@@ -42,12 +44,13 @@ class Progress:
         """Choose the style that fits standard error."""
         if quiet:
             return cls("none")
-        return cls("bar" if sys.stderr.isatty() else "lines")
+        redraws = sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+        return cls("bar" if redraws else "lines")
 
     def say(self, line: str) -> None:
         """Print one line, unless silent."""
         if self.style != "none":
-            print(line, file=sys.stderr, flush=True)
+            print(printable_lines(line), file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, what: str, total: int, *, done: int = 0, unit: str = "pictures") -> Iterator[Tell]:

@@ -319,7 +319,7 @@ def _shipped() -> Any:
 def _read(name: str) -> dict[str, Any]:
     if name.endswith(".toml"):
         try:
-            text = Path(name).read_text(encoding="utf-8")
+            text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
         except (OSError, UnicodeDecodeError) as error:
             raise NotUnderstoodError(f"cannot read recipe {name}: {error}") from None
     elif name in recipe_names():
@@ -395,4 +395,7 @@ def _no_field(place: list[str], network: str) -> str:
         return f"network '{network}' has no field '{field}'; {suggestion(field, known)}"
     fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
     field = ".".join(place)
+    elsewhere = [f"'{name}'" for name in fields if name.endswith(f".{place[-1]}")]
+    if elsewhere:
+        return f"no field '{field}'; did you mean {' or '.join(elsewhere)}?"
     return f"no field '{field}'; {suggestion(field, [*Recipe.model_fields, *fields])}"

@@ -49,6 +49,7 @@ def train(
         NotUnderstoodError: for an unknown name or field, or a path that is not there.
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
+    _check_named(data=data, recipe=recipe, run=run)
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, settings)
     elif settings:
@@ -69,11 +70,12 @@ def train(
     _check_classes(recipe, prepared)
     described = prepared.described()
     if data_dir is not None:
-        described["data_dir"] = str(Path(data_dir).absolute())
+        described = described.model_copy(update={"data_dir": str(Path(data_dir).absolute())})
     with whole_folder(folder) as beside:
         write_whole(beside / "recipe.toml", recipe.to_toml())
-        write_whole(beside / "data.json", json_text(described))
-    return _finish(Run(folder), recipe, prepared, progress)
+        write_whole(beside / "data.json", json_text(described.model_dump(exclude_none=True)))
+    with Run(folder).locked():
+        return _finish(Run(folder), recipe, prepared, progress)
 
 
 def resume(
@@ -91,8 +93,9 @@ def resume(
 
     Raises:
         NotUnderstoodError: when there is no such folder.
-        SkysortError: when it holds no run, or its pictures have changed since.
+        SkysortError: when it holds no run, another process is at work on it, or its pictures have changed since.
     """
+    _check_named(run=run)
     progress = progress or Progress()
     started = Run(Path(run))
     if not started.path.exists():
@@ -102,10 +105,11 @@ def resume(
     if started.is_finished:
         progress.say(f"{run} is finished; there is nothing to resume")
         return started
-    recipe = resolved(started.recipe, Data.find(started.data["source"]))
-    prepared = prepared_again(started, _path(data_dir), progress)
-    remove_partials(started.path)
-    return _finish(started, recipe, prepared, progress)
+    with started.locked():
+        recipe = resolved(started.recipe, Data.find(started.data.source))
+        prepared = prepared_again(started, _path(data_dir), progress)
+        remove_partials(started.path)
+        return _finish(started, recipe, prepared, progress)
 
 
 def evaluate(
@@ -135,6 +139,7 @@ def evaluate(
         NotUnderstoodError: for an unknown name, a path that is not there, a class the classifier does not know.
         SkysortError: when it cannot be done.
     """
+    _check_named(classifier=classifier, data=data, output=output)
     progress = progress or Progress()
     loaded = Classifier(classifier)
     if data is None:
@@ -143,7 +148,8 @@ def evaluate(
         run = _run_of(loaded)
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
-        return _measure(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
+        with run.locked():
+            return _measure(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
 
@@ -153,12 +159,16 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
     # Threads that wait by spinning take the cores from each other as soon as anything else runs: beside one busy
     # process a step of convnet took 310 ms on two cores, and 39 ms so. It counts before PyTorch is first loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from skysort.networks.layers import check_size
-    from skysort.training.device import resolve_device, resolve_threads
+    import torch
+
+    from skysort.networks.layers import build_layers
+    from skysort.training.device import check_memory, resolve_device, resolve_threads
 
     pictures, training = recipe.pictures, recipe.training
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    check_size(recipe.network, shape)
+    with torch.device("meta"):  # nothing is allocated
+        layers = build_layers(recipe.network, shape, 2)
+    check_memory(sum(parameter.numel() for parameter in layers.parameters()))
     of_tutorial = recipe.published is not None and data.named is not None and data.named.in_tutorials
     return recipe.with_values(
         pictures={
@@ -179,14 +189,15 @@ def _check_classes(recipe: Recipe, prepared: Prepared) -> None:
 def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
-    data_dir = data_dir or _path(expected.get("data_dir"))
-    prepared = prepare(Data.find(expected["source"]), run.recipe.pictures, data_dir, progress)
+    data_dir = data_dir or _path(expected.data_dir)
+    prepared = prepare(Data.find(expected.source), run.recipe.pictures, data_dir, progress)
     found = prepared.described()
     for what, key in (("pictures", "fingerprint"), ("parts", "split_digest")):
-        if found[key] != expected[key]:
+        before, now = getattr(expected, key), getattr(found, key)
+        if now != before:
             raise SkysortError(
-                f"the {what} of {run.path} have changed: {expected['source']} had {key} {expected[key]}"
-                f" when the run started and has {found[key]} now"
+                f"the {what} of {run.path} have changed: {expected.source} had {key} {before}"
+                f" when the run started and has {now} now"
             )
     return prepared
 
@@ -196,7 +207,7 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
     from skysort.training.fit import StoppedError
 
     try:
-        seconds = {} if run.classifier.exists() else _train_and_export(run, recipe, prepared, progress)
+        seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
         _measure(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None
@@ -284,15 +295,20 @@ def _measure_others(
             raise unknown("class", name, classifier.classes)
     declared = np.array(collection.listing.parts) == "test"
     rows = np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
+    data = {"source": found.name, "fingerprint": collection.fingerprint()}
+    # A test part that the data itself declares was kept from training.
+    is_seen = not declared.any() and bool(data.items() & classifier.table.data.items())
+    if is_seen:
+        progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
     evaluation = evaluate_part(classifier, "test", collection, rows, progress)
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,
         "seconds": {"evaluation": time.perf_counter() - started},
-        "protocol": "other pictures",
+        "protocol": "seen pictures" if is_seen else "other pictures",
         "classifier": classifier.digest,
-        "data": {"source": found.name, "fingerprint": collection.fingerprint()},
+        "data": data,
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
@@ -319,6 +335,13 @@ def _run_of(classifier: Classifier) -> Run:
     raise NotUnderstoodError(
         f"{classifier.folder} is a classifier without its run; name the pictures to measure it on"
     )
+
+
+def _check_named(**named: object) -> None:
+    """Refuse arguments that are no text and no path, and the empty text, which would name the current folder."""
+    for name, value in named.items():
+        if value is not None and not (isinstance(value, str | PathLike | Recipe) and str(value)):
+            raise NotUnderstoodError(f"expected a name or a path as {name}, found {value!r}")
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:

@@ -3,13 +3,16 @@
 import csv
 import json
 import shlex
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skysort.errors import SkysortError
+from skysort.files import locked, read_json
 from skysort.pictures.collection import Data
+from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
+from skysort.trust.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class Run:
         return Recipe.load(str(self.path / "recipe.toml"))
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> DataTable:
         """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
-        return _read_json(self.path / "data.json")
+        return read_json(self.path / "data.json", DataTable)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The figures of its classifier."""
-        return _read_json(self.path / "metrics.json")
+        """The figures of its classifier, checked: what metrics.json holds."""
+        return read_json(self.path / "metrics.json", Metrics).model_dump(mode="json")
 
     @property
     def epochs(self) -> list[dict[str, float]]:
@@ -61,7 +64,20 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether it has come to its figures and its report, which are written last."""
-        return (self.path / "metrics.json").exists()
+        return (self.path / "metrics.json").exists() and self.has_classifier
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether its classifier folder is there; an empty one is none, and is replaced."""
+        return self.classifier.is_dir() and any(self.classifier.iterdir())
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from working on it: two would mix their rows and replace each other's files.
+
+        Raises:
+            SkysortError: when another process is at work on it.
+        """
+        return locked(self.path / "recipe.toml")  # which is there from the start and never replaced
 
 
 def free_folder(data: Data, recipe: Recipe) -> Path:
@@ -78,11 +94,3 @@ def free_folder(data: Data, recipe: Recipe) -> Path:
 def json_text(content: dict[str, Any]) -> str:
     """Return content as the JSON files of a run hold it."""
     return json.dumps(content, indent=2) + "\n"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SkysortError(f"cannot read {path}: {error}") from None
-    return content

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skysort
-from skysort.classifier.prove import read_proof
+from skysort.classifier.prove import read_proof, write_proof
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
 from skysort.pictures.decode import Shape
@@ -59,14 +59,14 @@ def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> 
     layers = build_layers(Recipe.load("convnet").network, Shape(32, 3), 2)
     network = PictureNetwork(layers, nn.Identity(), [0.0] * 3, [1.0] * 3)
     network.load_state_dict(load_file(finished_run / "classifier" / "model.safetensors"))
-    pictures, logits = read_proof(finished_run / "classifier" / "proof.npz")
+    pictures, logits, _ = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(pictures) == 32
     with torch.no_grad():
         np.testing.assert_allclose(network(torch.from_numpy(pictures)).numpy(), logits, atol=1e-5)
 
 
 def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:
-    pictures, _ = read_proof(finished_run / "classifier" / "proof.npz")
+    pictures, _, _ = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(np.unique(pictures.reshape(len(pictures), -1), axis=0)) == 32
     # Rows of the training part alone: their own labels would be in predictions.csv otherwise.
     held_out = (finished_run / "predictions.csv").read_text("utf-8") + (
@@ -112,9 +112,46 @@ def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> Non
         skysort.load(classifier_copy)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": ["bird", "airplane"]},
+        {"classes": ["airplane", "Bird"]},
+        {"temperature": 2.0},
+        {"pictures": {"size": 32, "channels": 3, "fit": "crop"}},
+        {"thresholds": {"bird": 0.1}},
+        {"decisions": [{"bird": "keep"}]},
+        {"network": {"name": "mlp"}},
+    ],
+)
+def test_an_edited_table_that_would_change_the_answers_is_refused(
+    changes: dict[str, object], classifier_copy: Path
+) -> None:
+    change_table(classifier_copy, **changes)
+    with pytest.raises(SkysortError, match=r"classifier\.json beside .* has been altered: classes, pictures"):
+        skysort.load(classifier_copy)
+
+
+@pytest.mark.parametrize(
+    ("classes", "problem"),
+    [(["bird", "bird"], "'bird' stands for two of them"), (["bird", ""], "at least 1 character")],
+)
+def test_classes_that_cannot_be_told_apart_are_refused(
+    classes: list[str], problem: str, classifier_copy: Path
+) -> None:
+    change_table(classifier_copy, classes=classes)
+    with pytest.raises(SkysortError, match=rf"classifier\.json is damaged: classes.*{problem}"):
+        skysort.load(classifier_copy)
+
+
+def test_figures_are_no_part_of_what_is_proved(classifier_copy: Path) -> None:
+    change_table(classifier_copy, figures=None, recipe="renamed")
+    assert skysort.load(classifier_copy).table.figures is None
+
+
 def test_a_model_that_gives_other_logits_than_the_proof_is_refused(classifier_copy: Path) -> None:
-    pictures, logits = read_proof(classifier_copy / "proof.npz")
-    np.savez(classifier_copy / "proof.npz", pictures=pictures, logits=logits + np.float32(0.002))
+    pictures, logits, meaning = read_proof(classifier_copy / "proof.npz")
+    write_proof(classifier_copy / "proof.npz", pictures, logits + np.float32(0.002), meaning)
     table = json.loads((classifier_copy / "classifier.json").read_text("utf-8"))
     digest = skysort.classifier.format.sha256(classifier_copy / "proof.npz")
     change_table(classifier_copy, files={**table["files"], "proof.npz": digest})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import skysort
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
@@ -32,6 +33,7 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
             ["train", "skies", "--set", "training.epoch=3"],
             "no field 'training.epoch'; did you mean 'training.epochs'?",
         ),
+        (["train", "skies", "--set", "epochs=1"], "no field 'epochs'; did you mean 'training.epochs'?"),
         (["train", "skies", "--set", "network.name=convent"], "no network 'convent'; did you mean 'convnet'?"),
         (
             ["train", "skies", "--set", "training.epochs=0"],
@@ -52,6 +54,12 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         (["train", "skies", "--recipe", "mine.toml"], "cannot read recipe mine.toml"),
         (["evaluate", "runs/none"], "runs/none: no such run or classifier folder"),
         (["predict", "runs/none", "bird.jpg"], "runs/none: no such run or classifier folder"),
+        (["train", ""], "expected a name or a path after 'train', found nothing"),
+        (["train", "skies", "--recipe", ""], "expected a name or a path after '--recipe', found nothing"),
+        (["train", "skies", "--run="], "expected a name or a path after '--run=', found nothing"),
+        (["train", "--resume", ""], "expected a name or a path after '--resume', found nothing"),
+        (["evaluate", ""], "expected a name or a path after 'evaluate', found nothing"),
+        (["predict", "runs/none", "bird.jpg", "--output", ""], "a path after '--output', found nothing"),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
         (["train", "skies", "--recpe", "mlp"], "No such option: --recpe"),
         (["predict", "runs/none", "bird.jpg", "--format", "xml"], "'xml' is not one of"),
@@ -63,6 +71,21 @@ def test_what_cannot_be_understood_or_named_exits_with_2(
     monkeypatch.chdir(tmp_path)
     check_refused(skysort_command(*arguments), 2, message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: skysort.train(""), "expected a name or a path as data, found ''"),
+        (lambda: skysort.train("skies", recipe=5), "expected a name or a path as recipe, found 5"),  # type: ignore[arg-type]
+        (lambda: skysort.train("skies", run=""), "expected a name or a path as run, found ''"),
+        (lambda: skysort.resume(""), "expected a name or a path as run, found ''"),
+        (lambda: skysort.evaluate("runs/none", ["a"]), r"as data, found \['a'\]"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_names_nothing_in_python(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(skysort.NotUnderstoodError, match=message):
+        call()
 
 
 def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) -> None:
@@ -106,6 +129,15 @@ def test_a_picture_too_small_for_the_network_is_told_before_anything_is_decoded(
     ended = skysort_command("train", "digits", "--recipe", "lenet", "--run", tmp_path / "run")
     check_refused(ended, 1, "the smallest it can take is 16x16 (--set pictures.size=16)")
     assert "Decoding" not in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_too_large_for_this_computer_is_told_before_anything_is_allocated(
+    skysort_command: Command, tmp_path: Path
+) -> None:
+    large = ("--set", "network.hidden=[1000000,1000000]")
+    ended = skysort_command("train", "skies:80", "--recipe", "mlp", *large, "--run", tmp_path / "run")
+    check_refused(ended, 1, "this network has 1,003,076,000,002 parameters")
     assert not (tmp_path / "run").exists()
 
 
@@ -227,6 +259,46 @@ def test_resuming_a_folder_without_a_run(skysort_command: Command, tmp_path: Pat
     check_refused(skysort_command("train", "--resume", tmp_path), 1, "holds no run: it has no recipe.toml")
 
 
+def test_resuming_a_run_whose_history_is_gone(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    (run / "history.csv").unlink()
+    check_refused(
+        skysort_command("train", "--resume", run),
+        1,
+        f"{run / 'history.csv'} is missing, and the checkpoint goes on",
+    )
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_classifier_that_was_deleted_or_emptied_is_made_again(
+    left: bool, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    if left:
+        (run / "classifier").mkdir()
+    check_refused(skysort_command("predict", run, run), 1, f"finish it: skysort train --resume {run}")
+    ended = skysort_command("train", "--resume", run)
+    assert ended.code == 0, ended.err
+    weights = Path("classifier") / "model.safetensors"
+    assert (run / weights).read_bytes() == (finished_run / weights).read_bytes()
+
+
+def test_what_lies_in_the_classifiers_place_is_named(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(run / "classifier")
+    (run / "classifier").mkdir()
+    (run / "classifier" / "letter.txt").touch()
+    (run / "metrics.json").unlink()
+    for arguments in (("train", "--resume", run), ("predict", run, run)):
+        check_refused(skysort_command(*arguments), 1, f"{run / 'classifier'} is no")
+
+
 @pytest.mark.parametrize("change", ["one picture altered", "one picture more", "one picture gone"])
 def test_resuming_a_run_whose_pictures_changed(
     change: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
@@ -243,6 +315,35 @@ def test_resuming_a_run_whose_pictures_changed(
     assert "have changed" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "source: Field required"), ("[]", "Input should be a valid dictionary"), ("", "Expecting value")],
+)
+def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
+    content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "data.json").write_text(content)
+    for arguments in (("evaluate", run), ("train", "--resume", run)):
+        ended = skysort_command(*arguments)
+        check_refused(ended, 1, f"{run / 'data.json'} is damaged")
+        assert message in ended.err
+        (run / "metrics.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{}", "splits: Field required"), ('{"splits": {"test": {}}}', "splits.test.pictures: Field required")],
+)
+def test_figures_that_are_damaged_are_told(
+    content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "metrics.json").write_text(content)
+    for arguments in (("evaluate", run), ("train", "--resume", run)):
+        check_refused(skysort_command(*arguments), 1, f"{run / 'metrics.json'} is damaged: {message}")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -253,7 +354,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -
         PYTHONPATH=str(tmp_path), SKYSORT_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1",
     )  # fmt: skip
     assert ended.returncode == 1
-    assert "could not write" in ended.stderr and "File too large" in ended.stderr
+    assert "could not write" in ended.stderr and "File too large; $SKYSORT_CACHE says where" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not run.exists()
     assert not list((tmp_path / "cache").rglob("*.bin"))

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,40 @@ def test_what_is_no_file_is_not_replaced_by_one(
     assert not Path("/dev/null").is_file()
 
 
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.csv", "csv"), ("a.JSON", "json"), ("a.txt", "table"), ("a", "table")]
+)
+def test_the_ending_of_the_output_says_how_to_write_it(
+    name: str, form: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    (tmp_path / "out").mkdir()
+    output, asked = tmp_path / "out" / name, tmp_path / "out" / "asked"
+    assert skysort_command("predict", finished_run, tmp_path, "--output", output).code == 0
+    assert skysort_command("predict", finished_run, tmp_path, "--output", asked, "--format", form).code == 0
+    assert output.read_text("utf-8") == asked.read_text("utf-8")
+
+
+def test_predictions_replace_no_picture_and_nothing_of_the_classifier(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    classifier = shutil.copytree(finished_run / "classifier", tmp_path / "classifier")
+    (tmp_path / "pictures").mkdir()
+    for name in ("1.png", "2"):
+        (tmp_path / "pictures" / name).write_bytes(picture_bytes(1))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    pictures = tmp_path / "pictures"
+    for output, asked, message in (
+        (pictures / "1.png", pictures, "is a picture, which would be lost"),
+        (pictures / ".." / "pictures" / "2", pictures / "2", "is a picture, which would be lost"),
+        (classifier / "proof.npz", pictures, "would be a part of the classifier"),
+        (classifier / "new.csv", pictures, "would be a part of the classifier"),
+    ):
+        ended = skysort_command("predict", classifier, asked, "--output", output)
+        assert (ended.code, ended.out) == (1, "") and message in ended.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_odd_class_names_survive_the_whole_way(
     skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -97,6 +132,21 @@ def test_odd_class_names_survive_the_whole_way(
     (row,) = csv.DictReader(ended.out.splitlines())
     assert {name for name in row if name.startswith("p:")} == {f"p:{name}" for name in names}
     assert row["label"] in names and row["path"] == str(picture)
+
+
+def test_names_do_not_reach_the_terminal_as_orders_to_it(
+    skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    names = ["bird\x1b[31m", "\u202ekite"]
+    folder, run = make_folder(dict.fromkeys(names, 8), "pic\x1b[2Jtures"), tmp_path / "run\x07"
+    short = ("--set", "training.epochs=1", "--threads", 1)
+    trained = skysort_command("train", folder, "--run", run, *short)
+    assert trained.code == 0, trained.err
+    shown = [trained, skysort_command("train", "--resume", run), skysort_command("evaluate", run)]
+    shown += [skysort_command("train", tmp_path / "none\x1b[2J"), skysort_command("predict", run, folder)]
+    for ended in shown:
+        assert not [char for char in ended.out + ended.err if not (char.isprintable() or char == "\n")]
+    assert r"bird\x1b[31m" in trained.out and r"\u202ekite" in trained.out and r"run\x07" in trained.out
 
 
 def test_the_table_is_for_people(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run that was killed, at whatever moment, and resumed ends with the same bytes as one that was not."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.conftest import command
+from tests.conftest import command, start
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
@@ -74,6 +75,24 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
     assert (run / "predictions.csv").read_bytes() == (untouched / "predictions.csv").read_bytes()
     assert not list(run.rglob(".*"))
+
+
+def test_two_processes_do_not_work_on_one_run(
+    skysort_command: Callable[..., Ended], untouched: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    halted = signalled(tmp_path / "halt", signal.SIGSTOP, 7)
+    first = start("train", "skies:600", *ARGUMENTS, "--run", run, **halted)
+    try:
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+        ended = skysort_command("train", "--resume", run)
+        assert (ended.code, ended.out) == (1, "")
+        assert f"another process is at work on {run}; wait until it has ended" in ended.err
+    finally:
+        first.kill()
+        first.communicate()
+    assert command("train", "--resume", run).returncode == 0
+    assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

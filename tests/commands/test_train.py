@@ -28,6 +28,7 @@ def test_metrics_classifier_and_rows_agree(finished_run: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text("utf-8"))
     data = json.loads((finished_run / "data.json").read_text("utf-8"))
     table = json.loads((finished_run / "classifier" / "classifier.json").read_text("utf-8"))
+    assert metrics == skysort.Run(finished_run).metrics
     assert list(metrics["splits"]) == ["train", "validation", "calibration", "test"]
     assert metrics["parameters"] == table["parameters"] == 18_090
     assert metrics["protocol"] == "four-way"
@@ -85,6 +86,29 @@ def test_other_pictures_are_matched_by_class_name_and_need_not_hold_all(
     assert "bird/broken.png,bird,,,unreadable,the file is empty,," in (output / "predictions.csv").read_text(
         "utf-8"
     )
+
+
+def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    quick = ("--set", "training.epochs=1", "--threads", 1)
+    folder, run = make_folder({"a": 12, "b": 12}), tmp_path / "run"
+    assert skysort_command("train", folder, "--run", run, *quick).code == 0
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    for seen in (folder, copied):
+        ended = skysort_command("evaluate", run, seen)
+        assert f"{seen}: these are the pictures it was trained on" in ended.err
+        assert "protocol: seen pictures" in ended.out
+    (copied / "a" / "0.png").write_bytes(picture_bytes(99))
+    ended = skysort_command("evaluate", run, copied)
+    assert "trained on" not in ended.err and "protocol: other pictures" in ended.out
+
+    parted, run = (
+        make_folder({"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 5}, "parted"),
+        tmp_path / "run2",
+    )
+    assert skysort_command("train", parted, "--run", run, *quick).code == 0
+    assert "trained on" not in skysort_command("evaluate", run, parted).err
 
 
 def test_parts_and_protocol_of_a_folder(skysort_command: Command, make_folder: MakeFolder, tmp_path: Path) -> None:

@@ -263,7 +263,9 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
 
     folder = make_folder({"cat": 2, "dog": 2})
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SkysortError, match=r"^could not write .*: No space left on device$"):
+    with pytest.raises(
+        SkysortError, match=r"^could not write .*: No space left on device; \$SKYSORT_CACHE says where"
+    ):
         opened(folder)
     assert list(cache.iterdir()) == []
 

@@ -103,6 +103,7 @@ def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]
     (path / "recipe.toml").write_text(Recipe.load("convnet").to_toml(), encoding="utf-8")
     (path / "history.csv").write_text(ROWS_OF_HISTORY, encoding="utf-8")
     data = {
+        **{"format": 1, "source": "made-up", "fingerprint": "0", "split_digest": "0", "classes": [], "counts": {}},
         "unreadable": unreadable,
         "left_out": {"files": len(left_out), "first": left_out[:20]},
         "in_two_parts": in_two_parts,
@@ -161,6 +162,15 @@ def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> 
     ) in html
     assert "12,345" in html
     assert "61.2 seconds" in html
+
+
+def test_curves_of_one_epoch_count_in_epochs(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text("".join(ROWS_OF_HISTORY.splitlines(keepends=True)[:3]), encoding="utf-8")
+    for curves in read_curves(history):
+        assert curves.summary.count("after epoch 1") == 2
+        ticks = re.findall(r"<text[^>]*>([\d.]+)</text>", curves.svg())
+        assert "1" in ticks and "0.945" not in ticks
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="file systems elsewhere refuse such names")

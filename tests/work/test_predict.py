@@ -27,6 +27,14 @@ def test_csv_has_a_row_a_picture_and_a_column_a_class() -> None:
     assert counts == (2, 1)
 
 
+def test_csv_keeps_line_ends_in_names() -> None:
+    paths = ["a\rb.jpg", "a\nb.jpg", "a\r\n", 'a,"b']
+    text, _ = written("csv", *(Prediction(path, None, None, "unreadable", "empty", {}) for path in paths))
+    _, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert [row[0] for row in rows] == paths
+    assert text.startswith("path,label,") and '"a\rb.jpg",,,unreadable,empty,,\n"a\nb.jpg"' in text
+
+
 @pytest.mark.parametrize("predictions", [(), (GOOD,), (GOOD, BAD)])
 def test_json_is_one_array(predictions: tuple[Prediction, ...]) -> None:
     text, counts = written("json", *predictions)

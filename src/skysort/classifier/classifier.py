@@ -49,7 +49,7 @@ class Classifier:
             raise SkysortError(
                 f"{self.folder}: the model does not take the pictures that classifier.json describes"
             )
-        self.difference = prove(self.folder / PROOF, self.logits)
+        self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
         """Largest difference of any logit from the proof's."""
 
     @property

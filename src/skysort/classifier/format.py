@@ -1,23 +1,24 @@
 """What a classifier folder holds, and how it is found, written and read."""
 
+import hashlib
 import json
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import sha256, write_whole
+from skysort.files import read_json, sha256, write_whole
 from skysort.pictures.decode import Shape
 
-FORMAT = 1
 TABLE = "classifier.json"
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 FILES = (MODEL, WEIGHTS, PROOF, README)
+DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "decisions")
+"""Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
 class Described(BaseModel):
@@ -50,7 +51,7 @@ class ClassifierTable(Described):
     """classifier.json."""
 
     format: Literal[1] = 1
-    classes: tuple[str, ...]
+    classes: tuple[Annotated[str, Field(min_length=1)], ...]
     """In the order of the logits."""
     pictures: PictureFormat
     network: dict[str, Any]
@@ -76,6 +77,20 @@ class ClassifierTable(Described):
     versions: dict[str, str]
     """What made it."""
 
+    @field_validator("classes")
+    @classmethod
+    def _no_name_twice(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in classes if classes.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands for two of them")
+        return classes
+
+    @property
+    def meaning(self) -> str:
+        """A digest of all that decides what the classifier answers, kept in its proof."""
+        deciding = self.model_dump(mode="json", include=set(DECIDING))
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
     def with_figures(self, figures: dict[str, Any]) -> Self:
         """Return it with the headline of a part's figures."""
         headline = Headline.model_validate({name: figures[name] for name in Headline.model_fields})
@@ -100,6 +115,8 @@ def find_classifier(path: Path) -> Path:
     if not path.exists():
         raise NotUnderstoodError(f"{path}: no such run or classifier folder")
     if (path / "recipe.toml").is_file():
+        if (path / "classifier").is_dir() and any((path / "classifier").iterdir()):
+            raise SkysortError(f"{path / 'classifier'} is no classifier: it holds other files, and no {TABLE}")
         raise SkysortError(f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}")
     raise SkysortError(f"{path} is no run and no classifier: it holds no {TABLE}")
 
@@ -110,21 +127,7 @@ def read_table(folder: Path) -> ClassifierTable:
     Raises:
         SkysortError: when a file is missing, altered or of a newer version.
     """
-    path = folder / TABLE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("format"), int) and content["format"] > FORMAT:
-            raise SkysortError(
-                f"{path} is of format {content['format']}, and skysort {version('skysort')} reads up to {FORMAT};"
-                " a newer Skysort reads it"
-            )
-        table = ClassifierTable.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
-        raise SkysortError(f"{path} is damaged: {error}") from None
+    table = read_json(folder / TABLE, ClassifierTable)
     for name in FILES:
         file = folder / name
         if not file.is_file():

@@ -1,8 +1,9 @@
 """Prediction rows as they are everywhere: path,label,confidence,status,reason,p:<class>,…"""
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,22 @@ def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str]) -> 
 def unreadable(path: str, reason: str) -> Prediction:
     """Return the row of a picture that could not be read."""
     return Prediction(path, None, None, "unreadable", reason, {})
+
+
+def write_rows(rows: Iterable[Sequence[str]], file: IO[str]) -> None:
+    """Write rows as CSV, each ended by a line feed alone."""
+    # Python quotes just those line ends that are its own: so that a name with a \r in it is read back as one.
+    csv.writer(_LineFeeds(file), lineterminator="\r\n").writerows(rows)
+
+
+class _LineFeeds:
+    """A file to the CSV writer, which gives it a row at a time."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, row: str) -> int:
+        return self.file.write(row.removesuffix("\r\n") + "\n")
 
 
 def header(classes: Sequence[str]) -> list[str]:

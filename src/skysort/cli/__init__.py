@@ -1,9 +1,12 @@
 """The command line: one verb a file, each parsing, calling and printing."""
 
 import io
+import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -16,7 +19,8 @@ from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
 from skysort.cli.train import train
-from skysort.errors import SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.terminal import printable_lines
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,16 +62,38 @@ def _program(
     """Teach a small network to sort pictures, learn how far to trust it, and put it to work."""
 
 
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started this; the next file opened must not take its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refuse_empty(words: list[str]) -> None:
+    """Refuse what a shell leaves of a variable that is not set: a path would take it for the current folder."""
+    for before, word in pairwise(words):
+        if word == "" or re.fullmatch("--[a-z-]+=", word):
+            raise NotUnderstoodError(f"expected a name or a path after '{word or before}', found nothing")
+
+
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     try:
-        app()
+        _refuse_empty(sys.argv)
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SkysortError as error:
-        print(f"skysort: {error}", file=sys.stderr)
+        print(f"skysort: {printable_lines(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
-        print(f"skysort: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        message = f"skysort: {error.filename or 'the system'}: {error.strerror or error}"
+        print(printable_lines(message), file=sys.stderr)
         sys.exit(1)

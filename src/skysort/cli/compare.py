@@ -71,10 +71,9 @@ def _list_studies() -> None:
 
 
 def _show(comparison: "Comparison", folder: Path) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    from skysort.cli.show import console_for, spread
+    from skysort.cli.show import console_for, shown_name, spread
 
     console = console_for(sys.stdout)
     table = Table("recipe", box=None)
@@ -82,7 +81,7 @@ def _show(comparison: "Comparison", folder: Path) -> None:
         table.add_column(heading, justify="right")
     for row in comparison.rows:
         table.add_row(
-            escape(row.name),
+            shown_name(row.name),
             f"{row.parameters:,}",
             spread(row.test),
             *_difference(row),
@@ -94,18 +93,18 @@ def _show(comparison: "Comparison", folder: Path) -> None:
     for row in comparison.rows:
         if row.training_mode is not None:
             console.print(
-                f"{escape(row.name)} in training mode: test {spread(row.training_mode.test)},"
+                f"{shown_name(row.name)} in training mode: test {spread(row.training_mode.test)},"
                 f" train {spread(row.training_mode.train)}"
             )
         if row.shifted:
             by = ", ".join(f"{pixels}: {figure.mean:.4f}" for pixels, figure in enumerate(row.shifted))
-            console.print(f"{escape(row.name)}, test pictures shifted by pixels: {by}")
+            console.print(f"{shown_name(row.name)}, test pictures shifted by pixels: {by}")
     num = len(comparison.seeds)
     console.print(
-        f"{comparison.pictures:,} test pictures of {escape(comparison.source)}, protocol {comparison.protocol},"
+        f"{comparison.pictures:,} test pictures of {shown_name(comparison.source)}, protocol {comparison.protocol},"
         f" {num} {'seed' if num == 1 else 'seeds'} each"
     )
-    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
+    console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
 def _difference(row: "Row") -> tuple[str, str]:

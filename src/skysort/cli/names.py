@@ -48,7 +48,9 @@ def show_names(what: str, rows: Iterable[tuple[str, str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from skysort.terminal import printable
+
     table = Table(what, "what it is", box=None)
     for name, description in rows:
-        table.add_row(name, escape(description))
+        table.add_row(name, escape(printable(description)))
     Console().print(table)

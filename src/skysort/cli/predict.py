@@ -19,7 +19,10 @@ class Form(StrEnum):
 def predict(
     classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
     paths: Annotated[list[Path], typer.Argument(help="Image files, folders (at any depth), zip or tar archives.")],
-    form: Annotated[Form, typer.Option("--format", help="How to write them.")] = Form.table,
+    form: Annotated[
+        Form | None,
+        typer.Option("--format", help="How to write them.  [default: by --output's ending, else table]"),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write, whole or not at all.")] = None,
 ) -> None:
     """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
@@ -31,6 +34,9 @@ def predict(
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
+    if output:
+        _check_spares(output, paths, loaded.folder)
+    form = form or _form_of(output)
     predictions = loaded.stream(paths)
     if output:
         with whole_file(output.resolve(), newline="") as file:
@@ -43,3 +49,20 @@ def predict(
         raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
     if num_unreadable:
         raise SkysortError(f"{num_unreadable:,} of {num:,} pictures could not be read; their rows say why")
+
+
+def _form_of(output: Path | None) -> Form:
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    return Form(ending) if ending in list(Form) else Form.table
+
+
+def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
+    """Make sure that writing predictions replaces none of the pictures, and nothing of the classifier."""
+    from skysort.errors import SkysortError
+    from skysort.pictures.listing import is_image_name
+
+    target = output.resolve()
+    if target.is_relative_to(classifier.resolve()):
+        raise SkysortError(f"{output} would be a part of the classifier; choose another --output")
+    if target in [path.resolve() for path in paths] or (target.exists() and is_image_name(target.name)):
+        raise SkysortError(f"{output} is a picture, which would be lost; choose another --output")

@@ -34,10 +34,9 @@ def reproduce(
 
 
 def _show(reproduction: "Reproduction", folder: Path) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    from skysort.cli.show import console_for, spread
+    from skysort.cli.show import console_for, shown_name, spread
 
     console = console_for(sys.stdout)
     table = Table("recipe", "part", "mode", box=None)
@@ -46,7 +45,7 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
     table.add_column("verdict")
     for row in reproduction.figures:
         table.add_row(
-            escape(row.recipe),
+            shown_name(row.recipe),
             row.part,
             row.mode,
             "" if row.published is None else f"{row.published:.4f}",
@@ -57,10 +56,10 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
         )
     console.print(table)
     for curve in reproduction.losses:
-        console.print(f"{escape(curve.recipe)}, mean training loss after epoch: published (measured)")
+        console.print(f"{shown_name(curve.recipe)}, mean training loss after epoch: published (measured)")
         pairs = zip(curve.epochs, curve.published, curve.measured, strict=True)
         console.print("  " + ", ".join(f"{epoch}: {text:.4f} ({ours:.4f})" for epoch, text, ours in pairs))
-    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
+    console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
 def _verdict(row: "Reproduced") -> str:

@@ -2,17 +2,19 @@
 
 from typing import IO, Any
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
+from skysort.terminal import printable
 from skysort.trust.comparison import Spread
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
-PIPED_WIDTH = 100
+UNBROKEN = 10_000
+"""Characters a line: a terminal breaks lines that are too long for it, where Rich would drop columns."""
 
 
 def show_run(run: Run, file: IO[str]) -> None:
@@ -20,17 +22,17 @@ def show_run(run: Run, file: IO[str]) -> None:
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
     console = console_for(file)
-    if data["unreadable"]:
-        console.print(f"{len(data['unreadable']):,} pictures could not be read; data.json says which and why.")
-    if data["left_out"]["files"]:
-        console.print(f"{data['left_out']['files']:,} files were left out: no pictures, or in no class folder.")
-    if data["in_two_parts"]:
-        console.print(f"{data['in_two_parts']:,} pictures stand in two parts of the data itself.")
+    if data.unreadable:
+        console.print(f"{len(data.unreadable):,} pictures could not be read; data.json says which and why.")
+    if data.left_out.files:
+        console.print(f"{data.left_out.files:,} files were left out: no pictures, or in no class folder.")
+    if data.in_two_parts:
+        console.print(f"{data.in_two_parts:,} pictures stand in two parts of the data itself.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
-    console.print(f"run: {escape(str(run.path))}", soft_wrap=True)
-    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+    console.print(f"run: {shown_name(str(run.path))}")
+    console.print(f"report: {shown_name(str(run.report))}")
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
@@ -59,7 +61,7 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         table.add_column(heading, justify="right")
     for name, figures in list(test["classes"].items())[:MOST_CLASSES]:
         table.add_row(
-            escape(name),
+            shown_name(name),
             f"{figures['pictures']:,}",
             _share(figures["accuracy"]),
             _interval(figures["interval95"]),
@@ -73,9 +75,9 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         console.print(f"{test['unreadable']:,} pictures could not be read and are in no figure")
     console.print()
     if len(test["classes"]) <= 10:
-        confusion = Table("true class, labelled as:", *map(escape, test["classes"]), box=None)
+        confusion = Table("true class, labelled as:", *map(shown_name, test["classes"]), box=None)
         for name, row in zip(test["classes"], test["confusion"], strict=True):
-            confusion.add_row(escape(name), *(f"{count:,}" for count in row))
+            confusion.add_row(shown_name(name), *(f"{count:,}" for count in row))
         console.print(confusion)
         console.print()
 
@@ -86,8 +88,14 @@ def spread(figure: Spread) -> str:
 
 
 def console_for(file: IO[str]) -> Console:
-    """Return a console as wide as the terminal; what is piped has a width of its own."""
-    return Console(file=file, width=None if file.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
+    """Return a console that drops no column, however narrow the terminal."""
+    # Where TERM is dumb, Rich takes no width without a height.
+    return Console(file=file, width=UNBROKEN, height=25, highlight=False, emoji=False)
+
+
+def shown_name(name: str) -> str:
+    """Return a name as a table may hold it: nothing in it colours, moves or is taken for Rich's markup."""
+    return markup.escape(printable(name))
 
 
 def _share(share: float | None) -> str:

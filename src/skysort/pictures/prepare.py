@@ -4,9 +4,10 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
@@ -14,8 +15,50 @@ from skysort.pictures.split import Rows, cut
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Pictures
 
-FORMAT = 1
 NUM_LEFT_OUT_NAMED = 50
+
+
+class Described(BaseModel):
+    """A part of data.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Unreadable(Described):
+    """A picture that could not be read."""
+
+    path: str
+    reason: str
+
+
+class LeftOut(Described):
+    """Files that are no pictures by name, or in no class folder."""
+
+    files: int
+    """How many."""
+    first: tuple[str, ...]
+    """Paths of the first of them."""
+
+
+class DataTable(Described):
+    """data.json: what a run learned from."""
+
+    format: Literal[1] = 1
+    source: str
+    """A name, or an absolute path."""
+    fingerprint: str
+    """Digest of all that training sees."""
+    split_digest: str
+    """Digest of which picture is in which part."""
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    """Readable pictures by part and class."""
+    in_two_parts: int
+    """Pictures that the data itself has in more than one part."""
+    unreadable: tuple[Unreadable, ...] = ()
+    left_out: LeftOut
+    data_dir: str | None = None
+    """Where named data was looked for, if that was said."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +71,7 @@ class Prepared:
     parts: dict[str, Rows]
     """Rows of the collection's listing."""
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> DataTable:
         """Return what data.json holds."""
         listing = self.collection.listing
         digest = hashlib.blake2b(digest_size=16)
@@ -38,20 +81,16 @@ class Prepared:
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.collection.unreadable.items()
-        return {
-            "format": FORMAT,
-            "source": self.data.name,
-            "fingerprint": self.collection.fingerprint(),
-            "split_digest": digest.hexdigest(),
-            "classes": list(listing.classes),
-            "counts": counts,
-            "in_two_parts": self._num_in_two_parts(),
-            "unreadable": [{"path": listing.paths[row], "reason": reason} for row, reason in unreadable],
-            "left_out": {
-                "files": len(listing.left_out),
-                "first": list(listing.left_out[:NUM_LEFT_OUT_NAMED]),
-            },
-        }
+        return DataTable(
+            source=self.data.name,
+            fingerprint=self.collection.fingerprint(),
+            split_digest=digest.hexdigest(),
+            classes=listing.classes,
+            counts=counts,
+            in_two_parts=self._num_in_two_parts(),
+            unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
+            left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
+        )
 
     def normalisation(self, normalise: str | Normalisation) -> Normalisation:
         """Return the figures that a recipe's `normalise` stands for."""

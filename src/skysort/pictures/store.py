@@ -69,8 +69,10 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     try:
         with whole_folder(folder) as beside:
             _fill(beside, source, shape, progress)
-    except SkysortError:
+    except SkysortError as error:
         if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
+            if isinstance(error.__cause__, OSError):
+                raise SkysortError(f"{error}; $SKYSORT_CACHE says where decoded pictures are kept") from None
             raise
     _remove_outdated(folder, family)
     return _open(folder, shape)

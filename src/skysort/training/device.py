@@ -1,5 +1,6 @@
 """Which device to compute on, and with how many threads."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,10 @@ from skysort.errors import SkysortError, unknown
 from skysort.pictures.parallel import num_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MOST_THREADS = 1024
+"""Far beyond what helps; with very many, OpenMP ends the process without a word."""
+BYTES_A_PARAMETER = 12
+"""At least, while training: float32 for the weight, its gradient and a moving average."""
 
 
 def resolve_device(asked: str) -> str:
@@ -32,8 +37,35 @@ def resolve_device(asked: str) -> str:
 
 
 def resolve_threads(asked: int) -> int:
-    """Return the number of threads asked for, or one a core for 0."""
+    """Return the number of threads asked for, or one a core for 0.
+
+    Raises:
+        SkysortError: when more are asked for than can be had.
+    """
+    if asked > MOST_THREADS:
+        raise SkysortError(f"training.threads = {asked:,} is more than {MOST_THREADS:,}, the most there can be")
     return asked or num_cores()
+
+
+def check_memory(num_parameters: int) -> None:
+    """Make sure that a network can be trained in this computer's memory, as far as its parameters go.
+
+    Raises:
+        SkysortError: when it cannot; where the system does not say how much there is, it is taken to be enough.
+    """
+    needed, here = num_parameters * BYTES_A_PARAMETER, _physical_memory()
+    if here and needed > here:
+        raise SkysortError(
+            f"this network has {num_parameters:,} parameters; training takes about {needed / 2**30:,.1f} GiB"
+            f" for them alone, and this computer has {here / 2**30:,.1f} GiB"
+        )
+
+
+def _physical_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
 
 
 @contextmanager

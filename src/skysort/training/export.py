@@ -25,7 +25,7 @@ It sorts pictures into: {classes}. Where Skysort is installed, without its extra
 model.onnx takes uint8 pictures of shape (N, {channels}, {size}, {size}) and returns (N, {num_classes})
 logits, in the order above; whatever runs ONNX can run it. Pictures are upright, {colour}, and brought to
 {size}x{size} by `{fit}`. classifier.json says the rest, proof.npz holds pictures and the logits
-they must give, and model.safetensors holds the weights for PyTorch.
+they must give, with a digest of classes and settings, and model.safetensors holds the weights for PyTorch.
 """
 
 
@@ -58,22 +58,23 @@ def write_classifier(
     whole = nn.Sequential(network, network.ending).eval()
     with torch.no_grad():
         logits = whole(torch.from_numpy(proof_pictures)).numpy()
+    table = ClassifierTable(
+        classes=classes,
+        pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
+        network=recipe.network.model_dump(mode="json"),
+        recipe=recipe.name,
+        parameters=network.num_parameters,
+        data=data,
+        seconds={"training": seconds},
+        files={},
+        versions={name: version(name) for name in ("skysort", "torch", "onnx", "onnxruntime")},
+    )
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))
         write_whole(beside / MODEL, _onnx(whole, shape))
-        write_proof(beside / PROOF, proof_pictures, logits)
+        write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
         write_whole(beside / README, _readme(folder, classes, shape))
-        table = ClassifierTable(
-            classes=classes,
-            pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
-            network=recipe.network.model_dump(mode="json"),
-            recipe=recipe.name,
-            parameters=network.num_parameters,
-            data=data,
-            seconds={"training": seconds},
-            files={name: sha256(beside / name) for name in FILES},
-            versions={name: version(name) for name in ("skysort", "torch", "onnx", "onnxruntime")},
-        )
+        table = table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}})
         table.write(beside)
         difference = Classifier(beside).difference
         table.model_copy(update={"proof_difference": difference}).write(beside)

@@ -35,6 +35,10 @@ class History:
 
     def __init__(self, path: Path, num_bytes: int) -> None:
         self.path = path
+        if num_bytes and not path.exists():
+            raise SkysortError(
+                f"{path} is missing, and the checkpoint goes on from its first {num_bytes:,} bytes; put it back"
+            )
         with writing(path):
             if num_bytes and path.stat().st_size < num_bytes:
                 raise SkysortError(

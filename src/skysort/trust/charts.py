@@ -64,13 +64,13 @@ class Curves:
     def summary(self) -> str:
         """The curves in words."""
         lines = {"Training": self.train, "Validation": self.validation}
-        ends = [
-            f"{line} {self.name}: {self.shown(points[0][1])} after epoch {points[0][0]:g},"
-            f" {self.shown(points[-1][1])} after epoch {points[-1][0]:g}."
-            for line, points in lines.items()
-            if points
-        ]
-        return " ".join(ends)
+        ends = {line: dict((points[0], points[-1])) for line, points in lines.items() if points}
+        return " ".join(
+            f"{line} {self.name}: "
+            + ", ".join(f"{self.shown(value)} after epoch {epoch:g}" for epoch, value in of_line.items())
+            + "."
+            for line, of_line in ends.items()
+        )
 
     def shown(self, value: float) -> str:
         """Return a value of the curves as text."""
@@ -96,7 +96,7 @@ class Curves:
                 markersize=4,
                 label="validation",
             )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         if self.name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("epoch", color=TEXT)

@@ -1,8 +1,8 @@
 """A classifier run over a part's pictures: the logits, the figures, and a row a picture."""
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.prove import Logits
-from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable
+from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
 from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
@@ -56,13 +56,10 @@ class Evaluation:
 
     def write_csv(self, path: Path) -> None:
         """Write a row a picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
-        first, *others = header(self.classes)
+        rows = ((truth, cells(prediction, self.classes)) for truth, prediction in self.predictions())
+        with_header = chain([("truth", header(self.classes))], rows)
         with whole_file(path, newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([first, "truth", *others])
-            for truth, prediction in self.predictions():
-                first, *others = cells(prediction, self.classes)
-                writer.writerow([first, truth, *others])
+            write_rows(((first, truth, *others) for truth, (first, *others) in with_header), file)
 
 
 def labels_in(classifier: Classifier, collection: Collection, rows: NDArray[np.int64]) -> NDArray[np.int64]:

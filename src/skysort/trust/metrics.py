@@ -5,10 +5,59 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution at 0.975."""
+
+
+class Measured(BaseModel):
+    """A part of metrics.json; what a newer Skysort adds is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+
+class ClassFigures(Measured):
+    """The figures of a class; a share of no pictures is None."""
+
+    pictures: int
+    accuracy: float | None
+    recall: float | None
+    interval95: tuple[float, float] | None
+    labelled: int
+    """Pictures of whatever class that were labelled as this one."""
+    precision: float | None
+    precision_interval95: tuple[float, float] | None
+
+
+class PartFigures(Measured):
+    """The figures of a part."""
+
+    pictures: int
+    accuracy: float
+    interval95: tuple[float, float]
+    loss: float
+    """Mean cross entropy, in nats."""
+    loss_interval95: tuple[float, float] | None
+    classes: dict[str, ClassFigures]
+    confusion: tuple[tuple[int, ...], ...]
+    """Counts, a row a true class, a column a label."""
+    unreadable: int
+
+
+class Metrics(Measured):
+    """metrics.json."""
+
+    splits: dict[str, PartFigures]
+    """By part."""
+    parameters: int
+    seconds: dict[str, float]
+    protocol: str
+    classifier: str
+    """Digest of the classifier measured."""
+    data: dict[str, str]
+    """Source and fingerprint of the pictures."""
 
 
 def measure(logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:

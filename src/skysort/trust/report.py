@@ -1,6 +1,5 @@
 """report.html: one self-contained page that a person can show a colleague."""
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.rows import softmax
+from skysort.files import read_json
+from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
 from skysort.trust.charts import Thumbnail, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
@@ -26,6 +27,7 @@ PROTOCOLS = {
     "tutorial": "trained on the whole training part; test is what the data holds out",
     "four-way": "cut into train, validation, calibration and test; trained on train alone",
     "other pictures": "measured on other pictures than those of the classifier's own run",
+    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
 }
 
 
@@ -147,11 +149,10 @@ def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(measured, key=lambda named: named[1]["accuracy"])[:NUM_WEAKEST])
 
 
-def _set_aside(test: Evaluation, run: Path | None) -> dict[str, Any]:
+def _set_aside(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
     """Return what data.json holds, or as much of it as there is to say without a run."""
     if run:
-        data: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
-        return data
+        return read_json(run / "data.json", DataTable)
     listing = test.collection.listing
     return {
         "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],

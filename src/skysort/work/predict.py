@@ -1,12 +1,13 @@
 """Predictions as a stream of text: a table, CSV or JSON."""
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import IO, Literal
 
-from skysort.classifier.rows import Prediction, cells, header
+from skysort.classifier.rows import Prediction, cells, header, write_rows
+from skysort.terminal import printable
 
 Format = Literal["table", "csv", "json"]
 
@@ -39,25 +40,16 @@ def _counted(predictions: Iterable[Prediction], counts: list[int]) -> Iterator[P
 
 
 def _table(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str]) -> None:
-    width = max(map(len, (*classes, "unreadable")))
+    width = max(len(printable(name)) for name in (*classes, "unreadable"))
     for prediction in predictions:
-        what = _on_one_line(prediction.label or prediction.status)
+        what = printable(prediction.label or prediction.status)
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.3f}"
-        reason = f"  ({_on_one_line(prediction.reason)})" if prediction.reason else ""
-        file.write(f"{what:<{width}}  {confidence:>5}  {_on_one_line(prediction.path)}{reason}\n")
-
-
-def _on_one_line(text: str) -> str:
-    """Spell out what a terminal would act on: a file's name may hold line ends and colour codes."""
-    return "".join(
-        char if char.isprintable() or 0xDC80 <= ord(char) <= 0xDCFF else repr(char)[1:-1] for char in text
-    )
+        reason = f"  ({printable(prediction.reason)})" if prediction.reason else ""
+        file.write(f"{what:<{width}}  {confidence:>5}  {printable(prediction.path)}{reason}\n")
 
 
 def _csv(predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header(classes))
-    writer.writerows(cells(prediction, classes) for prediction in predictions)
+    write_rows(chain([header(classes)], (cells(prediction, classes) for prediction in predictions)), file)
 
 
 def _json(predictions: Iterable[Prediction], _classes: Sequence[str], file: IO[str]) -> None:

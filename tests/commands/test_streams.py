@@ -1,0 +1,39 @@
+"""Standard output that is closed, or whose reader has read enough."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import picture_bytes
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes descriptors as a POSIX shell does")
+
+
+def shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which "$@" is skysort with arguments."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = ["sh", "-c", line, "sh", sys.executable, "-m", "skysort", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number))
+    return tmp_path
+
+
+@pytest.mark.parametrize("closed", ['"$@" >&-', '"$@" >&- 2>&-'])
+def test_with_standard_output_closed_the_work_is_done(closed: str, finished_run: Path, pictures: Path) -> None:
+    for arguments in (["recipes"], ["predict", finished_run, pictures]):
+        ended = shell(closed, *arguments)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_a_reader_that_has_read_enough_ends_it_without_a_word(finished_run: Path, pictures: Path) -> None:
+    for arguments in (["recipes"], ["predict", finished_run, pictures]):
+        ended = shell('{ "$@"; echo ended $? >&2; } | true', *arguments)
+        assert (ended.stdout, ended.stderr) == ("", "ended 1\n")
