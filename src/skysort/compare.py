@@ -1,7 +1,6 @@
 """The roof: recipes side by side, each with several seeds, on the same parts of the same pictures."""
 
 import csv
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -84,7 +83,6 @@ def compare(
     reference = _right(runs[variants[0].name], first_data)
     rows: list[Row] = []
     for variant in variants:
-        progress.say(f"measuring {variant.name}")
         right = _right(runs[variant.name], first_data)
         row = _row(variant, runs[variant.name], asked.shifts, data_dir, progress)
         # The same draws for every row, whichever others there are.
@@ -125,15 +123,19 @@ def run_seeds(
     for seed in seeds:
         folder = output / "runs" / f"{variant.name}-seed{seed}"
         recipe = variant.with_seed(seed)
-        progress.say(f"{variant.name}, seed {seed} ({seeds.index(seed) + 1} of {len(seeds)}): {folder}")
         if (folder / "recipe.toml").exists():
             run = Run(folder)
             if run.data.source != found.name or _computed(run.recipe) != _computed(resolved(recipe, found)):
                 raise SkysortError(
                     f"{folder} holds a run of another recipe or of other pictures; choose another --output"
                 )
+            if run.is_finished:
+                yield run
+                continue
+            progress.say(f"{variant.name}, seed {seed}: goes on in {folder}")
             yield resume(folder, data_dir=data_dir, progress=progress)
         else:
+            progress.say(f"{variant.name}, seed {seed}: in {folder}")
             yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
 
 
@@ -221,8 +223,8 @@ def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
     for run in runs:
         if (run.data.source, run.data.split_digest) != (first.source, first.split_digest):
             raise SkysortError(
-                f"{run.path} has its pictures in other parts; runs that are compared share them"
-                f" (same picture size and pictures.seed). See {shlex.quote(str(run.path / 'recipe.toml'))}"
+                f"{run.path} has its pictures in other parts; runs that are compared share them, by one"
+                " pictures.seed and one pictures.size, and their pictures stay as they are meanwhile"
             )
     return np.array([[row["label"] == row["truth"] for row in _labelled(run)] for run in runs])
 

@@ -59,7 +59,8 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
         raise NotUnderstoodError("what to compare? Name pictures and --recipes, or a --study (see --studies)")
     loaded = [Recipe.load(name.strip(), settings) for name in recipes.split(",")]
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
-    title = f"{Path(data).stem or data}-{'-'.join(variant.name for variant in variants)}"
+    # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
+    title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))
     return Asked(title, f"recipes on {data}", data, variants)
 
 
@@ -101,7 +102,8 @@ def _show(comparison: "Comparison", folder: Path) -> None:
             console.print(f"{shown_name(row.name)}, test pictures shifted by pixels: {by}")
     num = len(comparison.seeds)
     console.print(
-        f"{comparison.pictures:,} test pictures of {shown_name(comparison.source)}, protocol {comparison.protocol},"
+        f"{comparison.pictures:,} test pictures of {shown_name(comparison.source)},"
+        f" protocol {comparison.protocol},"
         f" {num} {'seed' if num == 1 else 'seeds'} each"
     )
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
