@@ -84,7 +84,8 @@ def test_two_processes_do_not_work_on_one_run(
     halted = signalled(tmp_path / "halt", signal.SIGSTOP, 7)
     first = start("train", "skies:600", *ARGUMENTS, "--run", run, **halted)
     try:
-        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)
+        _, status = os.waitpid(first.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
         ended = skysort_command("train", "--resume", run)
         assert (ended.code, ended.out) == (1, "")
         assert f"another process is at work on {run}; wait until it has ended" in ended.err
