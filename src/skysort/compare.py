@@ -74,7 +74,7 @@ def compare(
         SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
     """
     progress, output = progress or Progress(), Path(output)
-    variants = _on_the_same_parts(asked)
+    variants = on_the_same_parts(asked)
     runs = {
         variant.name: list(run_seeds(variant, asked.data, range(seeds), output, data_dir, progress))
         for variant in variants
@@ -147,7 +147,7 @@ def _computed(recipe: Recipe) -> dict[str, Any]:
     return content
 
 
-def _on_the_same_parts(asked: Asked) -> list[Variant]:
+def on_the_same_parts(asked: Asked) -> list[Variant]:
     """Give all variants one protocol: the tutorials' only where it is the default of each."""
     if not asked.variants:
         raise NotUnderstoodError("what to compare? Name recipes (skysort recipes) with --recipes, or a --study")

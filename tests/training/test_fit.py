@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import signal
 from collections.abc import Callable
 from itertools import count
@@ -78,6 +79,17 @@ def test_history_has_a_row_an_epoch_and_every_so_many_steps(tmp_path: Path) -> N
     ]
     assert all(row["validation_loss"] for row in rows if row["kind"] == "epoch")
     assert float(rows[-1]["train_loss"]) < float(rows[1]["train_loss"])
+
+
+def test_a_run_says_how_long_it_will_take_from_its_first_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fitting, "SECONDS_TIMED", 0.0)
+    recipe = Recipe.load("convnet", SETTINGS)
+    fit(make_network(recipe), recipe, make_part(), None, tmp_path, Progress("lines"))
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "will take" in line)
+    # three steps of four in three epochs to warm up, five to be timed, four left
+    assert re.fullmatch(r"training to epoch 3 will take about \d s: 4 steps of \d+ ms", line)
 
 
 def signalling(part: Part, signals: dict[int, signal.Signals]) -> Part:

@@ -92,16 +92,6 @@ def initial_network(
     return PictureNetwork(layers, ending, normalisation.mean, normalisation.std)
 
 
-def check_size(network: MlpNetwork | ConvNetwork, shape: Shape) -> None:
-    """Find out whether a network can take pictures of a shape, without allocating anything.
-
-    Raises:
-        SkysortError: as `build_layers`.
-    """
-    with torch.device("meta"):
-        build_layers(network, shape, num_outputs=2)
-
-
 def check_classes(loss: Loss, num_classes: int) -> None:
     """Make sure that a loss is for so many classes.
 
