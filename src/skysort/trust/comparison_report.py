@@ -30,6 +30,7 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
         headline=_headline(comparison),
         first=comparison.rows[0],
         others=comparison.rows[1:],
+        described=[row for row in comparison.rows if row.description],
         with_losses=with_losses,
         longest=longest,
         epochs=comparison_charts.evenly(longest, MOST_EPOCHS_IN_TABLE),
