@@ -240,7 +240,8 @@ def test_a_long_training_keeps_the_page_small(path: Path) -> None:
     rows = [row(f"r{number}", ahead=(0.0, -0.1, 0.1) if number else None, epochs=1000) for number in range(13)]
     html = written(path, comparison_of(*rows))
     assert len(html) < 1_000_000
-    assert "25 of 1,000 epochs" in html
+    assert "30 of 1,000 epochs" in html
+    assert "300 epochs are drawn" in html
     assert [cells[0].strip() for cells in Page(html).tables[1]][-1] == "1000"
 
 
