@@ -15,9 +15,8 @@ def small_cifar(make_folder: Callable[..., Path]) -> Path:
     """CIFAR-10 in the shape of a folder, of noise."""
     parts = {"train": 20, "test": 6}
     names = ("airplane", "bird", "cat")
-    return make_folder(
-        {f"{part}/{name}": num for part, num in parts.items() for name in names}, "data/cifar10"
-    ).parent
+    counts = {f"{part}/{name}": num for part, num in parts.items() for name in names}
+    return make_folder(counts, "data/cifar10").parent
 
 
 def test_recipes_with_published_accuracies() -> None:

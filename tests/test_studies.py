@@ -31,7 +31,7 @@ def test_the_recipes_of_a_study_differ_in_what_it_is_about_alone(name: str) -> N
         "crop": {"augment"},
         "regularisation": {"network", "optimizer"},
         "depth": {"network", "optimizer"},
-        # as the recipes have it: mlp ends in the log-softmax of the text, convnet in logits, which is the same loss
+        # two names for one loss: each recipe has that of its text
         "translation": {"network", "loss"},
         "normalisation": {"pictures"},
     }

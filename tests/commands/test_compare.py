@@ -11,17 +11,8 @@ SHORT = ("--set", "training.epochs=1", "--set", "training.threads=1", "--set", "
 
 
 def test_recipes_side_by_side(skysort_command: Command, tmp_path: Path) -> None:
-    asked = (
-        "compare",
-        "skies:60",
-        "--recipes",
-        "mlp, mlp-bce",
-        "--seeds",
-        1,
-        "--output",
-        tmp_path / "out",
-        *SHORT,
-    )
+    where = ("--seeds", 1, "--output", tmp_path / "out")
+    asked = ("compare", "skies:60", "--recipes", "mlp, mlp-bce", *where, *SHORT)
     ended = skysort_command(*asked)
     assert ended.code == 0, ended.err
     heading, first, second, summary, report = ended.out.splitlines()
@@ -52,7 +43,7 @@ def test_studies_are_listed(skysort_command: Command) -> None:
         (["compare", "skies", "--recipes", "mlp,mlp"], "'mlp' is asked for twice"),
         (["compare", "skyes", "--recipes", "mlp"], "no data set and no folder 'skyes'; did you mean 'skies'?"),
         (["reproduce", "mlp-crop"], "recipe 'mlp-crop' has no published accuracy to reproduce"),
-        (["reproduce", "--seeds", "0"], "0 is not in the range x>=1"),
+        (["reproduce", "--seeds", "0"], "Invalid value for '--seeds'"),
     ],
 )
 def test_what_cannot_be_understood_exits_with_2_and_leaves_nothing(

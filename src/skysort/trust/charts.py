@@ -14,6 +14,7 @@ from skysort.pictures.decode import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 THUMBNAIL = 72
 """Longest side of a PNG, in pixels; 64 of them, were they RGB noise, keep the page below 2 MB."""
@@ -81,7 +82,7 @@ class Curves:
         return drawn(self.name, FIGURE_INCHES, self.summary, self._draw)
 
     def _draw(self, axes: "Axes") -> None:
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
+        from matplotlib.ticker import PercentFormatter
 
         marker = "o" if len(self.train) <= MOST_MARKED_EPOCHS else ""
         if self.steps:
@@ -96,7 +97,7 @@ class Curves:
                 markersize=4,
                 label="validation",
             )
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        in_whole_numbers(axes.xaxis)
         if self.name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("epoch", color=TEXT)
@@ -171,6 +172,13 @@ def placeholder(number: int | str) -> str:
 def titled(axes: "Axes", title: str) -> None:
     """Write a chart's title."""
     axes.set_title(title, loc="left", color=TEXT, fontsize=12, fontweight="bold")
+
+
+def in_whole_numbers(axis: "Axis") -> None:
+    """Keep an axis that counts from halves, even where there is but one number."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
 def _inline(svg: str, name: str) -> str:

@@ -15,6 +15,7 @@ from skysort.trust.charts import (
     SERIES,
     TEXT,
     drawn,
+    in_whole_numbers,
     placeholder,
     titled,
 )
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 MARKERS = "osD^vP*X<>"
 DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1.5)))
-"""Not a divisor of the number of colours, so that a colour that comes again has other dashes."""
+"""Their number does not divide that of the colours, so that a colour that comes again has other dashes."""
 NUM_MARKED = 8
 """Of the points of a long line."""
 MOST_DRAWN = 300
@@ -37,7 +38,7 @@ SWATCH_INCHES = (0.6, 0.2)
 HEAD_INCHES = 0.75
 ROW_INCHES = 0.55
 """Of a chart with a row a recipe, its name above its marks."""
-MARKS_BELOW = 0.17
+MARKS_BELOW = 0.19
 """Of a row's height, so that its name has a place."""
 LONGEST_NAME = 44
 FACTOR_FOR_POWERS = 10
@@ -72,7 +73,7 @@ def losses_by_epoch(rows: Sequence[Row]) -> str:
 
     def draw(axes: "Axes") -> None:
         _draw_lines(axes, lines)
-        _in_whole_numbers(axes.xaxis)
+        in_whole_numbers(axes.xaxis)
         _in_powers_where_it_helps(axes, "y", [loss for row in rows for loss in row.losses])
         axes.set_xlabel("epoch, a pass over the data", color=TEXT)
         titled(axes, "Training loss by epoch")
@@ -98,7 +99,7 @@ def shifted_accuracies(rows: Sequence[Row]) -> str:
 
     def draw(axes: "Axes") -> None:
         _draw_lines(axes, [(range(len(row.shifted)), [spread.mean for spread in row.shifted]) for row in rows])
-        _in_whole_numbers(axes.xaxis)
+        in_whole_numbers(axes.xaxis)
         _in_percent(axes.yaxis)
         axes.set_xlabel("pixels shifted", color=TEXT)
         titled(axes, "Test accuracy")
@@ -147,7 +148,9 @@ def missed(figures: Sequence[Reproduced]) -> str:
     def draw(axes: "Axes") -> None:
         axes.axvline(0, color=GRID, linewidth=1.5)
         for row, (figure, published) in enumerate(compared):
-            axes.plot([0], [row + MARKS_BELOW], color=ORANGE, marker="D", markersize=7, label="published")
+            axes.plot(
+                [0], [row + MARKS_BELOW], color=ORANGE, marker="D", markersize=7, linestyle="", label="published"
+            )
             interval = figure.interval95 and (figure.interval95[0] - published, figure.interval95[1] - published)
             _draw_interval(axes, row, figure.measured.mean - published, interval, color=BLUE, label="measured")
         _in_rows(axes, len(compared))
@@ -169,7 +172,7 @@ def reproduced_losses(number: int, curve: ReproducedLosses) -> str:
             ("published", curve.published, {"color": ORANGE, "marker": "s", "linestyle": "--"}),
         ):
             _draw_line(axes, (curve.epochs, losses), {"markersize": 4, **looks, "label": label})
-        _in_whole_numbers(axes.xaxis)
+        in_whole_numbers(axes.xaxis)
         _in_powers_where_it_helps(axes, "y", [*curve.published, *curve.measured])
         axes.set_xlabel("epoch", color=TEXT)
         _key(axes)
@@ -193,6 +196,7 @@ def _looks(series: int) -> dict[str, Any]:
         "linestyle": DASHES[series % len(DASHES)],
         "linewidth": 1.4,
         "markersize": 5,
+        **({"markerfacecolor": "none"} if series >= len(SERIES) else {}),
     }
 
 
@@ -245,7 +249,7 @@ def _in_rows(axes: "Axes", num: int) -> None:
     for row in range(num):
         axes.text(
             0,
-            row - 0.2,
+            row - 0.14,
             placeholder(row),
             color=TEXT,
             transform=axes.get_yaxis_transform(),
@@ -272,12 +276,6 @@ def _key(axes: "Axes") -> None:
     )
 
 
-def _in_whole_numbers(axis: "Axis") -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-
-
 def _in_percent(axis: "Axis") -> None:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -289,18 +287,21 @@ def _in_points(axis: "Axis") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=7))
-    axis.set_major_formatter(lambda share, _: f"{100 * share:+.3g}".replace("-", "\N{MINUS SIGN}"))
+    axis.set_major_formatter(
+        lambda share, _: f"{100 * share:+.3g}".replace("-", "\N{MINUS SIGN}") if round(share, 9) else "0"
+    )
 
 
 def _in_powers_where_it_helps(axes: "Axes", which: Literal["x", "y"], values: Sequence[float]) -> None:
-    """Count in powers on an axis whose values are of different sizes."""
+    """Count in powers on an axis along which such values are of different sizes."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    if min(values) <= 0 or max(values) < FACTOR_FOR_POWERS * min(values):
-        return
     axis = axes.xaxis if which == "x" else axes.yaxis
+    low, high = axis.get_data_interval()
+    if low <= 0 or max(values) < FACTOR_FOR_POWERS * min(values):
+        return
     axes.set(**{f"{which}scale": "log"})
-    is_long = max(values) > FACTOR_FOR_POWERS**3 * min(values)
-    axis.set_major_locator(LogLocator(subs=(1,) if is_long else (1, 2, 5)))
+    powers = np.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if powers < 2 else (1, 3) if powers < 4 else (1,)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")

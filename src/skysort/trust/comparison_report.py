@@ -7,7 +7,7 @@ from skysort.trust.comparison import NUM_RESAMPLES, WIDEST, Comparison, Differen
 from skysort.trust.page import write_page
 from skysort.trust.report import PROTOCOLS
 
-MOST_EPOCHS_IN_TABLE = 25
+MOST_EPOCHS_IN_TABLE = 30
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -30,6 +30,7 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
         headline=_headline(comparison),
         first=comparison.rows[0],
         others=comparison.rows[1:],
+        described=[row for row in comparison.rows if row.description],
         with_losses=with_losses,
         longest=longest,
         epochs=comparison_charts.evenly(longest, MOST_EPOCHS_IN_TABLE),
@@ -79,7 +80,9 @@ def _headline(comparison: Comparison) -> str:
     equals = [row.name for row in comparison.rows if row.test.mean == best.test.mean]
     if len(equals) > 1:
         return f"{', '.join(equals[:-1])} and {equals[-1]} label the most test pictures right, each {right}{runs}."
-    return f"{best.name} labels the most test pictures right: {right}{runs}. {_lead(comparison.rows, best)}"
+    return (
+        f"{best.name} labels the most test pictures right: {right}{runs}. {_lead(comparison.rows, best)}".rstrip()
+    )
 
 
 def _lead(rows: tuple[Row, ...], best: Row) -> str:
