@@ -40,6 +40,7 @@ def test_every_source_and_both_modes_have_a_row(small_cifar: Path, tmp_path: Pat
         assert (row.verdict is None) == (row.published is None)
     (curve,) = found.losses
     assert (curve.recipe, curve.epochs, curve.published) == ("resnet-deep-shared", (1,), (0.4917,))
+    assert found.settings == ("training.epochs=1",)
     assert found.seeds == {"mlp": 2, "resnet-deep-shared": 2}
     text = (tmp_path / "out" / "reproduction.json").read_text(encoding="utf-8")
     assert Reproduction.model_validate_json(text) == found

@@ -1,7 +1,7 @@
 """The roof: recipes side by side, each with several seeds, on the same parts of the same pictures."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,8 @@ from skysort.trust.comparison_report import write_comparison_report
 from skysort.trust.translation import accuracy_when_shifted
 
 DEFAULT_SEEDS = 3
+WHERE_IT_RUNS = ("device", "threads", "log_every")
+"""Fields of a recipe's training that do not decide what comes out, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Asked:
     variants: tuple[Variant, ...]
     shifts: int = 0
     """Measure on test pictures shifted by 0 to so many pixels, too."""
+    settings: tuple[str, ...] = ()
+    """What all recipes were loaded with, to be said with the figures."""
 
 
 def compare(
@@ -96,6 +100,7 @@ def compare(
         protocol=runs[variants[0].name][0].metrics["protocol"],
         pictures=reference.shape[1],
         seeds=tuple(range(seeds)),
+        settings=deciding(asked.settings),
         rows=tuple(rows),
         machine=described_machine(),
         versions=versions(),
@@ -142,9 +147,15 @@ def run_seeds(
 def _computed(recipe: Recipe) -> dict[str, Any]:
     """Return what decides a run's figures, where it runs and what it logs left aside."""
     content = recipe.model_dump(mode="json", exclude={"name", "description", "published"})
-    for field in ("device", "threads", "log_every"):
+    for field in WHERE_IT_RUNS:
         del content["training"][field]
     return content
+
+
+def deciding(settings: Iterable[str]) -> tuple[str, ...]:
+    """Return the settings that decide figures."""
+    others = tuple(f"training.{field}=" for field in WHERE_IT_RUNS)
+    return tuple(setting for setting in settings if not setting.startswith(others))
 
 
 def on_the_same_parts(asked: Asked) -> list[Variant]:

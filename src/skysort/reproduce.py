@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from skysort.compare import DEFAULT_SEEDS, Variant, measured_in_training_mode, run_seeds
+from skysort.compare import DEFAULT_SEEDS, Variant, deciding, measured_in_training_mode, run_seeds
 from skysort.errors import NotUnderstoodError
 from skysort.files import write_whole
 from skysort.machine import described_machine, today, versions
@@ -81,6 +81,7 @@ def reproduce(
     measured = [_measure(recipe, output, seeds, data_dir, progress) for recipe in recipes]
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),
+        settings=deciding(settings),
         losses=tuple(row for each in measured for row in _losses(each)),
         seeds={each.recipe.name: len(each.runs) for each in measured},
         seconds={

@@ -87,4 +87,4 @@ def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = (
     variants = tuple(
         Variant(shown, Recipe.load(recipe, (*own, *settings))) for shown, (recipe, own) in study.variants.items()
     )
-    return Asked(name, study.description, data or study.data, variants, study.shifts)
+    return Asked(name, study.description, data or study.data, variants, study.shifts, settings)

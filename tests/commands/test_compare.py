@@ -15,11 +15,12 @@ def test_recipes_side_by_side(skysort_command: Command, tmp_path: Path) -> None:
     asked = ("compare", "skies:60", "--recipes", "mlp, mlp-bce", *where, *SHORT)
     ended = skysort_command(*asked)
     assert ended.code == 0, ended.err
-    heading, first, second, summary, report = ended.out.splitlines()
+    heading, first, second, summary, settings, report = ended.out.splitlines()
     assert heading.split()[:3] == ["recipe", "parameters", "test"]
     assert first.split()[:2] == ["mlp", "394,754"]
     assert second.split()[:2] == ["mlp-bce", "394,241"]
     assert summary == "6 test pictures of skies:60, protocol four-way, 1 seed each"
+    assert settings == "all with training.epochs=1, pictures.size=16"
     assert report == f"report: {tmp_path / 'out' / 'report.html'}"
     assert "mlp-bce, seed 0: in" in ended.err
     again = skysort_command(*asked)

@@ -72,6 +72,12 @@ def test_size_channels_and_classes(skysort_command: Command) -> None:
     assert rows(ended)["in all"][0] == "421,642"
 
 
+def test_a_recipe_of_a_text_is_described_on_its_pictures(skysort_command: Command) -> None:
+    assert rows(skysort_command("describe", "mnist-cnn"))["in all"][0] == "421,642"
+    assert rows(skysort_command("describe", "lenet"))["in all"][0] == "62,006"
+    assert rows(skysort_command("describe", "mlp-bce"))["in all"][0] == "1,573,889"
+
+
 def test_what_no_computer_could_hold(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mlp-deep", "--size", 1024)
     assert rows(ended)["in all"][0] == "3,221,817,218"

@@ -63,6 +63,7 @@ def comparison_of(*rows: Row) -> Comparison:
         protocol="tutorial",
         pictures=2000,
         seeds=tuple(range(len(rows[0].test.values))),
+        settings=("training.epochs=5",),
         rows=rows,
         machine="a machine",
         versions={"skysort": "0.1.0", "torch": "2.6.0"},
@@ -100,6 +101,7 @@ def reproduction_of(*figures: Reproduced, epochs: tuple[int, ...] = (1, 10, 20))
         losses=tuple(
             ReproducedLosses(recipe=name, epochs=epochs, published=losses, measured=losses) for name in names
         ),
+        settings=("training.epochs=5",),
         seeds=dict.fromkeys(names, 2),
         seconds=dict.fromkeys(names, 61.25),
         machine="a machine",
@@ -327,3 +329,11 @@ def test_some_of_many_are_taken_evenly() -> None:
         assert len(taken) == min(num, 25)
         assert not num or (taken[0], taken[-1]) == (0, num - 1)
     assert np.ptp(np.diff(evenly(1000, 25))) <= 1
+
+
+def test_settings_that_are_not_the_recipes_own_are_said(path: Path) -> None:
+    for content in (comparison_of(row("first")), reproduction_of(figure("mlp", "meets"))):
+        assert "training.epochs=5" in written(path, content)
+        without = written(path, content.model_copy(update={"settings": ()}))
+        assert "All recipes with" not in without
+        assert "not as the texts have it" not in without

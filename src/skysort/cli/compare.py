@@ -61,7 +61,7 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
     # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
     title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))
-    return Asked(title, f"recipes on {data}", data, variants)
+    return Asked(title, f"recipes on {data}", data, variants, settings=settings)
 
 
 def _list_studies() -> None:
@@ -106,6 +106,8 @@ def _show(comparison: "Comparison", folder: Path) -> None:
         f" protocol {comparison.protocol},"
         f" {num} {'seed' if num == 1 else 'seeds'} each"
     )
+    if comparison.settings:
+        console.print(f"all with {shown_name(', '.join(comparison.settings))}")
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 

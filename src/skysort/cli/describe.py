@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from skysort.networks.describe import Description, Layer
 
 DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
+"""Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
 
 
 def describe(
@@ -26,14 +27,20 @@ def describe(
     ],
     size: Annotated[
         int | None,
-        typer.Option(min=1, max=65_536, help="Side of the pictures, in pixels.  [default: the recipe's, or 32]"),
+        typer.Option(
+            min=1,
+            max=65_536,
+            help="Side of the pictures, in pixels.  [default: the recipe's or its text's, or 32]",
+        ),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="3 for RGB, 1 for grey.  [default: the recipe's, or 3]")
+        int | None, typer.Option(min=1, max=1024, help="3 for RGB, 1 for grey.  [default: likewise, or 3]")
     ] = None,
     classes: Annotated[
         int | None,
-        typer.Option(min=2, max=1_000_000, help="To tell apart; a class of your own decides.  [default: 2]"),
+        typer.Option(
+            min=2, max=1_000_000, help="To tell apart; a class of your own decides.  [default: likewise, or 2]"
+        ),
     ] = None,
 ) -> None:
     """Show a network's layers, and what they cost, without building it: any size can be asked about."""
@@ -72,16 +79,19 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     from skysort.networks.describe import describe
     from skysort.networks.layers import build_layers
     from skysort.pictures.decode import Shape
+    from skysort.pictures.named import find_named
     from skysort.recipe import Recipe
 
     recipe = Recipe.load(name)
-    side = size or recipe.pictures.size or DEFAULT_SIZE
-    num_channels = channels or recipe.pictures.channels or DEFAULT_CHANNELS
+    known = find_named(recipe.published.data) if recipe.published else None
+    side = size or recipe.pictures.size or (known.size if known else DEFAULT_SIZE)
+    num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
+    num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
     if num_channels not in (1, 3):
         raise NotUnderstoodError(f"expected --channels 1 or 3 for a recipe, found {num_channels}")
     shape = Shape(side, 3 if num_channels == 3 else 1)
     with torch.device("meta"):
-        layers = build_layers(recipe.network, shape, recipe.loss.num_outputs(classes or DEFAULT_CLASSES))
+        layers = build_layers(recipe.network, shape, recipe.loss.num_outputs(num_classes))
     return describe(layers, (num_channels, side, side))
 
 

@@ -59,6 +59,9 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
         console.print(f"{shown_name(curve.recipe)}, mean training loss after epoch: published (measured)")
         pairs = zip(curve.epochs, curve.published, curve.measured, strict=True)
         console.print("  " + ", ".join(f"{epoch}: {text:.4f} ({ours:.4f})" for epoch, text, ours in pairs))
+    if reproduction.settings:
+        settings = shown_name(", ".join(reproduction.settings))
+        console.print(f"with {settings}: the verdicts are of other recipes than the texts'")
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 

@@ -127,6 +127,7 @@ class NamedData:
     size: int
     """Side of its pictures in pixels, used unless a recipe sets another."""
     channels: Literal[1, 3]
+    num_classes: int
     open: Callable[[Path, int], Source]
     """Takes the data folder and the picture size (for what is drawn). Downloads nothing, but raises
     MissingDataError."""
@@ -222,20 +223,27 @@ def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
 
 NAMED = {
     "skies": NamedData(
-        "birds and airplanes drawn by this program; skies:2000 draws so many", 32, 3, _skies(NUM_SKIES)
+        "birds and airplanes drawn by this program; skies:2000 draws so many", 32, 3, 2, _skies(NUM_SKIES)
     ),
-    "digits": NamedData("1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, _digits),
+    "digits": NamedData("1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, 10, _digits),
     "birds-vs-airplanes": NamedData(
-        "the two classes of CIFAR-10", 32, 3, _cifar10, ("airplane", "bird"), in_tutorials=True, published=CIFAR_10
+        "the two classes of CIFAR-10",
+        32,
+        3,
+        2,
+        _cifar10,
+        ("airplane", "bird"),
+        in_tutorials=True,
+        published=CIFAR_10,
     ),
     "cifar10": NamedData(
-        "60,000 photographs of 10 classes, 32x32", 32, 3, _cifar10, in_tutorials=True, published=CIFAR_10
+        "60,000 photographs of 10 classes, 32x32", 32, 3, 10, _cifar10, in_tutorials=True, published=CIFAR_10
     ),
     "mnist": NamedData(
-        "70,000 handwritten digits, 28x28", 28, 1, _idx(MNIST, DIGITS), in_tutorials=True, published=MNIST
+        "70,000 handwritten digits, 28x28", 28, 1, 10, _idx(MNIST, DIGITS), in_tutorials=True, published=MNIST
     ),
     "fashion-mnist": NamedData(
-        "70,000 pieces of clothing, 28x28", 28, 1, _idx(FASHION_MNIST, FASHION), published=FASHION_MNIST
+        "70,000 pieces of clothing, 28x28", 28, 1, 10, _idx(FASHION_MNIST, FASHION), published=FASHION_MNIST
     ),
 }
 
@@ -251,5 +259,5 @@ def find_named(name: str) -> NamedData | None:
         if not number.isdecimal() or int(number) < 1:
             raise NotUnderstoodError(f"expected a number of pictures behind 'skies:', found '{number}'")
         every = NAMED["skies"]
-        return NamedData(every.description, every.size, every.channels, _skies(int(number)))
+        return NamedData(every.description, every.size, every.channels, every.num_classes, _skies(int(number)))
     return NAMED.get(name)

@@ -90,6 +90,8 @@ class Comparison(Table):
     pictures: int
     """In the test part."""
     seeds: tuple[int, ...]
+    settings: tuple[str, ...]
+    """Fields that all recipes were run with instead of their own."""
     rows: tuple[Row, ...]
     machine: str
     versions: dict[str, str]
@@ -132,6 +134,8 @@ class Reproduction(Table):
 
     figures: tuple[Reproduced, ...]
     losses: tuple[ReproducedLosses, ...]
+    settings: tuple[str, ...]
+    """Fields that were not as the texts have them, so that the verdicts are of other recipes."""
     seeds: dict[str, int]
     """Number of runs by recipe."""
     seconds: dict[str, float]
