@@ -30,7 +30,7 @@ def describe(
         typer.Option(
             min=1,
             max=65_536,
-            help="Side of the pictures, in pixels.  [default: the recipe's or its text's, or 32]",
+            help="Side of the pictures, in pixels.  [default: the recipe's or text's, or 32]",
         ),
     ] = None,
     channels: Annotated[
@@ -39,7 +39,7 @@ def describe(
     classes: Annotated[
         int | None,
         typer.Option(
-            min=2, max=1_000_000, help="To tell apart; a class of your own decides.  [default: likewise, or 2]"
+            min=2, max=1_000_000, help="To tell apart; your own class decides.  [default: likewise, or 2]"
         ),
     ] = None,
 ) -> None:
