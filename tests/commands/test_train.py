@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import skysort
+from skysort.recipe import recipe_names
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 
@@ -129,7 +130,9 @@ def test_parts_and_protocol_of_a_folder(skysort_command: Command, make_folder: M
 
 
 def test_recipes_and_datasets_are_one_name_a_line_when_piped(skysort_command: Command) -> None:
-    assert skysort_command("recipes").out.split("\n") == ["convnet", "lenet", "mlp", "mnist-cnn", ""]
+    recipes = skysort_command("recipes").out.split("\n")
+    assert recipes == [*recipe_names(), ""]
+    assert {"convnet", "lenet", "mlp", "mnist-cnn", "resnet-deep-shared"} < set(recipes)
     names = ["skies", "digits", "birds-vs-airplanes", "cifar10", "mnist", "fashion-mnist", ""]
     assert skysort_command("datasets").out.split("\n") == names
 

@@ -374,7 +374,9 @@ def test_only_the_expected_files_of_an_archive_are_unpacked(serve: Serve, tmp_pa
 def test_an_interrupt_keeps_what_has_come(serve: Serve, tmp_path: Path) -> None:
     site = serve(BOTH, drop_after=90_000, stalls=True)
     program = (
-        "import sys; from pathlib import Path; from skysort.progress import Progress\n"
+        "from pathlib import Path; from skysort.progress import Progress\n"
+        # What a shell starts in the background ignores interrupts.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from skysort.pictures.download import *\n"
         f"file = RemoteFile('one', 200_000, '{hashlib.sha256(ONE).hexdigest()}')\n"
         f"what = Published('The Data', 'data', (file,), ('{site.address}',), move_all)\n"
