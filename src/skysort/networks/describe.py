@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from skysort.errors import SkysortError
-from skysort.networks.sight import UNKNOWN, Sight, sight_after
+from skysort.networks.sight import PIXEL, UNKNOWN, Sight, sight_after
 from skysort.networks.unseen import kept_in_containers, kept_warnings, total, unused_warnings
 
 # What forgets that pictures come in batches (a view with a fixed width, a squeeze) shows with two.
@@ -145,7 +145,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.frames: list[_Frame] = []
         self.failed: _Frame | None = None
         # The tensors are kept along with their sights, so that no other gets their id; they take no memory.
-        self._sights: dict[int, tuple[Tensor, Sight]] = {id(pictures): (pictures, Sight.of_pictures(pictures))}
+        self._sights: dict[int, tuple[Tensor, Sight]] = {id(pictures): (pictures, PIXEL)}
         self._last: Tensor | None = None
         self._used: dict[int, nn.Parameter] = {}
         self._counted: set[int] = set()
@@ -206,7 +206,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(parameter, nn.Parameter):
                 self._use(parameter, frame)
         made = [
-            (tensor, sight) for tensor in _tensors(out) if (sight := sight_after(func, args, tensor, self._sight))
+            (tensor, sight)
+            for tensor in _tensors(out)
+            if (sight := sight_after(func, args, tensor, self._sight, NUM_PICTURES))
         ]
         for tensor, sight in made:
             self._sights[id(tensor)] = tensor, sight
