@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.pictures.decode import Shape
+from skysort.recipe import Loss, Normalisation, Recipe
+from skysort.training.batches import Part
+from skysort.training.loop import chances_of, evaluate, evaluate_in_training_mode
+from skysort.training.optimizer import loss_function
+
+CPU = torch.device("cpu")
+LOSS = loss_function(Loss())
+HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)
+
+
+def drawn(seed: int, epoch: int, step: int) -> list[float]:
+    with chances_of(seed, epoch, step, CPU):
+        return nn.functional.dropout(torch.ones(32), 0.5).tolist()
+
+
+def test_what_a_network_draws_follows_from_seed_epoch_and_step_alone() -> None:
+    first = drawn(1, 2, 3)
+    torch.rand(7)
+    assert drawn(1, 2, 3) == first
+    assert first not in (drawn(0, 2, 3), drawn(1, 1, 3), drawn(1, 2, 2))
+
+
+def test_pytorchs_own_chances_stay_as_they_were() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3).tolist()
+    torch.manual_seed(0)
+    drawn(1, 2, 3)
+    assert torch.rand(3).tolist() == expected
+
+
+def by_class(num: int) -> Part:
+    """Return a part that lies class by class: dark pictures, then light ones."""
+    chances = np.random.default_rng(0)
+    labels = np.repeat(np.arange(2), num // 2)
+    pixels = chances.integers(0, 60, (num, 3, 8, 8)) + 150 * labels[:, None, None, None]
+    return Part(num, lambda rows: pixels[rows].astype(np.uint8), labels)
+
+
+class Normalised(PictureNetwork):
+    """Takes a picture for class 1 when it is lighter than the batch's mean, by normalisation alone."""
+
+    def __init__(self) -> None:
+        layers = nn.Sequential(nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+        super().__init__(layers, nn.Identity(), HALF.mean, HALF.std)
+        linear = layers[-1]
+        assert isinstance(linear, nn.Linear)
+        with torch.no_grad():
+            linear.weight.copy_(torch.tensor([[-1.0] * 3, [1.0] * 3]))
+            linear.bias.zero_()
+
+
+def test_in_training_mode_batches_are_mixed_and_go_by_their_own_statistics() -> None:
+    network, part = Normalised(), by_class(256)
+    # The running mean lies far below all pictures, so evaluation mode takes every one for class 1.
+    network.layers[0].running_mean.fill_(-9.0)  # type: ignore[index]
+    assert evaluate(network, part, LOSS, CPU).accuracy == 0.5
+    assert evaluate_in_training_mode(network, part, LOSS, 0, CPU).accuracy == 1.0
+
+
+def test_measuring_in_training_mode_leaves_the_network_as_it_was() -> None:
+    recipe = Recipe.load("convnet-batchnorm", ["network.dropout=0.4"])
+    network = initial_network(recipe, Shape(8, 3), 2, HALF).eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    first, second = (evaluate_in_training_mode(network, by_class(128), LOSS, 0, CPU) for _ in range(2))
+    assert first == second
+    assert not network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "depends"),
+    [("mlp", False), ("convnet", False), ("convnet-dropout", True), ("resnet-deep-shared", True)],
+)
+def test_a_network_knows_whether_its_mode_matters(recipe: str, depends: bool) -> None:
+    assert initial_network(Recipe.load(recipe), Shape(32, 3), 2, HALF).depends_on_mode is depends
