@@ -28,6 +28,7 @@ PARAMETERS = {
     "mlp-regression": 1_573_889,
     "mlp-bce": 1_573_889,
     "mlp-crop": 1_574_402,
+    "mlp-small": 6_152,
     "convnet": 18_090,
     "convnet-wide": 38_386,
     "convnet-l2": 38_386,
