@@ -43,9 +43,10 @@ def mlp_deep() -> nn.Module:
 
 
 class Convnet(nn.Module):
-    def __init__(self, channels: int = 16, *, batchnorm: bool = False) -> None:
+    def __init__(self, channels: int = 16, *, batchnorm: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
         self.channels = channels
+        self.dropout = nn.Dropout2d(dropout)
         self.conv1 = nn.Conv2d(3, channels, kernel_size=3, padding=1)
         self.conv1_norm = nn.BatchNorm2d(channels) if batchnorm else nn.Identity()
         self.conv2 = nn.Conv2d(channels, channels // 2, kernel_size=3, padding=1)
@@ -54,8 +55,8 @@ class Convnet(nn.Module):
         self.fc2 = nn.Linear(32, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = nn.functional.max_pool2d(torch.tanh(self.conv1_norm(self.conv1(x))), 2)
-        out = nn.functional.max_pool2d(torch.tanh(self.conv2_norm(self.conv2(out))), 2)
+        out = self.dropout(nn.functional.max_pool2d(torch.tanh(self.conv1_norm(self.conv1(x))), 2))
+        out = self.dropout(nn.functional.max_pool2d(torch.tanh(self.conv2_norm(self.conv2(out))), 2))
         out = torch.tanh(self.fc1(out.view(-1, 8 * 8 * self.channels // 2)))
         return self.fc2(out)  # type: ignore[no-any-return]
 
@@ -173,6 +174,7 @@ TEXTS = {
     "convnet": Text(Convnet),
     "convnet-wide": Text(lambda: Convnet(32)),
     "convnet-l2": Text(lambda: Convnet(32), weight_decay=1e-4),
+    "convnet-dropout": Text(lambda: Convnet(32, dropout=0.4)),
     "convnet-batchnorm": Text(lambda: Convnet(32, batchnorm=True)),
     "convnet-residual": Text(ConvnetResidual),
     "resnet-deep-shared": Text(lambda: ResnetDeep(shared=True), rate=3e-3),
@@ -285,7 +287,8 @@ def main() -> None:
     loader = DataLoader(examples["train"], batch_size=text.batch_size, shuffle=True)
     losses, seconds = train(network, text, loader, epochs)
     found = {}
-    for mode in ("training", "evaluation"):
+    # Evaluation mode first: training mode goes on gathering statistics, even of the test pictures.
+    for mode in ("evaluation", "training"):
         for part in ("train", "test"):
             # In training mode the pictures beside it change an answer, so all come in mixed order.
             mixed = DataLoader(examples[part], batch_size=64, shuffle=True)
@@ -298,8 +301,7 @@ def main() -> None:
         "seconds": seconds,
         **found,
         "losses": losses,
-        "threads": asked.threads,
-        "machine": described_machine(),
+        "machine": described_machine("cpu", asked.threads),
         "versions": versions(),
     }
     shown = json.dumps(figures, indent=2)

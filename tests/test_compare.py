@@ -118,12 +118,20 @@ def test_a_folder_with_runs_of_another_recipe_is_refused(compared: tuple[Path, C
         compare(Asked("small", "", "skies:120", (other,)), compared[0], seeds=1)
 
 
-def test_threads_device_and_rows_of_the_history_are_no_other_recipe(compared: tuple[Path, Comparison]) -> None:
+def test_threads_device_and_rows_of_the_history_are_no_other_recipe(
+    compared: tuple[Path, Comparison], tmp_path: Path
+) -> None:
+    output = tmp_path / "again"
+    shutil.copytree(compared[0], output)
     other = Variant("plain", ASKED.variants[0].recipe.with_values(training={"threads": 2, "log_every": 5}))
-    found = compare(Asked("small", "", "skies:120", (other,)), compared[0].parent / "small", seeds=2)
+    found = compare(Asked("small", "", "skies:120", (other,)), output, seeds=2)
     assert found.rows[0].test == compared[1].rows[0].test
-    # what the other tests look at
-    (compared[0] / "comparison.json").write_text(compared[1].model_dump_json(indent=2) + "\n", encoding="utf-8")
+    assert "1 thread" in found.machine
+
+
+def test_settings_that_decide_nothing_are_not_said() -> None:
+    settings = ("training.epochs=2", "training.threads=1", " training.device = cpu")
+    assert comparing.deciding(settings) == ("training.epochs=2",)
 
 
 def test_tutorials_recipes_on_tutorials_data_keep_their_protocol_unless_another_is_among_them() -> None:
@@ -141,11 +149,32 @@ def test_nothing_to_compare_and_the_same_twice_are_refused(tmp_path: Path) -> No
         compare(Asked("", "", "skies", (ASKED.variants[0], ASKED.variants[0])), tmp_path)
 
 
+def test_seeds_and_parts_are_not_left_to_settings(tmp_path: Path) -> None:
+    plain = ASKED.variants[0]
+    with pytest.raises(NotUnderstoodError, match="--seeds says how many"):
+        compare(Asked("", "", "skies", (plain,), settings=("training.seed=5",)), tmp_path)
+    for section in ({"seed": 1}, {"protocol": "tutorial"}):
+        others = [Variant(f"other-{value}", plain.recipe.with_values(pictures=section)) for value in section]
+        first = Variant("plain", plain.recipe.with_values(pictures={"protocol": "four-way"}))
+        with pytest.raises(NotUnderstoodError, match=f"pictures.{next(iter(section))} is "):
+            compare(Asked("", "", "skies", (first, *others)), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_figures_of_another_classifier_are_not_taken(compared: tuple[Path, Comparison], tmp_path: Path) -> None:
+    output = tmp_path / "mixed"
+    shutil.copytree(compared[0], output)
+    runs = output / "runs"
+    shutil.copy(runs / "plain-seed0" / "metrics.json", runs / "plain-seed1" / "metrics.json")
+    with pytest.raises(SkysortError, match=r"the figures of .*plain-seed1 are not of its classifier"):
+        compare(ASKED, output, seeds=2)
+
+
 def test_runs_measured_on_other_parts_are_not_compared(compared: tuple[Path, Comparison], tmp_path: Path) -> None:
     output = tmp_path / "edited"
     shutil.copytree(compared[0], output)
     path = output / "runs" / "batches-seed1" / "data.json"
     table = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**table, "split_digest": "0" * 32}), encoding="utf-8")
-    with pytest.raises(SkysortError, match="batches-seed1 has its pictures in other parts"):
+    with pytest.raises(SkysortError, match=r"the parts of .*batches-seed1 have changed"):
         compare(ASKED, output, seeds=2)

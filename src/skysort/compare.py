@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.classifier.format import MODEL, read_table
+from skysort.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.files import write_whole
-from skysort.machine import described_machine, today, versions
+from skysort.machine import today
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import DataTable
 from skysort.progress import Progress
@@ -102,8 +103,7 @@ def compare(
         seeds=tuple(range(seeds)),
         settings=deciding(asked.settings),
         rows=tuple(rows),
-        machine=described_machine(),
-        versions=versions(),
+        **made_by(run for of_variant in runs.values() for run in of_variant),
         date=today(),
     )
     write_comparison_report(output / "report.html", comparison)
@@ -135,13 +135,27 @@ def run_seeds(
                     f"{folder} holds a run of another recipe or of other pictures; choose another --output"
                 )
             if run.is_finished:
+                _check_finished(run, data_dir, progress)
                 yield run
                 continue
-            progress.say(f"{variant.name}, seed {seed}: goes on in {folder}")
-            yield resume(folder, data_dir=data_dir, progress=progress)
-        else:
-            progress.say(f"{variant.name}, seed {seed}: in {folder}")
-            yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
+        progress.say(f"{variant.name}, seed {seed}: in {folder}")
+        try:
+            if (folder / "recipe.toml").exists():
+                yield resume(folder, data_dir=data_dir, progress=progress)
+            else:
+                yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
+        except StoppedError as stopped:
+            what = str(stopped).partition(";")[0]
+            raise StoppedError(f"{what}, in {folder}; the same command goes on from there") from None
+
+
+def _check_finished(run: Run, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
+    """Make sure that a run's pictures, classifier and figures still belong together."""
+    prepared_again(run, Path(data_dir) if data_dir is not None else None, progress)
+    if read_table(run.classifier).files[MODEL] != run.metrics["classifier"]:
+        raise SkysortError(
+            f"the figures of {run.path} are not of its classifier; measure it again: skysort evaluate {run.path}"
+        )
 
 
 def _computed(recipe: Recipe) -> dict[str, Any]:
@@ -154,21 +168,52 @@ def _computed(recipe: Recipe) -> dict[str, Any]:
 
 def deciding(settings: Iterable[str]) -> tuple[str, ...]:
     """Return the settings that decide figures."""
-    others = tuple(f"training.{field}=" for field in WHERE_IT_RUNS)
-    return tuple(setting for setting in settings if not setting.startswith(others))
+    others = {f"training.{field}" for field in WHERE_IT_RUNS}
+    return tuple(setting for setting in settings if setting.partition("=")[0].strip() not in others)
+
+
+def check_settings(names: Sequence[str], settings: Iterable[str]) -> None:
+    """Make sure that every run has a folder of its own, and that nothing asked for is passed over.
+
+    Raises:
+        NotUnderstoodError: for a name that comes twice, or a seed among the settings.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise NotUnderstoodError(f"'{name}' is asked for twice")
+    if any(setting.partition("=")[0].strip() == "training.seed" for setting in settings):
+        raise NotUnderstoodError("training.seed is 0, 1, 2 … in runs that are compared; --seeds says how many")
+
+
+def made_by(runs: Iterable[Run]) -> dict[str, Any]:
+    """Return `machine` and `versions` of runs, all there are of each."""
+    tables = [read_table(run.classifier) for run in runs]
+    names = {name for table in tables for name in table.versions}
+    found = {name: {table.versions[name] for table in tables if name in table.versions} for name in sorted(names)}
+    return {
+        "machine": " | ".join(sorted({table.machine for table in tables})),
+        "versions": {name: " and ".join(sorted(versions)) for name, versions in found.items()},
+    }
 
 
 def on_the_same_parts(asked: Asked) -> list[Variant]:
     """Give all variants one protocol: the tutorials' only where it is the default of each."""
     if not asked.variants:
         raise NotUnderstoodError("what to compare? Name recipes (skysort recipes) with --recipes, or a --study")
-    names = [variant.name for variant in asked.variants]
-    for name in names:
-        if names.count(name) > 1:
-            raise NotUnderstoodError(f"'{name}' is asked for twice")
+    check_settings([variant.name for variant in asked.variants], asked.settings)
+    for field in ("seed", "protocol"):
+        values = {getattr(variant.recipe.pictures, field) for variant in asked.variants} - {None}
+        if len(values) > 1:
+            raise NotUnderstoodError(
+                f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
+                f" its parts: --set pictures.{field}=…"
+            )
     found = Data.find(asked.data)
     protocols = {resolved(variant.recipe, found).pictures.protocol for variant in asked.variants}
-    protocol = protocols.pop() if len(protocols) == 1 else "four-way"
+    protocol = next(
+        (variant.recipe.pictures.protocol for variant in asked.variants if variant.recipe.pictures.protocol),
+        protocols.pop() if len(protocols) == 1 else "four-way",
+    )
     return [
         Variant(variant.name, variant.recipe.with_values(pictures={"protocol": protocol}))
         for variant in asked.variants

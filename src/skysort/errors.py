@@ -11,6 +11,10 @@ class SkysortError(Exception):
     exit_code = 1
 
 
+class StoppedError(SkysortError):
+    """It was asked to stop, and can go on."""
+
+
 class NotUnderstoodError(SkysortError):
     """What was asked for cannot be understood or named (exit code 2)."""
 

@@ -6,12 +6,14 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("skysort", "torch", "onnxruntime", "numpy")
+LIBRARIES = ("skysort", "torch", "onnx", "onnxruntime", "numpy")
 
 
-def described_machine() -> str:
-    """Return the processor, its number of cores, and the system, in a line."""
-    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+def described_machine(device: str, threads: int) -> str:
+    """Return the processor, its number of cores, the system, and what of them is computed with, in a line."""
+    system = f"{platform.system()} {platform.machine()}"
+    used = f"{device} with {threads} thread{'' if threads == 1 else 's'}"
+    return f"{_processor()}, {os.cpu_count()} cores, {system}; {used}"
 
 
 def versions() -> dict[str, str]:

@@ -233,7 +233,8 @@ class Recipe(Section):
     3
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
+    """Runs are called by it; letters, digits, and between them . - and blanks."""
     description: str = ""
     """One line for a person choosing."""
     pictures: Pictures = Pictures()

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from skysort.compare import DEFAULT_SEEDS, Variant, deciding, measured_in_training_mode, run_seeds
+from skysort.compare import (
+    DEFAULT_SEEDS,
+    Variant,
+    check_settings,
+    deciding,
+    made_by,
+    measured_in_training_mode,
+    run_seeds,
+)
 from skysort.errors import NotUnderstoodError
 from skysort.files import write_whole
-from skysort.machine import described_machine, today, versions
+from skysort.machine import today
 from skysort.progress import Progress
 from skysort.recipe import Figure, Published, Recipe, recipe_names
 from skysort.run_folder import Run
@@ -78,6 +86,7 @@ def reproduce(
                 f"recipe '{recipe.name}' has no published accuracy to reproduce;"
                 f" these have: {', '.join(with_figures())}"
             )
+    check_settings([recipe.name for recipe in recipes], settings)
     measured = [_measure(recipe, output, seeds, data_dir, progress) for recipe in recipes]
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),
@@ -88,8 +97,7 @@ def reproduce(
             each.recipe.name: Spread.of(run.metrics["seconds"]["training"] for run in each.runs).mean
             for each in measured
         },
-        machine=described_machine(),
-        versions=versions(),
+        **made_by(run for each in measured for run in each.runs),
         date=today(),
     )
     write_reproduction_report(output / "report.html", reproduction)

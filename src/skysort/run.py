@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import NotUnderstoodError, SkysortError, require, unknown
+from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.collection import Data, open_collection
 from skysort.pictures.prepare import Prepared, prepare
@@ -204,15 +204,13 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepa
 
 def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
     """Do what is left of a run, and say how to go on when it is interrupted."""
-    from skysort.training.fit import StoppedError
-
     try:
         seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
         _measure(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None
     except KeyboardInterrupt:
-        raise SkysortError(f"interrupted; {run.how_to_go_on}") from None
+        raise StoppedError(f"interrupted; {run.how_to_go_on}") from None
     return run
 
 

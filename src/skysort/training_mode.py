@@ -3,7 +3,11 @@
 from os import PathLike
 from pathlib import Path
 
+from skysort.classifier.format import WEIGHTS, read_table
+from skysort.errors import SkysortError
+from skysort.files import sha256
 from skysort.progress import Progress
+from skysort.recipe import Normalisation
 from skysort.run import part_of, prepared_again
 from skysort.run_folder import Run
 
@@ -24,25 +28,27 @@ def in_training_mode(
         `{"train": …, "test": …}`; None for a network that answers the same in both modes.
 
     Raises:
-        SkysortError: when the run's pictures have changed.
+        SkysortError: when the run's pictures or weights have changed.
     """
     import torch
     from safetensors.torch import load_file
 
-    from skysort.classifier.format import WEIGHTS
     from skysort.networks.layers import initial_network
     from skysort.training.device import computing_threads
     from skysort.training.loop import evaluate_in_training_mode
     from skysort.training.optimizer import loss_function
 
-    recipe = run.recipe
-    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
-    normalisation = prepared.normalisation(recipe.pictures.normalise)
-    num_classes = len(prepared.collection.listing.classes)
-    network = initial_network(recipe, prepared.shape, num_classes, normalisation)
+    recipe, table = run.recipe, read_table(run.classifier)
+    num_classes = len(table.classes)
+    nothing = Normalisation(mean=(0.0,) * table.pictures.channels, std=(1.0,) * table.pictures.channels)
+    network = initial_network(recipe, table.pictures.shape(), num_classes, nothing)
     if not network.depends_on_mode:
         return None
-    network.load_state_dict(load_file(run.classifier / WEIGHTS))
+    weights = run.classifier / WEIGHTS
+    if sha256(weights) != table.files[WEIGHTS]:
+        raise SkysortError(f"{weights} is not the file that {table.recipe} was saved with")
+    network.load_state_dict(load_file(weights))  # its normalisation, too
+    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
     device = torch.device(recipe.training.device)
     network.to(device).to(memory_format=torch.channels_last)
     loss, seed = loss_function(recipe.loss), recipe.training.seed

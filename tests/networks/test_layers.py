@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skysort.classifier.prove import LARGEST_DIFFERENCE
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import (
     LogitOfOne,
@@ -203,8 +204,14 @@ def test_one_output_becomes_the_logits_of_two_classes() -> None:
     torch.testing.assert_close(LogitOfOne()(logit).softmax(dim=1)[:, 1:], torch.sigmoid(logit))
     share = torch.tensor([[0.25], [0.75], [1.5], [-3.0]])
     torch.testing.assert_close(
-        ShareOfOne()(share).softmax(dim=1)[:, 1], torch.tensor([0.25, 0.75, 1 - 1e-6, 1e-6]), rtol=0, atol=1e-6
+        ShareOfOne()(share).softmax(dim=1)[:, 1], torch.tensor([0.25, 0.75, 0.99, 0.01]), rtol=0, atol=1e-6
     )
+
+
+def test_rounding_of_a_share_stays_within_what_a_proof_allows() -> None:
+    share = torch.linspace(-0.1, 1.1, 1001)[:, None]
+    logits, rounded = ShareOfOne()(share), ShareOfOne()(share + 2e-6)
+    assert (logits - rounded).abs().max() < LARGEST_DIFFERENCE
 
 
 def test_a_loss_for_two_classes_is_refused_for_more() -> None:

@@ -148,12 +148,16 @@ def test_an_encrypted_member_has_a_reason(tmp_path: Path) -> None:
 def test_a_member_of_unsupported_compression_has_a_reason(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png")
     patch(patch(path, CENTRAL, 10, struct.pack("<H", 97)), LOCAL, 8, struct.pack("<H", 97))
-    assert "compression" in member_reason(path)
+    assert "compressed" in member_reason(path)
 
 
-@pytest.mark.parametrize(
-    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_could_unpack_without_end_has_a_reason(tmp_path: Path, compression: int) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png", compression=compression)
+    assert member_reason(path) == "is compressed in a way that is neither deflate nor none"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_damaged_member_has_a_reason_and_the_others_are_read(tmp_path: Path, compression: int) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png", "dog/1.png", compression=compression)
     patch(path, LOCAL, 30 + len("cat/1.png") + 12, b"\xff\x00\xff\x00")
@@ -163,7 +167,7 @@ def test_a_damaged_member_has_a_reason_and_the_others_are_read(tmp_path: Path, c
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA]))
+@given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
     tmp_path: Path, data: st.DataObject, compression: int
 ) -> None:

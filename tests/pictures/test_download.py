@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 
 from skysort.errors import SkysortError
+from skysort.files import locked
 from skysort.pictures import download as download_module
 from skysort.pictures import named
-from skysort.pictures.download import Published, RemoteFile, download, is_offline, move_all, unpack_only
+from skysort.pictures.download import RemoteData, RemoteFile, download, is_offline, move_all, unpack_only
 from skysort.pictures.named import NAMED
 from skysort.pictures.sources import PixelSource
 from skysort.progress import Progress
@@ -118,9 +119,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Site]]:
 Serve = Callable[..., Site]
 
 
-def published(*sites: Site | str, **contents: bytes) -> Published:
+def published(*sites: Site | str, **contents: bytes) -> RemoteData:
     files = contents or {"one": ONE, "two": TWO}
-    return Published(
+    return RemoteData(
         "The Data",
         "data",
         tuple(RemoteFile(n, len(c), hashlib.sha256(c).hexdigest()) for n, c in files.items()),
@@ -129,11 +130,11 @@ def published(*sites: Site | str, **contents: bytes) -> Published:
     )
 
 
-def get(what: Published, folder: Path, progress: Progress | None = None) -> None:
+def get(what: RemoteData, folder: Path, progress: Progress | None = None) -> None:
     download(what, folder, REMEDY, progress or Progress())
 
 
-def refusal(what: Published, folder: Path) -> str:
+def refusal(what: RemoteData, folder: Path) -> str:
     with pytest.raises(SkysortError) as caught:
         get(what, folder)
     message = str(caught.value)
@@ -370,6 +371,17 @@ def test_only_the_expected_files_of_an_archive_are_unpacked(serve: Serve, tmp_pa
     assert everything(tmp_path) == ["data", "data/wanted"]
 
 
+def test_two_processes_do_not_download_the_same(serve: Serve, tmp_path: Path) -> None:
+    site = serve(BOTH)
+    lock = tmp_path / ".data.lock"
+    lock.touch()
+    with locked(lock), pytest.raises(SkysortError, match="another process is at work on"):
+        get(published(site, one=ONE), tmp_path)
+    assert site.asked == []
+    get(published(site, one=ONE), tmp_path)
+    assert everything(tmp_path) == ["data", "data/one"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="interrupts as POSIX does")
 def test_an_interrupt_keeps_what_has_come(serve: Serve, tmp_path: Path) -> None:
     site = serve(BOTH, drop_after=90_000, stalls=True)
@@ -379,7 +391,7 @@ def test_an_interrupt_keeps_what_has_come(serve: Serve, tmp_path: Path) -> None:
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from skysort.pictures.download import *\n"
         f"file = RemoteFile('one', 200_000, '{hashlib.sha256(ONE).hexdigest()}')\n"
-        f"what = Published('The Data', 'data', (file,), ('{site.address}',), move_all)\n"
+        f"what = RemoteData('The Data', 'data', (file,), ('{site.address}',), move_all)\n"
         f"download(what, Path({str(tmp_path)!r}), '', Progress())"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)

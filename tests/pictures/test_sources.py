@@ -162,9 +162,7 @@ def test_an_enormous_file_has_a_reason_and_is_not_read(tmp_path: Path) -> None:
         read_file(tmp_path / "x.jpg")
 
 
-@pytest.mark.parametrize(
-    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_zip_is_read_in_place(tmp_path: Path, compression: int) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png", "dog/1.png", compression=compression)
     with ArchiveSource(path).opened() as (listing, read):

@@ -11,14 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from skysort.errors import SkysortError
+from skysort.errors import SkysortError, StoppedError
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Pixels, Shape
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Recipe
 from skysort.training import fit as fitting
 from skysort.training.batches import Part, num_steps, shuffled
-from skysort.training.fit import StoppedError, fit
+from skysort.training.fit import fit
 from skysort.training.loop import DivergedError
 
 CPU = torch.device("cpu")

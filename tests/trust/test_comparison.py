@@ -49,6 +49,18 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert 88 <= held <= 100  # of 95 expected; fewer than 88 happens once in 300 times
 
 
+def test_with_three_runs_that_differ_the_interval_holds_the_truth_somewhat_less_often() -> None:
+    rng = np.random.default_rng(5)
+    held = 0
+    for _ in range(100):
+        both = [
+            np.concatenate([answers(rng, share, 1, 300) for share in rng.normal(0.8, 0.02, 3)]) for _ in range(2)
+        ]
+        low, high = difference(both[0], both[1], rng).interval95
+        held += low <= 0 <= high
+    assert 82 <= held <= 99  # three runs show two thirds of their variance; about 91 are held
+
+
 def test_pooling_needs_two_runs_of_something() -> None:
     assert pooled_std([[0.9], [0.8]]) == (0.0, 0)
     std, freedom = pooled_std([[0.80, 0.82], [0.90, 0.94, 0.92]])

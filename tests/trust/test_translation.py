@@ -4,7 +4,9 @@ import pytest
 from skysort.trust.translation import shifted
 
 
-@pytest.mark.parametrize(("down", "across"), [(0, 0), (1, 0), (-1, 0), (0, 2), (0, -2), (3, -1), (4, 0)])
+@pytest.mark.parametrize(
+    ("down", "across"), [(0, 0), (1, 0), (-1, 0), (0, 2), (0, -2), (3, -1), (4, 0), (-9, 0), (0, 9)]
+)
 def test_a_picture_moves_and_black_moves_in(down: int, across: int) -> None:
     pictures = np.random.default_rng(0).integers(1, 256, (2, 3, 4, 4), dtype=np.uint8)
     moved = shifted(pictures, down, across)

@@ -76,6 +76,8 @@ class ClassifierTable(Described):
     """SHA-256 of the other files."""
     versions: dict[str, str]
     """What made it."""
+    machine: str = "a computer that was not noted"
+    """What it was made on: processor, device, threads."""
 
     @field_validator("classes")
     @classmethod

@@ -12,7 +12,8 @@ from skysort.pictures.decode import Shape
 from skysort.recipe import ConvNetwork, Loss, MlpNetwork, Normalisation, Recipe, Residual
 
 MAX_SIZE_TRIED = 512
-SMALLEST_SHARE = 1e-6
+SMALLEST_SHARE = 0.01
+"""Closer to 0 or 1, a rounding error in a share would grow to more than a proof allows in its logarithm."""
 RESIDUAL_SCALE = 0.5
 """Where the scale of a residual block's batch normalisation starts, as in the text that resnet-deep repeats."""
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}

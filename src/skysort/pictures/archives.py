@@ -106,6 +106,9 @@ def _open_zip(path: Path) -> Iterator[Archive]:
 
 def _read_zipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     check_file_size(entry.file_size)
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile unpacks the others without a limit, whatever size they claim; no usual tool packs pictures so.
+        raise UnreadablePictureError("is compressed in a way that is neither deflate nor none")
     try:
         with archive.open(entry) as member:
             # Asked for no more than it says, a member that lies about its size stops there, with a wrong checksum.

@@ -122,11 +122,12 @@ class Collection:
         if self.listing.groups is None:
             return groups
         readable = groups >= 0
-        names, declared = np.unique(np.array(self.listing.groups)[readable], return_inverse=True)
-        linked = names[declared] != ""
+        number = {"": -1}  # of no group
+        declared = np.array([number.setdefault(name, len(number)) for name in self.listing.groups])[readable]
+        linked = declared >= 0
         num_equal = groups.max() + 1
         links = (groups[readable][linked], num_equal + declared[linked])
-        num_nodes = num_equal + len(names)
+        num_nodes = num_equal + len(number)
         graph = coo_array((np.ones(int(linked.sum())), links), shape=(num_nodes, num_nodes))
         groups[readable] = connected_components(graph, directed=False)[1][groups[readable]]
         return groups

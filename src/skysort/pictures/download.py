@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from skysort.errors import SkysortError
-from skysort.files import sha256, whole_folder, writing
+from skysort.files import locked, sha256, whole_folder, writing
 from skysort.progress import Progress, Tell
 
 SECONDS_WITHOUT_ANSWER = 30.0
@@ -33,7 +33,7 @@ class RemoteFile:
 
 
 @dataclass(frozen=True)
-class Published:
+class RemoteData:
     """What a data set is downloaded from, and the folder that comes of it."""
 
     title: str
@@ -60,7 +60,7 @@ def is_offline() -> bool:
     return environ.get("SKYSORT_OFFLINE", "") not in ("", "0")
 
 
-def download(published: Published, data_folder: Path, remedy: str, progress: Progress) -> None:
+def download(published: RemoteData, data_folder: Path, remedy: str, progress: Progress) -> None:
     """Download a data set into its folder, which appears whole or not at all.
 
     Until then everything is in a hidden folder beside it. After an interruption or a lost connection that folder
@@ -73,7 +73,7 @@ def download(published: Published, data_folder: Path, remedy: str, progress: Pro
         progress: where to say what is downloaded, and how far it is.
 
     Raises:
-        SkysortError: when no mirror gives a file, or it cannot be written.
+        SkysortError: when no mirror gives a file, it cannot be written, or another process downloads the same.
     """
     target = data_folder / published.folder
     waiting = data_folder / f".{published.folder}.download"
@@ -81,17 +81,22 @@ def download(published: Published, data_folder: Path, remedy: str, progress: Pro
         f"Downloading {published.title} ({published.num_bytes:,} bytes) from {published.mirrors[0]} to {target};"
         " SKYSORT_OFFLINE=1 turns downloads off"
     )
+    lock = data_folder / f".{published.folder}.lock"
     with writing(target):
         waiting.mkdir(parents=True, exist_ok=True)
-    try:
-        for file in published.files:
-            _fetch(file, published, waiting, remedy, progress)
-        with whole_folder(target) as whole:
-            published.place(waiting, whole)
-        shutil.rmtree(waiting)
-    finally:
-        with suppress(OSError):  # kept as long as it holds anything to go on from
-            waiting.rmdir()
+        lock.touch()
+    with locked(lock):
+        try:
+            for file in published.files:
+                _fetch(file, published, waiting, remedy, progress)
+            with whole_folder(target) as whole:
+                published.place(waiting, whole)
+            shutil.rmtree(waiting)
+        finally:
+            with suppress(OSError):  # kept as long as it holds anything to go on from
+                waiting.rmdir()
+            with suppress(OSError):  # Windows keeps what is open; it is empty, and serves the next time
+                lock.unlink()
 
 
 def move_all(waiting: Path, whole: Path) -> None:
@@ -117,7 +122,7 @@ def unpack_only(folder: str, names: tuple[str, ...]) -> Callable[[Path, Path], N
     return place
 
 
-def _fetch(file: RemoteFile, published: Published, waiting: Path, remedy: str, progress: Progress) -> None:
+def _fetch(file: RemoteFile, published: RemoteData, waiting: Path, remedy: str, progress: Progress) -> None:
     """Get one file, verified, from the first mirror that gives it."""
     if (waiting / file.name).exists():  # which it is only once verified
         return

@@ -11,7 +11,7 @@ import numpy as np
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.pictures import skies
 from skysort.pictures.cifar import binary_source, pickled_source
-from skysort.pictures.download import Published, RemoteFile, download, is_offline, move_all, unpack_only
+from skysort.pictures.download import RemoteData, RemoteFile, download, is_offline, move_all, unpack_only
 from skysort.pictures.idx import idx_source
 from skysort.pictures.listing import Listing, numbered
 from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource, Reader, Source
@@ -29,7 +29,7 @@ FASHION = (
 
 
 # Sizes and digests of the publishers' files as many public projects record them, among them TensorFlow Datasets.
-CIFAR_10 = Published(
+CIFAR_10 = RemoteData(
     "CIFAR-10",
     "cifar-10-batches-bin",
     (
@@ -46,7 +46,7 @@ CIFAR_10 = Published(
     ),
     unpack_only("cifar-10-batches-bin", CIFAR_FILES),
 )
-MNIST = Published(
+MNIST = RemoteData(
     "MNIST",
     "mnist",
     (
@@ -77,7 +77,7 @@ MNIST = Published(
     ),
     move_all,
 )
-FASHION_MNIST = Published(
+FASHION_MNIST = RemoteData(
     "Fashion-MNIST",
     "fashion-mnist",
     (
@@ -134,7 +134,7 @@ class NamedData:
     classes: tuple[str, ...] | None = None
     """The classes taken of a larger set, in order."""
     in_tutorials: bool = False
-    published: Published | None = None
+    published: RemoteData | None = None
     """Where it can be downloaded."""
 
     def open_or_download(self, folder: Path, size: int, progress: Progress) -> Source:
@@ -179,7 +179,7 @@ def _cifar10(folder: Path, _size: int) -> Source:
     )
 
 
-def _idx(published: Published, classes: tuple[str, ...]) -> Callable[[Path, int], Source]:
+def _idx(published: RemoteData, classes: tuple[str, ...]) -> Callable[[Path, int], Source]:
     def source(folder: Path, _size: int) -> Source:
         own = folder / published.folder
         if not own.is_dir():

@@ -12,8 +12,8 @@ from skysort.pictures.parallel import num_cores
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_THREADS = 1024
 """Far beyond what helps; with very many, OpenMP ends the process without a word."""
-BYTES_A_PARAMETER = 12
-"""At least, while training: float32 for the weight, its gradient and a moving average."""
+BYTES_A_PARAMETER = 8
+"""At least, while training: float32 for the weight and its gradient."""
 
 
 def resolve_device(asked: str) -> str:

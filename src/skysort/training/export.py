@@ -1,6 +1,5 @@
 """From the trained network to the classifier folder: the one bridge between the wings."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat
 from skysort.classifier.prove import write_proof
 from skysort.files import sha256, whole_folder, write_whole
+from skysort.machine import described_machine, versions
 from skysort.networks.layers import PictureNetwork
 from skysort.pictures.decode import Pixels, Shape
 from skysort.recipe import Recipe
@@ -67,7 +67,8 @@ def write_classifier(
         data=data,
         seconds={"training": seconds},
         files={},
-        versions={name: version(name) for name in ("skysort", "torch", "onnx", "onnxruntime")},
+        versions=versions(),
+        machine=described_machine(recipe.training.device, recipe.training.threads),
     )
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from skysort.errors import SkysortError
+from skysort.errors import StoppedError
 from skysort.networks.layers import PictureNetwork
 from skysort.progress import Progress, Tell, span
 from skysort.recipe import Recipe
@@ -27,10 +27,6 @@ STEPS_TO_WARM_UP = 3
 FEWEST_STEPS_TIMED = 5
 SECONDS_TIMED = 1.0
 """Of steps that are timed before the run says how long it will take."""
-
-
-class StoppedError(SkysortError):
-    """Training was asked to stop, and can be resumed."""
 
 
 def fit(

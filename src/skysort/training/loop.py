@@ -44,7 +44,7 @@ class Sums:
 
     @property
     def mean_loss(self) -> float:
-        """Nats a picture."""
+        """A picture's loss."""
         return self.loss / self.pictures
 
     @property
@@ -91,7 +91,8 @@ def train_epoch(
         task: what to train, with what.
         epoch: counted from 1.
         first_step: steps of this epoch that are already done.
-        after_step: called with the number of steps done, the batch's mean loss, its logits and its labels.
+        after_step: called with the number of steps done, the batch's mean loss (penalties left out), its logits
+            and its labels.
 
     Raises:
         DivergedError: when a loss is not finite; the network is left as it was before that step.
@@ -107,7 +108,8 @@ def train_epoch(
 
         with chances_of(seed, epoch, step, task.device):
             outputs = network(augmented(pictures, recipe.augment, seed, epoch, step))
-        loss = task.loss_function(outputs, labels) + penalty(recipe.loss, network)
+        fit = task.loss_function(outputs, labels)
+        loss = fit + penalty(recipe.loss, network)
         if not math.isfinite(loss.item()):
             raise DivergedError(
                 f"the loss became {loss.item()} in epoch {epoch}, step {step + 1}, at learning rate {rate:g};"
@@ -116,7 +118,7 @@ def train_epoch(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        after_step(step + 1, loss.item(), network.ending(outputs), labels)
+        after_step(step + 1, fit.item(), network.ending(outputs), labels)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from skysort.trust.metrics import CONFIDENCE
 
 NUM_RESAMPLES = 4_000
-RESAMPLES_AT_ONCE = 500
+DRAWN_AT_ONCE = 5_000_000
+"""Pictures, which bounds the memory that resampling takes."""
 WIDEST = 0.02
 """A prediction interval wider than this either way decides nothing."""
 
@@ -161,11 +162,13 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
     num_pictures = right.shape[1]
     both = np.concatenate([right, reference]).astype(np.float32)
     found = []
-    for _ in range(NUM_RESAMPLES // RESAMPLES_AT_ONCE):
-        drawn = rng.integers(0, num_pictures, (RESAMPLES_AT_ONCE, num_pictures))
+    at_once = max(1, DRAWN_AT_ONCE // num_pictures)
+    for start in range(0, NUM_RESAMPLES, at_once):
+        num = min(at_once, NUM_RESAMPLES - start)
+        drawn = rng.integers(0, num_pictures, (num, num_pictures))
         # Row by row, so that one bincount counts all of them.
-        offsets = num_pictures * np.arange(RESAMPLES_AT_ONCE)[:, None]
-        counts = np.bincount((drawn + offsets).ravel(), minlength=RESAMPLES_AT_ONCE * num_pictures)
+        offsets = num_pictures * np.arange(num)[:, None]
+        counts = np.bincount((drawn + offsets).ravel(), minlength=num * num_pictures)
         sums = counts.reshape(drawn.shape).astype(np.float32) @ both.T  # (resamples, runs of both)
         ours = _drawn_mean(sums[:, : len(right)], rng)
         found.append((ours - _drawn_mean(sums[:, len(right) :], rng)) / num_pictures)

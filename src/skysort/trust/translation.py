@@ -32,9 +32,10 @@ def accuracy_when_shifted(
             some = collection.pixels(rows[start : start + CHUNK])
             of_some = truth[start : start + CHUNK]
             for shift in range(pixels + 1):
-                for down, across in DIRECTIONS:
+                directions = DIRECTIONS if shift else DIRECTIONS[:1]
+                for down, across in directions:
                     logits = classifier.logits(shifted(some, shift * down, shift * across))
-                    right[shift] += (logits.argmax(axis=1) == of_some).sum() / len(DIRECTIONS)
+                    right[shift] += (logits.argmax(axis=1) == of_some).sum() / len(directions)
             tell(len(some), "")
     return (right / len(rows)).tolist()  # type: ignore[no-any-return]
 
@@ -42,6 +43,7 @@ def accuracy_when_shifted(
 def shifted(pictures: Pixels, down: int, across: int) -> Pixels:
     """Return (N, C, H, W) pictures moved down and to the right, or up and to the left; black moves in."""
     height, width = pictures.shape[2:]
+    down, across = max(-height, min(down, height)), max(-width, min(across, width))
     moved = np.zeros_like(pictures)
     moved[:, :, max(down, 0) : height + min(down, 0), max(across, 0) : width + min(across, 0)] = pictures[
         :, :, max(-down, 0) : height + min(-down, 0), max(-across, 0) : width + min(-across, 0)
