@@ -36,7 +36,7 @@ def test_threads_without_number_are_refused() -> None:
 def test_a_network_beyond_all_memory_is_refused_with_what_it_would_take() -> None:
     check_memory(10**6)
     with pytest.raises(
-        SkysortError, match=r"takes about 11,175\.9 GiB for them alone, and this computer has [\d.,]+ GiB"
+        SkysortError, match=r"takes about 7,450\.6 GiB for them alone, and this computer has [\d.,]+ GiB"
     ):
         check_memory(10**12)
 
