@@ -1,14 +1,17 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from skysort import compare as comparing
-from skysort.compare import Asked, Variant, compare
+from skysort import seeds as seeding
+from skysort.compare import Asked, compare
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.recipe import Recipe
 from skysort.run_folder import Run
+from skysort.seeds import Variant, deciding
 from skysort.trust.comparison import Comparison
 
 SETTINGS = ["training.epochs=2", "training.threads=1", "pictures.size=16"]
@@ -99,14 +102,14 @@ def test_finished_runs_are_not_run_again_and_others_are_resumed(
     shutil.copytree(before, output)
     (output / "runs" / "plain-seed1" / "metrics.json").unlink()
     resumed = []
-    original = comparing.resume
+    original = seeding.resume
 
     def resume(run: Path, **options: object) -> Run:
         resumed.append(run.name)
         return original(run, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(comparing, "resume", resume)
-    monkeypatch.setattr(comparing, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(seeding, "resume", resume)
+    monkeypatch.setattr(seeding, "train", lambda *_, **__: pytest.fail("trained again"))
     again = compare(ASKED, output, seeds=2)
     assert resumed == ["plain-seed1"]
     assert [row.test for row in again.rows] == [row.test for row in comparison.rows]
@@ -114,7 +117,7 @@ def test_finished_runs_are_not_run_again_and_others_are_resumed(
 
 def test_a_folder_with_runs_of_another_recipe_is_refused(compared: tuple[Path, Comparison]) -> None:
     other = Variant("plain", Recipe.load("mlp", [*SETTINGS, "network.hidden=[9]"]))
-    with pytest.raises(SkysortError, match="plain-seed0 holds a run of another recipe or of other pictures"):
+    with pytest.raises(SkysortError, match=r"plain-seed0 holds a run with network.hidden = \[8\], not \[9\];"):
         compare(Asked("small", "", "skies:120", (other,)), compared[0], seeds=1)
 
 
@@ -131,7 +134,7 @@ def test_threads_device_and_rows_of_the_history_are_no_other_recipe(
 
 def test_settings_that_decide_nothing_are_not_said() -> None:
     settings = ("training.epochs=2", "training.threads=1", " training.device = cpu")
-    assert comparing.deciding(settings) == ("training.epochs=2",)
+    assert deciding(settings) == ("training.epochs=2",)
 
 
 def test_tutorials_recipes_on_tutorials_data_keep_their_protocol_unless_another_is_among_them() -> None:
@@ -168,6 +171,62 @@ def test_figures_of_another_classifier_are_not_taken(compared: tuple[Path, Compa
     shutil.copy(runs / "plain-seed0" / "metrics.json", runs / "plain-seed1" / "metrics.json")
     with pytest.raises(SkysortError, match=r"the figures of .*plain-seed1 are not of its classifier"):
         compare(ASKED, output, seeds=2)
+
+
+def lose_rows(run: Path) -> None:
+    lines = (run / "predictions.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "predictions.csv").write_text("".join(lines[:-1]), encoding="utf-8")
+
+
+def swap_labels(run: Path) -> None:
+    text = (run / "predictions.csv").read_text(encoding="utf-8")
+    (run / "predictions.csv").write_text(text.replace(",airplane,", ",bird,"), encoding="utf-8")
+
+
+def lose_an_epoch(run: Path) -> None:
+    lines = (run / "history.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (run / "history.csv").write_text("".join(lines[:-1]), encoding="utf-8")
+
+
+def write_words(run: Path) -> None:
+    text = (run / "history.csv").read_text(encoding="utf-8")
+    (run / "history.csv").write_text(text.replace("epoch,1,", "epoch,one,"), encoding="utf-8")
+
+
+def lose_a_file(run: Path) -> None:
+    (run / "predictions.csv").unlink()
+
+
+@pytest.mark.parametrize("damage", [lose_rows, swap_labels, lose_an_epoch, write_words, lose_a_file])
+def test_a_run_that_was_altered_is_not_compared(
+    damage: Callable[[Path], None], compared: tuple[Path, Comparison], tmp_path: Path
+) -> None:
+    output = tmp_path / "altered"
+    shutil.copytree(compared[0], output)
+    damage(output / "runs" / "plain-seed1")
+    with pytest.raises(SkysortError, match=r"plain-seed1.*(is damaged|is not what metrics.json)"):
+        compare(ASKED, output, seeds=2)
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(SkysortError, match="holds something else than runs"):
+        compare(ASKED, tmp_path)
+    folder = tmp_path / "new" / "runs" / "plain-seed0"
+    folder.mkdir(parents=True)
+    (folder / "letter.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(SkysortError, match="plain-seed0 holds no run; remove it"):
+        compare(ASKED, tmp_path / "new")
+
+
+def test_what_cannot_be_compared_is_found_out_before_anything_is_trained(tmp_path: Path) -> None:
+    one_output = Variant("one-output", Recipe.load("mlp-bce", SETTINGS))
+    with pytest.raises(NotUnderstoodError, match="one output for two classes, and these pictures have 10"):
+        compare(Asked("", "", "digits", (ASKED.variants[0], one_output)), tmp_path)
+    same = Variant("same", ASKED.variants[0].recipe)
+    with pytest.raises(NotUnderstoodError, match="'plain' and 'same' are one and the same with these settings"):
+        compare(Asked("", "", "skies", (ASKED.variants[0], same)), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_runs_measured_on_other_parts_are_not_compared(compared: tuple[Path, Comparison], tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -311,3 +312,9 @@ def test_a_recipe_cannot_be_changed(section: str | None) -> None:
 def test_every_field_is_explained_to_people(kind: type[Section]) -> None:
     explained = {field for field, info in kind.model_fields.items() if info.description}
     assert kind.model_fields.keys() - {"name", "figures"} <= explained
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "a\\b", "x:y"])
+def test_a_name_that_runs_could_not_be_called_by_is_refused(name: str, tmp_path: Path) -> None:
+    path = own(tmp_path, f"name = {json.dumps(name)}\n[network]\nname = 'mlp'\n")
+    assert "name: " in refusal(name=path)

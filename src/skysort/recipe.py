@@ -125,7 +125,7 @@ class Loss(Section):
     their softmax and 1 for the true class, 0 for others. The last two take a network of one output, and two
     classes: `regression` is its squared error against 0 and 1, `binary-cross-entropy` takes it for a logit."""
     l1: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the sum of the parameters' absolute values, added to what a step makes smaller; the losses that are
+    """Weight of the sum of the parameters' absolute values, added to what a step makes smaller; losses that are
     reported leave penalties out."""
     l2: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the sum of the parameters' squares, likewise; twice this is weight_decay of plain SGD."""

@@ -5,21 +5,14 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from skysort.compare import (
-    DEFAULT_SEEDS,
-    Variant,
-    check_settings,
-    deciding,
-    made_by,
-    measured_in_training_mode,
-    run_seeds,
-)
+from skysort.compare import measured_in_training_mode
 from skysort.errors import NotUnderstoodError
 from skysort.files import write_whole
 from skysort.machine import today
 from skysort.progress import Progress
 from skysort.recipe import Figure, Published, Recipe, recipe_names
 from skysort.run_folder import Run
+from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
 from skysort.trust.comparison import (
     InTrainingMode,
     Mode,
@@ -57,7 +50,7 @@ def with_figures() -> list[str]:
 
 def reproduce(
     names: Iterable[str] = (),
-    output: str | PathLike[str] = "reproduce",
+    output: str | PathLike[str] = "reproduce/all",
     *,
     seeds: int = DEFAULT_SEEDS,
     settings: tuple[str, ...] = (),
@@ -86,7 +79,7 @@ def reproduce(
                 f"recipe '{recipe.name}' has no published accuracy to reproduce;"
                 f" these have: {', '.join(with_figures())}"
             )
-    check_settings([recipe.name for recipe in recipes], settings)
+    check_variants([Variant(recipe.name, recipe) for recipe in recipes], settings, output)
     measured = [_measure(recipe, output, seeds, data_dir, progress) for recipe in recipes]
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),

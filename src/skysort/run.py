@@ -67,7 +67,7 @@ def train(
         raise SkysortError(f"{folder} already exists; choose another with --run")
     recipe = resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
-    _check_classes(recipe, prepared)
+    check_loss(recipe, prepared)
     described = prepared.described()
     if data_dir is not None:
         described = described.model_copy(update={"data_dir": str(Path(data_dir).absolute())})
@@ -180,7 +180,12 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
     )
 
 
-def _check_classes(recipe: Recipe, prepared: Prepared) -> None:
+def check_loss(recipe: Recipe, prepared: Prepared) -> None:
+    """Make sure that a recipe's loss is for as many classes as there are.
+
+    Raises:
+        NotUnderstoodError: when it is not.
+    """
     from skysort.networks.layers import check_classes
 
     check_classes(recipe.loss, len(prepared.collection.listing.classes))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skysort.errors import SkysortError
 from skysort.files import locked, read_json
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import DataTable
@@ -41,10 +42,17 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of history.csv that are of whole epochs, as far as they are figures."""
-        with (self.path / "history.csv").open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
-        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        """The rows of a finished run's history.csv that are of whole epochs, as far as they are figures."""
+        path = self.path / "history.csv"
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
+            epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (OSError, ValueError, KeyError, csv.Error) as error:
+            raise SkysortError(f"{path} is damaged: {error}") from None
+        if len(epochs) != self.recipe.training.epochs:
+            raise SkysortError(f"{path} is damaged: it has {len(epochs)} of {self.recipe.training.epochs} epochs")
+        return epochs
 
     @property
     def classifier(self) -> Path:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from skysort.compare import Asked, Variant
+from skysort.compare import Asked
 from skysort.errors import unknown
 from skysort.recipe import Recipe
+from skysort.seeds import Variant
 
 CAPACITIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 WIDTHS = ((4, 2), (8, 4), (16, 8), (32, 16), (64, 32))

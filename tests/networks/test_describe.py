@@ -421,3 +421,17 @@ def test_a_function_that_fails_is_found_by_its_line() -> None:
 def test_a_forward_that_decides_by_numbers_cannot_be_followed() -> None:
     with pytest.raises(SkysortError, match="what decides by them, or names a device, cannot"):
         of_layers(lambda: Function(lambda x: x if x.max() > 0 else -x))
+
+
+class HoldsItself(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, 2)
+        self.me = self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.flatten(x, 1))  # type: ignore[no-any-return]
+
+
+def test_a_module_that_holds_itself_is_described() -> None:
+    assert of_layers(HoldsItself).parameters == 3072 * 2 + 2

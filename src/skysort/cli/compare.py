@@ -47,8 +47,9 @@ def compare(
 
 
 def _asked(data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]) -> "Asked":
-    from skysort.compare import Asked, Variant
+    from skysort.compare import Asked
     from skysort.recipe import Recipe
+    from skysort.seeds import Variant
     from skysort.studies import find_study
 
     if study is not None:

@@ -77,7 +77,7 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     import torch
 
     from skysort.networks.describe import describe
-    from skysort.networks.layers import build_layers
+    from skysort.networks.layers import build_layers, check_classes
     from skysort.pictures.decode import Shape
     from skysort.pictures.named import find_named
     from skysort.recipe import Recipe
@@ -89,6 +89,7 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
     if num_channels not in (1, 3):
         raise NotUnderstoodError(f"expected --channels 1 or 3 for a recipe, found {num_channels}")
+    check_classes(recipe.loss, num_classes)
     shape = Shape(side, 3 if num_channels == 3 else 1)
     with torch.device("meta"):
         layers = build_layers(recipe.network, shape, recipe.loss.num_outputs(num_classes))

@@ -15,7 +15,10 @@ def reproduce(
         list[str] | None, typer.Argument(help="Recipes with published figures.  [default: all of them]")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder for the runs and the report.")] = Path("reproduce"),
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the runs and the report.  [default: one below reproduce/]"),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of all the recipes.")
     ] = None,
@@ -27,10 +30,11 @@ def reproduce(
     from skysort.reproduce import reproduce as reproduce_runs
 
     progress = Progress.for_terminal(quiet=quiet)
+    folder = output or Path("reproduce") / ("-".join(Path(name).stem for name in recipes) if recipes else "all")
     reproduction = reproduce_runs(
-        recipes or (), output, seeds=seeds, settings=tuple(settings or ()), data_dir=data_dir, progress=progress
+        recipes or (), folder, seeds=seeds, settings=tuple(settings or ()), data_dir=data_dir, progress=progress
     )
-    _show(reproduction, output)
+    _show(reproduction, folder)
 
 
 def _show(reproduction: "Reproduction", folder: Path) -> None:
@@ -59,6 +63,8 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
         console.print(f"{shown_name(curve.recipe)}, mean training loss after epoch: published (measured)")
         pairs = zip(curve.epochs, curve.published, curve.measured, strict=True)
         console.print("  " + ", ".join(f"{epoch}: {text:.4f} ({ours:.4f})" for epoch, text, ours in pairs))
+    if max(reproduction.seeds.values()) == 1:
+        console.print("one run of each tells no spread, and decides nothing; --seeds 2 or more would")
     if reproduction.settings:
         settings = shown_name(", ".join(reproduction.settings))
         console.print(f"with {settings}: the verdicts are of other recipes than the texts'")

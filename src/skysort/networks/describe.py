@@ -104,7 +104,8 @@ def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
 def _evaluating(network: nn.Module) -> Iterator[None]:
     """Switch to evaluation mode, and each module back to its own afterwards."""
     modes = [(module, module.training) for module in network.modules()]
-    network.eval()
+    for module, _ in modes:  # not eval(), which never ends on a module that holds itself
+        module.training = False
     try:
         yield
     finally:
@@ -319,7 +320,7 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
     lines += _source_line(error)
     if advice := _advice(frame):
         lines.append(advice)
-    elif recorder.layers:
+    elif recorder.layers and recorder.layers[-1].shape:
         last = recorder.layers[-1]
         shape = "x".join(map(str, last.shape))
         lines.append(

@@ -17,14 +17,14 @@ def own_network(target: str) -> nn.Module:
     """Run a person's file and make the network it defines.
 
     Args:
-        target: `FILE.py:Class`, a class that is made without arguments.
+        target: `FILE.py:Class`, a class that is made without arguments, or a network made in the file.
 
     Raises:
         NotUnderstoodError: when there is no such file, no such class in it, or it is no network.
         SkysortError: when the file or the class's `__init__` fails.
     """
-    file, colon, name = target.rpartition(":")
-    if not colon or not name.isidentifier():
+    file, _, name = target.rpartition(":")
+    if not file or not name.isidentifier():
         raise NotUnderstoodError(f"expected FILE.py:Class, found '{target}'")
     module = _run(Path(file))
     network = getattr(module, name, None)
@@ -32,6 +32,8 @@ def own_network(target: str) -> nn.Module:
         known = [key for key, value in vars(module).items() if _is_network(value)]
         instead = suggestion(name, known) if known else "there is no nn.Module in it at all"
         raise NotUnderstoodError(f"{file} has no class '{name}'; {instead}")
+    if isinstance(network, nn.Module):
+        return network
     if not _is_network(network):
         raise NotUnderstoodError(f"{target} is no nn.Module but {_what(network)}")
     return _make(network, target)

@@ -19,6 +19,8 @@ from skysort.pictures.store import cache_folder
 from skysort.progress import Progress
 
 NUM_SKIES = 10_000
+MOST_SKIES = 10_000_000
+"""More would take tens of gigabytes, decoded."""
 SKIES_VERSION = 1
 """One more whenever skies.draw draws otherwise, so that no cached picture outlives its drawing."""
 DIGITS = tuple("0123456789")
@@ -256,8 +258,10 @@ def find_named(name: str) -> NamedData | None:
     """
     if name.startswith("skies:"):
         number = name.removeprefix("skies:")
-        if not number.isdecimal() or int(number) < 1:
-            raise NotUnderstoodError(f"expected a number of pictures behind 'skies:', found '{number}'")
+        if not number.isdecimal() or not 1 <= int(number) <= MOST_SKIES:
+            raise NotUnderstoodError(
+                f"expected a number of pictures behind 'skies:', from 1 to {MOST_SKIES:,}, found '{number}'"
+            )
         every = NAMED["skies"]
         return NamedData(every.description, every.size, every.channels, every.num_classes, _skies(int(number)))
     return NAMED.get(name)
