@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skysort.cli.options import DataDir, Quiet, Seeds, Settings
 from skysort.errors import NotUnderstoodError
 
 if TYPE_CHECKING:
@@ -21,15 +22,13 @@ def compare(
     ] = None,
     study: Annotated[str | None, typer.Option(help="A comparison of the tutorials, by name.")] = None,
     studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
+    seeds: Seeds = 3,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the runs and the report.  [default: one below compare/]")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of all the recipes.")
-    ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train recipes with several seeds on the same parts, and show what is different. Goes on where it stopped."""
     if studies:

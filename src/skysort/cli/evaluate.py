@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from skysort.cli.options import DataDir, Quiet
+
 
 def evaluate(
     classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
@@ -15,8 +17,8 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on its run's pictures, or on others."""
     from skysort import run as runs

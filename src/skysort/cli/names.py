@@ -2,10 +2,8 @@
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from skysort.cli.options import DataDir
 
 
 def recipes() -> None:
@@ -17,7 +15,7 @@ def recipes() -> None:
 
 
 def datasets(
-    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """List the data sets that have a name; one name a line when piped."""
     from skysort.errors import SkysortError

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skysort.cli.options import DataDir, Quiet, Seeds, Settings
+
 if TYPE_CHECKING:
     from skysort.trust.comparison import Reproduced, Reproduction
 
@@ -14,16 +16,14 @@ def reproduce(
     recipes: Annotated[
         list[str] | None, typer.Argument(help="Recipes with published figures.  [default: all of them]")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe.")] = 3,
+    seeds: Seeds = 3,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the runs and the report.  [default: one below reproduce/]"),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of all the recipes.")
-    ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
 ) -> None:
     """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
     from skysort.progress import Progress

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from skysort.cli.options import DataDir, Quiet, Settings
 from skysort.errors import NotUnderstoodError
 
 
@@ -18,14 +19,12 @@ def train(
         str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: convnet]")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.")
-    ] = None,
+    settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="To compute with.  [default: one a core]")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train a network, and measure the classifier that comes out."""
     from skysort import run as runs
