@@ -9,6 +9,6 @@ DataDir = Annotated[Path | None, typer.Option(help="Where named data is.  [defau
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe, or of each."),
+    typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipes."),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
