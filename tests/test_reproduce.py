@@ -24,7 +24,7 @@ def test_recipes_with_published_accuracies() -> None:
 
 
 def test_every_source_and_both_modes_have_a_row(small_cifar: Path, tmp_path: Path) -> None:
-    names = ("mlp", "resnet-deep-shared")
+    names = ("mlp", "resnet-deep-shared:1")
     found = reproduce(names, tmp_path / "out", seeds=2, settings=SETTINGS, data_dir=small_cifar)
     assert [(row.recipe, row.part, row.mode, row.published) for row in found.figures] == [
         ("mlp", "test", "evaluation", 0.813),
@@ -35,13 +35,13 @@ def test_every_source_and_both_modes_have_a_row(small_cifar: Path, tmp_path: Pat
         ("resnet-deep-shared", "test", "evaluation", None),
     ]
     for row in found.figures:
-        assert len(row.measured.values) == 2
+        assert len(row.measured.values) == (2 if row.recipe == "mlp" else 1)
         assert row.pictures == (40 if row.part == "train" else 12)
         assert (row.verdict is None) == (row.published is None)
     (curve,) = found.losses
     assert (curve.recipe, curve.epochs, curve.published) == ("resnet-deep-shared", (1,), (0.4917,))
     assert found.settings == ("training.epochs=1",)
-    assert found.seeds == {"mlp": 2, "resnet-deep-shared": 2}
+    assert found.seeds == {"mlp": 2, "resnet-deep-shared": 1}
     text = (tmp_path / "out" / "reproduction.json").read_text(encoding="utf-8")
     assert Reproduction.model_validate_json(text) == found
     assert (tmp_path / "out" / "report.html").exists()
@@ -57,4 +57,6 @@ def test_a_recipe_without_published_accuracy_is_refused(tmp_path: Path) -> None:
         reproduce(["mlp-crop"], tmp_path / "out")
     with pytest.raises(NotUnderstoodError, match="no recipe 'convet'; did you mean 'convnet'"):
         reproduce(["convet"], tmp_path / "out")
+    with pytest.raises(NotUnderstoodError, match="expected one seed or more behind 'mlp:', found 0"):
+        reproduce(["mlp:0"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

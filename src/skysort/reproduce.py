@@ -60,7 +60,8 @@ def reproduce(
     """Run recipes on the data of their texts, and hold what comes out against what was published.
 
     Args:
-        names: of recipes with published figures; empty for all of them.
+        names: of recipes with published figures, `convnet`, or `convnet:1` for a number of seeds of its own; empty
+            for all of them.
         output: a folder for reproduction.json, report.html and the runs; finished ones are not run again.
         seeds: how many runs of each, with seeds from 0 on.
         settings: fields of all the recipes to override; the verdicts are then of other recipes than the texts'.
@@ -72,7 +73,8 @@ def reproduce(
         SkysortError: when a run cannot be done.
     """
     progress, output = progress or Progress(), Path(output)
-    recipes = [Recipe.load(name, settings) for name in list(names) or with_figures()]
+    asked = [_with_seeds(name, seeds) for name in list(names) or with_figures()]
+    recipes = [Recipe.load(name, settings) for name, _ in asked]
     for recipe in recipes:
         if not _accuracies(recipe):
             raise NotUnderstoodError(
@@ -80,7 +82,9 @@ def reproduce(
                 f" these have: {', '.join(with_figures())}"
             )
     check_variants([Variant(recipe.name, recipe) for recipe in recipes], settings, output)
-    measured = [_measure(recipe, output, seeds, data_dir, progress) for recipe in recipes]
+    measured = [
+        _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(recipes, asked, strict=True)
+    ]
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),
         settings=deciding(settings),
@@ -96,6 +100,16 @@ def reproduce(
     write_reproduction_report(output / "report.html", reproduction)
     write_whole(output / "reproduction.json", reproduction.model_dump_json(indent=2) + "\n")
     return reproduction
+
+
+def _with_seeds(name: str, seeds: int) -> tuple[str, int]:
+    """Take a number of seeds off a name, as in `convnet:1`."""
+    recipe, colon, number = name.rpartition(":")
+    if not colon or not number.isdecimal():
+        return name, seeds
+    if int(number) < 1:
+        raise NotUnderstoodError(f"expected one seed or more behind '{recipe}:', found {number}")
+    return recipe, int(number)
 
 
 def _accuracies(recipe: Recipe) -> list[Figure]:

@@ -46,7 +46,10 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         ),
         (["train", "skies", "--device", "cdua"], "no device 'cdua'; did you mean 'cuda'?"),
         (["train", "digitz"], "no data set and no folder 'digitz'; did you mean 'digits'?"),
-        (["train", "skies:many"], "expected a number of pictures behind 'skies:', from 1 to 10,000,000, found 'many'"),
+        (
+            ["train", "skies:many"],
+            "expected a number of pictures behind 'skies:', from 1 to 10,000,000, found 'many'",
+        ),
         (["train", "some/folder"], "some/folder: no such folder or file"),
         (["train"], "what to train on?"),
         (["train", "--resume", "runs/none"], "runs/none: no such run folder"),

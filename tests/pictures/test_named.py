@@ -55,7 +55,9 @@ def test_the_tutorials_data_is_three_of_them() -> None:
 
 @pytest.mark.parametrize("number", ["", "0", "-3", "many", "1.5", "²"])
 def test_skies_need_a_sensible_number(number: str) -> None:
-    with pytest.raises(NotUnderstoodError, match=r"^expected a number of pictures behind 'skies:', from 1 to 10,000,000, found '"):
+    with pytest.raises(
+        NotUnderstoodError, match=r"^expected a number of pictures behind 'skies:', from 1 to 10,000,000, found '"
+    ):
         find_named(f"skies:{number}")
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def reproduce(
     recipes: Annotated[
-        list[str] | None, typer.Argument(help="Recipes with published figures.  [default: all of them]")
+        list[str] | None,
+        typer.Argument(help="Recipes with published figures; NAME:1 for one seed.  [default: all of them]"),
     ] = None,
     seeds: Seeds = 3,
     output: Annotated[
@@ -30,7 +31,9 @@ def reproduce(
     from skysort.reproduce import reproduce as reproduce_runs
 
     progress = Progress.for_terminal(quiet=quiet)
-    folder = output or Path("reproduce") / ("-".join(Path(name).stem for name in recipes) if recipes else "all")
+    folder = output or Path("reproduce") / (
+        "-".join(Path(name).stem.replace(":", "-") for name in recipes) if recipes else "all"
+    )
     reproduction = reproduce_runs(
         recipes or (), folder, seeds=seeds, settings=tuple(settings or ()), data_dir=data_dir, progress=progress
     )
