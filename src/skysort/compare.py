@@ -19,8 +19,8 @@ from skysort.progress import Progress
 from skysort.run import check_loss, prepared_again, resolved
 from skysort.run_folder import Run
 from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
-from skysort.training_mode import in_training_mode
-from skysort.trust.comparison import Comparison, InTrainingMode, Row, Spread, difference
+from skysort.training_mode import measured_in_training_mode
+from skysort.trust.comparison import Comparison, Row, Spread, difference
 from skysort.trust.comparison_report import write_comparison_report
 from skysort.trust.translation import accuracy_when_shifted
 
@@ -150,20 +150,6 @@ def _row(variant: Variant, runs: list[Run], shifts: int, data_dir: Path | None, 
         elapsed=_means(epochs, "seconds"),
         training_mode=measured_in_training_mode(runs, data_dir, progress),
         shifted=tuple(map(Spread.of, zip(*shifted, strict=True))),
-    )
-
-
-def measured_in_training_mode(
-    runs: list[Run], data_dir: str | PathLike[str] | None, progress: Progress
-) -> InTrainingMode | None:
-    """Return the accuracies of runs in training mode; None for a network that is the same in both modes."""
-    found = [in_training_mode(run, data_dir=data_dir, progress=progress) for run in runs]
-    figures = [accuracies for accuracies in found if accuracies is not None]
-    if not figures:
-        return None
-    return InTrainingMode(
-        train=Spread.of(accuracies["train"] for accuracies in figures),
-        test=Spread.of(accuracies["test"] for accuracies in figures),
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from skysort.compare import measured_in_training_mode
 from skysort.errors import NotUnderstoodError
 from skysort.files import write_whole
 from skysort.machine import today
@@ -13,6 +12,7 @@ from skysort.progress import Progress
 from skysort.recipe import Figure, Published, Recipe, recipe_names
 from skysort.run_folder import Run
 from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.training_mode import measured_in_training_mode
 from skysort.trust.comparison import (
     InTrainingMode,
     Mode,
@@ -130,7 +130,10 @@ def _figures(measured: list[_Measured]) -> Iterator[Reproduced]:
     """Yield a row a published accuracy, and one for the mode that its text does not speak of."""
     spreads = {
         part: pooled_std(
-            each.accuracy(part, figure.mode).values for each in measured for figure in _accuracies(each.recipe)[:1]
+            each.accuracy(part, figure.mode).values
+            for each in measured
+            for figure in _accuracies(each.recipe)
+            if figure.part == part
         )
         for part in ("train", "test")
     }

@@ -4,12 +4,11 @@ from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.format import WEIGHTS, read_table
-from skysort.errors import SkysortError
-from skysort.files import sha256
 from skysort.progress import Progress
 from skysort.recipe import Normalisation
 from skysort.run import part_of, prepared_again
 from skysort.run_folder import Run
+from skysort.trust.comparison import InTrainingMode, Spread
 
 
 def in_training_mode(
@@ -44,10 +43,7 @@ def in_training_mode(
     network = initial_network(recipe, table.pictures.shape(), num_classes, nothing)
     if not network.depends_on_mode:
         return None
-    weights = run.classifier / WEIGHTS
-    if sha256(weights) != table.files[WEIGHTS]:
-        raise SkysortError(f"{weights} is not the file that {table.recipe} was saved with")
-    network.load_state_dict(load_file(weights))  # its normalisation, too
+    network.load_state_dict(load_file(run.classifier / WEIGHTS))  # its normalisation, too
     prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
     device = torch.device(recipe.training.device)
     network.to(device).to(memory_format=torch.channels_last)
@@ -57,3 +53,17 @@ def in_training_mode(
             part: evaluate_in_training_mode(network, part_of(prepared, part), loss, seed, device).accuracy
             for part in ("train", "test")
         }
+
+
+def measured_in_training_mode(
+    runs: list[Run], data_dir: str | PathLike[str] | None, progress: Progress
+) -> InTrainingMode | None:
+    """Return the accuracies of runs in training mode; None for a network that is the same in both modes."""
+    found = [in_training_mode(run, data_dir=data_dir, progress=progress) for run in runs]
+    figures = [accuracies for accuracies in found if accuracies is not None]
+    if not figures:
+        return None
+    return InTrainingMode(
+        train=Spread.of(accuracies["train"] for accuracies in figures),
+        test=Spread.of(accuracies["test"] for accuracies in figures),
+    )

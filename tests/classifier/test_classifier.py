@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skysort
-from skysort.classifier.prove import read_proof, write_proof
+from skysort.classifier.prove import prove, read_proof, write_proof
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
 from skysort.pictures.decode import Shape
@@ -195,3 +195,11 @@ def test_a_stream_reads_no_further_than_it_is_followed(finished_run: Path, tmp_p
     for number in range(2000, 3000):
         (tmp_path / f"{number}.png").write_bytes(b"")
     assert [p.status for p in stream][-1] == "unreadable"
+
+
+def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:
+    pictures, logits = np.zeros((1, 3, 8, 8), np.uint8), np.array([[4e6, -4e6]], np.float32)
+    write_proof(tmp_path / "proof.npz", pictures, logits, "same")
+    assert prove(tmp_path / "proof.npz", lambda _: logits + 1, "same") == 1
+    with pytest.raises(SkysortError, match="differ by 100, at most 40 is allowed"):
+        prove(tmp_path / "proof.npz", lambda _: logits + 100, "same")

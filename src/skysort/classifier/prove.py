@@ -15,8 +15,9 @@ from skysort.files import whole_file
 from skysort.pictures.decode import Pixels
 
 LARGEST_DIFFERENCE = 1e-3
-ORDINARY_LOGIT = 100.0
 """Of a logit. Rounding in another order stays far below; another network or normalisation far above."""
+ORDINARY_LOGIT = 100.0
+"""Up to here the largest difference is as it stands; of larger logits it is a share."""
 
 Logits = NDArray[np.float32]
 
@@ -52,7 +53,7 @@ def prove(path: Path, logits_of: Callable[[Pixels], Logits], meaning: str) -> fl
         The largest difference of any logit.
 
     Raises:
-        SkysortError: when it is above LARGEST_DIFFERENCE, or the shapes or the meanings differ.
+        SkysortError: when it is above what rounding explains, or the shapes or the meanings differ.
     """
     pictures, expected, meant = read_proof(path)
     if meaning != meant:
