@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.pictures import collection as collection_module
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.progress import Progress
@@ -171,9 +170,7 @@ def test_the_fingerprint_does_not_depend_on_place_or_time(make_folder: MakeFolde
     assert fingerprint(one) == fingerprint(two)
 
 
-@pytest.mark.parametrize("num_bytes", [1, 1000, 2**26])
-def test_mean_and_std_are_numpys(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch, num_bytes: int) -> None:
-    monkeypatch.setattr(collection_module, "CHUNK_PIXEL_BYTES", num_bytes)
+def test_mean_and_std_are_numpys(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 4, "dog": 4})
     (folder / "cat/2.png").write_bytes(b"")
     collection = opened(folder)

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from skysort.pictures.parallel import SMALL_FILE_BYTES, in_order, threads_for
+from skysort.pictures.parallel import SMALL_FILE_BYTES, groups, in_order, threads_for
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -40,7 +40,23 @@ def test_items_are_taken_only_as_they_are_needed() -> None:
     results = in_order(str, items(), 2)
     assert next(results) == "0"
     assert len(taken) <= 5
-    results.close()  # type: ignore[attr-defined]
+    results.close()
+
+
+def test_one_thread_works_ahead_when_it_is_asked_to() -> None:
+    started = threading.Semaphore(0)
+    results = in_order(lambda item: started.release() or threading.get_ident(), range(10), 1, ahead=3)
+    assert next(results) != threading.get_ident()
+    for _ in range(4):  # the one that was asked for, and three more
+        assert started.acquire(timeout=60)
+    results.close()
+
+
+def test_groups_are_taken_only_as_they_are_needed() -> None:
+    coming = iter(range(5))
+    found = groups(coming, 2)
+    assert next(found) == [0, 1] and next(coming) == 2
+    assert list(found) == [[3, 4]]
 
 
 def test_tiny_files_are_decoded_on_one_thread() -> None:

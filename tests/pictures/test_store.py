@@ -53,9 +53,10 @@ def test_each_row_has_its_own_pixels(make_folder: MakeFolder) -> None:
 
 
 def test_the_pixels_are_mapped_from_a_file_and_cannot_be_written(make_folder: MakeFolder, cache: Path) -> None:
-    pixels = opened(make_folder({"cat": 2, "dog": 2})).pixels
-    assert isinstance(pixels, np.memmap)
-    assert Path(str(pixels.filename)).is_relative_to(cache)
+    found = opened(make_folder({"cat": 2, "dog": 2}))
+    pixels = found.pixels
+    assert np.shares_memory(pixels, np.frombuffer(found.mapped, np.uint8))
+    assert len(found.mapped) == next(cache.glob("*/pixels.bin")).stat().st_size
     assert (pixels.shape, pixels.dtype) == ((4, 3, 16, 16), np.uint8)
     assert not pixels.flags.writeable
 
@@ -129,6 +130,16 @@ def test_another_folder_has_a_store_of_its_own(make_folder: MakeFolder, cache: P
     opened(make_folder({"cat": 2, "dog": 2}, "one"))
     opened(make_folder({"cat": 2, "dog": 2}, "two"))
     assert len(list(cache.iterdir())) == 2
+
+
+def test_a_copy_is_the_same_when_the_pixels_are_let_go(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = opened(make_folder({"cat": 2, "dog": 2}))
+    expected = found.pixels[[3, 0]]
+    monkeypatch.setattr(store, "MOST_MAPPED_BYTES", 0)
+    for _ in range(2):
+        np.testing.assert_array_equal(found.copy(np.array([3, 0])), expected)
 
 
 def test_equal_pixels_have_equal_digests_whatever_their_files(make_folder: MakeFolder, tmp_path: Path) -> None:

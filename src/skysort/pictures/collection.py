@@ -1,6 +1,7 @@
 """A collection: the pictures a person named, listed and decoded."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,6 @@ from skysort.progress import Progress
 
 DEFAULT_SIZE = 32
 DEFAULT_CHANNELS: Literal[3] = 3
-CHUNK_PIXEL_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,14 @@ class Collection:
 
     def pixels(self, rows: NDArray[np.int64]) -> Pixels:
         """Return readable pictures, (N, C, H, W) uint8, as a copy."""
-        return self.store.pixels[self.store.positions[self.rows[rows]]]
+        return self.store.copy(self.store.positions[self.rows[rows]])
 
     def equal(self) -> NDArray[np.int64]:
         """Return (N,) numbers that are equal for equal pictures; -1 for unreadable ones."""
         positions = self.positions
         readable = positions >= 0
         equal = np.full(len(positions), -1)
-        digests = self.store.digests[positions[readable]]
-        equal[readable] = np.unique(digests, axis=0, return_inverse=True)[1].reshape(-1)
+        equal[readable] = self.store.first_equal[positions[readable]]
         return equal
 
     def groups(self) -> NDArray[np.int64]:
@@ -151,20 +150,14 @@ class Collection:
         """
         positions = self.store.positions[rows]
         positions = positions[positions >= 0]
-        pixels = self.store.pixels
-        num_rows = max(1, CHUNK_PIXEL_BYTES // pixels[0].nbytes)
-        counts = np.zeros((pixels.shape[1], 256), np.int64)
-        for start in range(0, len(positions), num_rows):
-            chunk = pixels[positions[start : start + num_rows]]
-            for channel in range(pixels.shape[1]):
-                counts[channel] += np.bincount(chunk[:, channel].ravel(), minlength=256)
-        levels = np.arange(256) / 255
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        mean = shares @ levels
-        std = np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1))
+        sums, squares = self.store.sums[positions].sum(axis=0).T.tolist()
+        num = len(positions) * self.store.pixels[0, 0].size
+        mean = tuple(total / (255 * num) for total in sums)
+        # In whole numbers up to the root: nothing cancels.
+        pairs = zip(sums, squares, strict=True)
+        std = tuple(math.sqrt(num * square - total**2) / (255 * num) for total, square in pairs)
         # A channel that never changes has nothing to be scaled by.
-        std = np.where(std > 0, std, 1.0)
-        return tuple(mean.tolist()), tuple(std.tolist())
+        return mean, tuple(figure or 1.0 for figure in std)
 
 
 def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: Progress) -> Collection:

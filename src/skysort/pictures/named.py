@@ -136,6 +136,8 @@ class NamedData:
     classes: tuple[str, ...] | None = None
     """The classes taken of a larger set, in order."""
     in_tutorials: bool = False
+    mirror_means_the_same: bool = True
+    """False for what is read, as digits are."""
     published: RemoteData | None = None
     """Where it can be downloaded."""
 
@@ -227,7 +229,9 @@ NAMED = {
     "skies": NamedData(
         "birds and airplanes drawn by this program; skies:2000 draws so many", 32, 3, 2, _skies(NUM_SKIES)
     ),
-    "digits": NamedData("1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, 10, _digits),
+    "digits": NamedData(
+        "1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, 10, _digits, mirror_means_the_same=False
+    ),
     "birds-vs-airplanes": NamedData(
         "the two classes of CIFAR-10",
         32,
@@ -242,7 +246,14 @@ NAMED = {
         "60,000 photographs of 10 classes, 32x32", 32, 3, 10, _cifar10, in_tutorials=True, published=CIFAR_10
     ),
     "mnist": NamedData(
-        "70,000 handwritten digits, 28x28", 28, 1, 10, _idx(MNIST, DIGITS), in_tutorials=True, published=MNIST
+        "70,000 handwritten digits, 28x28",
+        28,
+        1,
+        10,
+        _idx(MNIST, DIGITS),
+        in_tutorials=True,
+        mirror_means_the_same=False,
+        published=MNIST,
     ),
     "fashion-mnist": NamedData(
         "70,000 pieces of clothing, 28x28", 28, 1, 10, _idx(FASHION_MNIST, FASHION), published=FASHION_MNIST

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -26,14 +26,35 @@ def threads_for(bytes_a_picture: float) -> int:
     return 1 if bytes_a_picture < SMALL_FILE_BYTES else num_cores()
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Apply a function on several threads; yield results in order, taking items only as they are needed."""
-    if threads == 1:
+def groups(items: Iterable[Item], num: int) -> Iterator[list[Item]]:
+    """Yield so many items at a time, taken only as they are needed; the last group may be smaller."""
+    coming = iter(items)
+    while group := list(islice(coming, num)):
+        yield group
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int | None = None
+) -> Generator[Result, None, None]:
+    """Apply a function on several threads; yield results in order, taking items only as they are needed.
+
+    When the generator is closed, or the function raises, the threads have ended.
+
+    Args:
+        function: of one item.
+        items: may be without end.
+        threads: that apply it.
+        ahead: how many items are taken before their results are asked for, with 0 for none, and the work done
+            on the thread that asks. Unset: two a thread, and none for one thread.
+    """
+    if ahead is None:
+        ahead = 2 * threads if threads > 1 else 0
+    if ahead == 0:
         yield from map(function, items)
         return
     coming = iter(items)
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in islice(coming, 2 * threads))
+        waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in islice(coming, ahead))
         try:
             while waiting:
                 result = waiting.popleft().result()

@@ -1,7 +1,6 @@
 """A run's pictures: found, decoded and cut into parts, and what data.json says of them."""
 
 import hashlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,6 +60,10 @@ class DataTable(Described):
     """Where named data was looked for, if that was said."""
 
 
+MOST_TRAINING_PICTURES = 2000
+"""Of those trained on that are measured again: more would tell little, and take long."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Pictures, decoded and cut into parts."""
@@ -70,6 +73,11 @@ class Prepared:
     collection: Collection
     parts: dict[str, Rows]
     """Rows of the collection's listing."""
+
+    def measured(self, *, all_of_train: bool) -> dict[str, Rows]:
+        """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
+        most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
+        return {**self.parts, "train": evenly(self.parts["train"], most)}
 
     def described(self) -> DataTable:
         """Return what data.json holds."""
@@ -119,8 +127,9 @@ class Prepared:
     def _num_in_two_parts(self) -> int:
         """Count pictures that the data itself has in more than one part, equal to the last pixel."""
         equal = self.collection.equal()
-        num_parts = Counter(picture for rows in self.parts.values() for picture in set(equal[rows].tolist()))
-        return sum(num > 1 for num in num_parts.values())
+        in_each = [np.unique(equal[rows]) for rows in self.parts.values()]
+        num_parts = np.unique(np.concatenate(in_each), return_counts=True)[1]
+        return int((num_parts > 1).sum())
 
 
 def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress) -> Prepared:
@@ -141,3 +150,9 @@ def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Pro
     collection = open_collection(data, shape, data_dir, progress)
     parts = cut(collection.listing, collection.groups(), pictures.protocol, pictures.seed)
     return Prepared(data, shape, collection, parts)
+
+
+def evenly(rows: Rows, num: int) -> Rows:
+    """Return at most `num` of (N,) rows, evenly apart."""
+    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
+    return chosen

@@ -80,42 +80,83 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
     A group of several classes is dealt out with the rarest, and counts for all of them (iterative stratification:
     Sechidis et al., On the Stratification of Multi-Label Data, 2011).
     """
-    labels = listing.labels.tolist()
-    members: dict[int, list[int]] = defaultdict(list)
-    for row in np.random.default_rng(seed).permutation(pool):
-        members[int(groups[row])].append(int(row))
-    waiting: list[dict[int, int]] = [{} for _ in listing.classes]  # a class: pictures of it in each group
-    for group, rows in members.items():
-        for label in (labels[row] for row in rows):
+    order = np.random.default_rng(seed).permutation(pool)
+    labels = listing.labels[order]
+    _, group_of, sizes = np.unique(groups[order], return_inverse=True, return_counts=True)
+    is_single = sizes[group_of.reshape(-1)] == 1  # nearly all, which are dealt out without a loop
+    members: dict[int, list[int]] = defaultdict(list)  # of groups of several: places in the order
+    for place in np.flatnonzero(~is_single).tolist():
+        members[int(groups[order[place]])].append(place)
+    waiting: list[dict[int, int]] = [{} for _ in listing.classes]  # a class: pictures of it in each such group
+    for group, places in members.items():
+        for label in labels[places].tolist():
             waiting[label][group] = waiting[label].get(group, 0) + 1
 
-    dealt: dict[str, list[int]] = {part: [] for part in shares}
-    room = [_portions(sum(sizes.values()), shares) for sizes in waiting]
-    empty = [set(shares) for _ in waiting]
-    for label in sorted(range(len(waiting)), key=lambda label: sum(waiting[label].values())):
+    dealt: dict[str, list[Rows]] = {part: [] for part in shares}
+    nums = np.bincount(labels, minlength=len(listing.classes)).tolist()
+    room = [_portions(num, shares) for num in nums]
+    empty = [set(shares) for _ in nums]
+    by_label = np.argsort(labels, kind="stable")
+    ends = np.cumsum(nums).tolist()
+    for label in sorted(range(len(nums)), key=nums.__getitem__):
+        of_class = by_label[ends[label] - nums[label] : ends[label]]
+        singles = of_class[is_single[of_class]]
         by_size = sorted(waiting[label].items(), key=itemgetter(1), reverse=True)
-        left = [group for group, _ in by_size if group in members]
-        for num_dealt, group in enumerate(left):
+        left: list[tuple[int | None, int]] = [(group, size) for group, size in by_size if group in members]
+        num_left = len(left) + len(singles)
+        num_singles_dealt = 0
+        for next_group, size in [*left, (None, 1)]:
+            # A group with one picture of the class comes between the single ones, as the order has it.
+            if next_group is None:
+                stretch = singles[num_singles_dealt:]
+            elif size == 1:
+                stretch = singles[num_singles_dealt : np.searchsorted(singles, members[next_group][0])]
+            else:
+                stretch = singles[:0]
+            num_singles_dealt += len(stretch)
             # The last groups go where the class has nothing yet, so that no part lacks it.
-            open_parts = empty[label] if len(left) - num_dealt <= len(empty[label]) else shares
-            part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
-            rows = members.pop(group)
-            dealt[part].extend(rows)
-            for other in (labels[row] for row in rows):
-                room[other][part] -= 1
-                empty[other].discard(part)
-    parts = {part: np.array(rows, np.int64) for part, rows in dealt.items()}
+            num_free = min(len(stretch), max(0, num_left - len(empty[label])))
+            for part, chosen in _in_turn(stretch[:num_free], room[label]).items():
+                dealt[part].append(order[chosen])
+                room[label][part] -= len(chosen)
+                empty[label].discard(part)
+            num_left -= num_free
+            last = [[place] for place in stretch[num_free:].tolist()]
+            for places in [*last, *([] if next_group is None else [members.pop(next_group)])]:
+                open_parts = empty[label] if num_left <= len(empty[label]) else shares
+                part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
+                dealt[part].append(order[places])
+                for other in labels[places].tolist():
+                    room[other][part] -= 1
+                    empty[other].discard(part)
+                num_left -= 1
+    parts = {part: np.concatenate([np.empty(0, np.int64), *rows]) for part, rows in dealt.items()}
     _check_every_class(listing, parts, groups)
     return parts
 
 
+def _in_turn(places: Rows, room: Mapping[str, int]) -> dict[str, Rows]:
+    """Deal single pictures out, each to the part with the most room left, the first of several."""
+    if not len(places):
+        return {}
+    lowest = max(room.values())
+    while sum(max(0, num - lowest + 1) for num in room.values()) < len(places):
+        missing = len(places) - sum(max(0, num - lowest + 1) for num in room.values())
+        lowest -= -(-missing // len(room))
+    free = [np.arange(num, lowest - 1, -1) for num in room.values()]  # what each place of a part leaves
+    number = np.repeat(np.arange(len(free)), [len(nums) for nums in free])
+    chosen = number[np.lexsort((number, -np.concatenate(free)))[: len(places)]]
+    return {part: places[chosen == index] for index, part in enumerate(room) if (chosen == index).any()}
+
+
 def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows) -> None:
     """Make sure that no part lacks a class."""
-    for label, name in enumerate(listing.classes):
+    num_classes = len(listing.classes)
+    nums = [np.bincount(listing.labels[rows], minlength=num_classes) for rows in parts.values()]
+    for label in np.flatnonzero((np.array(nums) == 0).any(axis=0)):
+        name = listing.classes[label]
         of_class = {part: rows[listing.labels[rows] == label] for part, rows in parts.items()}
         lacking = [part for part, rows in of_class.items() if not len(rows)]
-        if not lacking:
-            continue
         num_groups = len(np.unique(groups[np.concatenate(list(of_class.values()))]))
         what = "different pictures" if listing.groups is None else "groups of pictures, each to be kept whole,"
         if num_groups < len(parts):

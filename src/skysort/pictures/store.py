@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import shutil
 import time
 from collections.abc import Iterator
@@ -23,9 +24,11 @@ from skysort.pictures.parallel import in_order, threads_for
 from skysort.pictures.sources import Reader, Source
 from skysort.progress import Progress
 
-FORMAT = 2
+FORMAT = 3
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
+MOST_MAPPED_BYTES = 2**28
+"""Up to so many pixels stay in memory once they were looked at; of more, only what is looked at."""
 SECONDS_PARTIALS_ARE_KEPT = 86_400
 
 
@@ -40,8 +43,21 @@ class Store:
     """Reasons by row of the listing."""
     pixels: Pixels
     """(M, C, H, W) uint8, mapped from the file, read-only."""
+    mapped: mmap.mmap
+    """What holds the pixels."""
     digests: NDArray[np.uint8]
     """(M, 16): BLAKE2b of each picture's pixels; equal pictures have equal ones."""
+    first_equal: NDArray[np.int64]
+    """(M,) the first picture that equals each one, itself for most."""
+    sums: NDArray[np.int64]
+    """(M, C, 2): the sum of each channel's pixels, and of their squares."""
+
+    def copy(self, positions: NDArray[np.int64]) -> Pixels:
+        """Return pictures, (N, C, H, W) uint8; of a large file, no more of it stays in memory than before."""
+        copied = self.pixels[positions]
+        if self.pixels.nbytes > MOST_MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
+        return copied
 
 
 def cache_folder() -> Path:
@@ -84,28 +100,31 @@ def _digest(*parts: str) -> str:
 
 
 def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> None:
-    """Decode everything into two files of records and one table.
+    """Decode everything into files of records and one table.
 
     Plain writes, not a mapping: a full disk is then an error and not a crash, and memory stays flat.
     """
     unreadable: dict[int, str] = {}
+    digests = bytearray()
     with (
         source.opened() as (listing, read),
         progress.step("Decoding", len(listing)) as tell,
         (folder / "pixels.bin").open("wb") as pixels,
-        (folder / "digests.bin").open("wb") as digests,
+        (folder / "sums.bin").open("wb") as sums,
     ):
         num_rows = max(1, CHUNK_PIXEL_BYTES // (shape.channels * shape.size**2))
         chunks = (range(row, min(row + num_rows, len(listing))) for row in range(0, len(listing), num_rows))
         decode_rows = partial(_decode_rows, read, shape)
-        for rows in in_order(decode_rows, chunks, threads_for(_mean_file_size(read, len(listing)))):
-            for row, picture in rows:
-                if isinstance(picture, str):
-                    unreadable[row] = picture
-                else:
-                    pixels.write(picture.tobytes())
-                    digests.write(hashlib.blake2b(picture.tobytes(), digest_size=DIGEST_BYTES).digest())
-            tell(len(rows), "")
+        for chunk in in_order(decode_rows, chunks, threads_for(_mean_file_size(read, len(listing)))):
+            unreadable.update(chunk.unreadable)
+            pixels.write(chunk.pixels.tobytes())
+            sums.write(chunk.sums.tobytes())
+            digests += chunk.digests
+            tell(chunk.num_rows, "")
+    (folder / "digests.bin").write_bytes(digests)
+    records = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+    _, first, number = np.unique(records, axis=0, return_index=True, return_inverse=True)
+    (folder / "first_equal.bin").write_bytes(first[number.reshape(-1)].tobytes())
     table = {
         "paths": listing.paths,
         "labels": listing.labels.tolist(),
@@ -118,9 +137,29 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
 
 
-def _decode_rows(read: Reader, shape: Shape, rows: range) -> list[tuple[int, Pixels | str]]:
-    """Return each row's picture, or the reason why there is none."""
-    return [(row, _decode_row(read, shape, row)) for row in rows]
+@dataclass(frozen=True)
+class _Chunk:
+    """Some rows, decoded."""
+
+    num_rows: int
+    unreadable: dict[int, str]
+    pixels: Pixels
+    sums: NDArray[np.int64]
+    digests: bytes
+
+
+def _decode_rows(read: Reader, shape: Shape, rows: range) -> _Chunk:
+    decoded = {row: _decode_row(read, shape, row) for row in rows}
+    pictures = [picture for picture in decoded.values() if not isinstance(picture, str)]
+    pixels = np.array(pictures, np.uint8).reshape(-1, shape.channels, shape.size**2)
+    sums = [pixels.sum(axis=2, dtype=np.int64), np.square(pixels, dtype=np.uint16).sum(axis=2, dtype=np.int64)]
+    return _Chunk(
+        len(rows),
+        {row: picture for row, picture in decoded.items() if isinstance(picture, str)},
+        pixels,
+        np.stack(sums, axis=2),
+        b"".join(hashlib.blake2b(picture.tobytes(), digest_size=DIGEST_BYTES).digest() for picture in pictures),
+    )
 
 
 def _decode_row(read: Reader, shape: Shape, row: int) -> Pixels | str:
@@ -172,11 +211,15 @@ def _open(folder: Path, shape: Shape) -> Store:
     if num_readable == 0:
         first = f"{listing.paths[0]}: {unreadable[0]}"
         raise SkysortError(f"none of {len(listing):,} pictures can be read; the first, {first}")
-    record = (num_readable, shape.channels, shape.size, shape.size)
+    with (folder / "pixels.bin").open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return Store(
         listing,
         np.where(readable, np.cumsum(readable) - 1, -1),
         unreadable,
-        np.memmap(folder / "pixels.bin", np.uint8, "r", shape=record),
+        np.frombuffer(mapped, np.uint8).reshape(num_readable, shape.channels, shape.size, shape.size),
+        mapped,
         np.fromfile(folder / "digests.bin", np.uint8).reshape(num_readable, DIGEST_BYTES),
+        np.fromfile(folder / "first_equal.bin", np.int64).reshape(num_readable),
+        np.fromfile(folder / "sums.bin", np.int64).reshape(num_readable, shape.channels, 2),
     )
