@@ -10,7 +10,6 @@ The command line imports this package for every verb, so names are fetched when 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from skysort.recipe import Recipe
     from skysort.run import evaluate, resume, train
     from skysort.run_folder import Run
+
+    __version__: str
 
 __all__ = [
     "Classifier",
@@ -31,7 +32,6 @@ __all__ = [
     "resume",
     "train",
 ]
-__version__ = version("skysort")
 
 _HOMES = {
     "Classifier": "skysort.classifier.classifier",
@@ -51,6 +51,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all else that is imported here
+
+        return version("skysort")
     if name not in _HOMES:
         raise AttributeError(f"module 'skysort' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,5 +1,6 @@
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skysort
-from skysort.classifier.prove import prove, read_proof, write_proof
+from skysort.classifier.prove import Logits, prove, read_proof, write_proof
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
-from skysort.pictures.decode import Shape
+from skysort.pictures.decode import Pixels, Shape, decode
 from skysort.recipe import Recipe
 from tests.conftest import picture_bytes
 
@@ -195,6 +196,72 @@ def test_a_stream_reads_no_further_than_it_is_followed(finished_run: Path, tmp_p
     for number in range(2000, 3000):
         (tmp_path / f"{number}.png").write_bytes(b"")
     assert [p.status for p in stream][-1] == "unreadable"
+
+
+@pytest.mark.parametrize("size", [(8, 8), (60, 60)])
+def test_a_stream_keeps_order_and_unreadable_rows_over_many_batches(
+    size: tuple[int, int], finished_run: Path, tmp_path: Path
+) -> None:
+    for number in range(800):
+        content = b"" if number in (0, 5, 341, 799) else picture_bytes(number % 7, size)
+        (tmp_path / f"{number}.png").write_bytes(content)
+    classifier = skysort.load(finished_run)
+    rows = classifier.predict(tmp_path)
+    assert [Path(row.path).name for row in rows] == [f"{number}.png" for number in range(800)]
+    assert [number for number, row in enumerate(rows) if row.status == "unreadable"] == [0, 5, 341, 799]
+    for number in (1, 340, 798):
+        (alone,) = classifier.predict(tmp_path / f"{number}.png")
+        assert rows[number].label == alone.label
+        assert rows[number].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (60, 60)])
+def test_the_next_batch_is_decoded_while_the_network_is_at_work(
+    size: tuple[int, int], finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(700):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number % 7, size))
+    classifier = skysort.load(finished_run)
+    num_decoded = 0
+    enough = threading.Event()
+
+    def counting_decode(content: bytes, shape: Shape) -> Pixels:
+        nonlocal num_decoded
+        num_decoded += 1
+        if num_decoded == 500:
+            enough.set()
+        return decode(content, shape)
+
+    def patient_logits(pictures: Pixels) -> Logits:
+        assert enough.wait(60)  # a batch is 341
+        return np.zeros((len(pictures), 2), np.float32)
+
+    monkeypatch.setattr("skysort.classifier.classifier.decode", counting_decode)
+    monkeypatch.setattr(classifier, "logits", patient_logits)
+    assert len(classifier.predict(tmp_path)) == 700
+
+
+@pytest.mark.parametrize("size", [(8, 8), (60, 60)])
+def test_a_stream_that_is_closed_or_fails_leaves_no_thread(
+    size: tuple[int, int], finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(800):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number % 7, size))
+    classifier = skysort.load(finished_run)
+    before = set(threading.enumerate())
+    stream = classifier.stream(tmp_path)
+    next(stream)
+    assert set(threading.enumerate()) > before
+    stream.close()
+    assert set(threading.enumerate()) == before
+
+    def broken_logits(_: Pixels) -> Logits:
+        raise SkysortError("broken")
+
+    monkeypatch.setattr(classifier, "logits", broken_logits)
+    with pytest.raises(SkysortError, match="broken"):
+        classifier.predict(tmp_path)
+    assert set(threading.enumerate()) == before
 
 
 def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:

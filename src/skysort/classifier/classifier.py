@@ -1,8 +1,7 @@
 """A classifier in use: loaded, proved, and ready for pictures."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from itertools import chain, islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,16 @@ from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
-from skysort.pictures.parallel import in_order, threads_for
+from skysort.pictures.parallel import groups, in_order, threads_for
 from skysort.pictures.sources import ImageFile, image_files
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
+SMALL_FILES_AT_A_TIME = 32
+"""Handed to a thread together, since one alone takes hardly longer to decode than to hand over."""
+
+Decoded = tuple[str, Pixels | str]
+"""A path, and its picture or the reason why there is none."""
 
 
 class Classifier:
@@ -74,15 +78,20 @@ class Classifier:
         """
         return list(self.stream(paths))
 
-    def stream(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> Iterator[Prediction]:
-        """Yield predictions as `predict` does, holding a batch of pictures and a folder's names at a time."""
+    def stream(
+        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]
+    ) -> Generator[Prediction, None, None]:
+        """Yield predictions as `predict` does, holding two batches of pictures and a folder's names at a time.
+
+        The next batch is decoded on threads while the network is at work; they end with the generator.
+        """
         asked = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
         for path in asked:
             if not path.exists():
                 raise NotUnderstoodError(f"{path}: no such file or folder")
-        with ExitStack() as archives:
-            decoded = self._decoded(image_files(asked, archives))
-            while batch := list(islice(decoded, self._batch_size)):
+        # Archives close last: until the threads of the decoding have ended, they may be read.
+        with ExitStack() as archives, closing(self._decoded(image_files(asked, archives))) as decoded:
+            for batch in groups(decoded, self._batch_size):
                 yield from self._predictions(batch)
 
     @property
@@ -93,25 +102,40 @@ class Classifier:
         (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: pictures})
         return np.asarray(logits, np.float32)
 
-    def _decoded(self, files: Iterator[ImageFile]) -> Iterator[tuple[str, Pixels | str]]:
-        """Yield each file's picture, or the reason why there is none."""
+    def _decoded(self, files: Iterator[ImageFile]) -> Generator[Decoded, None, None]:
+        """Yield each file's picture, or the reason why there is none.
+
+        Threads go on decoding the next batch while the network is at work on one.
+        """
         first = next(files, None)
         if first is None:
             return
+        path, read = first
+        picture: Pixels | str
+        num_bytes = np.inf
         try:
-            threads = threads_for(len(first[1]()))
-        except UnreadablePictureError:
-            threads = threads_for(np.inf)
-        yield from in_order(self._decode, chain([first], files), threads)
-
-    def _decode(self, file: ImageFile) -> tuple[str, Pixels | str]:
-        path, read = file
-        try:
-            return path, decode(read(), self.shape)
+            content = read()
+            num_bytes = len(content)
+            picture = decode(content, self.shape)
         except UnreadablePictureError as reason:
-            return path, str(reason)
+            picture = str(reason)
+        yield path, picture
+        threads = threads_for(num_bytes)
+        num = SMALL_FILES_AT_A_TIME if threads == 1 else 1
+        ahead = max(2 * threads, self._batch_size // num)
+        for group in in_order(self._decode_files, groups(files, num), threads, ahead):
+            yield from group
 
-    def _predictions(self, batch: Sequence[tuple[str, Pixels | str]]) -> Iterator[Prediction]:
+    def _decode_files(self, files: Iterable[ImageFile]) -> list[Decoded]:
+        return [(path, self._decode_file(read)) for path, read in files]
+
+    def _decode_file(self, read: Callable[[], bytes]) -> Pixels | str:
+        try:
+            return decode(read(), self.shape)
+        except UnreadablePictureError as reason:
+            return str(reason)
+
+    def _predictions(self, batch: Sequence[Decoded]) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]
         shares = iter(softmax(self.logits(np.stack(pictures)))) if pictures else iter(())
         for path, picture in batch:
@@ -139,6 +163,8 @@ def _session(model: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; the rest is for those who build the network
+    # Threads that wait in a loop for more to do take the cores from those that decode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors share no narrower base

@@ -24,7 +24,7 @@ DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "deci
 class Described(BaseModel):
     """A part of classifier.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PictureFormat(Described):
@@ -58,6 +58,8 @@ class ClassifierTable(Described):
     """Name and arguments, as in the recipe."""
     recipe: str
     """Name of the recipe."""
+    test_time_flip: bool = False
+    """Whether model.onnx returns the mean of the logits of a picture and of its mirror image."""
     parameters: int
     """How many training changed."""
     temperature: float = 1.0
