@@ -1,48 +1,123 @@
 """What is done to a whole batch of training pictures at once, as arithmetic on (seed, epoch, step)."""
 
+import math
+from functools import cache
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from skysort.recipe import Augment
+from skysort.training import changes
+
+NARROWEST, WIDEST = 3 / 4, 4 / 3
+"""Width by height of a resized crop (Szegedy et al., Going deeper with convolutions, 2014)."""
+LOW_32_BITS = 2**32 - 1
 
 
-def augmented(pictures: Tensor, augment: Augment, seed: int, epoch: int, step: int) -> Tensor:
-    """Return a batch with each picture flipped and shifted by chance.
+def augmented(
+    pictures: Tensor,
+    labels: Tensor,
+    rows: Tensor,
+    augment: Augment,
+    seed: int,
+    epoch: int,
+    step: int,
+    num_classes: int,
+) -> tuple[Tensor, Tensor]:
+    """Return a batch with each picture changed by chance, and what a network is to make of it.
 
     Args:
         pictures: (N, C, H, W) uint8.
-        augment: what may be done.
+        labels: (N,) int64.
+        rows: (N,) int64, which of the training pictures these are.
+        augment: what may be done; nothing in it is `auto` any more.
         seed: of the run; with epoch and step it decides all chances, on every device alike.
         epoch: counted from 1.
         step: within the epoch, counted from 0.
+        num_classes: how many there are.
 
     Returns:
-        (N, C, H, W) uint8.
+        (N, C, H, W) uint8 and the labels, or, where pictures are mixed, (N, classes) float32 shares that sum to 1.
     """
+    if not augment.changes_pictures:
+        return pictures, labels
+    assert augment.flip != "auto", "to be resolved before training"
     # The order of the epoch's pictures takes (seed, epoch, 0).
     rng = np.random.default_rng((seed, epoch, step + 1))
-    num = len(pictures)
-    if augment.flip:
-        flip = torch.from_numpy(rng.random(num) < 0.5).to(pictures.device)
-        pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
-    if augment.shift:
-        offsets = torch.from_numpy(rng.integers(0, 2 * augment.shift + 1, (2, num))).to(pictures.device)
-        pictures = _shifted(pictures, augment.shift, offsets)
-    return pictures
-
-
-def _shifted(pictures: Tensor, margin: int, offsets: Tensor) -> Tensor:
-    """Cut each picture out of itself with a black margin, at its own (2, N) offsets of 0 … 2 margins."""
-    num, channels, height, width = pictures.shape
-    padded = functional.pad(pictures, (margin,) * 4)
+    num, _, height, width = pictures.shape
     device = pictures.device
-    across = offsets[0, :, None] + torch.arange(width, device=device)  # (N, W)
-    down = offsets[1, :, None] + torch.arange(height, device=device)  # (N, H)
-    return padded[
-        torch.arange(num, device=device)[:, None, None, None],
-        torch.arange(channels, device=device)[None, :, None, None],
-        down[:, None, :, None],
-        across[:, None, None, :],
-    ]
+
+    def drawn(values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32) if values.dtype == np.float64 else values).to(device)
+
+    pictures = pictures.contiguous()  # which is quicker to copy by lines
+    if augment.flip == "random":
+        pictures = changes.flipped(pictures, drawn(rng.random(num) < 0.5))
+    if augment.flip == "alternating":
+        pictures = changes.flipped(pictures, _coins(rows.to(device), seed) == (epoch % 2 == 1))
+    if augment.shift:
+        across, down = drawn(rng.integers(0, 2 * augment.shift + 1, (2, num)))
+        pictures = changes.shifted(pictures, augment.shift, across, down, augment.border)
+    if augment.resized_crop < 1 or augment.rotation:
+        boxes = drawn(_crops(rng, num, augment.resized_crop))
+        degrees = drawn(rng.uniform(-augment.rotation, augment.rotation, num))
+        border = augment.border if augment.rotation else None
+        pictures = changes.resampled(pictures, boxes, degrees, border)
+    if augment.colour:
+        factors = drawn(rng.uniform(1 - augment.colour, 1 + augment.colour, (3, num)))
+        pictures = changes.recoloured(pictures, *factors)
+    if augment.cutout:
+        across, down = drawn(rng.integers(0, width, num)), drawn(rng.integers(0, height, num))
+        pictures = changes.covered(pictures, augment.cutout, across, down)
+    if not augment.mixes_pictures:
+        return pictures, labels
+
+    # The order is by chance already, so that the picture before is any picture.
+    others = pictures.roll(1, 0)
+    if augment.mixup and (not augment.cutmix or rng.random() < 0.5):
+        share = rng.beta(augment.mixup, augment.mixup)
+        pictures = changes.mixed(pictures, others, share)
+    else:
+        lines, columns = _patch(rng, height, width, 1 - rng.beta(augment.cutmix, augment.cutmix))
+        share = 1 - (lines.stop - lines.start) * (columns.stop - columns.start) / (height * width)
+        pictures = changes.pasted(pictures, others, lines, columns)
+    targets = functional.one_hot(labels, num_classes).float()
+    return pictures, targets * share + targets.roll(1, 0) * (1 - share)
+
+
+def _coins(rows: Tensor, seed: int) -> Tensor:
+    """Return (N,) bool, for each of (N,) rows always the same with a seed."""
+    # Scrambling by shifts and products, as in Wellons, Prospecting for hash functions, 2018: lowbias32.
+    mixed = rows ^ _key(seed)
+    mixed = ((mixed ^ (mixed >> 16)) * 0x7FEB352D) & LOW_32_BITS
+    mixed = ((mixed ^ (mixed >> 15)) * 0x846CA68B) & LOW_32_BITS
+    return (mixed ^ (mixed >> 16)) & 1 == 1
+
+
+@cache
+def _key(seed: int) -> int:
+    """Return 32 bits that have nothing to do with those of the next seed."""
+    (key,) = np.random.SeedSequence((seed, 0, 1)).generate_state(1, np.uint32)  # training has no epoch 0
+    return int(key)
+
+
+def _crops(rng: np.random.Generator, num: int, smallest: float) -> NDArray[np.float64]:
+    """Draw boxes of at least so large a share of a picture: (4, N) left, top, width and height, from 0 to 1."""
+    area = rng.uniform(smallest, 1, num)
+    # The logarithm of width by height is uniform, as far as such a box fits in.
+    ratio = np.exp(rng.uniform(np.log(np.maximum(NARROWEST, area)), np.log(np.minimum(WIDEST, 1 / area))))
+    width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
+    return np.stack((rng.random(num) * (1 - width), rng.random(num) * (1 - height), width, height))
+
+
+def _patch(rng: np.random.Generator, height: int, width: int, share: float) -> tuple[slice, slice]:
+    """Draw a box of so large a share of a picture, its middle anywhere; what is beyond the picture is cut off."""
+    found = []
+    for size in (height, width):
+        side, middle = int(size * math.sqrt(share)), int(rng.integers(size))
+        start = middle - side // 2
+        found.append(slice(max(start, 0), min(start + side, size)))
+    return found[0], found[1]

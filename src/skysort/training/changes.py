@@ -1,0 +1,123 @@
+"""What can be done to a batch of pictures at once, when all chances are drawn.
+
+Pictures are (N, C, H, W) uint8, and come back so. What differs from picture to picture comes as (N,) tensors on
+their device.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Border = Literal["black", "reflect"]
+BRIGHTNESS = (0.299, 0.587, 0.114)
+"""How bright red, green and blue seem (ITU-R BT.601)."""
+
+
+def flipped(pictures: Tensor, which: Tensor) -> Tensor:
+    """Mirror those pictures left and right for which (N,) bool is true."""
+    num = len(pictures)
+    # Whole pictures are copied quicker than pixels are chosen.
+    either = torch.cat((pictures, pictures.flip(3)))
+    return either.index_select(0, torch.arange(num, device=pictures.device) + num * which)
+
+
+def shifted(pictures: Tensor, margin: int, across: Tensor, down: Tensor, border: Border) -> Tensor:
+    """Cut each picture out of itself with a margin.
+
+    Args:
+        pictures: larger than the margin, if that reflects.
+        margin: pixels added on each side.
+        across: where the cut starts, 0 … 2 margins from the left; the middle one leaves the picture where it is.
+        down: likewise from the top.
+        border: what the margin shows; a reflection does not repeat the pixels at the edge.
+    """
+    num, channels, height, width = pictures.shape
+    padded = functional.pad(pictures, (margin,) * 4, "constant" if border == "black" else "reflect")
+    # Each line is copied as one piece: far quicker than to index pixels.
+    first_lines = torch.arange(num * channels, device=pictures.device).view(num, channels, 1) * padded.shape[2]
+    lines = first_lines + down.view(num, 1, 1) + torch.arange(height, device=pictures.device)  # (N, C, H)
+    starts = lines * padded.shape[3] + across.view(num, 1, 1)
+    return padded.flatten().unfold(0, width, 1).index_select(0, starts.flatten()).view(pictures.shape)
+
+
+def resampled(pictures: Tensor, boxes: Tensor, degrees: Tensor, border: Border | None) -> Tensor:
+    """Rotate each picture about its middle, cut a box out of it and stretch that to the whole, bilinearly.
+
+    Args:
+        pictures: to be rotated.
+        boxes: (4, N) left, top, width and height, as shares of the picture's.
+        degrees: to rotate by, counter-clockwise.
+        border: what is beyond the picture; None: its outermost pixels, for pictures that are not rotated.
+    """
+    rows, columns = pictures.shape[2:]
+    device = pictures.device
+    each = (-1, 1, 1)
+    left, top, width, height = (sides.view(each) for sides in boxes)
+    # Where each pixel comes from, in pixels from the middle of the rotated picture …
+    across = (torch.arange(columns, device=device) + 0.5) / columns  # (W,)
+    down = (torch.arange(rows, device=device)[:, None] + 0.5) / rows  # (H, 1)
+    x = (left + across * width - 0.5) * columns  # (N, 1, W)
+    y = (top + down * height - 0.5) * rows  # (N, H, 1)
+    # … and of the picture itself, downwards counted positive.
+    sine, cosine = degrees.deg2rad().sin().view(each), degrees.deg2rad().cos().view(each)
+    x, y = cosine * x - sine * y, sine * x + cosine * y  # (N, H, W)
+    # For grid_sample the middles of the outermost pixels are at -1 and 1, so that it reflects there.
+    grid = torch.stack((2 * x / max(columns - 1, 1), 2 * y / max(rows - 1, 1)), dim=3)
+    mode = {None: "border", "black": "zeros", "reflect": "reflection"}[border]
+    sampled = functional.grid_sample(pictures.float(), grid, padding_mode=mode, align_corners=True)
+    return _as_pixels(sampled)
+
+
+def recoloured(pictures: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """Change brightness, then contrast, then saturation, each by a factor where 1 changes nothing.
+
+    Brightness moves pixels away from black; contrast, from the mean brightness of the picture; saturation, from
+    the pixel's own brightness: grey pictures have none. Values are cut off at 0 and 255 at the end alone.
+    """
+    each = (-1, 1, 1, 1)
+    pixels = pictures.float()
+    if pictures.shape[1] == 3:
+        red, green, blue = BRIGHTNESS
+        grey = red * pixels[:, :1] + green * pixels[:, 1:2] + blue * pixels[:, 2:]  # (N, 1, H, W)
+        pixels = torch.lerp(grey, pixels, saturation.view(each))
+    else:
+        grey = pixels
+    middle = brightness * grey.mean(dim=(1, 2, 3))
+    # All three are linear, so that saturation may as well come first.
+    return _as_pixels(pixels * (contrast * brightness).view(each) + ((1 - contrast) * middle).view(each))
+
+
+def covered(pictures: Tensor, side: int, across: Tensor, down: Tensor) -> Tensor:
+    """Cover a square of each picture with the picture's mean colour.
+
+    Args:
+        pictures: to be covered.
+        side: of the square, in pixels.
+        across: column of the pixel that is its middle, or follows its middle if the side is even; what is beyond
+            the picture is cut off.
+        down: row, likewise.
+    """
+    rows, columns = pictures.shape[2:]
+    each = (-1, 1, 1, 1)
+    x = torch.arange(columns, device=pictures.device) - across.view(each) + side // 2  # (N, 1, 1, W)
+    y = torch.arange(rows, device=pictures.device)[:, None] - down.view(each) + side // 2  # (N, 1, H, 1)
+    inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)  # (N, 1, H, W)
+    return torch.where(inside, _as_pixels(pictures.float().mean(dim=(2, 3), keepdim=True)), pictures)
+
+
+def mixed(pictures: Tensor, others: Tensor, share: float) -> Tensor:
+    """Return so large a share of the pictures, and the rest of the others."""
+    return _as_pixels(torch.lerp(others.float(), pictures.float(), share))
+
+
+def pasted(pictures: Tensor, others: Tensor, rows: slice, columns: slice) -> Tensor:
+    """Replace the same box of all pictures with that of the others."""
+    result = pictures.clone()
+    result[:, :, rows, columns] = others[:, :, rows, columns]
+    return result
+
+
+def _as_pixels(values: Tensor) -> Tensor:
+    return values.round_().clamp_(0, 255).to(torch.uint8)
