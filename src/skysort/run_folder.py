@@ -50,8 +50,9 @@ class Run:
             epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError, KeyError, csv.Error) as error:
             raise SkysortError(f"{path} is damaged: {error}") from None
-        if len(epochs) != self.recipe.training.epochs:
-            raise SkysortError(f"{path} is damaged: it has {len(epochs)} of {self.recipe.training.epochs} epochs")
+        num_epochs = self.recipe.training.epochs_for(sum(self.data.counts["train"].values()))
+        if len(epochs) != num_epochs:
+            raise SkysortError(f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
         return epochs
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 from skysort.classifier.format import WEIGHTS, read_table
 from skysort.progress import Progress
 from skysort.recipe import Normalisation
-from skysort.run import part_of, prepared_again
+from skysort.run import prepared_again
 from skysort.run_folder import Run
 from skysort.trust.comparison import InTrainingMode, Spread
 
@@ -36,6 +36,7 @@ def in_training_mode(
     from skysort.training.device import computing_threads
     from skysort.training.loop import evaluate_in_training_mode
     from skysort.training.optimizer import loss_function
+    from skysort.training.start import part_of
 
     recipe, table = run.recipe, read_table(run.classifier)
     num_classes = len(table.classes)

@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -6,6 +10,8 @@ from skysort.training.device import (
     MOST_THREADS,
     check_memory,
     computing_threads,
+    flushes_denormals,
+    keep_freed_memory,
     resolve_device,
     resolve_threads,
 )
@@ -47,3 +53,38 @@ def test_threads_are_as_asked_and_restored() -> None:
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
     assert resolve_threads(0) >= 1
+
+
+def test_denormals_are_flushed_while_computing_and_not_after() -> None:
+    torch.set_flush_denormal(False)  # other libraries may have set it for the whole process
+    with computing_threads(2):
+        assert flushes_denormals()
+    assert not flushes_denormals()
+
+
+def test_denormals_are_flushed_on_every_thread_that_starts_while_computing() -> None:
+    program = """
+import torch
+from skysort.training.device import computing_threads
+with computing_threads(2):
+    print(int((torch.full((1_000_000,), 2e-38) / 2).count_nonzero()))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["0"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is another")
+def test_memory_that_is_freed_is_used_again_without_clearing_its_pages() -> None:
+    import resource
+
+    keep_freed_memory()
+
+    def page_faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            torch.zeros(4_000_000)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    page_faults()
+    pages_of_one = 4 * 4_000_000 / resource.getpagesize()
+    assert page_faults() < 2 * pages_of_one  # of 20

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from skysort.pictures.decode import Pixels, Shape
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Recipe
 from skysort.training import fit as fitting
+from skysort.training import loop
+from skysort.training.augment import augmented
 from skysort.training.batches import Part, num_steps, shuffled
 from skysort.training.fit import fit
 from skysort.training.loop import DivergedError
@@ -57,7 +60,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
     part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
     first, again, second = (
-        torch.cat([labels for _, labels in shuffled(part, 16, 0, epoch, 0, CPU)]).tolist() for epoch in (1, 1, 2)
+        torch.cat([labels for _, labels, _ in shuffled(part, 16, 0, epoch, 0, CPU)]).tolist()
+        for epoch in (1, 1, 2)
     )
     assert sorted(first) == list(range(50))
     assert first == again != second
@@ -65,8 +69,8 @@ def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
 
 def test_an_epoch_taken_up_in_the_middle_goes_on_where_it_was() -> None:
     part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
-    whole = [labels.tolist() for _, labels in shuffled(part, 16, 0, 1, 0, CPU)]
-    rest = [labels.tolist() for _, labels in shuffled(part, 16, 0, 1, 2, CPU)]
+    whole = [labels.tolist() for _, labels, _ in shuffled(part, 16, 0, 1, 0, CPU)]
+    rest = [labels.tolist() for _, labels, _ in shuffled(part, 16, 0, 1, 2, CPU)]
     assert rest == whole[2:]
     assert len(whole) == num_steps(50, 16) == 4
 
@@ -92,18 +96,21 @@ def test_a_run_says_how_long_it_will_take_from_its_first_steps(
     assert re.fullmatch(r"training to epoch 3 will take about \d s: 4 steps of \d+ ms", line)
 
 
-def signalling(part: Part, signals: dict[int, signal.Signals]) -> Part:
-    """Return a part that raises signals when so many of its batches have been asked for."""
-    num_batches = 0
+@pytest.fixture
+def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, signal.Signals]], None]:
+    """Let signals arrive while the steps of given numbers, counted from 1 over all that follows, are computed."""
 
-    def pixels(rows: NDArray[np.int64]) -> Pixels:
-        nonlocal num_batches
-        num_batches += 1
-        if num_batches in signals:
-            signal.raise_signal(signals.pop(num_batches))
-        return part.pixels(rows)
+    def arrange(signals: dict[int, signal.Signals]) -> None:
+        numbers = count(1)
 
-    return Part(part.num_pictures, pixels, part.labels)
+        def augmented_then(*arguments: Any) -> Any:
+            if (number := next(numbers)) in signals:
+                signal.raise_signal(signals[number])
+            return augmented(*arguments)
+
+        monkeypatch.setattr(loop, "augmented", augmented_then)
+
+    return arrange
 
 
 @pytest.mark.parametrize(
@@ -116,10 +123,14 @@ def signalling(part: Part, signals: dict[int, signal.Signals]) -> Part:
         # pictures of 8 pixels take smaller filters than its own
         ("lenet", ["network.kernel=3", "network.padding=same", "optimizer.nesterov=true"]),
         ("resnet-deep-shared", ["network.residual.blocks=2"]),
+        ("swift", ["network.width=4", "schedule.name='linear'"]),
     ],
 )
-def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, more: list[str], tmp_path: Path) -> None:
-    settings = ["augment.shift=1", "augment.flip=true", "training.log_every=3", "schedule.name='cosine'"]
+def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
+    recipe: str, more: list[str], tmp_path: Path, signal_at: Callable[[dict[int, signal.Signals]], None]
+) -> None:
+    settings = ["augment.shift=1", "augment.flip=alternating", "training.log_every=3", "schedule.name='cosine'"]
+    settings += ["augment.mixup=0.2"] if Recipe.load(recipe).loss.name == "cross-entropy" else []
     # a step an epoch leaves room for fewer stops
     settings += ["training.epochs=12"] if recipe == "mlp-full-batch" else []
     own = [setting for setting in SETTINGS if recipe != "mlp-full-batch" or "batch_size" not in setting]
@@ -129,12 +140,12 @@ def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, more: 
     parted.mkdir()
     expected = trained(loaded, whole)
 
-    # of 12 batches: the first, one in the middle, and the last of an epoch and of all
-    part = signalling(make_part(), {1: signal.SIGINT, 4: signal.SIGTERM, 6: signal.SIGINT, 12: signal.SIGTERM})
+    # of 12 steps: the first, one in the middle, and the last of an epoch and of all
+    signal_at({1: signal.SIGINT, 4: signal.SIGTERM, 6: signal.SIGINT, 12: signal.SIGTERM})
     for _ in range(4):
         with pytest.raises(StoppedError, match="stopped in epoch"):
-            trained(loaded, parted, part)
-    assert_same(trained(loaded, parted, part), expected)
+            trained(loaded, parted)
+    assert_same(trained(loaded, parted), expected)
     timed = {"seconds", "pictures_per_second"}
     histories = [[{k: v for k, v in row.items() if k not in timed} for row in rows_of(f)] for f in (whole, parted)]
     assert histories[0] == histories[1]
@@ -142,7 +153,15 @@ def test_stopped_at_any_step_and_resumed_gives_the_same_bits(recipe: str, more: 
 
 def test_a_stop_while_validating_is_not_forgotten(tmp_path: Path) -> None:
     recipe = Recipe.load("convnet", [*SETTINGS, "training.epochs=1"])
-    validation = signalling(make_part(seed=1), {1: signal.SIGINT})
+    part = make_part(seed=1)
+    signals = [signal.SIGINT]
+
+    def pixels(rows: NDArray[np.int64]) -> Pixels:
+        if signals:
+            signal.raise_signal(signals.pop())
+        return part.pixels(rows)
+
+    validation = Part(part.num_pictures, pixels, part.labels)
     with pytest.raises(StoppedError):
         fit(make_network(recipe), recipe, make_part(), validation, tmp_path, Progress())
 
@@ -156,15 +175,16 @@ def test_a_checkpoint_by_the_clock_is_resumed_in_the_middle_of_an_epoch(
     parted.mkdir()
     monkeypatch.setattr(fitting, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
-    num_batches = count(1)
+    numbers = count(1)
 
-    def pixels(rows: NDArray[np.int64]) -> Pixels:
-        if next(num_batches) == 7:  # the third of the second epoch
+    def augmented_until(*arguments: Any) -> Any:
+        if next(numbers) == 7:  # the third of the second epoch
             raise MemoryError
-        return make_part().pixels(rows)
+        return augmented(*arguments)
 
-    with pytest.raises(MemoryError):
-        trained(recipe, parted, Part(50, pixels, make_part().labels))
+    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+        patched.setattr(loop, "augmented", augmented_until)
+        trained(recipe, parted)
     state = json.loads((parted / "checkpoint" / "state.json").read_text("utf-8"))
     assert (state["epoch"], state["step"]) == (2, 2)
     assert_same(trained(recipe, parted), trained(recipe, whole))
@@ -221,10 +241,13 @@ def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:
         trained(Recipe.load("convnet", [*SETTINGS, "training.batch_size=8"]), tmp_path)
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+def test_a_signal_that_is_ignored_stays_so(
+    tmp_path: Path, signal_at: Callable[[dict[int, signal.Signals]], None]
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     recipe = Recipe.load("convnet", SETTINGS)
-    trained(recipe, tmp_path, signalling(make_part(), {2: signal.SIGINT}))
+    signal_at({2: signal.SIGINT})
+    trained(recipe, tmp_path)
     assert len(rows_of(tmp_path)) == recipe.training.epochs
 
 

@@ -94,6 +94,20 @@ def test_a_loss_is_as_defined(name: str, outputs: torch.Tensor, expected: float)
     assert loss(outputs, LABELS).item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", ["cross-entropy", "negative-log-likelihood", "mean-squared-error"])
+def test_a_loss_takes_shares_of_classes(name: str) -> None:
+    loss = loss_function(Loss.model_validate({"name": name}))
+    logits = torch.tensor([[1.0, 3.0, 0.5], [0.0, -2.0, 1.0]])
+    certain = torch.eye(3)[[2, 0]]
+    assert loss(logits, certain).item() == pytest.approx(loss(logits, torch.tensor([2, 0])).item())
+    shares = torch.tensor([[0.3, 0.7, 0.0], [0.0, 0.0, 1.0]])
+    softmax = logits.softmax(dim=1)
+    expected = -(shares * softmax.log()).sum(dim=1).mean()
+    if name == "mean-squared-error":
+        expected = (softmax - shares).square().mean()
+    assert loss(logits, shares).item() == pytest.approx(expected.item())
+
+
 def test_the_losses_of_one_output_tell_the_classes_apart() -> None:
     for name in ("regression", "binary-cross-entropy"):
         loss = loss_function(Loss.model_validate({"name": name}))

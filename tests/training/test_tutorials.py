@@ -9,7 +9,7 @@ from skysort.networks.layers import initial_network
 from skysort.pictures.decode import Shape
 from skysort.recipe import Normalisation, Recipe
 from skysort.training.batches import Part, shuffled
-from skysort.training.loop import Task, train_epoch
+from skysort.training.loop import Outcomes, Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
 
 CPU = torch.device("cpu")
@@ -38,13 +38,14 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, CPU)
-    train_epoch(task, 1, 0, lambda _step, value, _outputs, _labels: found.append(value))
+    outcomes = Outcomes(CPU, lambda value, _correct, _pictures: found.append(value))
+    train_epoch(task, 1, 0, outcomes, lambda _step: None)
 
     torch.manual_seed(recipe.training.seed)
     plain = text.make()
     sgd = torch.optim.SGD(plain.parameters(), lr=text.rate, momentum=text.momentum, weight_decay=text.weight_decay)
     expected = []
-    for pictures, labels in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, CPU):
+    for pictures, labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, CPU):
         value = text.loss(plain((pictures / 255 - 0.5) / 0.5), labels)
         sgd.zero_grad()
         value.backward()

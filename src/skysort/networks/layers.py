@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.networks.swift import TooSmallError, Whitening, swift_layers
 from skysort.pictures.decode import Shape
-from skysort.recipe import ConvNetwork, Loss, MlpNetwork, Normalisation, Recipe, Residual
+from skysort.recipe import AnyNetwork, ConvNetwork, Loss, Normalisation, Recipe, Residual, SwiftNetwork
 
 MAX_SIZE_TRIED = 512
 SMALLEST_SHARE = 0.01
@@ -43,19 +44,36 @@ class PictureNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return (N, outputs) float32, as the loss takes them, for (N, C, H, W) uint8 pictures."""
-        scaled = pictures.float() / 255
-        outputs: Tensor = self.layers((scaled - self.mean) / self.std)
+        outputs: Tensor = self.layers(self._normalised(pictures))
         return outputs
+
+    def look_at(self, pictures: Tensor) -> None:
+        """Let layers that go by the pictures' statistics compute theirs, before training.
+
+        Args:
+            pictures: (N, C, H, W) uint8, to be trained on.
+        """
+        for layer in self.layers.children():
+            if isinstance(layer, Whitening):
+                layer.whiten(self._normalised(pictures))
+
+    def _normalised(self, pictures: Tensor) -> Tensor:
+        return (pictures.float() / 255 - self.mean) / self.std
 
     @property
     def num_parameters(self) -> int:
         """Count what training changes."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @property
     def depends_on_mode(self) -> bool:
         """Whether it answers otherwise in training mode than in evaluation mode."""
         return any(isinstance(layer, nn.BatchNorm2d | nn.Dropout | nn.Dropout2d) for layer in self.modules())
+
+    @property
+    def draws_chances(self) -> bool:
+        """Whether it answers by chance in training mode."""
+        return any(isinstance(layer, nn.Dropout | nn.Dropout2d) for layer in self.modules())
 
 
 class LogitOfOne(nn.Module):
@@ -105,7 +123,7 @@ def check_classes(loss: Loss, num_classes: int) -> None:
         )
 
 
-def build_layers(network: MlpNetwork | ConvNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:
+def build_layers(network: AnyNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:
     """Build a network's layers for pictures of a shape.
 
     Returns:
@@ -116,7 +134,7 @@ def build_layers(network: MlpNetwork | ConvNetwork, shape: Shape, num_outputs: i
     """
     try:
         return _build(network, shape.channels, shape.size, num_outputs)
-    except _TooSmallError:
+    except TooSmallError:
         smallest = _smallest_size(network, shape.channels)
         raise SkysortError(
             f"pictures of {shape.size}x{shape.size} are too small for this network;"
@@ -162,22 +180,20 @@ class Repeated(nn.Module):
         return values
 
 
-class _TooSmallError(Exception):
-    """Nothing is left of the picture after some layer."""
-
-
-def _smallest_size(network: MlpNetwork | ConvNetwork, channels: int) -> int:
+def _smallest_size(network: AnyNetwork, channels: int) -> int:
     with torch.device("meta"):  # nothing is allocated
         for size in range(1, MAX_SIZE_TRIED):
             try:
                 _build(network, channels, size, num_outputs=1)
-            except _TooSmallError:
+            except TooSmallError:
                 continue
             return size
     raise SkysortError(f"this network takes no picture of up to {MAX_SIZE_TRIED} pixels a side")
 
 
-def _build(network: MlpNetwork | ConvNetwork, channels: int, size: int, num_outputs: int) -> nn.Sequential:
+def _build(network: AnyNetwork, channels: int, size: int, num_outputs: int) -> nn.Sequential:
+    if isinstance(network, SwiftNetwork):
+        return nn.Sequential(*swift_layers(network, channels, size, num_outputs))
     if isinstance(network, ConvNetwork):
         layers, features = _convolutions(network, channels, size)
         dropout = 0.0  # its own is of channels
@@ -204,7 +220,7 @@ def _convolutions(network: ConvNetwork, channels: int, size: int) -> tuple[list[
 
 def _halved(size: int) -> int:
     if size < 2:
-        raise _TooSmallError
+        raise TooSmallError
     return size // 2
 
 

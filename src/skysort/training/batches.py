@@ -1,7 +1,9 @@
 """Batches: which pictures come when, as arithmetic on (seed, epoch, step)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -10,6 +12,11 @@ from torch import Tensor
 
 from skysort.pictures.decode import Pixels
 
+CHUNK_BYTES = 2**22
+"""Of pictures that are gathered at once: many small batches, or one that is larger."""
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -17,9 +24,25 @@ class Part:
 
     num_pictures: int
     pixels: Callable[[NDArray[np.int64]], Pixels]
-    """Gives (N, C, H, W) uint8 for (N,) numbers below num_pictures."""
+    """Gives (N, C, H, W) uint8 for (N,) numbers below num_pictures; called from another thread than the loop's."""
     labels: NDArray[np.int64]
     """(num_pictures,) class indices."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, in a training part: there, each has a picture."""
+        return int(self.labels.max()) + 1
+
+
+class Batch(NamedTuple):
+    """What a step takes."""
+
+    pictures: Tensor
+    """(N, C, H, W) uint8, on the device."""
+    labels: Tensor
+    """(N,) int64, on the device."""
+    rows: Tensor
+    """(N,) int64, on the CPU: which of the part's pictures these are."""
 
 
 def num_steps(num_pictures: int, batch_size: int) -> int:
@@ -29,26 +52,50 @@ def num_steps(num_pictures: int, batch_size: int) -> int:
 
 def shuffled(
     part: Part, batch_size: int, seed: int, epoch: int, first_step: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[Batch, None, None]:
     """Yield an epoch's batches from a step on, in the order that (seed, epoch) gives.
 
-    Yields:
-        (N, C, H, W) uint8 pictures and (N,) int64 labels, on the device.
+    A thread makes them ahead; close the iterator, as `contextlib.closing` does, to be sure that it has ended.
     """
     order = np.random.default_rng((seed, epoch, 0)).permutation(part.num_pictures)
     yield from _batches(part, order[first_step * batch_size :], batch_size, device)
 
 
-def in_turn(part: Part, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+def in_turn(part: Part, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
     """Yield a part's batches as the pictures lie; as `shuffled` otherwise."""
     yield from _batches(part, np.arange(part.num_pictures), batch_size, device)
 
 
 def _batches(
     part: Part, order: NDArray[np.int64], batch_size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        pictures = torch.from_numpy(part.pixels(rows))
-        labels = torch.from_numpy(part.labels[rows])
-        yield pictures.to(device), labels.to(device)
+) -> Generator[Batch, None, None]:
+    """Gather the pictures of many batches at once, so that little is left to do for each."""
+
+    def gathered(rows: NDArray[np.int64]) -> Batch:
+        pictures, labels = torch.from_numpy(part.pixels(rows)), torch.from_numpy(part.labels[rows])
+        if device.type == "cuda":  # from pinned memory a transfer need not be waited for
+            pictures, labels = pictures.pin_memory(), labels.pin_memory()
+        return Batch(pictures, labels, torch.from_numpy(rows))
+
+    if not len(order):
+        return
+    bytes_a_picture = part.pixels(order[:1]).nbytes
+    chunk = batch_size * max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
+    for pictures, labels, rows in _ahead(gathered, (order[n : n + chunk] for n in range(0, len(order), chunk))):
+        pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        yield from map(Batch, *(torch.split(tensor, batch_size) for tensor in (pictures, labels, rows)))
+
+
+def _ahead(function: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
+    """Apply a function on one thread, always to one item more than has been asked for.
+
+    The thread ends when all is done, when the function fails, which is raised here, and when this is closed.
+    """
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming: Future[Made] | None = None
+        for item in items:
+            last, coming = coming, thread.submit(function, item)
+            if last is not None:
+                yield last.result()
+        if coming is not None:
+            yield coming.result()

@@ -11,6 +11,7 @@ from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, Clas
 from skysort.classifier.prove import write_proof
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.machine import described_machine, versions
+from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
 from skysort.pictures.decode import Pixels, Shape
 from skysort.recipe import Recipe
@@ -54,15 +55,16 @@ def write_classifier(
     Raises:
         SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
     """
-    network = network.cpu().to(memory_format=torch.contiguous_format)
-    whole = nn.Sequential(network, network.ending).eval()
+    network = network.cpu().to(memory_format=torch.contiguous_format).eval()
+    flip = recipe.augment.test_time_flip is True
     with torch.no_grad():
-        logits = whole(torch.from_numpy(proof_pictures)).numpy()
+        logits = InUse(network, flip=flip)(torch.from_numpy(proof_pictures)).numpy()
     table = ClassifierTable(
         classes=classes,
         pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
         network=recipe.network.model_dump(mode="json"),
         recipe=recipe.name,
+        test_time_flip=flip,
         parameters=network.num_parameters,
         data=data,
         seconds={"training": seconds},
@@ -72,7 +74,7 @@ def write_classifier(
     )
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))
-        write_whole(beside / MODEL, _onnx(whole, shape))
+        write_whole(beside / MODEL, _onnx(InUse(folded(network), flip=flip).eval(), shape))
         write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
         write_whole(beside / README, _readme(folder, classes, shape))
         table = table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}})

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from skysort.errors import StoppedError
 from skysort.networks.layers import PictureNetwork
@@ -18,10 +17,11 @@ from skysort.recipe import Recipe
 from skysort.training.batches import Part
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
 from skysort.training.history import History, Row
-from skysort.training.loop import Sums, Task, evaluate, train_epoch
+from skysort.training.loop import Outcomes, Sums, Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
+SECONDS_BETWEEN_TELLS = 0.05
 SHORTEST_SECONDS = 1e-9
 STEPS_TO_WARM_UP = 3
 FEWEST_STEPS_TIMED = 5
@@ -62,14 +62,14 @@ def fit(
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, train, device)
     state = load_checkpoint(folder / "checkpoint", task)
     num_done = (state.epoch - 1) * train.num_pictures + state.epoch_sums.pictures
-    num_in_all = recipe.training.epochs * train.num_pictures
+    num_in_all = task.num_epochs * train.num_pictures
     with (
         _stop_signals() as stop,
         closing(History(folder / "history.csv", state.history_bytes)) as history,
         progress.step("Training", num_in_all, done=num_done) as tell,
     ):
         session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell, progress.say)
-        while state.epoch <= recipe.training.epochs:
+        while state.epoch <= task.num_epochs:
             session.finish_epoch()
     return state.seconds
 
@@ -90,50 +90,70 @@ class _Session:
     ) -> None:
         self.task, self.validation, self.state = task, validation, state
         self.history, self.checkpoint, self.stop, self.tell, self.say = history, checkpoint, stop, tell, say
-        self.first_steps: list[float] = []
-        self.has_said_how_long = False
+        self.log_every = task.recipe.training.log_every
+        self.outcomes = Outcomes(task.device, self._count)
+        self.num_steps, self.seconds_timed, self.has_said_how_long = 0, 0.0, False
         self.seconds_before = state.seconds
-        self.started = self.saved = self.counted = time.perf_counter()
+        self.num_untold = 0
+        self.started = self.saved = self.counted = self.told = time.perf_counter()
 
     def finish_epoch(self) -> None:
         """Bring the epoch that the state is in to its end."""
         state = self.state
         self.counted = time.perf_counter()
-        train_epoch(self.task, state.epoch, state.step, self._after_step)
+        train_epoch(self.task, state.epoch, state.step, self.outcomes, self._after_step)
+        self.outcomes.read_all()
+        self._tell()
         self._add_row("epoch", state.epoch_sums, self._validated())
         state.epoch, state.step = state.epoch + 1, 0
         state.epoch_sums, state.window_sums = Sums(), Sums()
         self._save()
         self._stop_if_asked()
 
-    def _after_step(self, step: int, loss: float, logits: Tensor, labels: Tensor) -> None:
-        state, training = self.state, self.task.recipe.training
+    def _count(self, loss: float, correct: int, pictures: int) -> None:
+        self.state.epoch_sums.add(loss, correct, pictures)
+        self.state.window_sums.add(loss, correct, pictures)
+        self.num_untold += pictures
+
+    def _after_step(self, step: int) -> None:
+        state, log_every = self.state, self.log_every
         now = time.perf_counter()
         seconds, self.counted = now - self.counted, now
         state.step = step
-        state.epoch_sums.add(loss, logits, labels, seconds)
+        state.epoch_sums.seconds += seconds
+        state.window_sums.seconds += seconds
         if not self.has_said_how_long:
             self._say_how_long(seconds)
-        self.tell(len(labels), f"epoch {state.epoch}/{training.epochs}, loss {state.epoch_sums.mean_loss:.4f}")
-        if training.log_every:
-            state.window_sums.add(loss, logits, labels, seconds)
-            if step % training.log_every == 0:
-                self._add_row("steps", state.window_sums)
-                state.window_sums = Sums()
+        if now - self.told > SECONDS_BETWEEN_TELLS:
+            self._tell()
+        if log_every and step % log_every == 0:
+            self.outcomes.read_all()
+            self._add_row("steps", state.window_sums)
+            state.window_sums = Sums()
         if self.stop.is_set() or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self.outcomes.read_all()
             self._save()
             self._stop_if_asked()
 
+    def _tell(self) -> None:
+        state, self.told = self.state, time.perf_counter()
+        if self.num_untold:
+            note = f"epoch {state.epoch}/{self.task.num_epochs}, loss {state.epoch_sums.mean_loss:.4f}"
+            self.tell(self.num_untold, note)
+            self.num_untold = 0
+
     def _say_how_long(self, seconds: float) -> None:
         """Once the first steps have shown what a step takes, say how long all that are left will take."""
-        self.first_steps.append(seconds)
-        timed = self.first_steps[STEPS_TO_WARM_UP:]
-        if len(timed) < FEWEST_STEPS_TIMED or sum(timed) < SECONDS_TIMED:
+        self.num_steps += 1
+        num_timed = self.num_steps - STEPS_TO_WARM_UP
+        if num_timed > 0:
+            self.seconds_timed += seconds
+        if num_timed < FEWEST_STEPS_TIMED or self.seconds_timed < SECONDS_TIMED:
             return
         self.has_said_how_long = True
-        state, epochs = self.state, self.task.recipe.training.epochs
+        state, epochs = self.state, self.task.num_epochs
         num_left = (epochs - state.epoch + 1) * self.task.steps_an_epoch - state.step
-        a_step = sum(timed) / len(timed)
+        a_step = self.seconds_timed / num_timed
         self.say(
             f"training to epoch {epochs} will take about {span(a_step * num_left)}:"
             f" {num_left:,} steps of {1000 * a_step:.0f} ms"

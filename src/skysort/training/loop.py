@@ -2,19 +2,24 @@
 
 import copy
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from skysort.errors import SkysortError
+from skysort.networks.in_use import folded
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe import Recipe
 from skysort.training.augment import augmented
-from skysort.training.batches import Part, in_turn, num_steps, shuffled
+from skysort.training.batches import Batch, Part, in_turn, num_steps, shuffled
+from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
 
 EVALUATION_BATCH = 250
@@ -35,12 +40,11 @@ class Sums:
     pictures: int = 0
     seconds: float = 0.0
 
-    def add(self, loss: float, logits: Tensor, labels: Tensor, seconds: float = 0.0) -> None:
-        """Count one batch: its mean loss, (N, classes) logits, (N,) labels, and what it took."""
-        self.loss += loss * len(labels)
-        self.correct += int((logits.argmax(1) == labels).sum())
-        self.pictures += len(labels)
-        self.seconds += seconds
+    def add(self, loss: float, correct: int, pictures: int) -> None:
+        """Count one batch: its mean loss, how many of its pictures are labelled right, and how many there are."""
+        self.loss += loss * pictures
+        self.correct += correct
+        self.pictures += pictures
 
     @property
     def mean_loss(self) -> float:
@@ -51,6 +55,79 @@ class Sums:
     def accuracy(self) -> float:
         """Share of pictures labelled right."""
         return self.correct / self.pictures
+
+
+class _Outcome(NamedTuple):
+    """What a step gave, on its way from the device."""
+
+    epoch: int
+    step: int
+    rate: float
+    loss: Tensor
+    """With penalties."""
+    fit: Tensor
+    """Without."""
+    correct: Tensor
+    pictures: int
+    arrived: torch.Event | None
+    """None where nothing has to be waited for."""
+
+
+class Outcomes:
+    """What steps gave, read at once on a CPU; on an accelerator a step late, so that it is not waited for.
+
+    On an accelerator a loss that is no number is thus noticed one update late: the run stops all the same, and no
+    checkpoint holds that update, since one is written after `read_all`.
+
+    Args:
+        device: where steps are computed.
+        count: called in the order of the steps with a batch's mean loss (penalties left out), how many of its
+            pictures were labelled right, and how many there are.
+    """
+
+    def __init__(self, device: torch.device, count: Callable[[float, int, int], None]) -> None:
+        self.count = count
+        self._device = device
+        self._lag = 0 if device.type == "cpu" else 1
+        self._coming: deque[_Outcome] = deque()
+
+    def put(
+        self, epoch: int, step: int, rate: float, loss: Tensor, fit: Tensor, correct: Tensor, pictures: int
+    ) -> None:
+        """Take a step's figures, and read what is due.
+
+        Raises:
+            DivergedError: when a loss that is due is not finite.
+        """
+        arrived = None
+        if self._lag:
+            loss, fit, correct = (figure.detach().to("cpu", non_blocking=True) for figure in (loss, fit, correct))
+            arrived = torch.Event(self._device)
+            arrived.record()
+        self._coming.append(_Outcome(epoch, step, rate, loss, fit, correct, pictures, arrived))
+        while len(self._coming) > self._lag:
+            self._read(self._coming.popleft())
+
+    def read_all(self) -> None:
+        """Wait for what is still on its way.
+
+        Raises:
+            DivergedError: when a loss is not finite.
+        """
+        while self._coming:
+            self._read(self._coming.popleft())
+
+    def _read(self, outcome: _Outcome) -> None:
+        if outcome.arrived is not None:
+            outcome.arrived.synchronize()
+        loss = outcome.loss.item()
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss became {loss} in epoch {outcome.epoch}, step {outcome.step + 1}, at learning rate"
+                f" {outcome.rate:g}; {'training ended there' if self._lag else 'nothing was updated'}."
+                f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}"
+            )
+        self.count(outcome.fit.item(), int(outcome.correct.item()), outcome.pictures)
 
 
 @dataclass
@@ -64,12 +141,22 @@ class Task:
     train: Part
     device: torch.device
 
-    @property
+    @cached_property
     def steps_an_epoch(self) -> int:
         """Number of batches in an epoch."""
         return num_steps(self.train.num_pictures, self.batch_size)
 
-    @property
+    @cached_property
+    def forward(self) -> Callable[[Tensor], Tensor]:
+        """The network, as a step is quickest with it."""
+        return compiled(self.network, self.device, self.num_epochs * self.steps_an_epoch)
+
+    @cached_property
+    def num_epochs(self) -> int:
+        """Passes over the pictures."""
+        return self.recipe.training.epochs_for(self.train.num_pictures)
+
+    @cached_property
     def batch_size(self) -> int:
         """Pictures a step."""
         return self.recipe.training.pictures_a_step(self.train.num_pictures)
@@ -77,13 +164,13 @@ class Task:
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, counted from 0, of an epoch, counted from 1."""
         step_in_run = (epoch - 1) * self.steps_an_epoch + step
-        num_steps_in_run = self.recipe.training.epochs * self.steps_an_epoch
+        num_steps_in_run = self.num_epochs * self.steps_an_epoch
         highest = self.recipe.optimizer.learning_rate
         return learning_rate(self.recipe.schedule, highest, step_in_run, num_steps_in_run)
 
 
 def train_epoch(
-    task: Task, epoch: int, first_step: int, after_step: Callable[[int, float, Tensor, Tensor], None]
+    task: Task, epoch: int, first_step: int, outcomes: Outcomes, after_step: Callable[[int], None]
 ) -> None:
     """Train on an epoch's batches from a step on.
 
@@ -91,34 +178,44 @@ def train_epoch(
         task: what to train, with what.
         epoch: counted from 1.
         first_step: steps of this epoch that are already done.
-        after_step: called with the number of steps done, the batch's mean loss (penalties left out), its logits
-            and its labels.
+        outcomes: where each step's figures go.
+        after_step: called with the number of steps done.
 
     Raises:
-        DivergedError: when a loss is not finite; the network is left as it was before that step.
+        DivergedError: when a loss is not finite; on a CPU the network is left as it was before that step.
     """
-    recipe, network, optimizer = task.recipe, task.network, task.optimizer
-    seed = recipe.training.seed
+    recipe, network, optimizer, device = task.recipe, task.network, task.optimizer, task.device
+    seed, has_penalty = recipe.training.seed, bool(recipe.loss.l1 or recipe.loss.l2)
+    draws_chances, num_classes = network.draws_chances, task.train.num_classes
+    last_rate = None
     network.train()
-    batches = shuffled(task.train, task.batch_size, seed, epoch, first_step, task.device)
-    for step, (pictures, labels) in enumerate(batches, first_step):
-        rate = task.learning_rate(epoch, step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    with closing(shuffled(task.train, task.batch_size, seed, epoch, first_step, device)) as batches:
+        for step, (pictures, labels, rows) in enumerate(batches, first_step):
+            rate = task.learning_rate(epoch, step)
+            if rate != last_rate:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["initial_lr"] * rate / recipe.optimizer.learning_rate
+                last_rate = rate
 
-        with chances_of(seed, epoch, step, task.device):
-            outputs = network(augmented(pictures, recipe.augment, seed, epoch, step))
-        fit = task.loss_function(outputs, labels)
-        loss = fit + penalty(recipe.loss, network)
-        if not math.isfinite(loss.item()):
-            raise DivergedError(
-                f"the loss became {loss.item()} in epoch {epoch}, step {step + 1}, at learning rate {rate:g};"
-                f" nothing was updated. Try a smaller one: --set optimizer.learning_rate={rate / 10:g}"
-            )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        after_step(step + 1, fit.item(), network.ending(outputs), labels)
+            pictures, targets = augmented(pictures, labels, rows, recipe.augment, seed, epoch, step, num_classes)
+            optimizer.zero_grad(set_to_none=True)
+            chances: AbstractContextManager[None] = nullcontext()
+            if draws_chances:
+                chances = chances_of(seed, epoch, step, device)
+            with chances, mixed_precision(device):
+                outputs = task.forward(pictures).float()
+            fit = task.loss_function(outputs, targets)
+            loss = fit + penalty(recipe.loss, network) if has_penalty else fit
+            outcomes.put(epoch, step, rate, loss, fit, num_right(network, outputs, labels), len(labels))
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            after_step(step + 1)
+
+
+def num_right(network: PictureNetwork, outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return how many of (N, outputs) have their largest logit at their (N,) label, on the device."""
+    logits: Tensor = network.ending(outputs.detach())
+    return (logits.argmax(1) == labels).sum()
 
 
 @contextmanager
@@ -134,8 +231,8 @@ def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterat
 @torch.no_grad()
 def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, device: torch.device) -> Sums:
     """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
-    network.eval()
-    return _measured(network, in_turn(part, EVALUATION_BATCH, device), loss_function)
+    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+        return _measured(folded(network), batches, loss_function)
 
 
 @torch.no_grad()
@@ -148,16 +245,21 @@ def evaluate_in_training_mode(
     beside it: they come in mixed order, in batches of 64. The network itself stays as it was.
     """
     network = copy.deepcopy(network).train()
-    batches = shuffled(part, TRAINING_MODE_BATCH, seed, 0, 0, device)  # training has no epoch 0
-    with chances_of(seed, 0, 0, device):
+    with (
+        closing(shuffled(part, TRAINING_MODE_BATCH, seed, 0, 0, device)) as batches,  # training has no epoch 0
+        chances_of(seed, 0, 0, device),
+    ):
         return _measured(network, batches, loss_function)
 
 
-def _measured(
-    network: PictureNetwork, batches: Iterable[tuple[Tensor, Tensor]], loss_function: LossFunction
-) -> Sums:
-    sums = Sums()
-    for pictures, labels in batches:
+def _measured(network: PictureNetwork, batches: Iterable[Batch], loss_function: LossFunction) -> Sums:
+    losses, right, sizes = [], [], []  # on the device until all are there
+    for pictures, labels, _rows in batches:
         outputs = network(pictures)
-        sums.add(loss_function(outputs, labels).item(), network.ending(outputs), labels)
+        losses.append(loss_function(outputs, labels))
+        sizes.append(len(labels))
+        right.append(num_right(network, outputs, labels))
+    sums = Sums()
+    for loss, correct, size in zip(torch.stack(losses).tolist(), torch.stack(right).tolist(), sizes, strict=True):
+        sums.add(loss, correct, size)
     return sums

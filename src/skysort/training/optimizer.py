@@ -1,21 +1,36 @@
 """From a recipe to the optimizer, the loss and the learning rate at a step."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from skysort.recipe import Loss, Optimizer, Schedule
+from skysort.training.muon import Muon
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-"""From a network's (N, outputs) and (N,) labels to the mean loss of a batch."""
+"""From a network's (N, outputs) and (N,) labels to the mean loss of a batch. Those of one output a class also take
+(N, classes) shares that sum to 1."""
 
 
 def build_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer a recipe asks for."""
+    """Return the optimizer a recipe asks for, over those parameters that are to be learned.
+
+    Each of its groups notes the learning rate that it starts from as `initial_lr`.
+    """
+    built = _build(optimizer, [parameter for parameter in parameters if parameter.requires_grad])
+    for group in built.param_groups:
+        group["initial_lr"] = group["lr"]
+    return built
+
+
+def _build(optimizer: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate, decay, momentum = optimizer.learning_rate, optimizer.weight_decay, optimizer.momentum
+    if optimizer.name == "muon":
+        return Muon(_muon_groups(optimizer, parameters))
     if optimizer.name == "adam":
         return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
     if optimizer.name == "adamw":
@@ -25,8 +40,23 @@ def build_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) ->
     return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=momentum, nesterov=optimizer.nesterov)
 
 
+def _muon_groups(optimizer: Optimizer, parameters: list[nn.Parameter]) -> Iterator[dict[str, object]]:
+    rate, momentum = optimizer.learning_rate, optimizer.momentum
+    sgd_momentum = momentum if optimizer.sgd_momentum is None else optimizer.sgd_momentum
+    filters, weights, vectors = ([p for p in parameters if p.ndim == ndim] for ndim in (4, 2, 1))
+    for params, lr, kept in (
+        (filters, rate, momentum),
+        (weights, optimizer.linear_learning_rate or rate, sgd_momentum),
+        (vectors, optimizer.bias_learning_rate or rate, sgd_momentum),
+    ):
+        if params:
+            yield {"params": params, "lr": lr, "momentum": kept, "orthogonal": params is filters}
+
+
 def loss_function(loss: Loss) -> LossFunction:
     """Return the loss a recipe asks for, without its penalties."""
+    if loss.label_smoothing:
+        return partial(functional.cross_entropy, label_smoothing=loss.label_smoothing)
     return _LOSSES[loss.name]
 
 
@@ -38,12 +68,8 @@ def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
     return added
 
 
-def _negative_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.nll_loss(functional.log_softmax(logits, dim=1), labels)
-
-
-def _mean_squared_error(logits: Tensor, labels: Tensor) -> Tensor:
-    wanted = functional.one_hot(labels, logits.shape[1]).float()
+def _mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    wanted = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1]).float()
     return functional.mse_loss(functional.softmax(logits, dim=1), wanted)
 
 
@@ -57,7 +83,8 @@ def _binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 _LOSSES: dict[str, LossFunction] = {
     "cross-entropy": functional.cross_entropy,
-    "negative-log-likelihood": _negative_log_likelihood,
+    # of their log-softmax, which is the same
+    "negative-log-likelihood": functional.cross_entropy,
     "mean-squared-error": _mean_squared_error,
     "regression": _regression,
     "binary-cross-entropy": _binary_cross_entropy,

@@ -1,0 +1,86 @@
+import threading
+from contextlib import closing
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from skysort.pictures.decode import Pixels
+from skysort.training import batches
+from skysort.training.batches import Part, in_turn, shuffled
+
+CPU = torch.device("cpu")
+PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)
+PART = Part(50, lambda rows: PIXELS[rows], np.arange(50) % 7)
+
+
+@pytest.fixture(params=[1, 600, 2**22])  # of one batch, of some, of all
+def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("batch_size", [1, 4, 16, 50, 99])
+def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(batch_size: int) -> None:
+    order = np.random.default_rng((5, 2, 0)).permutation(50)
+    found = list(shuffled(PART, batch_size, 5, 2, 0, CPU))
+    assert [len(batch.rows) for batch in found[:-1]] == [batch_size] * (len(found) - 1)
+    assert torch.cat([batch.rows for batch in found]).tolist() == order.tolist()
+    assert np.array_equal(torch.cat([batch.pictures for batch in found]).numpy(), PIXELS[order])
+    assert torch.cat([batch.labels for batch in found]).tolist() == (order % 7).tolist()
+
+
+def test_in_turn_pictures_come_as_they_lie() -> None:
+    rows = [batch.rows.tolist() for batch in in_turn(PART, 20, CPU)]
+    assert rows == [list(range(20)), list(range(20, 40)), list(range(40, 50))]
+
+
+def test_nothing_gives_no_batch() -> None:
+    assert list(shuffled(PART, 10, 0, 1, 5, CPU)) == []
+
+
+def num_threads() -> int:
+    return sum(thread.name.startswith("batches") for thread in threading.enumerate())
+
+
+def test_the_thread_ends_with_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
+    for _ in shuffled(PART, 16, 0, 1, 0, CPU):
+        assert num_threads() == 1
+    assert num_threads() == 0
+
+
+def test_the_thread_ends_when_the_loop_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
+    with pytest.raises(KeyboardInterrupt), closing(shuffled(PART, 16, 0, 1, 0, CPU)) as coming:
+        next(coming)
+        assert num_threads() == 1
+        raise KeyboardInterrupt
+    assert num_threads() == 0
+
+
+def test_what_fails_in_the_thread_is_raised_in_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
+
+    def pixels(rows: NDArray[np.int64]) -> Pixels:
+        if len(rows) > 1 and threading.current_thread() is not threading.main_thread() and 49 in rows:
+            raise OSError("the disk is gone")
+        return PIXELS[rows]
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(in_turn(Part(50, pixels, PART.labels), 16, CPU))
+    assert num_threads() == 0
+
+
+def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
+    gathered: list[int] = []
+
+    def pixels(rows: NDArray[np.int64]) -> Pixels:
+        gathered.extend(rows.tolist())
+        return PIXELS[rows]
+
+    with closing(in_turn(Part(50, pixels, PART.labels), 5, CPU)) as coming:
+        next(coming)
+    assert max(gathered) < 15
