@@ -4,26 +4,26 @@ import os
 import time
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.collection import Data, open_collection
-from skysort.pictures.prepare import Prepared, prepare
+from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
-from skysort.recipe import Recipe
+from skysort.recipe import Augment, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.evaluation import Evaluation, evaluate_part
 from skysort.trust.report import write_report
 
-if TYPE_CHECKING:
-    from skysort.training.batches import Part
-
-DEFAULT_RECIPE = "convnet"
+DEFAULT_RECIPE = "swift"
 NUM_PROOF_PICTURES = 32
+SPINS = "30000"
+"""Turns of a loop, some tens of microseconds: longer than from one operation to the next."""
 
 
 def train(
@@ -32,6 +32,7 @@ def train(
     run: str | PathLike[str] | None = None,
     *,
     settings: tuple[str, ...] = (),
+    budget: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -42,6 +43,8 @@ def train(
         recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, or a Recipe.
         run: the folder to write, which must not hold anything; else one below `runs/` is chosen.
         settings: fields of the recipe to override, as `training.epochs=3`.
+        budget: a time like `60s` or `10m` that the call aims to take; it decides the epochs, and width and stride
+            of the network `swift`.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -49,7 +52,12 @@ def train(
         NotUnderstoodError: for an unknown name or field, or a path that is not there.
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
+    started = time.perf_counter()
     _check_named(data=data, recipe=recipe, run=run)
+    seconds = None if budget is None else seconds_of(budget)
+    for setting in settings if budget else ():
+        if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
+            raise NotUnderstoodError(f"--budget decides {field} itself; give it, or set {field}, not both")
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, settings)
     elif settings:
@@ -68,6 +76,11 @@ def train(
     recipe = resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     check_loss(recipe, prepared)
+    if seconds is not None:
+        try:
+            recipe = within(recipe, prepared, seconds, started, progress)
+        except StoppedError:
+            raise StoppedError("interrupted before the run began") from None
     described = prepared.described()
     if data_dir is not None:
         described = described.model_copy(update={"data_dir": str(Path(data_dir).absolute())})
@@ -156,9 +169,10 @@ def evaluate(
 def resolved(recipe: Recipe, data: Data) -> Recipe:
     """Spell out what the data and this computer decide, and make sure that they fit together."""
     require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "matplotlib", "jinja2")
-    # Threads that wait by spinning take the cores from each other as soon as anything else runs: beside one busy
-    # process a step of convnet took 310 ms on two cores, and 39 ms so. It counts before PyTorch is first loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # How often OpenMP's threads look for work before they sleep. By default they go on for so long that they take
+    # the cores from whatever else runs; to sleep at once costs an idle computer a fifth of a step of swift. It
+    # counts before PyTorch is first loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     import torch
 
     from skysort.networks.layers import build_layers
@@ -176,8 +190,20 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
             "channels": shape.channels,
             "protocol": pictures.protocol or ("tutorial" if of_tutorial else "four-way"),
         },
+        augment=_mirrored(recipe.augment, data),
         training={"device": resolve_device(training.device), "threads": resolve_threads(training.threads)},
     )
+
+
+def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
+    """Spell out whether pictures are mirrored: not those of which the mirror image means something else."""
+    means_the_same = data.named is None or data.named.mirror_means_the_same
+    chosen: dict[str, Any] = {}
+    if augment.flip == "auto":
+        chosen["flip"] = "alternating" if means_the_same else "none"
+    if augment.test_time_flip == "auto":
+        chosen["test_time_flip"] = means_the_same
+    return chosen
 
 
 def check_loss(recipe: Recipe, prepared: Prepared) -> None:
@@ -221,34 +247,22 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
 
 def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
     """Train from the run's checkpoint, if it has one, to its classifier; return what the steps took."""
-    from skysort.networks.layers import initial_network
     from skysort.training.device import computing_threads
     from skysort.training.export import write_classifier
     from skysort.training.fit import fit
+    from skysort.training.start import part_of, starting_network
 
     collection, parts = prepared.collection, prepared.parts
     classes = collection.listing.classes
-    normalisation = prepared.normalisation(recipe.pictures.normalise)
-    network = initial_network(recipe, prepared.shape, len(classes), normalisation)
     with computing_threads(recipe.training.threads):
+        network = starting_network(recipe, prepared)
         validation = part_of(prepared, "validation") if "validation" in parts else None
         training = fit(network, recipe, part_of(prepared, "train"), validation, run.path, progress)
         started = time.perf_counter()
-        rows = parts["train"]
-        evenly = np.linspace(0, len(rows) - 1, min(NUM_PROOF_PICTURES, len(rows))).astype(np.int64)
-        proof = collection.pixels(rows[evenly])
+        proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
         write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data, training)
     return {"export": time.perf_counter() - started}
-
-
-def part_of(prepared: Prepared, name: str) -> "Part":
-    """Return one part of a run's pictures, as the loop takes them."""
-    from skysort.training.batches import Part
-
-    collection, rows = prepared.collection, prepared.parts[name]
-    labels = collection.listing.labels[rows]
-    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels)
 
 
 def _measure(
@@ -261,7 +275,7 @@ def _measure(
     declared = np.array(collection.listing.parts)
     unreadable = np.array(sorted(collection.unreadable), np.int64)
     evaluations = []
-    for part, rows in prepared.parts.items():
+    for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items():
         of_part = unreadable[declared[unreadable] == part]
         evaluations.append(evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress))
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds

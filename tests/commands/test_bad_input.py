@@ -37,7 +37,7 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         (["train", "skies", "--set", "network.name=convent"], "no network 'convent'; did you mean 'convnet'?"),
         (
             ["train", "skies", "--set", "training.epochs=0"],
-            "training.epochs: input should be greater than or equal",
+            "training.epochs: expected a number of passes from 1 on",
         ),
         (["train", "skies", "--set", "training.epochs"], "expected a setting like training.epochs=3"),
         (
@@ -52,6 +52,12 @@ def check_refused(ended: Ended, code: int, message: str) -> None:
         ),
         (["train", "some/folder"], "some/folder: no such folder or file"),
         (["train"], "what to train on?"),
+        (["train", "skies", "--budget", "soon"], "expected a time like 60s, 10m or 1h, found 'soon'"),
+        (
+            ["train", "skies", "--budget", "9s", "--set", "training.epochs=3"],
+            "--budget decides training.epochs itself",
+        ),
+        (["train", "--resume", "runs/none", "--budget", "60s"], "it takes no --budget"),
         (["train", "--resume", "runs/none"], "runs/none: no such run folder"),
         (["train", "skies", "--resume", "runs/none"], "it takes no DATA"),
         (["train", "skies", "--recipe", "mine.toml"], "cannot read recipe mine.toml"),

@@ -14,6 +14,7 @@ from tests.commands.conftest import Ended
 GOLDEN = {
     ("mlp", "skies:300", 32): [0.681386, 0.603164],
     ("convnet", "skies:300", 32): [0.700957, 0.698710],
+    ("swift", "skies:300", 32): [0.692502, 0.691814],
     ("lenet", "digits", 32): [2.293221, 1.964288],
     ("mnist-cnn", "digits", 8): [2.285541, 2.202141],
 }

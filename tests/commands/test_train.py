@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -188,3 +189,24 @@ def test_a_table_with_groups_and_a_missing_file_is_trained_on(
     assert data["unreadable"] == [{"path": "bird/none.png", "reason": "cannot be read: No such file or directory"}]
     assert set(data["counts"]) == {"train", "validation", "calibration", "test"}
     assert all(counts == {"airplane": 3, "bird": 3} for counts in data["counts"].values())
+
+
+def test_within_a_time_the_default_recipe_is_cut_to_fit_and_says_what_it_expects(
+    skysort_command: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ended = skysort_command("train", "skies:240", "--budget", "45s", "--threads", 1, "--run", run)
+    assert ended.code == 0, ended.err
+    assert re.search(r"within 45 s: [\d,]+ epochs of width \d+ and stride \d, .* of training", ended.err)
+    recipe = skysort.Run(run).recipe
+    assert recipe.name == "swift"
+    assert f"epoch {recipe.training.epochs}/{recipe.training.epochs}" in ended.err
+
+
+def test_a_time_too_short_leaves_no_run_and_names_one_that_would_do(
+    skysort_command: Command, tmp_path: Path
+) -> None:
+    ended = skysort_command("train", "skies:240", "--budget", "2s", "--run", tmp_path / "run")
+    assert ended.code == 1
+    assert re.search(r"2 s are too short for these pictures on this computer; \d+ s would be enough", ended.err)
+    assert not (tmp_path / "run").exists()

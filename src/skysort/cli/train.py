@@ -16,9 +16,13 @@ def train(
         typer.Argument(help="A name (skysort datasets), a folder or archive with a folder a class, or a .csv."),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: convnet]")
+        str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: swift]")
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so that all ends by then."),
+    ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
@@ -37,6 +41,7 @@ def train(
             "DATA": data,
             "--recipe": recipe,
             "--run": run,
+            "--budget": budget,
             "--set": settings,
             "--device": device,
             "--threads": threads,
@@ -55,6 +60,7 @@ def train(
             recipe or runs.DEFAULT_RECIPE,
             run,
             settings=tuple(overrides),
+            budget=budget,
             data_dir=data_dir,
             progress=progress,
         )

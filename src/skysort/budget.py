@@ -1,0 +1,171 @@
+"""The roof: epochs and width of a run whose whole command is to end within a time."""
+
+import csv
+import re
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.pictures.prepare import Prepared, evenly
+from skysort.progress import Progress, span
+from skysort.recipe import Recipe, SwiftNetwork
+
+STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
+PICTURES_TIMED = 250
+"""By which the time of an answer is measured."""
+SECONDS_TO_FINISH = 9.0
+"""What a run takes from its last step to its figures, measuring apart: export, proof, report."""
+SHARE_KEPT = 0.06
+"""Of the time, for what was not foreseen."""
+SMALLEST_FOR_WIDER_STRIDE = 16
+"""Side of a picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form that the network `swift` may take."""
+
+    stride: int
+    """Times that of its recipe."""
+    width: int
+    least_epochs: int
+    """From which on it is better than the forms before it, which are quicker."""
+
+
+FORMS = (Form(2, 32, 1), Form(2, 64, 2), Form(1, 32, 6), Form(1, 64, 8))
+"""Chosen on a validation part of birds-vs-airplanes; docs/performance.md has the figures."""
+DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that a text like `60s`, `10m` or `1.5h` stands for.
+
+    Raises:
+        NotUnderstoodError: when it is no such text.
+
+    >>> seconds_of("10m")
+    600.0
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
+    if not found or found[2] not in _UNITS or not float(found[1]):
+        raise NotUnderstoodError(f"expected a time like 60s, 10m or 1h, found '{text}'")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a recipe takes on this computer, in seconds."""
+
+    epoch: float
+    """Its steps, and the measuring on validation and the checkpoint after it."""
+    end: float
+    """From the last step on."""
+
+
+def within(recipe: Recipe, prepared: Prepared, seconds: float, started: float, progress: Progress) -> Recipe:
+    """Return a recipe with the epochs, and for the network `swift` the width, that fit into a time.
+
+    A few steps of each width are timed, which is what the choice goes by: it is written into the recipe, and a
+    resume keeps it.
+
+    Args:
+        recipe: resolved.
+        prepared: its pictures.
+        seconds: from the start of the command to its figures.
+        started: when the command started, by time.perf_counter().
+        progress: where to say what is expected.
+
+    Raises:
+        SkysortError: when not even one epoch fits, naming the time that would do.
+    """
+    chosen, least = None, float("inf")
+    for candidate, least_epochs in _candidates(recipe, prepared.shape.size):
+        costs = measured(candidate, prepared)
+        left = (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
+        num_epochs = int(left / costs.epoch)
+        least = min(least, seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
+        if num_epochs >= least_epochs:
+            chosen = candidate.with_values(training={"epochs": num_epochs}), costs, num_epochs
+        elif chosen or num_epochs < 1:
+            break  # those to come take longer still
+    if chosen is None:
+        raise SkysortError(
+            f"{span(seconds)} are too short for these pictures on this computer; {span(least)} would be enough"
+        )
+    recipe, costs, num_epochs = chosen
+    network = recipe.network
+    form = ""
+    if isinstance(network, SwiftNetwork):
+        form = f" of width {network.width} and stride {network.stride}"
+    expected = time.perf_counter() - started + num_epochs * costs.epoch + costs.end
+    progress.say(
+        f"within {span(seconds)}: {num_epochs:,} epochs{form}, {span(num_epochs * costs.epoch)} of training,"
+        f" and figures after about {span(expected)}"
+    )
+    return recipe
+
+
+def _candidates(recipe: Recipe, size: int) -> list[tuple[Recipe, int]]:
+    """Return recipes, the quickest first, with the number of epochs from which on each is the best."""
+    network = recipe.network
+    if not isinstance(network, SwiftNetwork):
+        return [(recipe, 1)]
+    stride = network.stride_for(size)
+    return [
+        (recipe.with_values(network={"width": form.width, "stride": form.stride * stride}), form.least_epochs)
+        for form in FORMS
+        if form.stride == 1 or size >= SMALLEST_FOR_WIDER_STRIDE
+    ]
+
+
+def measured(recipe: Recipe, prepared: Prepared) -> Costs:
+    """Return what a recipe takes here, by a few steps of it."""
+    import torch
+
+    from skysort.training.batches import Part
+    from skysort.training.device import computing_threads
+    from skysort.training.fit import fit
+    from skysort.training.loop import evaluate
+    from skysort.training.optimizer import loss_function
+    from skysort.training.start import starting_network
+
+    collection, rows = prepared.collection, prepared.parts["train"]
+    training = recipe.training
+    a_step = min(training.pictures_a_step(len(rows)), len(rows))
+    some = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * a_step)
+    part = Part(len(some), lambda numbers: collection.pixels(some[numbers]), collection.listing.labels[some])
+    few = evenly(rows, PICTURES_TIMED)
+    answered = Part(len(few), lambda numbers: collection.pixels(few[numbers]), collection.listing.labels[few])
+    # Mixing pictures costs next to nothing, and asks for pictures of all classes.
+    short = recipe.with_values(
+        training={"epochs": 1, "log_every": 1, "batch_size": a_step}, augment={"mixup": 0.0, "cutmix": 0.0}
+    )
+    with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
+        network = starting_network(recipe, prepared)
+        started = time.perf_counter()
+        fit(network, short, part, None, Path(folder), Progress())
+        step, steps = _seconds_of_steps(Path(folder) / "history.csv")
+        beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
+        started = time.perf_counter()
+        evaluate(network, answered, loss_function(recipe.loss), torch.device(training.device))
+        a_picture = (time.perf_counter() - started) / len(few)
+    num_validated = len(prepared.parts.get("validation", ()))
+    num_measured = sum(len(of_part) for of_part in prepared.measured(all_of_train=recipe.speaks_of_train).values())
+    views = 2 if recipe.augment.test_time_flip else 1
+    return Costs(
+        -(-len(rows) // a_step) * step + beside_steps + num_validated * a_picture,
+        SECONDS_TO_FINISH + num_measured * views * a_picture,
+    )
+
+
+def _seconds_of_steps(history: Path) -> tuple[float, float]:
+    """Return what a step takes, the median, and what all took, of a history that has a row a step."""
+    with history.open(encoding="utf-8", newline="") as file:
+        done = [float(row["seconds"]) for row in csv.DictReader(file) if row["kind"] == "steps"]
+    return float(statistics.median(np.diff(done)[STEPS_TO_WARM_UP - 1 :].tolist())), done[-1]
