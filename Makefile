@@ -1,9 +1,10 @@
 # make demo: see what Skysort does.  make test: every check.  make check-data: the recipes on real data.
+# make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo test check-data clean
+.PHONY: env demo test check-data bench clean
 
 env: $(ENV)/installed
 
@@ -24,6 +25,19 @@ test: env
 
 check-data: env
 	$(BIN)/python benchmarks/check_data.py
+
+# Threads of ours wait as they do in `skysort train`, which sets this before PyTorch is loaded.
+AS_TRAIN := GOMP_SPINCOUNT=30000
+
+bench: demo
+	$(BIN)/python benchmarks/same_math.py --output runs/bench/same_math.json
+	$(BIN)/python benchmarks/time_to_accuracy.py --output runs/bench/time_to_accuracy.json
+	$(AS_TRAIN) $(BIN)/python benchmarks/limit.py swift --set network.width=128 --output runs/bench/limit.json
+	$(BIN)/python benchmarks/pictures.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/pictures.json
+	$(BIN)/python benchmarks/inference.py runs/demo/swift runs/demo/unseen --output runs/bench/inference.json
+	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
+	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
+	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
 
 clean:
 	rm -rf $(ENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,91 @@
+"""How long does an answer take: from process start, in a running process, and for a folder of pictures?
+
+    python benchmarks/inference.py runs/convnet pictures/ --repeats 15
+
+Rounds are interleaved. Beside Skysort, the network alone runs in plain ONNX Runtime and in plain PyTorch.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from measuring import report, seconds_of, summary
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+import skysort
+from skysort.classifier.classifier import Classifier
+from skysort.networks.in_use import InUse
+from skysort.networks.layers import initial_network
+from skysort.recipe import Normalisation
+from skysort.run_folder import Run
+
+BATCHES = (32, 341, 1364)
+"""Pictures in a batch, for the network alone."""
+
+
+def main() -> None:
+    """Measure all in turn, so many times."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("pictures", type=Path, help="a folder of image files")
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    classifier = skysort.load(asked.run)
+    (first,) = islice(classifier.stream(asked.pictures), 1)
+    num = len(classifier.predict(asked.pictures))
+    command = [sys.executable, "-m", "skysort", "predict", str(asked.run), first.path]
+    works: dict[str, Callable[[], object]] = {
+        "process start to answer": lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL),
+        "load": lambda: skysort.load(asked.run),
+        "one picture from its file": lambda: classifier.predict(first.path),
+        "folder": lambda: classifier.predict(asked.pictures),
+        **network_alone(classifier, Run(asked.run)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for repeat in range(asked.repeats + 1):
+        for name, work in works.items():
+            took = seconds_of(work)
+            if repeat:  # the first warms up
+                seconds[name].append(took)
+    figures = {
+        "run": asked.run.name,
+        "pictures in the folder": num,
+        "pictures a second from the folder": summary([num / took for took in seconds["folder"]]),
+        "seconds": {name: summary(values) for name, values in seconds.items()},
+    }
+    report("how long does an answer take?", figures, asked.output)
+
+
+def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], object]]:
+    """Return what runs the network on pixels: one picture and batches, in Skysort, ONNX Runtime and PyTorch."""
+    session = onnxruntime.InferenceSession(classifier.folder / "model.onnx", providers=["CPUExecutionProvider"])
+    channels, size = classifier.shape.channels, classifier.shape.size
+    plain = Normalisation(mean=(0.0,) * channels, std=(1.0,) * channels)  # the weights bring the run's own
+    network = initial_network(run.recipe, classifier.shape, len(classifier.classes), plain)
+    network.load_state_dict(load_file(classifier.folder / "model.safetensors"))
+    in_use = InUse(network.eval(), flip=classifier.table.test_time_flip)
+    works: dict[str, Callable[[], object]] = {}
+    for num in (1, *BATCHES):
+        pixels = np.random.default_rng(0).integers(0, 256, (num, channels, size, size), dtype=np.uint8)
+
+        def in_pytorch(pixels: NDArray[np.uint8] = pixels) -> torch.Tensor:
+            with torch.no_grad():
+                logits: torch.Tensor = in_use(torch.from_numpy(pixels))
+                return logits
+
+        works[f"{num} from pixels, Skysort"] = lambda pixels=pixels: classifier.logits(pixels)
+        works[f"{num} from pixels, ONNX Runtime"] = lambda pixels=pixels: session.run(None, {"pictures": pixels})
+        works[f"{num} from pixels, PyTorch"] = in_pytorch
+    return works
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What the benchmarks share: figures out of measurements, and how they are told."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skysort.machine import described_machine, today, versions
+from skysort.pictures.parallel import num_cores
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Return number, median, smallest and largest of some measurements."""
+    return {
+        "n": len(values),
+        "median": statistics.median(values),
+        "smallest": min(values),
+        "largest": max(values),
+    }
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long it takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def report(
+    question: str,
+    figures: Mapping[str, Any],
+    output: Path | None,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> None:
+    """Print a benchmark's answer with date, machine and versions as JSON, and write the same to a file if asked.
+
+    Args:
+        question: that the figures answer.
+        figures: the answer.
+        output: the file to write.
+        device: that was computed on.
+        threads: that were computed with; else one a core.
+    """
+    told = {
+        "question": question,
+        "date": today(),
+        "machine": described_machine(device, threads or num_cores()),
+        "versions": versions(),
+        **figures,
+    }
+    shown = json.dumps(told, indent=2)
+    print(shown, flush=True)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(shown + "\n", encoding="utf-8")

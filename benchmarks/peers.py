@@ -1,0 +1,131 @@
+"""What would a user otherwise pick: held-out accuracy after the same minutes on the same folder of pictures.
+
+    SKYSORT_DATA=… python benchmarks/peers.py --minutes 3
+
+The tutorials' plain loop, Lightning, fastai and Ultralytics, each as its own documentation starts with (see
+benchmarks/peers/), all from random weights, and skysort train with its default recipe. The folder is
+birds-vs-airplanes out of cifar10.zip. The minutes are those of the whole command, start to held-out accuracy; each
+may round to whole epochs, so that the seconds it took stand beside. The peers live in an environment of their own,
+which the first run makes and --environment names.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from measuring import report
+
+HERE = Path(__file__).parent
+PACKAGES = ("torch", "torchvision", "lightning", "fastai", "ultralytics")
+PEERS = ("lightning", "fastai", "ultralytics")
+CLASSES = ("airplane", "bird")
+
+
+def main() -> None:
+    """Make environment and folder; run one after the other, since each may take all cores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--only", nargs="+", choices=("plain", *PEERS, "skysort"), help="[all of them]")
+    parser.add_argument("--environment", type=Path, default=Path("runs/peers-environment"))
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    chosen = asked.only or ("plain", *PEERS, "skysort")
+    python = made_environment(asked.environment) if set(chosen) & set(PEERS) else Path(sys.executable)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = unpacked(Path(os.environ["SKYSORT_DATA"]) / "cifar10.zip", Path(temporary) / "pictures")
+        found = {}
+        for name in chosen:
+            if name == "skysort":
+                found[name] = skysort_run(folder, asked.minutes)
+            else:
+                own = Path(sys.executable) if name == "plain" else python
+                found[name] = peer_run(own, name, folder, asked.minutes)
+            print(name, found[name], flush=True)
+    report(
+        "What would a user otherwise pick: held-out accuracy after the same minutes",
+        {"minutes": asked.minutes, "packages": packages_of(python), "found": found},
+        asked.output,
+    )
+
+
+def made_environment(folder: Path) -> Path:
+    """Return the Python of the peers' environment, after making that if it is not there."""
+    python = folder.absolute() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    whole = folder / "installed"
+    if not whole.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        whole.touch()
+    return python
+
+
+def packages_of(python: Path) -> dict[str, str]:
+    """Return the versions that were measured."""
+    told = subprocess.run(
+        [python, "-m", "pip", "list", "--format=json"], check=True, capture_output=True, encoding="utf-8"
+    )
+    return {line["name"]: line["version"] for line in json.loads(told.stdout) if line["name"] in PACKAGES}
+
+
+def unpacked(archive: Path, folder: Path) -> Path:
+    """Unpack two classes as train/<class>/… and test/<class>/…."""
+    with zipfile.ZipFile(archive) as opened:
+        for name in opened.namelist():
+            path = PurePosixPath(name)
+            if path.suffix == ".jpg" and path.parent.name in CLASSES:
+                to = folder.joinpath(*path.parts[-3:])
+                to.parent.mkdir(parents=True, exist_ok=True)
+                to.write_bytes(opened.read(name))
+    return folder
+
+
+def peer_run(python: Path, name: str, folder: Path, minutes: float) -> Mapping[str, Any]:
+    """Run a peer's script; return what its last line says."""
+    settings = folder.parent / "settings"
+    settings.mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(HERE),  # for the plain loop
+        "YOLO_CONFIG_DIR": str(settings),
+        "YOLO_OFFLINE": "true",  # neither fonts nor weights are fetched, and nothing is sent
+        "MPLBACKEND": "agg",
+    }
+    if name == "plain":
+        environment["PYTHONPATH"] += os.pathsep + str(HERE.parent / "src")
+    command = [python, HERE / "peers" / f"{name}_run.py", folder, str(minutes)]
+    started = time.perf_counter()
+    run = subprocess.run(command, cwd=settings, env=environment, capture_output=True, encoding="utf-8")
+    if run.returncode:
+        return {"failed": run.stderr[-1000:]}
+    figures: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return {**figures, "seconds": time.perf_counter() - started}
+
+
+def skysort_run(folder: Path, minutes: float) -> Mapping[str, Any]:
+    """Train with the default recipe and a budget, from a cache that is empty."""
+    place = folder.parent / "skysort"
+    environment = {**os.environ, "SKYSORT_CACHE": str(folder.parent / "cache")}
+    protocol = "pictures.protocol=tutorial"  # no picture kept for validation, as with the others
+    command = [sys.executable, "-m", "skysort", "train", folder, "--budget", f"{round(60 * minutes)}s"]
+    started = time.perf_counter()
+    run = subprocess.run(
+        [*command, "--run", place, "--set", protocol], env=environment, capture_output=True, encoding="utf-8"
+    )
+    seconds = time.perf_counter() - started
+    if run.returncode:
+        return {"failed": run.stderr[-1000:]}
+    metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+    return {"accuracy": metrics["splits"]["test"]["accuracy"], "seconds": seconds}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Same mathematics, less time: training seconds of skysort's own fit against the tutorials' plain loop.
+
+    SKYSORT_DATA=… python benchmarks/same_math.py --output same_math.json
+    SKYSORT_DATA=… python benchmarks/same_math.py lenet --pictures 8000 --repeats 7
+
+Each measurement is a process of its own, as a user starts one, and the two take turns: plain, ours, plain, ours.
+Plain is benchmarks/plain_loop.py as it stands, with PyTorch's own number of threads; ours is what `skysort train`
+does between its start and its export. Reading the data is in `whole`, not in `training`, for both. The largest
+difference is that of the losses of the first 50 steps, from the same weights on the same batches.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from measuring import report
+
+TARGETS = {"mlp": 1.2, "convnet": 2.5, "mnist-cnn": 1.5, "lenet": 2.0, "resnet-deep-shared": 1.35}
+EPOCHS = {"mlp": 4, "convnet": 4, "mnist-cnn": 1, "lenet": 1, "resnet-deep-shared": 1}
+PICTURES = {"mlp": 10_000, "convnet": 10_000, "mnist-cnn": 20_000, "lenet": 12_000, "resnet-deep-shared": 5_000}
+NUM_STEPS_COMPARED = 50
+
+
+def plain_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
+    from plain_loop import TEXTS, load, train
+    from torch.utils.data import DataLoader
+
+    text = TEXTS[name]
+    torch.manual_seed(0)
+    examples = load(text.data)["train"]
+    examples = examples[:: len(examples) // num_pictures][:num_pictures]
+    network = text.make()
+    loader = DataLoader(examples, batch_size=text.batch_size, shuffle=True)
+    return train(network, text, loader, num_epochs)[1]
+
+
+def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
+    from plain_loop import TEXTS
+
+    from skysort.pictures.prepare import Data, prepare
+    from skysort.progress import Progress
+    from skysort.recipe import Recipe
+    from skysort.run import resolved
+
+    data = Data.find(TEXTS[name].data)
+    recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
+    prepared = prepare(data, recipe.pictures, None, Progress())
+
+    from skysort.training.batches import Part
+    from skysort.training.device import computing_threads
+    from skysort.training.fit import fit
+    from skysort.training.start import part_of, starting_network
+
+    whole = part_of(prepared, "train")
+    rows = np.arange(0, whole.num_pictures, whole.num_pictures // num_pictures)[:num_pictures]
+    part = Part(len(rows), lambda numbers: whole.pixels(rows[numbers]), whole.labels[rows])
+    with computing_threads(recipe.training.threads), tempfile.TemporaryDirectory() as folder:
+        return fit(starting_network(recipe, prepared), recipe, part, None, Path(folder), Progress())
+
+
+def largest_difference(name: str) -> float:
+    """Return by how much a loss of the first steps differs, from the same weights on the same random batches."""
+    from plain_loop import TEXTS
+
+    from skysort.networks.layers import initial_network
+    from skysort.pictures.decode import Shape
+    from skysort.recipe import Normalisation, Recipe
+    from skysort.training.batches import Part, shuffled
+    from skysort.training.loop import Outcomes, Task, train_epoch
+    from skysort.training.optimizer import build_optimizer, loss_function
+
+    text, recipe, cpu = TEXTS[name], Recipe.load(name, ["training.epochs=1"]), torch.device("cpu")
+    shape, num_classes = (Shape(28, 1), 10) if text.data == "mnist" else (Shape(32, 3), 2)
+    num_classes = 10 if text.data == "cifar10" else num_classes
+    chances = np.random.default_rng(0)
+    num = NUM_STEPS_COMPARED * text.batch_size
+    labels = chances.integers(0, num_classes, num)
+    noise = chances.integers(0, 200, (num, shape.channels, shape.size, shape.size), dtype=np.uint8)
+    pixels = noise + (5 * labels[:, None, None, None]).astype(np.uint8)
+    part = Part(num, lambda rows: pixels[rows], labels)
+    half = Normalisation(mean=(0.5,) * shape.channels, std=(0.5,) * shape.channels)
+    network = initial_network(recipe, shape, num_classes, half).to(memory_format=torch.channels_last)
+    task = Task(
+        network,
+        build_optimizer(recipe.optimizer, network.parameters()),
+        loss_function(recipe.loss),
+        recipe,
+        part,
+        cpu,
+    )
+    ours: list[float] = []
+    train_epoch(task, 1, 0, Outcomes(cpu, lambda loss, _correct, _pictures: ours.append(loss)), lambda _step: None)
+
+    torch.manual_seed(recipe.training.seed)
+    plain = text.make()
+    sgd = torch.optim.SGD(plain.parameters(), lr=text.rate, momentum=text.momentum, weight_decay=text.weight_decay)
+    theirs = []
+    for pictures, batch_labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, cpu):
+        loss = text.loss(plain((pictures / 255 - 0.5) / 0.5), batch_labels)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        theirs.append(loss.item())
+    return max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
+
+
+MEASURES = {"plain": plain_seconds, "ours": our_seconds}
+
+
+def measured(who: str, name: str, num_pictures: int, num_epochs: int) -> dict[str, float]:
+    """Return the training seconds and the whole seconds of a process of its own."""
+    started = time.perf_counter()
+    command = [
+        sys.executable,
+        __file__,
+        name,
+        "--measure",
+        who,
+        "--pictures",
+        num_pictures,
+        "--epochs",
+        num_epochs,
+    ]
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, check=True, text=True)
+    return {"training": float(done.stdout.splitlines()[-1]), "whole": time.perf_counter() - started}
+
+
+def compared(name: str, num_pictures: int, num_epochs: int, repeats: int) -> dict[str, Any]:
+    plain, ours = [], []
+    for _ in range(repeats):
+        plain.append(measured("plain", name, num_pictures, num_epochs))
+        ours.append(measured("ours", name, num_pictures, num_epochs))
+    ratios = sorted(a["training"] / b["training"] for a, b in zip(plain, ours, strict=True))
+    figures = {
+        "pictures": num_pictures,
+        "epochs": num_epochs,
+        "n": repeats,
+        "ratio": median(ratios),
+        "smallest ratio": ratios[0],
+        "largest ratio": ratios[-1],
+        "target": TARGETS[name],
+        "plain seconds": [one["training"] for one in plain],
+        "our seconds": [one["training"] for one in ours],
+        "plain whole seconds": [one["whole"] for one in plain],
+        "our whole seconds": [one["whole"] for one in ours],
+        "largest difference of a loss": largest_difference(name),
+    }
+    seconds = {who: median(one["training"] for one in runs) for who, runs in (("plain", plain), ("ours", ours))}
+    print(
+        f"{name}: {figures['ratio']:.2f} times faster ({ratios[0]:.2f} to {ratios[-1]:.2f}, n {repeats}, target"
+        f" {TARGETS[name]}); plain {seconds['plain']:.2f} s, ours {seconds['ours']:.2f} s;"
+        f" losses differ by {figures['largest difference of a loss']:.1e} at most",
+        flush=True,
+    )
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", metavar="recipe", help=f"of {', '.join(TARGETS)}; all of them")
+    parser.add_argument("--pictures", type=int, help="to train on, instead of a number that takes some seconds")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--measure", choices=MEASURES, help="measure one of the two, here, once")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    names = asked.recipes or list(TARGETS)
+    sizes = {name: (asked.pictures or PICTURES[name], asked.epochs or EPOCHS[name]) for name in names}
+    if asked.measure:
+        print(MEASURES[asked.measure](names[0], *sizes[names[0]]))
+        return
+    found = {name: compared(name, *sizes[name], asked.repeats) for name in names}
+    report("How much faster is the same mathematics than the tutorials' plain loop?", found, asked.output)
+
+
+if __name__ == "__main__":
+    main()

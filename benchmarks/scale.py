@@ -1,0 +1,131 @@
+"""What do more pictures, classes and pixels cost, in time and in memory?
+
+    python benchmarks/scale.py --most 1000000
+
+Pictures are skies, from 1,000 up; classes are of small files in a zip archive, 10,000 in all; sizes are skies.
+The cache is a temporary folder, and each figure that of a fresh process: seconds to prepare (list, decode, cut,
+normalise) the first time, and to start once the cache stands; seconds of a hundred steps of a recipe, and of an
+epoch's batches without a step; the largest resident memory of the process that did all but the first, and what it
+has at its end, its own (anonymous) and of files that it
+reads. A million skies take 3 GB of cache and an hour to draw.
+"""
+
+import argparse
+import io
+import multiprocessing
+import os
+import tempfile
+import time
+import zipfile
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from measuring import report, seconds_of
+from PIL import Image
+
+from skysort.pictures.collection import Data
+from skysort.pictures.prepare import Prepared, prepare
+from skysort.progress import Progress
+from skysort.recipe import Recipe
+
+PICTURES = (1_000, 10_000, 100_000, 1_000_000)
+CLASSES = (10, 100, 1_000)
+PICTURES_OF_CLASSES = 10_000
+SIZES = (32, 64, 128, 224)
+PICTURES_OF_SIZES = 2_000
+STEPS = 100
+
+
+def main() -> None:
+    """Measure case after case."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="convnet")
+    parser.add_argument("--most", type=int, default=100_000, help="pictures at most")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["SKYSORT_CACHE"] = temporary
+        archives = {num: made_archive(Path(temporary) / f"{num}.zip", num) for num in CLASSES}
+        figures = {
+            "pictures": {num: measured(f"skies:{num}", 32, asked.recipe) for num in PICTURES if num <= asked.most},
+            "classes": {num: measured(str(path), 32, asked.recipe) for num, path in archives.items()},
+            "sizes": {num: measured(f"skies:{PICTURES_OF_SIZES}", num, asked.recipe) for num in SIZES},
+        }
+    report(
+        "What do more pictures, classes and pixels cost, in time and in memory?",
+        {"recipe": asked.recipe, "steps": STEPS, **figures},
+        asked.output,
+    )
+
+
+def made_archive(path: Path, num_classes: int) -> Path:
+    """Write pictures of noise as PNG files, a folder a class."""
+    chance = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(PICTURES_OF_CLASSES):
+            content = io.BytesIO()
+            Image.fromarray(chance.integers(0, 256, (8, 8, 3), np.uint8)).save(content, "PNG")
+            archive.writestr(f"class{number % num_classes:04}/{number:05}.png", content.getvalue())
+    return path
+
+
+def measured(data: str, size: int, recipe: str) -> dict[str, float]:
+    """Prepare in one fresh process, start and train in the next."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as pool:
+        first = pool.submit(seconds_to_prepare, data, size, recipe).result()
+        figures = {"first time, s": first, **pool.submit(started, data, size, recipe).result()}
+    print(data, size, figures, flush=True)
+    return figures
+
+
+def seconds_to_prepare(data: str, size: int, recipe: str) -> float:
+    """Return how long it takes until training could start."""
+    return timed_preparation(data, size, recipe)[1]
+
+
+def timed_preparation(data: str, size: int, recipe: str) -> tuple[Prepared, float]:
+    """Return pictures, ready to train on, and the seconds that took."""
+    pictures = Recipe.load(recipe, [f"pictures.size={size}", "pictures.protocol='four-way'"]).pictures
+    started = time.perf_counter()
+    prepared = prepare(Data.find(data), pictures, None, Progress())
+    prepared.described()
+    prepared.normalisation("data")
+    return prepared, time.perf_counter() - started
+
+
+def started(data: str, size: int, recipe: str) -> dict[str, float]:
+    """Return seconds and memory, once the cache stands."""
+    prepared, start = timed_preparation(data, size, recipe)
+    # Only now, since the process that starts this one, and the first figures, need none of PyTorch.
+    import torch
+    from limit import made_task, run_epochs
+
+    from skysort.training.batches import Part, shuffled
+    from skysort.training.start import part_of
+
+    part = part_of(prepared, "train")
+    task = made_task(Recipe.load(recipe), size, len(prepared.collection.listing.classes))
+    some = np.random.default_rng(0).integers(0, part.num_pictures, STEPS * task.batch_size)
+    task.train = Part(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])
+    steps = seconds_of(lambda: run_epochs(task, 1))
+    batches = shuffled(part, task.batch_size, 0, 1, 0, torch.device("cpu"))
+    epoch = seconds_of(lambda: deque(batches, maxlen=0))
+    return {"start, s": start, "100 steps, s": steps, "batches of an epoch, s": epoch, **memory()}
+
+
+def memory() -> dict[str, float]:
+    """Return this process's resident memory in MiB, as far as the system tells."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    found = dict(line.split(":", 1) for line in lines)
+    names = {"VmHWM": "largest, MiB", "RssAnon": "own, MiB", "RssFile": "of files, MiB"}
+    return {name: int(found[key].split()[0]) / 1024 for key, name in names.items() if key in found}
+
+
+if __name__ == "__main__":
+    main()
