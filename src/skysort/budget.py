@@ -38,7 +38,7 @@ class Form:
 
 
 FORMS = (Form(2, 32, 1), Form(2, 64, 2), Form(1, 32, 6), Form(1, 64, 8))
-"""Chosen on a validation part of birds-vs-airplanes; docs/performance.md has the figures."""
+"""All but the last were chosen on a validation part of birds-vs-airplanes; docs/performance.md has the figures."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
