@@ -21,7 +21,7 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so that all ends by then."),
+        typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
     ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
