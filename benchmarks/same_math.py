@@ -10,6 +10,7 @@ difference is that of the losses of the first 50 steps, from the same weights on
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from measuring import report
+
+from skysort.run import SPINS
 
 TARGETS = {"mlp": 1.2, "convnet": 2.5, "mnist-cnn": 1.5, "lenet": 2.0, "resnet-deep-shared": 1.35}
 EPOCHS = {"mlp": 4, "convnet": 4, "mnist-cnn": 1, "lenet": 1, "resnet-deep-shared": 1}
@@ -41,10 +44,11 @@ def plain_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     return train(network, text, loader, num_epochs)[1]
 
 
-def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
+def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, Any]:
+    """Return recipe, pictures, network and normalisation, as `skysort train` has them."""
     from plain_loop import TEXTS
 
-    from skysort.pictures.prepare import Data, prepare
+    from skysort.pictures.prepare import Data, evenly, prepare
     from skysort.progress import Progress
     from skysort.recipe import Recipe
     from skysort.run import resolved
@@ -54,61 +58,58 @@ def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     prepared = prepare(data, recipe.pictures, None, Progress())
 
     from skysort.training.batches import Part
-    from skysort.training.device import computing_threads
-    from skysort.training.fit import fit
     from skysort.training.start import part_of, starting_network
 
     whole = part_of(prepared, "train")
-    rows = np.arange(0, whole.num_pictures, whole.num_pictures // num_pictures)[:num_pictures]
+    rows = evenly(np.arange(whole.num_pictures), num_pictures)
     part = Part(len(rows), lambda numbers: whole.pixels(rows[numbers]), whole.labels[rows])
+    network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
+    return recipe, part, network, prepared.normalisation(recipe.pictures.normalise)
+
+
+def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
+    recipe, part, network, _ = ours(name, num_pictures, num_epochs)
+
+    from skysort.progress import Progress
+    from skysort.training.device import computing_threads
+    from skysort.training.fit import fit
+
     with computing_threads(recipe.training.threads), tempfile.TemporaryDirectory() as folder:
-        return fit(starting_network(recipe, prepared), recipe, part, None, Path(folder), Progress())
+        return fit(network, recipe, part, None, Path(folder), Progress())
 
 
 def largest_difference(name: str) -> float:
-    """Return by how much a loss of the first steps differs, from the same weights on the same random batches."""
+    """Return by how much a loss of the first steps differs, from the same weights on the same batches."""
     from plain_loop import TEXTS
 
-    from skysort.networks.layers import initial_network
-    from skysort.pictures.decode import Shape
-    from skysort.recipe import Normalisation, Recipe
-    from skysort.training.batches import Part, shuffled
+    text = TEXTS[name]
+    recipe, part, network, normalisation = ours(name, NUM_STEPS_COMPARED * text.batch_size, num_epochs=1)
+
+    from skysort.training.batches import shuffled
+    from skysort.training.device import computing_threads
     from skysort.training.loop import Outcomes, Task, train_epoch
     from skysort.training.optimizer import build_optimizer, loss_function
 
-    text, recipe, cpu = TEXTS[name], Recipe.load(name, ["training.epochs=1"]), torch.device("cpu")
-    shape, num_classes = (Shape(28, 1), 10) if text.data == "mnist" else (Shape(32, 3), 2)
-    num_classes = 10 if text.data == "cifar10" else num_classes
-    chances = np.random.default_rng(0)
-    num = NUM_STEPS_COMPARED * text.batch_size
-    labels = chances.integers(0, num_classes, num)
-    noise = chances.integers(0, 200, (num, shape.channels, shape.size, shape.size), dtype=np.uint8)
-    pixels = noise + (5 * labels[:, None, None, None]).astype(np.uint8)
-    part = Part(num, lambda rows: pixels[rows], labels)
-    half = Normalisation(mean=(0.5,) * shape.channels, std=(0.5,) * shape.channels)
-    network = initial_network(recipe, shape, num_classes, half).to(memory_format=torch.channels_last)
-    task = Task(
-        network,
-        build_optimizer(recipe.optimizer, network.parameters()),
-        loss_function(recipe.loss),
-        recipe,
-        part,
-        cpu,
-    )
-    ours: list[float] = []
-    train_epoch(task, 1, 0, Outcomes(cpu, lambda loss, _correct, _pictures: ours.append(loss)), lambda _step: None)
+    cpu = torch.device("cpu")
+    optimizer = build_optimizer(recipe.optimizer, network.parameters())
+    task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, cpu)
+    found: list[float] = []
+    outcomes = Outcomes(cpu, lambda loss, _correct, _pictures: found.append(loss))
+    with computing_threads(recipe.training.threads):
+        train_epoch(task, 1, 0, outcomes, lambda _step: None)
 
     torch.manual_seed(recipe.training.seed)
     plain = text.make()
     sgd = torch.optim.SGD(plain.parameters(), lr=text.rate, momentum=text.momentum, weight_decay=text.weight_decay)
-    theirs = []
-    for pictures, batch_labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, cpu):
-        loss = text.loss(plain((pictures / 255 - 0.5) / 0.5), batch_labels)
+    mean, std = (torch.tensor(figures).view(-1, 1, 1) for figures in (normalisation.mean, normalisation.std))
+    expected = []
+    for pictures, labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, cpu):
+        loss = text.loss(plain((pictures / 255 - mean) / std), labels)
         sgd.zero_grad()
         loss.backward()
         sgd.step()
-        theirs.append(loss.item())
-    return max(abs(one - other) for one, other in zip(ours, theirs, strict=True))
+        expected.append(loss.item())
+    return max(abs(one - other) for one, other in zip(found, expected, strict=True))
 
 
 MEASURES = {"plain": plain_seconds, "ours": our_seconds}
@@ -128,7 +129,10 @@ def measured(who: str, name: str, num_pictures: int, num_epochs: int) -> dict[st
         "--epochs",
         num_epochs,
     ]
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, check=True, text=True)
+    # `skysort train` sets this before PyTorch is loaded, which here has been by then.
+    environment = {**os.environ, "GOMP_SPINCOUNT": SPINS} if who == "ours" else None
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True, env=environment)
     return {"training": float(done.stdout.splitlines()[-1]), "whole": time.perf_counter() - started}
 
 

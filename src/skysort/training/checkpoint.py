@@ -98,12 +98,17 @@ def _tensors(task: Task) -> dict[str, Tensor]:
 def _restore(task: Task, tensors: dict[str, Tensor]) -> None:
     network: dict[str, Tensor] = {}
     optimizer: dict[int, dict[str, Any]] = {}
+    parameters = [parameter for group in task.optimizer.param_groups for parameter in group["params"]]
     for key, tensor in tensors.items():
         kind, name = key.split(".", 1)
         if kind == "network":
             network[name] = tensor
         else:
             number, value = name.split(".", 1)
-            optimizer.setdefault(int(number), {})[value] = torch.clone(tensor)
+            # Fused steps go through memory as it lies: a momentum must lie there as its parameter does.
+            like = parameters[int(number)]
+            if tensor.shape == like.shape:
+                tensor = torch.empty_like(like).copy_(tensor)
+            optimizer.setdefault(int(number), {})[value] = tensor
     task.network.load_state_dict(network)
     task.optimizer.load_state_dict({**task.optimizer.state_dict(), "state": optimizer})

@@ -32,12 +32,13 @@ def _build(optimizer: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.
     if optimizer.name == "muon":
         return Muon(_muon_groups(optimizer, parameters))
     if optimizer.name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
     if optimizer.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
     if optimizer.name == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=momentum)
-    return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=momentum, nesterov=optimizer.nesterov)
+    nesterov = optimizer.nesterov
+    return torch.optim.SGD(parameters, rate, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 
 
 def _muon_groups(optimizer: Optimizer, parameters: list[nn.Parameter]) -> Iterator[dict[str, object]]:
