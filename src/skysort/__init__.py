@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skysort.classifier.classifier import Classifier, load
+    from skysort.decisions import decide
     from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.recipe import Recipe
     from skysort.run import evaluate, resume, train
@@ -27,6 +28,7 @@ __all__ = [
     "Recipe",
     "Run",
     "SkysortError",
+    "decide",
     "evaluate",
     "load",
     "resume",
@@ -40,6 +42,7 @@ _HOMES = {
     "load": "skysort.classifier.classifier",
     "Run": "skysort.run_folder",
     "SkysortError": "skysort.errors",
+    "decide": "skysort.decisions",
     "evaluate": "skysort.run",
     "resume": "skysort.run",
     "train": "skysort.run",

@@ -18,7 +18,7 @@ from skysort.progress import Progress
 from skysort.recipe import Augment, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.evaluation import Evaluation, evaluate_part
-from skysort.trust.report import write_report
+from skysort.trust.report import Decided, decided, write_report
 
 DEFAULT_RECIPE = "swift"
 NUM_PROOF_PICTURES = 32
@@ -158,11 +158,11 @@ def evaluate(
     if data is None:
         if output is not None:
             raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
-        run = _run_of(loaded)
+        run = run_of(loaded)
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
         with run.locked():
-            return _measure(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
+            return measure_run(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
     return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
 
 
@@ -237,7 +237,7 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
     """Do what is left of a run, and say how to go on when it is interrupted."""
     try:
         seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
-        _measure(run, Classifier(run.classifier), prepared, seconds, progress)
+        measure_run(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None
     except KeyboardInterrupt:
@@ -265,7 +265,7 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
     return {"export": time.perf_counter() - started}
 
 
-def _measure(
+def measure_run(
     run: Run, classifier: Classifier, prepared: Prepared, seconds: dict[str, float], progress: Progress
 ) -> dict[str, Any]:
     """Measure a run's classifier on the run's parts; write its figures, rows and report."""
@@ -274,12 +274,13 @@ def _measure(
     collection = prepared.collection
     declared = np.array(collection.listing.parts)
     unreadable = np.array(sorted(collection.unreadable), np.int64)
-    evaluations = []
+    evaluations: dict[str, Evaluation] = {}
     for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items():
         of_part = unreadable[declared[unreadable] == part]
-        evaluations.append(evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress))
+        evaluations[part] = evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress)
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
-    splits = {evaluation.part: evaluation.figures() for evaluation in evaluations}
+    splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
+    effects = {made.name: evaluations["test"].effect_of(made) for made in classifier.table.decisions}
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
@@ -287,13 +288,14 @@ def _measure(
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
         "data": classifier.table.data,
+        "decisions": effects,
     }
-    for evaluation in evaluations:
-        if evaluation.part == "calibration":
-            evaluation.write_csv(run.path / "calibration.csv")
+    decisions: list[Decided] = []
+    if calibration := evaluations.get("calibration"):
+        calibration.write_csv(run.path / "calibration.csv")
+        decisions = decided(calibration, classifier.table.decisions, effects, run.path)
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
-    test = next(evaluation for evaluation in evaluations if evaluation.part == "test")
-    _write_figures(run.path, metrics, test, run)
+    _write_figures(run.path, metrics, evaluations["test"], run, decisions)
     return metrics
 
 
@@ -329,18 +331,20 @@ def _measure_others(
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        _write_figures(output, metrics, evaluation, None)
+        _write_figures(output, metrics, evaluation, None, [])
     return metrics
 
 
-def _write_figures(folder: Path, metrics: dict[str, Any], test: Evaluation, run: Run | None) -> None:
+def _write_figures(
+    folder: Path, metrics: dict[str, Any], test: Evaluation, run: Run | None, decisions: list[Decided]
+) -> None:
     """Write rows, report and figures; the figures last, since they say that all is there."""
     test.write_csv(folder / "predictions.csv")
-    write_report(folder / "report.html", metrics, test, run.path if run else None)
+    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
     write_whole(folder / "metrics.json", json_text(metrics))
 
 
-def _run_of(classifier: Classifier) -> Run:
+def run_of(classifier: Classifier) -> Run:
     """Return the run that a classifier is the classifier of."""
     run = Run(classifier.folder.absolute().parent)
     if (

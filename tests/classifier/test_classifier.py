@@ -121,7 +121,6 @@ def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> Non
         {"temperature": 2.0},
         {"pictures": {"size": 32, "channels": 3, "fit": "crop"}},
         {"thresholds": {"bird": 0.1}},
-        {"decisions": [{"bird": "keep"}]},
         {"network": {"name": "mlp"}},
     ],
 )

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
 from skysort.pictures.parallel import groups, in_order, threads_for
 from skysort.pictures.sources import ImageFile, image_files
@@ -60,6 +61,19 @@ class Classifier:
     def digest(self) -> str:
         """SHA-256 of model.onnx, which is what decides every answer."""
         return self.table.files[MODEL]
+
+    def decision(self, name: str) -> Decision:
+        """Return a decision by its name.
+
+        Raises:
+            NotUnderstoodError: when there is none of this name.
+        """
+        for decision in self.table.decisions:
+            if decision.name == name:
+                return decision
+        if not self.table.decisions:
+            raise NotUnderstoodError(f"{self.folder} holds no decision; make one with skysort decide")
+        raise unknown("decision", name, [decision.name for decision in self.table.decisions])
 
     def logits(self, pictures: Pixels) -> Logits:
         """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures, N any number."""

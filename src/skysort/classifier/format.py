@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from skysort.classifier.decision import Decision
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import read_json, sha256, write_whole
 from skysort.pictures.decode import Shape
@@ -17,7 +18,7 @@ WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 FILES = (MODEL, WEIGHTS, PROOF, README)
-DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "decisions")
+DECIDING = ("classes", "pictures", "network", "temperature", "thresholds")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
@@ -65,7 +66,8 @@ class ClassifierTable(Described):
     temperature: float = 1.0
     """What the network's outputs were divided by inside model.onnx; 1 until it is fitted."""
     thresholds: dict[str, float] = {}
-    decisions: tuple[dict[str, Any], ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    """What to do with a picture, each by its name; made after the classifier."""
     data: dict[str, str]
     """Source and fingerprint of the pictures it learned from."""
     figures: Headline | None = None
@@ -89,6 +91,16 @@ class ClassifierTable(Described):
             raise ValueError(f"'{twice[0]}' stands for two of them")
         return classes
 
+    @model_validator(mode="after")
+    def _decisions_fit(self) -> Self:
+        names = [decision.name for decision in self.decisions]
+        if len(set(names)) < len(names):
+            raise ValueError("two decisions have one name")
+        for decision in self.decisions:
+            if not set(decision.keep) < set(self.classes):
+                raise ValueError(f"decision '{decision.name}' keeps other classes than some of these")
+        return self
+
     @property
     def meaning(self) -> str:
         """A digest of all that decides what the classifier answers, kept in its proof."""
@@ -99,6 +111,11 @@ class ClassifierTable(Described):
         """Return it with the headline of a part's figures."""
         headline = Headline.model_validate({name: figures[name] for name in Headline.model_fields})
         return self.model_copy(update={"figures": headline})
+
+    def with_decision(self, decision: Decision) -> Self:
+        """Return it with a decision, in place of one of the same name."""
+        others = (other for other in self.decisions if other.name != decision.name)
+        return self.model_copy(update={"decisions": (*others, decision)})
 
     def write(self, folder: Path) -> None:
         """Write classifier.json, whole or not at all."""

@@ -58,8 +58,8 @@ def prove(path: Path, logits_of: Callable[[Pixels], Logits], meaning: str) -> fl
     pictures, expected, meant = read_proof(path)
     if meaning != meant:
         raise SkysortError(
-            f"classifier.json beside {path} has been altered: classes, pictures, network, temperature, thresholds"
-            " or decisions are not those that the classifier was made with"
+            f"classifier.json beside {path} has been altered: classes, pictures, network, temperature"
+            " or thresholds are not those that the classifier was made with"
         )
     found = logits_of(pictures)
     if found.shape != expected.shape:

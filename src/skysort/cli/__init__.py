@@ -13,6 +13,7 @@ import typer
 
 import skysort
 from skysort.cli.compare import compare
+from skysort.cli.decide import decide
 from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
 from skysort.cli.names import datasets, recipes
@@ -43,7 +44,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, predict, compare, reproduce, describe, recipes, datasets):
+for verb in (train, evaluate, decide, predict, compare, reproduce, describe, recipes, datasets):
     app.command()(_interruptible(verb))
 
 

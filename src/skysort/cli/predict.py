@@ -24,6 +24,9 @@ def predict(
         typer.Option("--format", help="How to write them.  [default: by --output's ending, else table]"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write, whole or not at all.")] = None,
+    decision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Say what to do with each picture (skysort decide).")
+    ] = None,
 ) -> None:
     """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
     from skysort.classifier.classifier import Classifier
@@ -34,16 +37,17 @@ def predict(
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
+    chosen = loaded.decision(decision) if decision else None
     if output:
         _check_spares(output, paths, loaded.folder)
     form = form or _form_of(output)
     predictions = loaded.stream(paths)
     if output:
         with whole_file(output.resolve(), newline="") as file:
-            num, num_unreadable = write_predictions(predictions, loaded.classes, file, form.value)
+            num, num_unreadable = write_predictions(predictions, loaded.classes, file, form.value, chosen)
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
-        num, num_unreadable = write_predictions(predictions, loaded.classes, sys.stdout, form.value)
+        num, num_unreadable = write_predictions(predictions, loaded.classes, sys.stdout, form.value, chosen)
         sys.stdout.flush()
     if num == 0:
         raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")

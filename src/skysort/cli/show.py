@@ -1,15 +1,18 @@
 """Figures as tables on a terminal."""
 
+import shlex
 from typing import IO, Any
 
 from rich import markup
 from rich.console import Console
 from rich.table import Table
 
+from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
 from skysort.terminal import printable
 from skysort.trust.comparison import Spread
+from skysort.trust.guarantee import sentences
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
@@ -33,6 +36,22 @@ def show_run(run: Run, file: IO[str]) -> None:
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
+
+
+def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
+    """Print what a decision does and promises, what it did on the test part, and how to use it."""
+    console = console_for(file)
+    for sentence in sentences(decision, run.data.classes):
+        console.print(markup.escape(sentence))
+    effect = run.metrics["decisions"][decision.name]
+    for what, part in (("to keep", effect["lost"]), ("of other classes", effect["set_aside"])):
+        if part:
+            console.print(
+                f"On the test part, of {part['pictures']:,} pictures {what}, {part['share']:.4f} are set aside"
+                f" ({_interval(part['interval95'])})."
+            )
+    command = ["skysort", "predict", str(run.path), "PICTURES", "--decision", decision.name]
+    console.print(f"Use it: {shown_name(shlex.join(command))}")
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:

@@ -10,7 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from skysort.classifier.decision import Decision
 from skysort.pictures.decode import Pixels
+from skysort.trust.guarantee import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +27,8 @@ SHOWN = 96
 
 FIGURE_INCHES = (5.0, 3.1)
 MOST_MARKED_EPOCHS = 30
+MOST_LOST_SHOWN = 4
+"""Times what may be lost; beyond, nobody would look for a threshold."""
 NUM_SERIES_COLOURS = 10
 # The page's style sheet knows whether it is light or dark; these colours only stand for its own.
 COLOURS = {
@@ -128,6 +134,61 @@ def read_curves(history: Path) -> list[Curves]:
         )
         for name in ("loss", "accuracy")
     ]
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What thresholds lose of the pictures to keep, against what they set aside of the others."""
+
+    number: int
+    """Among those of a page."""
+    decision: Decision
+    curve: Curve
+    """Of the calibration part."""
+
+    @property
+    def summary(self) -> str:
+        """The chart in words."""
+        lost, set_aside = self._chosen
+        alone = self.curve.set_aside[0]
+        return (
+            f"On the calibration part the threshold chosen loses {100 * lost:.1f} % of the pictures to keep, with"
+            f" an upper bound of at most {100 * self.decision.lose_at_most:g} %, and sets aside"
+            f" {100 * set_aside:.1f} % of the others; the highest threshold, which loses none, sets aside"
+            f" {100 * alone:.1f} %."
+        )
+
+    @property
+    def _chosen(self) -> tuple[float, float]:
+        """What the decision's own threshold loses and sets aside."""
+        at = int(np.searchsorted(-self.curve.thresholds, -self.decision.threshold))
+        return float(self.curve.lost[at]), float(self.curve.set_aside[at])
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, as `drawn` does."""
+        return drawn(f"tradeoff-{self.number}", FIGURE_INCHES, self.summary, self._draw)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        lose_at_most = self.decision.lose_at_most
+        axes.axvline(lose_at_most, color=QUIET, linewidth=1, linestyle=":", label="promised")
+        axes.step(self.curve.lost, self.curve.set_aside, where="post", color=BLUE, label="measured")
+        axes.step(
+            self.curve.bounds,
+            self.curve.set_aside,
+            where="post",
+            color=ORANGE,
+            linestyle="--",
+            label="upper bound",
+        )
+        axes.plot(*self._chosen, color=BLUE, marker="o", markersize=8)
+        axes.set_xlim(0, min(1.0, MOST_LOST_SHOWN * lose_at_most))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("lost, of the pictures to keep", color=TEXT)
+        titled(axes, "Set aside, of the others")
+        axes.legend(loc="lower right", frameon=False, labelcolor=TEXT)
 
 
 def drawn(

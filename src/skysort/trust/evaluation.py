@@ -1,6 +1,6 @@
 """A classifier run over a part's pictures: the logits, the figures, and a row a picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision
 from skysort.classifier.prove import Logits
 from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
 from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
+from skysort.trust.guarantee import Scores, share_set_aside
 from skysort.trust.metrics import measure
 
 CHUNK_BYTES = 2**24
@@ -41,6 +43,24 @@ class Evaluation:
     def figures(self) -> dict[str, Any]:
         """Return the part's figures, as metrics.json holds them."""
         return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+
+    def scores(self, keep: Sequence[str]) -> Scores:
+        """Return how sure the classifier is of each picture that it is of no class to keep.
+
+        Raises:
+            NotUnderstoodError: when a class to keep is not there, or no other class is left.
+        """
+        groups = self.collection.groups()[self.rows]
+        return Scores.of(softmax(self.logits), self.truth, self.classes, keep, groups)
+
+    def effect_of(self, decision: Decision) -> dict[str, Any]:
+        """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
+        scores = self.scores(decision.keep)
+        effects = {
+            "lost": share_set_aside(scores.kept, scores.kept_groups, decision.threshold),
+            "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
+        }
+        return {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""

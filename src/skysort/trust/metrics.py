@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from skysort.classifier.decision import SetAside
+
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution at 0.975."""
@@ -46,6 +48,15 @@ class PartFigures(Measured):
     unreadable: int
 
 
+class Effect(Measured):
+    """What a decision does to the pictures of a part."""
+
+    lost: SetAside | None
+    """Of the classes to keep; None where there are none."""
+    set_aside: SetAside | None
+    """Of the others."""
+
+
 class Metrics(Measured):
     """metrics.json."""
 
@@ -58,6 +69,8 @@ class Metrics(Measured):
     """Digest of the classifier measured."""
     data: dict[str, str]
     """Source and fingerprint of the pictures."""
+    decisions: dict[str, Effect] = {}
+    """What each of the classifier's decisions does on the test part."""
 
 
 def measure(logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:

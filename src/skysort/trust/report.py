@@ -1,6 +1,7 @@
 """report.html: one self-contained page that a person can show a colleague."""
 
 import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.decision import Decision
 from skysort.classifier.rows import softmax
 from skysort.files import read_json
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
-from skysort.trust.charts import Thumbnail, read_curves, thumbnail
+from skysort.trust.charts import Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
+from skysort.trust.guarantee import curve, sentences
 from skysort.trust.page import percent, write_page
 
 NUM_MISTAKES = 24
@@ -57,7 +60,22 @@ class Pair:
     num_of_truth: int
 
 
-def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None) -> None:
+@dataclass(frozen=True)
+class Decided:
+    """A decision on the page: what it promises, what it costs, and what it does on test."""
+
+    name: str
+    sentences: list[str]
+    effect: dict[str, Any]
+    """As metrics.json holds it."""
+    tradeoff: Tradeoff | None
+    """None where calibration has no pictures of other classes."""
+    command: str
+
+
+def write_report(
+    path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None, decided: Sequence[Decided] = ()
+) -> None:
     """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
 
     Args:
@@ -66,6 +84,7 @@ def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Pat
         test: the evaluation whose figures are `metrics["splits"]["test"]`.
         run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
             not a run's own, and the page has no curves, no recipe and no commands.
+        decided: the classifier's decisions, in the order in which they were made.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -87,11 +106,33 @@ def write_report(path: Path, metrics: dict[str, Any], test: Evaluation, run: Pat
         matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
         pairs=_most_confused(np.array(figures["confusion"]), test.classes),
         weakest=_weakest(figures["classes"]),
+        decided=decided,
         mistakes=mistakes,
         samples=samples,
         aside=_set_aside(test, run),
         most_named=NUM_FILES_NAMED,
     )
+
+
+def decided(
+    calibration: Evaluation, decisions: Iterable[Decision], effects: dict[str, Any], run: Path
+) -> list[Decided]:
+    """Return what a page says of decisions.
+
+    Args:
+        calibration: the evaluation of the part that they were made from.
+        decisions: the classifier's.
+        effects: of each by its name, as metrics.json holds them.
+        run: the run folder.
+    """
+    found = []
+    for number, decision in enumerate(decisions):
+        scores = calibration.scores(decision.keep)
+        tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence)) if len(scores.others) else None
+        command = shlex.join(("skysort", "predict", str(run), "PICTURES", "--decision", decision.name))
+        said = sentences(decision, calibration.classes)
+        found.append(Decided(decision.name, said, effects[decision.name], tradeoff, command))
+    return found
 
 
 def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
