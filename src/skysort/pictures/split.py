@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,10 +74,12 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
 
 
 def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
-    """Deal groups out to parts, class by class, the rarest class and its large groups first.
+    """Deal groups out to parts, class by class, the rarest class first, each to the part with the most room.
 
     A group of several classes is dealt out with the rarest, and counts for all of them (iterative stratification:
-    Sechidis et al., On the Stratification of Multi-Label Data, 2011).
+    Sechidis et al., On the Stratification of Multi-Label Data, 2011). Whether a group is large or small decides
+    neither when its turn is nor where it goes, so that the groups of each part are a fair draw of all, which is
+    what a promise about groups rests on; but for one larger than what a part has room for, which goes to training.
     """
     order = np.random.default_rng(seed).permutation(pool)
     labels = listing.labels[order]
@@ -87,10 +88,12 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
     members: dict[int, list[int]] = defaultdict(list)  # of groups of several: places in the order
     for place in np.flatnonzero(~is_single).tolist():
         members[int(groups[order[place]])].append(place)
-    waiting: list[dict[int, int]] = [{} for _ in listing.classes]  # a class: pictures of it in each such group
+    waiting: list[set[int]] = [set() for _ in listing.classes]  # the groups of each class
     for group, places in members.items():
         for label in labels[places].tolist():
-            waiting[label][group] = waiting[label].get(group, 0) + 1
+            waiting[label].add(group)
+    # Its turn is that of one of its pictures: the earliest of all would come the sooner the more there are.
+    turn = {group: min(places, key=lambda place: order[place]) for group, places in members.items()}
 
     dealt: dict[str, list[Rows]] = {part: [] for part in shares}
     nums = np.bincount(labels, minlength=len(listing.classes)).tolist()
@@ -101,18 +104,15 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
     for label in sorted(range(len(nums)), key=nums.__getitem__):
         of_class = by_label[ends[label] - nums[label] : ends[label]]
         singles = of_class[is_single[of_class]]
-        by_size = sorted(waiting[label].items(), key=itemgetter(1), reverse=True)
-        left: list[tuple[int | None, int]] = [(group, size) for group, size in by_size if group in members]
+        left = waiting[label] & members.keys()
+        smallest = min(room[label].values())
+        too_large = {group for group in left if np.count_nonzero(labels[members[group]] == label) > smallest}
+        turn.update(dict.fromkeys(too_large, -1))
         num_left = len(left) + len(singles)
         num_singles_dealt = 0
-        for next_group, size in [*left, (None, 1)]:
-            # A group with one picture of the class comes between the single ones, as the order has it.
-            if next_group is None:
-                stretch = singles[num_singles_dealt:]
-            elif size == 1:
-                stretch = singles[num_singles_dealt : np.searchsorted(singles, members[next_group][0])]
-            else:
-                stretch = singles[:0]
+        for next_group in [*sorted(left, key=lambda group: (turn[group], group)), None]:
+            end = None if next_group is None else np.searchsorted(singles, turn[next_group])
+            stretch = singles[num_singles_dealt:end]
             num_singles_dealt += len(stretch)
             # The last groups go where the class has nothing yet, so that no part lacks it.
             num_free = min(len(stretch), max(0, num_left - len(empty[label])))
@@ -123,8 +123,11 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
             num_left -= num_free
             last = [[place] for place in stretch[num_free:].tolist()]
             for places in [*last, *([] if next_group is None else [members.pop(next_group)])]:
-                open_parts = empty[label] if num_left <= len(empty[label]) else shares
+                are_last = num_left <= len(empty[label])
+                open_parts = empty[label] if are_last else shares
                 part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
+                if next_group in too_large and not are_last:
+                    part = "train"
                 dealt[part].append(order[places])
                 for other in labels[places].tolist():
                     room[other][part] -= 1

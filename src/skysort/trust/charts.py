@@ -182,13 +182,14 @@ class Tradeoff:
             linestyle="--",
             label="upper bound",
         )
-        axes.plot(*self._chosen, color=BLUE, marker="o", markersize=8)
+        axes.plot(*self._chosen, color=BLUE, marker="o", markersize=8, clip_on=False)
         axes.set_xlim(0, min(1.0, MOST_LOST_SHOWN * lose_at_most))
+        axes.set_ylim(0, 1)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("lost, of the pictures to keep", color=TEXT)
-        titled(axes, "Set aside, of the others")
-        axes.legend(loc="lower right", frameon=False, labelcolor=TEXT)
+        titled(axes, "Set aside")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, labelcolor=TEXT, borderpad=0)
 
 
 def drawn(
