@@ -160,7 +160,7 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
         -(-len(rows) // a_step) * step + beside_steps + num_validated * a_picture,
-        SECONDS_TO_FINISH + num_measured * views * a_picture,
+        SECONDS_TO_FINISH + (num_measured + num_validated) * views * a_picture,  # validation for the temperature
     )
 
 

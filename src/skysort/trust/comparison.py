@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from skysort.trust.metrics import CONFIDENCE
+from skysort.trust.intervals import CONFIDENCE
 
 NUM_RESAMPLES = 4_000
 DRAWN_AT_ONCE = 5_000_000

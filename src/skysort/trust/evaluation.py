@@ -37,10 +37,13 @@ class Evaluation:
     """(N, classes)."""
     unreadable: dict[int, str]
     """Reasons by row, for the part's pictures that could not be read."""
+    temperature: float = 1.0
+    """The classifier's, which the logits have been divided by."""
 
     def figures(self) -> dict[str, Any]:
         """Return the part's figures, as metrics.json holds them."""
-        return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+        figures = measure(self.logits, self.truth, self.classes, self.temperature)
+        return {**figures, "unreadable": len(self.unreadable)}
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""
@@ -104,4 +107,5 @@ def evaluate_part(
         labels_in(classifier, collection, readable),
         np.concatenate(logits),
         {row: reasons[row] for row in rows[~is_readable].tolist()},
+        classifier.table.temperature,
     )
