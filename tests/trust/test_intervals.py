@@ -81,7 +81,7 @@ def test_a_perfect_area_is_not_certain_and_is_the_mirror_of_the_worst() -> None:
 def test_paired_difference_of_a_published_table() -> None:
     # M. Fagerland, S. Lydersen, P. Laake, Recommended tests and confidence intervals for paired binomial
     # proportions, 2014: airway hyper-responsiveness before and after stem cell transplantation
-    assert paired_difference_interval(1, 1, 7, 12) == pytest.approx([-0.507, -0.026], abs=6e-4)
+    assert paired_difference_interval(1, 1, 7, 12) == pytest.approx((-0.507, -0.026), abs=6e-4)
 
 
 @given(st.tuples(*[st.integers(0, 500)] * 4).filter(any))
@@ -91,4 +91,4 @@ def test_paired_difference_lies_in_its_interval_and_turns_with_the_order(
     both, first, second, neither = counts
     low, high = paired_difference_interval(*counts)
     assert -1 - 1e-9 <= low <= (first - second) / sum(counts) <= high <= 1 + 1e-9
-    assert paired_difference_interval(both, second, first, neither) == pytest.approx([-high, -low])
+    assert paired_difference_interval(both, second, first, neither) == pytest.approx((-high, -low))

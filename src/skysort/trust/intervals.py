@@ -91,7 +91,7 @@ def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> list
     return [lowest(area), 1 - lowest(1 - area)]
 
 
-def paired_difference_interval(both: int, only_first: int, only_second: int, neither: int) -> list[float]:
+def paired_difference_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
     """Return the interval of the difference of two shares of the same pictures, first less second.
 
     Args:
@@ -114,7 +114,7 @@ def paired_difference_interval(both: int, only_first: int, only_second: int, nei
         return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
 
     difference = share1 - share2
-    return [
+    return (
         difference - margin(share1 - low1, high2 - share2),
         difference + margin(high1 - share1, share2 - low2),
-    ]
+    )

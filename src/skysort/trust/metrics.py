@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skysort.classifier.rows import softmax
-from skysort.errors import require
 from skysort.trust.calibration import calibration_error, cross_entropies
 from skysort.trust.intervals import (
     average_precision_interval,
@@ -127,11 +126,7 @@ def measure(
 
     Returns:
         What `PartFigures` says, but for unreadable pictures.
-
-    Raises:
-        MissingExtraError: without scikit-learn.
     """
-    require("measuring", "train", "sklearn")
     losses = cross_entropies(logits, truth)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, logits.argmax(axis=1)), 1)
