@@ -142,9 +142,11 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     part = Part(len(some), lambda numbers: collection.pixels(some[numbers]), collection.listing.labels[some])
     few = evenly(rows, PICTURES_TIMED)
     answered = Part(len(few), lambda numbers: collection.pixels(few[numbers]), collection.listing.labels[few])
-    # Mixing pictures costs next to nothing, and asks for pictures of all classes.
+    # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
     short = recipe.with_values(
-        training={"epochs": 1, "log_every": 1, "batch_size": a_step}, augment={"mixup": 0.0, "cutmix": 0.0}
+        training={"epochs": 1, "log_every": 1, "batch_size": a_step},
+        augment={"mixup": 0.0, "cutmix": 0.0},
+        loss={"class_weights": "none"},
     )
     with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
         network = starting_network(recipe, prepared)
