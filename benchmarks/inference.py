@@ -71,7 +71,8 @@ def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], ob
     plain = Normalisation(mean=(0.0,) * channels, std=(1.0,) * channels)  # the weights bring the run's own
     network = initial_network(run.recipe, classifier.shape, len(classifier.classes), plain)
     network.load_state_dict(load_file(classifier.folder / "model.safetensors"))
-    in_use = InUse(network.eval(), flip=classifier.table.test_time_flip)
+    table = classifier.table
+    in_use = InUse(network.eval(), flip=table.test_time_flip, temperature=table.temperature)
     works: dict[str, Callable[[], object]] = {}
     for num in (1, *BATCHES):
         pixels = np.random.default_rng(0).integers(0, 256, (num, channels, size, size), dtype=np.uint8)

@@ -214,6 +214,12 @@ def test_a_value_that_is_not_allowed_is_refused_and_its_field_named(setting: str
             ["loss.name=mean-squared-error", "loss.label_smoothing=0.1"],
             "loss.label_smoothing is for cross-entropy",
         ),
+        (
+            ["loss.name=binary-cross-entropy", "loss.class_weights=balanced"],
+            "loss.class_weights is for cross-entropy and negative-log-likelihood, not for binary-cross-entropy",
+        ),
+        (["loss.class_weights=balanced", "training.sampling=balanced"], "together they would favour them"),
+        (["training.sampling=balance"], "training.sampling: input should be 'each-once' or 'balanced'"),
         (["training.epochs=some"], "training.epochs: expected a number of passes from 1 on, or 'auto'"),
         (["network.name=swift", "network.widht=8"], "network 'swift' has no field 'widht'; did you mean 'width'?"),
         (["optimizer.nesterov=true"], "optimizer.nesterov takes optimizer.name = 'sgd' and optimizer.momentum"),

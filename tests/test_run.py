@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from skysort.pictures.collection import Data
 from skysort.pictures.prepare import MOST_TRAINING_PICTURES, evenly, prepare
 from skysort.progress import Progress
 from skysort.recipe import Recipe
-from skysort.run import resolved
+from skysort.run import prepared_again, resolved
+from skysort.trust.calibration import fit_temperature
+from skysort.trust.evaluation import labels_in
 
 
 @pytest.mark.parametrize(
@@ -72,5 +75,38 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(tmp_path: Path) ->
     pictures = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), np.uint8)
     mirrored = np.ascontiguousarray(pictures[..., ::-1])
     assert np.allclose(classifier.logits(pictures), classifier.logits(mirrored), atol=1e-5)
+    assert_calibrated(run.path)
     digits = skysort.train("digits", run=tmp_path / "digits", settings=settings)
     assert not skysort.load(digits.path).table.test_time_flip
+
+
+def assert_calibrated(run: Path) -> None:
+    """Make sure that on validation no other temperature than the classifier's has less cross entropy."""
+    classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, Progress())
+    rows = prepared.parts["validation"]
+    logits = classifier.logits(prepared.collection.pixels(rows))
+    temperature = classifier.table.temperature
+    assert temperature != 1
+    again, _ = fit_temperature(logits * np.float32(temperature), labels_in(classifier, prepared.collection, rows))
+    assert temperature == pytest.approx(again, rel=1e-3)
+
+
+def test_the_temperature_is_that_of_validation_and_part_of_all_figures(finished_run: Path) -> None:
+    assert_calibrated(finished_run)
+    metrics, table = skysort.Run(finished_run).metrics, skysort.load(finished_run).table
+    assert metrics["temperature"] == table.temperature
+    for figures in metrics["splits"].values():
+        assert figures["calibration_error"]["before"]["value"] > 0
+
+
+def test_without_a_validation_part_nothing_is_calibrated(
+    make_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder({"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 5})
+    for protocol, num_said in (("tutorial", 0), ("four-way", 1)):
+        settings = (f"pictures.protocol={protocol}", "training.epochs=1", "network.hidden=[4]")
+        run = skysort.train(data, "mlp", tmp_path / protocol, settings=settings, progress=Progress("lines"))
+        assert capsys.readouterr().err.count("calibrated on 4 validation pictures: temperature") == num_said
+        assert (run.metrics["temperature"] == 1) == (num_said == 0)
+    tutorial = skysort.Run(tmp_path / "tutorial").metrics["splits"]["test"]
+    assert tutorial["calibration_error"]["before"] is None

@@ -1,4 +1,4 @@
-"""The roof: recipes side by side, each with several seeds, on the same parts of the same pictures."""
+"""The roof: recipes side by side, each with several seeds, or two runs, on the same parts of the same pictures."""
 
 import csv
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from skysort.pictures.prepare import DataTable, prepare
 from skysort.progress import Progress
 from skysort.run import check_loss, prepared_again, resolved
 from skysort.run_folder import Run
-from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.seeds import DEFAULT_SEEDS, Variant, check_figures, check_variants, deciding, made_by, run_seeds
 from skysort.training_mode import measured_in_training_mode
-from skysort.trust.comparison import Comparison, Row, Spread, difference
+from skysort.trust.comparison import Comparison, Paired, Row, Spread, difference
 from skysort.trust.comparison_report import write_comparison_report
 from skysort.trust.translation import accuracy_when_shifted
 
@@ -96,6 +96,40 @@ def compare(
     write_comparison_report(output / "report.html", comparison)
     write_whole(output / "comparison.json", comparison.model_dump_json(indent=2) + "\n")
     return comparison
+
+
+def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> Paired:
+    """Compare the classifiers of two finished runs on the test pictures that both were measured on.
+
+    Raises:
+        NotUnderstoodError: when there is nothing at a path.
+        SkysortError: when what is there is no finished run, or the two have other pictures or other parts.
+    """
+    runs = [_finished(Path(path)) for path in (first, second)]
+    tables = [run.data for run in runs]
+    for what, key, fields in (
+        ("pictures", "fingerprint", "pictures.size, pictures.channels and pictures.fit"),
+        ("parts", "split_digest", "pictures.protocol and pictures.seed"),
+    ):
+        ours, others = (getattr(table, key) for table in tables)
+        if ours != others:
+            raise SkysortError(
+                f"{first} and {second} were not measured on the same test pictures: the {what} differ"
+                f" ({key} {ours} and {others}); they share them by one data set and one {fields}"
+            )
+    return Paired.of(*_right(runs, tables[0]))
+
+
+def _finished(path: Path) -> Run:
+    if not path.exists():
+        raise NotUnderstoodError(f"{path}: no such run folder")
+    run = Run(path)
+    if not (path / "recipe.toml").exists():
+        raise SkysortError(f"{path} holds no run: it has no recipe.toml")
+    if not run.is_finished:
+        raise SkysortError(f"{path} is not finished; {run.how_to_go_on}")
+    check_figures(run)
+    return run
 
 
 def on_the_same_parts(asked: Asked) -> list[Variant]:

@@ -149,6 +149,10 @@ class Loss(Section):
     label_smoothing: Share = 0.0
     """Share of the true class's probability that training spreads evenly over all classes (Szegedy et al., 2015);
     for cross-entropy. The losses of history.csv have it in, those of the finished classifier do not."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """How much a picture counts: `balanced`, the more the rarer its class (pictures / classes / pictures of the
+    class), in a weighted mean over the batch; for cross-entropy and negative-log-likelihood. The losses of
+    history.csv are weighted, too, and probabilities come out as if all classes were equally frequent."""
     l1: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the sum of the parameters' absolute values, added to what a step makes smaller; losses that are
     reported leave penalties out."""
@@ -159,6 +163,15 @@ class Loss(Section):
     def _smoothing_fits_name(self) -> Self:
         if self.label_smoothing and self.name != "cross-entropy":
             raise ValueError(f"loss.label_smoothing is for cross-entropy, not for {self.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit_name(self) -> Self:
+        if self.class_weights != "none" and self.name not in ("cross-entropy", "negative-log-likelihood"):
+            raise ValueError(
+                f"loss.class_weights is for cross-entropy and negative-log-likelihood, not for {self.name};"
+                " training.sampling = 'balanced' is for all"
+            )
         return self
 
     @property
@@ -263,6 +276,10 @@ class Training(Section):
     """Passes over the training pictures; `auto`: ten, or, of few pictures, as many as make 400 steps."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = 64
     """Pictures a step; `all`: one step an epoch."""
+    sampling: Literal["each-once", "balanced"] = "each-once"
+    """Which pictures an epoch has: each once, or as many draws shared equally among the classes, so that those of
+    rare classes come several times, and those of frequent ones not always. Figures of training in history.csv are
+    of what was drawn, and probabilities come out as if all classes were equally frequent."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the initial weights, the order of pictures and the augmentation."""
     log_every: Annotated[int, Field(ge=0)] = 0
@@ -349,6 +366,15 @@ class Recipe(Section):
             raise ValueError(
                 f"augment.{field} gives pictures shares of several classes; loss.name = '{self.loss.name}' has one"
                 f" output and cannot take them, 'cross-entropy' can"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> Self:
+        if self.loss.class_weights == "balanced" == self.training.sampling:
+            raise ValueError(
+                "loss.class_weights = 'balanced' and training.sampling = 'balanced' each make up for rare classes;"
+                " together they would favour them"
             )
         return self
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
@@ -17,6 +18,7 @@ from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
 from skysort.recipe import Augment, Recipe
 from skysort.run_folder import Run, free_folder, json_text
+from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import Evaluation, evaluate_part
 from skysort.trust.report import Decided, decided, write_report
 
@@ -153,6 +155,7 @@ def evaluate(
         SkysortError: when it cannot be done.
     """
     _check_named(classifier=classifier, data=data, output=output)
+    require("measuring", "train", "sklearn")
     progress = progress or Progress()
     loaded = Classifier(classifier)
     if data is None:
@@ -168,7 +171,7 @@ def evaluate(
 
 def resolved(recipe: Recipe, data: Data) -> Recipe:
     """Spell out what the data and this computer decide, and make sure that they fit together."""
-    require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "matplotlib", "jinja2")
+    require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "sklearn", "matplotlib", "jinja2")
     # How often OpenMP's threads look for work before they sleep. By default they go on for so long that they take
     # the cores from whatever else runs; to sleep at once costs an idle computer a fifth of a step of swift. It
     # counts before PyTorch is first loaded.
@@ -247,9 +250,12 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
 
 def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
     """Train from the run's checkpoint, if it has one, to its classifier; return what the steps took."""
+    import torch
+
     from skysort.training.device import computing_threads
     from skysort.training.export import write_classifier
     from skysort.training.fit import fit
+    from skysort.training.loop import logits_in_use
     from skysort.training.start import part_of, starting_network
 
     collection, parts = prepared.collection, prepared.parts
@@ -259,10 +265,25 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
         validation = part_of(prepared, "validation") if "validation" in parts else None
         training = fit(network, recipe, part_of(prepared, "train"), validation, run.path, progress)
         started = time.perf_counter()
+        temperature = 1.0
+        if validation is not None:
+            flip = recipe.augment.test_time_flip is True
+            logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
+            temperature = _fitted(logits, validation.labels, progress)
         proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
-        write_classifier(run.classifier, network, recipe, classes, prepared.shape, proof, data, training)
+        write_classifier(
+            run.classifier, network, recipe, classes, prepared.shape, proof, data, training, temperature
+        )
     return {"export": time.perf_counter() - started}
+
+
+def _fitted(logits: NDArray[np.float32], truth: NDArray[np.int64], progress: Progress) -> float:
+    """Fit the temperature to validation pictures, and say what came out."""
+    temperature, is_lowest = fit_temperature(logits, truth)
+    end = ", the lowest that so few mistakes on them speak for" if is_lowest else ""
+    progress.say(f"calibrated on {len(truth):,} validation pictures: temperature {temperature:.3g}{end}")
+    return temperature
 
 
 def measure_run(
@@ -284,6 +305,7 @@ def measure_run(
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
+        "temperature": classifier.table.temperature,
         "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
@@ -324,6 +346,7 @@ def _measure_others(
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,
+        "temperature": classifier.table.temperature,
         "seconds": {"evaluation": time.perf_counter() - started},
         "protocol": "seen pictures" if is_seen else "other pictures",
         "classifier": classifier.digest,

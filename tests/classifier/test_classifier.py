@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skysort
+from skysort.classifier.format import read_table
 from skysort.classifier.prove import Logits, prove, read_proof, write_proof
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
@@ -63,7 +64,8 @@ def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> 
     pictures, logits, _ = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(pictures) == 32
     with torch.no_grad():
-        np.testing.assert_allclose(network(torch.from_numpy(pictures)).numpy(), logits, atol=1e-5)
+        temperature = read_table(finished_run / "classifier").temperature
+        np.testing.assert_allclose(network(torch.from_numpy(pictures)).numpy() / temperature, logits, atol=1e-5)
 
 
 def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:

@@ -25,7 +25,19 @@ def test_no_terminal_is_too_narrow_for_a_figure(
     plain = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
     assert not [line for line in plain.splitlines() if len(line) > 150]
     rows = [line.split() for line in plain.splitlines()]
-    assert ["part", "pictures", "accuracy", "95", "%", "interval", "loss"] in rows
+    assert [
+        "part",
+        "pictures",
+        "accuracy",
+        "95",
+        "%",
+        "interval",
+        "balanced",
+        "95",
+        "%",
+        "interval",
+        "loss",
+    ] in rows
     for number in range(10):
         counts = ["10" if other == number else "0" for other in range(10)]
         assert ["species", str(number), *counts] in rows

@@ -1,3 +1,5 @@
+import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +30,59 @@ def test_recipes_side_by_side(skysort_command: Command, tmp_path: Path) -> None:
     assert again.err == ""
 
 
+def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    asked = ("train", "skies:240", "--recipe", "mlp", "--run", other, "--quiet", *SHORT[:4])
+    assert skysort_command(*asked, "--set", "network.hidden=[4]").code == 0
+    ended = skysort_command("compare", finished_run, other)
+    assert ended.code == 0, ended.err
+    right = []
+    for run in (finished_run, other):
+        with (run / "predictions.csv").open(encoding="utf-8") as file:
+            right.append([row["label"] == row["truth"] for row in csv.DictReader(file)])
+    both, only, others = (list(zip(*right, strict=True)).count(kind) for kind in ((1, 1), (1, 0), (0, 1)))
+    assert only + others > 0
+    heading, first, second, counts, difference, test = ended.out.splitlines()
+    assert heading == "of 24 test pictures, labelled right:"
+    assert first == f"  {finished_run}: {sum(right[0])} ({sum(right[0]) / 24:.4f})"
+    assert second == f"  {other}: {sum(right[1])} ({sum(right[1]) / 24:.4f})"
+    assert counts == (
+        f"both {both}, only {finished_run} {only}, only {other} {others}, neither {24 - both - only - others}"
+    )
+    assert difference.startswith(f"difference: {(only - others) / 24:+.4f} (95 % interval ")
+    assert test.startswith("exact McNemar: p = ")
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("data.json", lambda text: text.replace('"fingerprint": "', '"fingerprint": "0'), "the pictures differ"),
+        ("data.json", lambda text: text.replace('"split_digest": "', '"split_digest": "0'), "the parts differ"),
+        (
+            "metrics.json",
+            lambda text: text.replace('"classifier": "', '"classifier": "0'),
+            "are not of its classifier",
+        ),
+        ("predictions.csv", lambda text: text[: text.rindex("\n", 0, -1)], "is not what metrics.json beside it"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(
+    file: str,
+    change: Callable[[str], str],
+    message: str,
+    skysort_command: Command,
+    finished_run: Path,
+    tmp_path: Path,
+) -> None:
+    other = shutil.copytree(finished_run, tmp_path / "other")
+    (other / file).write_text(change((other / file).read_text("utf-8")), "utf-8")
+    ended = skysort_command("compare", finished_run, other)
+    assert (ended.code, ended.out) == (1, "")
+    assert message in ended.err
+    (other / "metrics.json").unlink()
+    assert f"{other} is not finished; go on with" in skysort_command("compare", finished_run, other).err
+
+
 def test_studies_are_listed(skysort_command: Command) -> None:
     assert skysort_command("compare", "--studies").out.split() == list(STUDIES)
 
@@ -35,7 +90,7 @@ def test_studies_are_listed(skysort_command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare"], "what to compare? Name pictures and --recipes, or a --study (see --studies)"),
+        (["compare"], "Name pictures and --recipes, a --study (see --studies), or two runs"),
         (["compare", "skies"], "what to compare?"),
         (["compare", "--study", "depht"], "no study 'depht'; did you mean 'depth'?"),
         (["compare", "--study", "depth", "--recipes", "mlp"], "it takes no --recipes"),
@@ -43,6 +98,10 @@ def test_studies_are_listed(skysort_command: Command) -> None:
         (["compare", "skies", "--recipes", "mlp,"], "no recipe ''"),
         (["compare", "skies", "--recipes", "mlp,mlp"], "'mlp' is asked for twice"),
         (["compare", "skyes", "--recipes", "mlp"], "no data set and no folder 'skyes'; did you mean 'skies'?"),
+        (["compare", "a", "b", "c"], "expected pictures or two runs to compare, found 3 names"),
+        (["compare", "a", "b", "--recipes", "mlp"], "two runs are compared as they are; that takes no --recipes"),
+        (["compare", "a", "b", "--seeds", "3"], "that takes no --seeds"),
+        (["compare", "a", "b"], "a: no such run folder"),
         (["reproduce", "mlp-crop"], "recipe 'mlp-crop' has no published accuracy to reproduce"),
         (["reproduce", "--seeds", "0"], "Invalid value for '--seeds'"),
     ],

@@ -14,10 +14,8 @@ LEARNING = ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "sklear
 LARGE = (*LEARNING, "onnxruntime", "scipy", "matplotlib")
 
 
-@pytest.fixture
-def without_learning(tmp_path: Path) -> str:
-    """A folder that, first on the path, makes Python find none of the learning wing's libraries."""
-    folder = tmp_path / "blocked"
+def without(folder: Path, names: tuple[str, ...]) -> str:
+    """Make a folder that, first on the path, makes Python find none of some libraries."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(f"""
 from importlib.machinery import PathFinder
@@ -25,11 +23,16 @@ from importlib.machinery import PathFinder
 find = PathFinder.find_spec
 
 def find_spec(name, path=None, target=None):
-    return None if name.partition(".")[0] in {LEARNING} else find(name, path, target)
+    return None if name.partition(".")[0] in {names} else find(name, path, target)
 
 PathFinder.find_spec = staticmethod(find_spec)
 """)
     return str(folder)
+
+
+@pytest.fixture
+def without_learning(tmp_path: Path) -> str:
+    return without(tmp_path / "without-learning", LEARNING)
 
 
 def test_the_learning_wing_is_out_of_reach(without_learning: str) -> None:
@@ -48,11 +51,26 @@ def test_predict(finished_run: Path, tmp_path: Path, without_learning: str) -> N
 
 
 @pytest.mark.parametrize("data", [["skies:80"], []])
-def test_evaluate(data: list[str], finished_run: Path, without_learning: str, tmp_path: Path) -> None:
+def test_evaluate_takes_scikit_learn_and_nothing_else_of_the_learning_wing(
+    data: list[str], finished_run: Path, tmp_path: Path
+) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
-    ended = command("evaluate", run, *data, PYTHONPATH=without_learning)
+    others = tuple(name for name in LEARNING if name != "sklearn")
+    ended = command("evaluate", run, *data, PYTHONPATH=without(tmp_path / "without-others", others))
     assert ended.returncode == 0, ended.stderr
     assert "95 % interval" in ended.stdout
+
+
+def test_compare_of_two_runs(finished_run: Path, without_learning: str) -> None:
+    ended = command("compare", finished_run, finished_run, PYTHONPATH=without_learning)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "exact McNemar: p = 1;" in ended.stdout
+
+
+def test_evaluate_says_what_to_install(finished_run: Path, without_learning: str) -> None:
+    ended = command("evaluate", finished_run, "skies:80", PYTHONPATH=without_learning)
+    assert ended.returncode == 1
+    assert "measuring needs more libraries; install them with: pip install 'skysort[train]'" in ended.stderr
 
 
 def test_resume_says_what_to_install(finished_run: Path, without_learning: str, tmp_path: Path) -> None:

@@ -84,3 +84,29 @@ def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.Mon
     with closing(in_turn(Part(50, pixels, PART.labels), 5, CPU)) as coming:
         next(coming)
     assert max(gathered) < 15
+
+
+def drawn(epoch: int, first_step: int = 0, counts: tuple[int, ...] = (40, 3, 8)) -> list[int]:
+    """Return which pictures a balanced epoch has, in order, of classes with so many pictures."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    part = Part(len(labels), lambda rows: PIXELS[rows % 50], labels)
+    return [
+        row for batch in shuffled(part, 4, 0, epoch, first_step, CPU, balanced=True) for row in batch.rows.tolist()
+    ]
+
+
+def test_a_balanced_epoch_has_each_class_and_each_of_its_pictures_as_often_as_any_other() -> None:
+    rows = drawn(1)
+    times = np.bincount(rows, minlength=51)
+    assert len(rows) == 51
+    for of_class in (times[:40], times[40:43], times[43:]):
+        assert of_class.sum() == 17
+        assert of_class.max() - of_class.min() <= 1
+    assert np.bincount(drawn(1, counts=(5, 2)), minlength=7)[:5].sum() in (3, 4)
+
+
+def test_a_balanced_epoch_is_mixed_and_goes_on_where_it_was() -> None:
+    rows = drawn(1)
+    assert len({tuple(np.searchsorted([40, 43], rows[n : n + 5], side="right")) for n in range(0, 50, 5)}) > 5
+    assert drawn(1, first_step=3) == rows[12:]
+    assert sorted(drawn(2)) != sorted(rows)  # other pictures of the frequent class

@@ -119,11 +119,14 @@ def signal_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, signal.Sig
         ("mlp", ["network.dropout=0.3", "optimizer.name=adam"]),
         ("mlp-full-batch", []),
         ("convnet", ["optimizer.name=rmsprop", "optimizer.momentum=0.5"]),
-        ("convnet-dropout", ["optimizer.name=adamw", "loss.l1=1e-4", "loss.l2=1e-4"]),
+        (
+            "convnet-dropout",
+            ["optimizer.name=adamw", "loss.l1=1e-4", "loss.l2=1e-4", "training.sampling=balanced"],
+        ),
         # pictures of 8 pixels take smaller filters than its own
         ("lenet", ["network.kernel=3", "network.padding=same", "optimizer.nesterov=true"]),
         ("resnet-deep-shared", ["network.residual.blocks=2"]),
-        ("swift", ["network.width=4", "schedule.name='linear'"]),
+        ("swift", ["network.width=4", "schedule.name='linear'", "loss.class_weights=balanced"]),
     ],
 )
 def test_stopped_at_any_step_and_resumed_gives_the_same_bits(

@@ -1,11 +1,13 @@
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 
 from skysort.recipe import Loss, Optimizer, Schedule
-from skysort.training.optimizer import build_optimizer, learning_rate, loss_function, penalty
+from skysort.training.optimizer import build_optimizer, class_weights, learning_rate, loss_function, penalty
 
 
 def test_sgd_with_momentum_steps_as_defined() -> None:
@@ -106,6 +108,28 @@ def test_a_loss_takes_shares_of_classes(name: str) -> None:
     if name == "mean-squared-error":
         expected = (softmax - shares).square().mean()
     assert loss(logits, shares).item() == pytest.approx(expected.item())
+
+
+WEIGHTED = Loss(class_weights="balanced")
+
+
+def test_class_weights_are_those_of_scikit_learn() -> None:
+    labels = np.array([2, 0, 0, 0, 1, 0, 2, 0])
+    found = class_weights(WEIGHTED, labels)
+    assert found is not None
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    assert found.tolist() == pytest.approx(expected.tolist())
+    assert class_weights(Loss(), labels) is None
+
+
+@pytest.mark.parametrize("name", ["cross-entropy", "negative-log-likelihood"])
+def test_a_weighted_loss_is_the_weighted_mean_of_pictures(name: str) -> None:
+    logits, labels = torch.tensor([[1.0, 3.0, 0.5], [0.0, -2.0, 1.0], [0.2, 0.1, 0.0]]), torch.tensor([0, 2, 2])
+    weights = torch.tensor([3.0, 1.0, 0.5])
+    loss = loss_function(Loss.model_validate({"name": name, "class_weights": "balanced"}), weights)
+    losses = -logits.log_softmax(dim=1)[torch.arange(3), labels]
+    expected = (3 * losses[0] + 0.5 * losses[1] + 0.5 * losses[2]) / 4
+    assert loss(logits, labels).item() == pytest.approx(expected.item())
 
 
 def test_the_losses_of_one_output_tell_the_classes_apart() -> None:

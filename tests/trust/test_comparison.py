@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from skysort.trust.comparison import Spread, difference, judged, pooled_std, prediction_interval
+from skysort.trust.comparison import Paired, Spread, difference, judged, pooled_std, prediction_interval
 
 
 def answers(rng: np.random.Generator, share: float, runs: int = 3, pictures: int = 500) -> np.ndarray:
@@ -100,3 +100,23 @@ def test_a_verdict_follows_from_the_interval(
 ) -> None:
     found = judged(published, Spread.of([0.9]), (0.9 - half_width, 0.9 + half_width))
     assert found == (verdict, pytest.approx(short_by) if short_by else None)
+
+
+def test_two_classifiers_by_the_pictures_on_which_they_disagree() -> None:
+    first = np.array([True] * 90 + [True] * 9 + [False] * 2 + [False] * 4)
+    second = np.array([True] * 90 + [False] * 9 + [True] * 2 + [False] * 4)
+    found = Paired.of(first, second)
+    assert (found.both, found.only_first, found.only_second, found.neither) == (90, 9, 2, 4)
+    # 2 · (C(11, 0) + C(11, 1) + C(11, 2)) / 2¹¹
+    assert found.p == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert found.difference.mean == pytest.approx(first.mean() - second.mean())
+    assert found.difference.interval95[0] < found.difference.mean < found.difference.interval95[1]
+    assert Paired.of(second, first).p == found.p
+
+
+def test_two_that_never_disagree_may_still_differ_on_other_pictures() -> None:
+    right = np.array([True, True, False])
+    found = Paired.of(right, right)
+    assert found.p == 1
+    low, high = found.difference.interval95
+    assert low == -high and 0 < high < 1

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn import metrics
 
-from skysort.trust.metrics import measure, wilson
+from skysort.trust.metrics import PartFigures, measure
 
 CLASSES = ("cat", "dog", "fox")
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
@@ -39,20 +39,60 @@ def test_one_picture_has_no_spread() -> None:
     assert figures["interval95"][0] < 1 == figures["interval95"][1]
 
 
-def test_huge_logits_give_a_finite_loss() -> None:
-    assert measure(np.array([[1e4, -1e4]], np.float32), np.array([1]), ("a", "b"))["loss"] == pytest.approx(2e4)
+def answers(num: int, absent: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2 if absent else 3, num)
+    logits = rng.normal(size=(num, 3)).astype(np.float32).round(1)  # with ties
+    logits[np.arange(num), truth] += 1
+    return logits, truth
 
 
-@pytest.mark.parametrize(
-    ("num_right", "num", "low", "high"),
-    # from the formula by hand: (k + z²/2 ± z √(k (n - k) / n + z²/4)) / (n + z²)
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (1769, 2000, 0.8697, 0.8978), (1, 2, 0.0945, 0.9055)],
-)
-def test_wilson_interval_of_known_shares(num_right: int, num: int, low: float, high: float) -> None:
-    assert wilson(num_right, num) == pytest.approx([low, high], abs=1e-4)
+def test_figures_are_those_of_scikit_learn() -> None:
+    logits, truth = answers(200)
+    found, labels = measure(logits, truth, CLASSES), logits.argmax(axis=1)
+    assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(truth, labels))
+    expected = metrics.precision_recall_fscore_support(truth, labels)
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    for label, figures in enumerate(found["classes"].values()):
+        names = ("precision", "recall", "f1", "pictures")
+        assert [figures[name] for name in names] == pytest.approx([of_all[label] for of_all in expected])
+        of_class, others = probabilities[truth == label, label], probabilities[truth != label, label]
+        # the share of pairs in the right order, a tie for half
+        wins = (of_class[:, None] > others).mean() + (of_class[:, None] == others).mean() / 2
+        assert figures["roc_auc"] == pytest.approx(wins)
+        assert figures["average_precision"] == pytest.approx(
+            metrics.average_precision_score(truth == label, probabilities[:, label])
+        )
+        for name in ("f1", "average_precision", "roc_auc"):
+            low, high = figures[f"{name}_interval95"]
+            assert 0 < low < figures[name] < high < 1
 
 
-@given(st.integers(1, 10_000).flatmap(lambda num: st.tuples(st.integers(0, num), st.just(num))))
-def test_wilson_interval_holds_the_share_and_stays_in_bounds(counts: tuple[int, int]) -> None:
-    low, high = wilson(*counts)
-    assert 0 <= low <= counts[0] / counts[1] <= high <= 1
+def test_classes_without_pictures_have_no_figures_and_do_not_count() -> None:
+    logits, truth = answers(50, absent=True)
+    found = measure(logits, truth, CLASSES)
+    fox = found["classes"]["fox"]
+    assert fox["labelled"] and {fox[name] for name in ("f1", "average_precision", "roc_auc", "recall")} == {None}
+    recalls = [found["classes"][name]["recall"] for name in ("cat", "dog")]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+
+
+def test_a_part_of_one_class_has_nothing_to_set_it_apart_from() -> None:
+    logits, _ = answers(10)
+    cat = measure(logits, np.zeros(10, np.int64), CLASSES)["classes"]["cat"]
+    assert (cat["average_precision"], cat["roc_auc"], cat["roc_auc_interval95"]) == (None, None, None)
+    assert cat["f1"] is not None
+
+
+def test_calibration_is_told_before_and_after_the_temperature() -> None:
+    logits, truth = answers(300)
+    plain = measure(logits, truth, CLASSES)["calibration_error"]
+    assert plain["before"] is None and plain["bins"] == 15
+    warmed = measure(logits / np.float32(4), truth, CLASSES, 4.0)["calibration_error"]
+    assert warmed["before"]["value"] == pytest.approx(plain["after"]["value"], abs=1e-6)
+    assert warmed["after"]["value"] != pytest.approx(warmed["before"]["value"], abs=0.01)
+
+
+def test_figures_are_as_metrics_json_has_them() -> None:
+    figures = {**measure(*answers(100), CLASSES, 2.0), "unreadable": 0}
+    assert PartFigures.model_validate(figures).model_dump(mode="json") == figures

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.progress import Progress
 from skysort.recipe import Recipe
-from skysort.trust.charts import read_curves, thumbnail
+from skysort.trust.charts import Reliability, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.report import write_report
 
@@ -91,6 +92,7 @@ def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
     return {
         "splits": {"test": test.figures()},
         "parameters": 12345,
+        "temperature": test.temperature,
         "seconds": {"training": 61.25},
         "protocol": protocol,
         "classifier": "0" * 64,
@@ -137,7 +139,9 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
     test = metrics["splits"]["test"]
     low, high = test["loss_interval95"]
     assert page.row(0, "test") == (
-        f"36 {percent(test['accuracy'])} {percents(test['interval95'])} {test['loss']:.3f} {low:.3f} to {high:.3f}"
+        f"36 {percent(test['accuracy'])} {percents(test['interval95'])}"
+        f" {percent(test['balanced_accuracy'])} {percents(test['balanced_accuracy_interval95'])}"
+        f" {test['loss']:.3f} {low:.3f} to {high:.3f}"
     )
     for name, counts in zip(test["classes"], test["confusion"], strict=True):
         shares = (f"{count} {percent(count / sum(counts))}" for count in counts)
@@ -147,7 +151,35 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
             f"12 {percent(figures['accuracy'])} {percents(figures['interval95'])}"
             f" {percent(figures['precision'])} {percents(figures['precision_interval95'])}"
             f" {percent(figures['recall'])}"
+            + "".join(
+                f" {percent(figures[figure])} {percents(figures[f'{figure}_interval95'])}"
+                for figure in ("f1", "average_precision", "roc_auc")
+            )
         )
+    for point in test["calibration_error"]["after"]["points"]:
+        assert page.row(3, percent(point["confidence"])) == (
+            f"{point['pictures']} {percent(point['accuracy'])} {percents(point['interval95'])}"
+        )
+
+
+def test_calibration_is_told_before_and_after_only_where_there_was_one(
+    tmp_path: Path, test_part: Evaluation
+) -> None:
+    assert "the validation pictures set the temperature" not in written(
+        tmp_path, metrics_of(test_part), test_part, None
+    )
+    calibrated = replace(test_part, logits=test_part.logits / np.float32(3), temperature=3.0)
+    metrics = metrics_of(calibrated)
+    html = " ".join(written(tmp_path, metrics, calibrated, None).split())
+    before, after = (metrics["splits"]["test"]["calibration_error"][name] for name in ("before", "after"))
+    assert before["value"] != after["value"]
+    for error in (before, after):
+        low, high = error["interval95"]
+        assert re.search(rf"{percent(error['value'])}[^.]* \({percent(low)} to {percent(high)}", html)
+    assert "set the temperature to 3," in html
+    summary = Reliability(before, after).summary
+    assert f"<title>{summary}</title>" in html
+    assert summary.startswith(f"Before: confidence {percent(before['points'][0]['confidence'])}")
 
 
 def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> None:
@@ -212,7 +244,7 @@ def test_every_chart_and_picture_has_words(tmp_path: Path, test_part: Evaluation
     html = written(tmp_path, metrics_of(test_part), test_part, run_folder(tmp_path / "run", [], []))
     page = Page(html)
     assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
-    assert html.count('role="img"><title>') == [tag for tag, _ in page.tags].count("svg") == 2
+    assert html.count('role="img"><title>') == [tag for tag, _ in page.tags].count("svg") == 3
     assert "Validation accuracy: 65.0 % after epoch 1, 71.2 % after epoch 2." in html
     named = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(named) == len(set(named))
@@ -226,7 +258,7 @@ def test_same_input_gives_same_bytes(tmp_path: Path, test_part: Evaluation) -> N
 
 def test_without_a_run_there_is_nothing_of_one(tmp_path: Path, test_part: Evaluation) -> None:
     html = written(tmp_path, metrics_of(test_part, "other pictures"), test_part, None)
-    assert "<svg" not in html
+    assert html.count("<svg") == 1  # that of its confidence
     assert "recipe" not in html.lower()
     assert "skysort train" not in html
     assert "it had not seen" not in html
@@ -283,7 +315,7 @@ def test_a_class_and_a_part_of_one_picture(tmp_path: Path) -> None:
     test = Evaluation("test", whole.collection, whole.classes, whole.rows[:1], whole.truth[:1], logits, {})
     page = Page(written(tmp_path, metrics_of(test), test, None))
     assert "Of 1 picture, 1 was sorted right: 100.0 %" in " ".join(page.texts).replace("\N{NO-BREAK SPACE}", " ")
-    assert page.row(2, "plane") == "0 none none none"
+    assert page.row(2, "plane") == "0 none none none none none none"
 
 
 @pytest.mark.parametrize(("side", "channels", "shown"), [(8, 1, 96), (32, 3, 96), (28, 1, 84), (224, 3, 72)])

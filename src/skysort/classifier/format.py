@@ -64,7 +64,7 @@ class ClassifierTable(Described):
     parameters: int
     """How many training changed."""
     temperature: float = 1.0
-    """What the network's outputs were divided by inside model.onnx; 1 until it is fitted."""
+    """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
     thresholds: dict[str, float] = {}
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""

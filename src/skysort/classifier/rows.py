@@ -8,8 +8,6 @@ from typing import IO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.prove import Logits
-
 SIGNIFICANT_DIGITS = 9
 
 
@@ -29,7 +27,7 @@ class Prediction:
     """By class, in the classifier's order; empty for an unreadable picture."""
 
 
-def softmax(logits: Logits) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return (N, classes) probabilities for (N, classes) logits."""
     exponentials = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""skysort compare: recipes side by side."""
+"""skysort compare: recipes side by side, or two runs."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, Quiet, Seeds, Settings
+from skysort.cli.options import DataDir, Quiet, Settings
 from skysort.errors import NotUnderstoodError
 
 if TYPE_CHECKING:
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: Annotated[str | None, typer.Argument(help="Pictures, as for train.  [default: the study's own]")] = None,
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA | RUN RUN", help="Pictures, as for train (a study has its own), or two runs."
+        ),
+    ] = None,
     recipes: Annotated[
         str | None,
         typer.Option(metavar="A,B,C", help="Recipes, as for train; the first is the one to beat."),
     ] = None,
     study: Annotated[str | None, typer.Option(help="A comparison of the tutorials, by name.")] = None,
     studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
-    seeds: Seeds = 3,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each recipe.  [default: 3]")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the runs and the report.  [default: one below compare/]")
     ] = None,
@@ -30,19 +35,55 @@ def compare(
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train recipes with several seeds on the same parts, and show what is different. Goes on where it stopped."""
+    """Train recipes with several seeds on the same parts, and show what is different. Goes on where it stopped.
+
+    Of two runs, tell whether one classifier is better than the other on their test pictures.
+    """
     if studies:
         _list_studies()
         return
+    what = what or []
+    if len(what) > 1:
+        options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--output": output, "--set": settings}
+        _compare_two(what, [name for name, value in options.items() if value is not None])
+        return
     from skysort.compare import compare as compare_runs
     from skysort.progress import Progress
+    from skysort.seeds import DEFAULT_SEEDS
 
-    asked = _asked(data, recipes, study, tuple(settings or ()))
+    asked = _asked(what[0] if what else None, recipes, study, tuple(settings or ()))
     folder = output or Path("compare") / asked.title
     comparison = compare_runs(
-        asked, folder, seeds=seeds, data_dir=data_dir, progress=Progress.for_terminal(quiet=quiet)
+        asked, folder, seeds=seeds or DEFAULT_SEEDS, data_dir=data_dir, progress=Progress.for_terminal(quiet=quiet)
     )
     _show(comparison, folder)
+
+
+def _compare_two(runs: list[str], options: list[str]) -> None:
+    from skysort.cli.show import console_for, shown_name
+    from skysort.compare import compare_two
+
+    if len(runs) != 2:
+        raise NotUnderstoodError(f"expected pictures or two runs to compare, found {len(runs)} names")
+    if options:
+        raise NotUnderstoodError(f"two runs are compared as they are; that takes no {options[0]}")
+    found = compare_two(*runs)
+    first, second = map(shown_name, runs)
+    num = found.both + found.only_first + found.only_second + found.neither
+    low, high = found.difference.interval95
+    console = console_for(sys.stdout)
+    console.print(f"of {num:,} test pictures, labelled right:")
+    for name, only in ((first, found.only_first), (second, found.only_second)):
+        console.print(f"  {name}: {found.both + only:,} ({(found.both + only) / num:.4f})")
+    console.print(
+        f"both {found.both:,}, only {first} {found.only_first:,}, only {second} {found.only_second:,},"
+        f" neither {found.neither:,}"
+    )
+    console.print(f"difference: {found.difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})")
+    often = f"{100 * found.p:.1f} %" if found.p >= 0.001 else "less than 0.1 %"
+    console.print(
+        f"exact McNemar: p = {found.p:.3g}; two equally good ones differ by as much or more in {often} of tests"
+    )
 
 
 def _asked(data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]) -> "Asked":
@@ -56,7 +97,9 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
             raise NotUnderstoodError("a --study has its own recipes; it takes no --recipes")
         return find_study(study, data, settings)
     if data is None or recipes is None:
-        raise NotUnderstoodError("what to compare? Name pictures and --recipes, or a --study (see --studies)")
+        raise NotUnderstoodError(
+            "what to compare? Name pictures and --recipes, a --study (see --studies), or two runs"
+        )
     loaded = [Recipe.load(name.strip(), settings) for name in recipes.split(",")]
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
     # A colon, as in skies:2000, cannot be in the name of a folder everywhere.

@@ -58,7 +58,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     """Print the figures of each part, and of each class of the test part."""
     console = console_for(file)
     parts = Table("part", box=None)
-    for heading in ("pictures", "accuracy", "95 % interval", "loss"):
+    for heading in ("pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss"):
         parts.add_column(heading, justify="right")
     for name, figures in metrics["splits"].items():
         parts.add_row(
@@ -66,17 +66,25 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
             f"{figures['pictures']:,}",
             f"{figures['accuracy']:.4f}",
             _interval(figures["interval95"]),
+            f"{figures['balanced_accuracy']:.4f}",
+            _interval(figures["balanced_accuracy_interval95"]),
             f"{figures['loss']:.4f}",
         )
     console.print(parts)
     console.print()
     _show_classes(metrics["splits"]["test"], console)
+    error = metrics["splits"]["test"]["calibration_error"]
+    before = f", {error['before']['value']:.4f} before calibration" if error["before"] else ""
+    console.print(
+        f"calibration error (test): {error['after']['value']:.4f}"
+        f" (95 % interval {_interval(error['after']['interval95'])}){before}"
+    )
     console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
 
 
 def _show_classes(test: dict[str, Any], console: Console) -> None:
     table = Table("class (test)", box=None)
-    for heading in ("pictures", "accuracy", "95 % interval", "precision", "recall"):
+    for heading in ("pictures", "accuracy", "95 % interval", "precision", "recall", "F1", "AP", "ROC AUC"):
         table.add_column(heading, justify="right")
     for name, figures in list(test["classes"].items())[:MOST_CLASSES]:
         table.add_row(
@@ -85,7 +93,7 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
             _share(figures["accuracy"]),
             _interval(figures["interval95"]),
             _share(figures["precision"]),
-            _share(figures["recall"]),
+            *(_share(figures[name]) for name in ("recall", "f1", "average_precision", "roc_auc")),
         )
     console.print(table)
     if len(test["classes"]) > MOST_CLASSES:

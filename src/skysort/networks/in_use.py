@@ -1,4 +1,4 @@
-"""A trained network made ready for use: batch normalisation folded into convolutions, mirror images averaged."""
+"""A trained network ready for use: batch normalisation folded in, mirror images averaged, calibrated."""
 
 import copy
 from itertools import pairwise
@@ -17,12 +17,14 @@ class InUse(nn.Module):
     Args:
         network: trained, in evaluation mode.
         flip: whether the logits are the mean of those of a picture and those of its mirror image.
+        temperature: what they are divided by.
     """
 
-    def __init__(self, network: PictureNetwork, *, flip: bool) -> None:
+    def __init__(self, network: PictureNetwork, *, flip: bool, temperature: float = 1.0) -> None:
         super().__init__()
         self.network = network
         self.flip = flip
+        self.temperature = temperature
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures."""
@@ -32,7 +34,7 @@ class InUse(nn.Module):
         return self._logits(both).view(2, pictures.shape[0], -1).mean(0)
 
     def _logits(self, pictures: Tensor) -> Tensor:
-        logits: Tensor = self.network.ending(self.network(pictures))
+        logits: Tensor = self.network.ending(self.network(pictures)) / self.temperature
         return logits
 
 

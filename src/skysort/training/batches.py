@@ -51,14 +51,36 @@ def num_steps(num_pictures: int, batch_size: int) -> int:
 
 
 def shuffled(
-    part: Part, batch_size: int, seed: int, epoch: int, first_step: int, device: torch.device
+    part: Part,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    first_step: int,
+    device: torch.device,
+    balanced: bool = False,
 ) -> Generator[Batch, None, None]:
     """Yield an epoch's batches from a step on, in the order that (seed, epoch) gives.
 
-    A thread makes them ahead; close the iterator, as `contextlib.closing` does, to be sure that it has ended.
+    Each picture comes once or, balanced, each class as often as any other. A thread makes them ahead; close the
+    iterator, as `contextlib.closing` does, to be sure that it has ended.
     """
-    order = np.random.default_rng((seed, epoch, 0)).permutation(part.num_pictures)
+    rng = np.random.default_rng((seed, epoch, 0))
+    order = _balanced(part.labels, rng) if balanced else rng.permutation(part.num_pictures)
     yield from _batches(part, order[first_step * batch_size :], batch_size, device)
+
+
+def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return as many rows as there are labels, in mixed order: each class as often as any other, to one.
+
+    So it is with the pictures of a class, too.
+    """
+    classes = rng.permutation(np.unique(labels))
+    share, rest = divmod(len(labels), len(classes))
+    chosen = [
+        np.resize(rng.permutation(np.flatnonzero(labels == label)), share + (number < rest))
+        for number, label in enumerate(classes)
+    ]
+    return rng.permutation(np.concatenate(chosen))
 
 
 def in_turn(part: Part, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:

@@ -24,9 +24,10 @@ It sorts pictures into: {classes}. Where Skysort is installed, without its extra
     skysort predict {folder} picture.jpg
 
 model.onnx takes uint8 pictures of shape (N, {channels}, {size}, {size}) and returns (N, {num_classes})
-logits, in the order above; whatever runs ONNX can run it. Pictures are upright, {colour}, and brought to
-{size}x{size} by `{fit}`. classifier.json says the rest, proof.npz holds pictures and the logits
-they must give, with a digest of classes and settings, and model.safetensors holds the weights for PyTorch.
+logits, in the order above, whose softmax is the probabilities; whatever runs ONNX can run it. Pictures are
+upright, {colour}, and brought to {size}x{size} by `{fit}`. classifier.json says the rest, proof.npz holds
+pictures and the logits they must give, with a digest of classes and settings, and model.safetensors holds
+the weights for PyTorch.
 """
 
 
@@ -39,6 +40,7 @@ def write_classifier(
     proof_pictures: Pixels,
     data: dict[str, str],
     seconds: float,
+    temperature: float = 1.0,
 ) -> None:
     """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
 
@@ -51,6 +53,7 @@ def write_classifier(
         proof_pictures: (N, C, H, W) uint8, kept in the folder.
         data: source and fingerprint of what it learned from.
         seconds: of training.
+        temperature: what the logits are divided by, inside model.onnx.
 
     Raises:
         SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
@@ -58,7 +61,7 @@ def write_classifier(
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     flip = recipe.augment.test_time_flip is True
     with torch.no_grad():
-        logits = InUse(network, flip=flip)(torch.from_numpy(proof_pictures)).numpy()
+        logits = InUse(network, flip=flip, temperature=temperature)(torch.from_numpy(proof_pictures)).numpy()
     table = ClassifierTable(
         classes=classes,
         pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
@@ -66,6 +69,7 @@ def write_classifier(
         recipe=recipe.name,
         test_time_flip=flip,
         parameters=network.num_parameters,
+        temperature=temperature,
         data=data,
         seconds={"training": seconds},
         files={},
@@ -74,7 +78,9 @@ def write_classifier(
     )
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))
-        write_whole(beside / MODEL, _onnx(InUse(folded(network), flip=flip).eval(), shape))
+        write_whole(
+            beside / MODEL, _onnx(InUse(folded(network), flip=flip, temperature=temperature).eval(), shape)
+        )
         write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
         write_whole(beside / README, _readme(folder, classes, shape))
         table = table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}})

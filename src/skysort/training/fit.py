@@ -18,7 +18,7 @@ from skysort.training.batches import Part
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
 from skysort.training.history import History, Row
 from skysort.training.loop import Outcomes, Sums, Task, evaluate, train_epoch
-from skysort.training.optimizer import build_optimizer, loss_function
+from skysort.training.optimizer import build_optimizer, class_weights, loss_function
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 SECONDS_BETWEEN_TELLS = 0.05
@@ -59,7 +59,9 @@ def fit(
     # Convolutions are quicker with the channels of a pixel side by side; where there are none it changes nothing.
     network.to(device).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
-    task = Task(network, optimizer, loss_function(recipe.loss), recipe, train, device)
+    weights = class_weights(recipe.loss, train.labels)
+    loss = loss_function(recipe.loss, None if weights is None else weights.to(device))
+    task = Task(network, optimizer, loss, recipe, train, device)
     state = load_checkpoint(folder / "checkpoint", task)
     num_done = (state.epoch - 1) * train.num_pictures + state.epoch_sums.pictures
     num_in_all = task.num_epochs * train.num_pictures

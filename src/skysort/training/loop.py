@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skysort.errors import SkysortError
-from skysort.networks.in_use import folded
+from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe import Recipe
 from skysort.training.augment import augmented
@@ -189,7 +190,8 @@ def train_epoch(
     draws_chances, num_classes = network.draws_chances, task.train.num_classes
     last_rate = None
     network.train()
-    with closing(shuffled(task.train, task.batch_size, seed, epoch, first_step, device)) as batches:
+    balanced = recipe.training.sampling == "balanced"
+    with closing(shuffled(task.train, task.batch_size, seed, epoch, first_step, device, balanced)) as batches:
         for step, (pictures, labels, rows) in enumerate(batches, first_step):
             rate = task.learning_rate(epoch, step)
             if rate != last_rate:
@@ -233,6 +235,14 @@ def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, d
     """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
     with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
         return _measured(folded(network), batches, loss_function)
+
+
+@torch.no_grad()
+def logits_in_use(network: PictureNetwork, part: Part, device: torch.device, *, flip: bool) -> NDArray[np.float32]:
+    """Return (N, classes) logits of a part's pictures, as the finished classifier gives them at temperature 1."""
+    in_use = InUse(folded(network), flip=flip)
+    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+        return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
 @torch.no_grad()

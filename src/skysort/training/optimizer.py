@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,11 +56,24 @@ def _muon_groups(optimizer: Optimizer, parameters: list[nn.Parameter]) -> Iterat
             yield {"params": params, "lr": lr, "momentum": kept, "orthogonal": params is filters}
 
 
-def loss_function(loss: Loss) -> LossFunction:
-    """Return the loss a recipe asks for, without its penalties."""
-    if loss.label_smoothing:
-        return partial(functional.cross_entropy, label_smoothing=loss.label_smoothing)
+def loss_function(loss: Loss, weights: Tensor | None = None) -> LossFunction:
+    """Return the loss a recipe asks for, without its penalties.
+
+    Args:
+        loss: of the recipe.
+        weights: (classes,) of each class, on the device; None for all alike.
+    """
+    if loss.label_smoothing or weights is not None:
+        return partial(functional.cross_entropy, weight=weights, label_smoothing=loss.label_smoothing)
     return _LOSSES[loss.name]
+
+
+def class_weights(loss: Loss, labels: NDArray[np.int64]) -> Tensor | None:
+    """Return the (classes,) weights a recipe asks for, from (N,) labels with all classes among them."""
+    if loss.class_weights == "none":
+        return None
+    counts = np.bincount(labels)
+    return torch.from_numpy((len(labels) / (len(counts) * counts)).astype(np.float32))
 
 
 def penalty(loss: Loss, network: nn.Module) -> Tensor | float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -134,6 +134,61 @@ def read_curves(history: Path) -> list[Curves]:
         )
         for name in ("loss", "accuracy")
     ]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Accuracy against confidence, bin by bin: what was said, and what was so."""
+
+    before: dict[str, Any] | None
+    """As `calibration_error` returns it; None where no temperature was fitted."""
+    after: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """The diagram in words."""
+        lines = {"Before": self.before, "As it answers": self.after}
+        return " ".join(
+            f"{name}: confidence {100 * error['points'][0]['confidence']:.1f} % with accuracy"
+            f" {100 * error['points'][0]['accuracy']:.1f} % in the least sure bin,"
+            f" {100 * error['points'][-1]['confidence']:.1f} % with {100 * error['points'][-1]['accuracy']:.1f} %"
+            " in the surest."
+            for name, error in lines.items()
+            if error
+        )
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, as `drawn` does."""
+        return drawn("reliability", FIGURE_INCHES, self.summary, self._draw)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        axes.axline((1, 1), slope=1, color=QUIET, linewidth=1, linestyle=":")
+        if self.before:
+            _draw_points(axes, self.before["points"], color=ORANGE, linestyle="--", marker="s", label="before")
+        _draw_points(axes, self.after["points"], color=BLUE, linestyle="-", marker="o", label="as it answers")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("mean confidence of a bin", color=TEXT)
+        titled(axes, "Accuracy")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
+
+
+def _draw_points(axes: "Axes", points: Sequence[dict[str, Any]], **looks: Any) -> None:
+    accuracies = [point["accuracy"] for point in points]
+    low, high = zip(*(point["interval95"] for point in points), strict=True)
+    axes.errorbar(
+        [point["confidence"] for point in points],
+        accuracies,
+        [
+            [max(0.0, accuracy - bound) for accuracy, bound in zip(accuracies, low, strict=True)],
+            [max(0.0, bound - accuracy) for accuracy, bound in zip(accuracies, high, strict=True)],
+        ],
+        markersize=4,
+        elinewidth=0.8,
+        **looks,
+    )
 
 
 @dataclass(frozen=True)

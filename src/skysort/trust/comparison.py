@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from skysort.trust.metrics import CONFIDENCE
+from skysort.trust.intervals import CONFIDENCE, paired_difference_interval
 
 NUM_RESAMPLES = 4_000
 DRAWN_AT_ONCE = 5_000_000
@@ -77,6 +77,44 @@ class Row(Table):
     training_mode: InTrainingMode | None = None
     shifted: tuple[Spread, ...] = ()
     """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty where that was not asked."""
+
+
+class Paired(Table):
+    """Two classifiers on the same pictures."""
+
+    both: int
+    """Pictures that both label right; the next three likewise."""
+    only_first: int
+    only_second: int
+    neither: int
+    difference: Difference
+    """Of the first to the second, with Newcombe's interval."""
+    p: float
+    """How often two equally good classifiers differ by as much or more: exact McNemar, two-sided."""
+
+    @classmethod
+    def of(cls, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
+        """Compare which of (N,) pictures two classifiers label right, N at least 1.
+
+        Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions or
+        percentages, 1947.
+        """
+        from scipy.stats import binomtest
+
+        both, only_first = int((first & second).sum()), int((first & ~second).sum())
+        only_second, neither = int((~first & second).sum()), int((~first & ~second).sum())
+        apart = only_first + only_second
+        return cls(
+            both=both,
+            only_first=only_first,
+            only_second=only_second,
+            neither=neither,
+            difference=Difference(
+                mean=(only_first - only_second) / len(first),
+                interval95=paired_difference_interval(both, only_first, only_second, neither),
+            ),
+            p=float(binomtest(only_first, apart).pvalue) if apart else 1.0,
+        )
 
 
 class Comparison(Table):

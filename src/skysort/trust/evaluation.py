@@ -39,10 +39,13 @@ class Evaluation:
     """(N, classes)."""
     unreadable: dict[int, str]
     """Reasons by row, for the part's pictures that could not be read."""
+    temperature: float = 1.0
+    """The classifier's, which the logits have been divided by."""
 
     def figures(self) -> dict[str, Any]:
         """Return the part's figures, as metrics.json holds them."""
-        return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+        figures = measure(self.logits, self.truth, self.classes, self.temperature)
+        return {**figures, "unreadable": len(self.unreadable)}
 
     def scores(self, keep: Sequence[str]) -> Scores:
         """Return how sure the classifier is of each picture that it is of no class to keep.
@@ -124,4 +127,5 @@ def evaluate_part(
         labels_in(classifier, collection, readable),
         np.concatenate(logits),
         {row: reasons[row] for row in rows[~is_readable].tolist()},
+        classifier.table.temperature,
     )

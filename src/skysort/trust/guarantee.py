@@ -32,7 +32,7 @@ from skysort.classifier.decision import Calibration, Decision, SetAside, probabi
 from skysort.classifier.prove import LARGEST_DIFFERENCE
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.terminal import printable
-from skysort.trust.metrics import wilson
+from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE
 """Of a score's log odds: how far apart two computers are at most, each within what a classifier's proof allows."""

@@ -1,4 +1,4 @@
-"""The figures of a part: accuracy, loss, per class, confusion, each with n and a 95 % interval."""
+"""The figures of a part: accuracy, loss, calibration, per class, each with n and a 95 % interval."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,55 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from skysort.classifier.decision import SetAside
-
-CONFIDENCE = 0.95
-NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution at 0.975."""
+from skysort.classifier.rows import softmax
+from skysort.trust.calibration import calibration_error, cross_entropies
+from skysort.trust.intervals import (
+    average_precision_interval,
+    f1_interval,
+    mean_interval,
+    mean_share_interval,
+    roc_auc_interval,
+    wilson,
+)
 
 
 class Measured(BaseModel):
     """A part of metrics.json; what a newer Skysort adds is kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+
+class Point(Measured):
+    """A bin of a reliability diagram."""
+
+    pictures: int
+    confidence: float
+    """Their mean."""
+    accuracy: float
+    interval95: tuple[float, float]
+    """Of the accuracy."""
+
+
+class CalibrationError(Measured):
+    """How far confidences are from accuracies."""
+
+    value: float
+    interval95: tuple[float, float]
+    by_chance: float
+    """What the value would be on average, for these confidences, were every one of them true."""
+    points: tuple[Point, ...]
+    """The bins, in the order of confidence."""
+
+
+class Calibration(Measured):
+    """How far to believe a part's confidences."""
+
+    before: CalibrationError | None
+    """Without the temperature; None where none was fitted."""
+    after: CalibrationError
+    """As the classifier answers."""
+    bins: int
+    """Of `after`."""
 
 
 class ClassFigures(Measured):
@@ -31,6 +70,13 @@ class ClassFigures(Measured):
     """Pictures of whatever class that were labelled as this one."""
     precision: float | None
     precision_interval95: tuple[float, float] | None
+    f1: float | None = None
+    f1_interval95: tuple[float, float] | None = None
+    average_precision: float | None = None
+    """Of this class against the rest, as the last."""
+    average_precision_interval95: tuple[float, float] | None = None
+    roc_auc: float | None = None
+    roc_auc_interval95: tuple[float, float] | None = None
 
 
 class PartFigures(Measured):
@@ -39,9 +85,13 @@ class PartFigures(Measured):
     pictures: int
     accuracy: float
     interval95: tuple[float, float]
+    balanced_accuracy: float | None = None
+    """Mean recall of the classes that have pictures."""
+    balanced_accuracy_interval95: tuple[float, float] | None = None
     loss: float
     """Mean cross entropy, in nats."""
     loss_interval95: tuple[float, float] | None
+    calibration_error: Calibration | None = None
     classes: dict[str, ClassFigures]
     confusion: tuple[tuple[int, ...], ...]
     """Counts, a row a true class, a column a label."""
@@ -64,6 +114,8 @@ class Metrics(Measured):
     """By part."""
     parameters: int
     seconds: dict[str, float]
+    temperature: float = 1.0
+    """The classifier's, fitted on validation; 1 where there was none."""
     protocol: str
     classifier: str
     """Digest of the classifier measured."""
@@ -73,46 +125,62 @@ class Metrics(Measured):
     """What each of the classifier's decisions does on the test part."""
 
 
-def measure(logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Return the figures of a part, as metrics.json holds them.
+def measure(
+    logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str], temperature: float = 1.0
+) -> dict[str, Any]:
+    """Return the figures of a part, as metrics.json holds them, with intervals as `intervals` has them.
 
     Args:
         logits: (N, classes), N at least 1.
         truth: (N,) class indices.
         classes: their names.
+        temperature: that the logits have been divided by; 1 when none was fitted.
 
     Returns:
-        pictures, accuracy, interval95, loss (mean cross entropy in nats) and loss_interval95; for each class
-        its pictures, accuracy (the share labelled right: its recall) and precision with their intervals;
-        confusion as counts, a row a true class, a column a label.
+        What `PartFigures` says, but for unreadable pictures.
     """
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]
+    losses = cross_entropies(logits, truth)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, logits.argmax(axis=1)), 1)
     num, num_right = len(truth), int(confusion.trace())
-    loss = float(losses.mean())
+    shares = softmax(logits)
+    figures = {name: _class_figures(confusion, label, shares, truth) for label, name in enumerate(classes)}
+    seen = [of_class for of_class in figures.values() if of_class["pictures"]]
+    recalls = [of_class["recall"] for of_class in seen]
     return {
         "pictures": num,
         "accuracy": num_right / num,
         "interval95": wilson(num_right, num),
-        "loss": loss,
-        "loss_interval95": _mean_interval(losses) if num > 1 else None,
-        "classes": {name: _class_figures(confusion, label) for label, name in enumerate(classes)},
+        "balanced_accuracy": float(np.mean(recalls)),
+        "balanced_accuracy_interval95": mean_share_interval(
+            recalls, [of_class["interval95"] for of_class in seen]
+        ),
+        "loss": float(losses.mean()),
+        "loss_interval95": mean_interval(losses) if num > 1 else None,
+        "calibration_error": _calibration(logits, truth, temperature),
+        "classes": figures,
         "confusion": confusion.tolist(),
     }
 
 
-def _mean_interval(values: NDArray[np.float64]) -> list[float]:
-    """Return the 95 % interval of the mean of figures above 0, by the normal approximation."""
-    margin = NORMAL_QUANTILE * values.std(ddof=1) / len(values) ** 0.5
-    return [max(0.0, float(values.mean() - margin)), float(values.mean() + margin)]
+def _calibration(logits: NDArray[np.float32], truth: NDArray[np.int64], temperature: float) -> dict[str, Any]:
+    right = logits.argmax(axis=1) == truth
+    before = softmax(logits * temperature).max(axis=1) if temperature != 1 else None
+    after = calibration_error(softmax(logits).max(axis=1), right)
+    return {
+        "before": None if before is None else calibration_error(before, right),
+        "after": after,
+        "bins": len(after["points"]),
+    }
 
 
-def _class_figures(confusion: NDArray[np.int64], label: int) -> dict[str, Any]:
+def _class_figures(
+    confusion: NDArray[np.int64], label: int, shares: NDArray[np.float64], truth: NDArray[np.int64]
+) -> dict[str, Any]:
     right, num, num_labelled = (
         int(n) for n in (confusion[label, label], confusion[label].sum(), confusion[:, label].sum())
     )
+    num_wrong = num + num_labelled - 2 * right
     return {
         "pictures": num,
         "accuracy": right / num if num else None,
@@ -121,18 +189,20 @@ def _class_figures(confusion: NDArray[np.int64], label: int) -> dict[str, Any]:
         "labelled": num_labelled,
         "precision": right / num_labelled if num_labelled else None,
         "precision_interval95": wilson(right, num_labelled) if num_labelled else None,
+        "f1": 2 * right / (num + num_labelled) if num else None,
+        "f1_interval95": f1_interval(right, num_wrong) if num else None,
+        **_against_the_rest(shares[:, label], truth == label),
     }
 
 
-def wilson(num_right: int, num: int) -> list[float]:
-    """Return the 95 % Wilson score interval of a share.
+def _against_the_rest(shares: NDArray[np.float64], is_of_class: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how well (N,) probabilities set a class apart; None where one side has no picture."""
+    names = ("average_precision", "average_precision_interval95", "roc_auc", "roc_auc_interval95")
+    num, num_others = int(is_of_class.sum()), int((~is_of_class).sum())
+    if not (num and num_others):
+        return dict.fromkeys(names)
+    from sklearn.metrics import average_precision_score, roc_auc_score
 
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-
-    >>> [round(bound, 4) for bound in wilson(8, 10)]
-    [0.4902, 0.9433]
-    """
-    from scipy.stats import binomtest  # a second's import, for those who measure
-
-    interval = binomtest(num_right, num).proportion_ci(CONFIDENCE, method="wilson")
-    return [float(interval.low), float(interval.high)]
+    precision, area = (float(score(is_of_class, shares)) for score in (average_precision_score, roc_auc_score))
+    intervals = average_precision_interval(precision, num), roc_auc_interval(area, num, num_others)
+    return dict(zip(names, (precision, intervals[0], area, intervals[1]), strict=True))

@@ -14,7 +14,7 @@ from skysort.classifier.rows import softmax
 from skysort.files import read_json
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
-from skysort.trust.charts import Thumbnail, Tradeoff, read_curves, thumbnail
+from skysort.trust.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve, sentences
 from skysort.trust.page import percent, write_page
@@ -90,6 +90,7 @@ def write_report(
         SkysortError: when the file cannot be written.
     """
     figures = metrics["splits"]["test"]
+    calibration = figures["calibration_error"]
     mistakes, samples = _shown(test)
     write_page(
         path,
@@ -105,6 +106,7 @@ def write_report(
         curves=read_curves(run / "history.csv") if run else [],
         matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
         pairs=_most_confused(np.array(figures["confusion"]), test.classes),
+        reliability=Reliability(calibration["before"], calibration["after"]),
         weakest=_weakest(figures["classes"]),
         decided=decided,
         mistakes=mistakes,

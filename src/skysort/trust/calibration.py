@@ -1,0 +1,137 @@
+"""Whether a confidence is what it says: the temperature, the calibration error, the points of a diagram."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.rows import softmax
+from skysort.errors import SkysortError
+from skysort.trust.intervals import CONFIDENCE, wilson
+
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+MOST_BINS = 15
+"""As Guo et al. have it, and most who print this figure."""
+FEWEST_IN_BIN = 20
+"""Pictures: of fewer, chance alone moves the accuracy of a bin by a tenth."""
+NUM_RESAMPLES = 1_000
+TIMES_AS_FAR = np.linspace(0, 3, 13)
+"""Multiples of what was seen; between these the interval's ends are interpolated."""
+OVERCONFIDENT_BY = np.linspace(0, 1, 25) ** 2
+"""Likewise."""
+
+Floats = NDArray[np.float64]
+
+
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, bool]:
+    """Return what to divide logits by for the least cross entropy, and whether it is the lowest that is allowed.
+
+    Where no picture is labelled wrong, the cross entropy falls for ever as the temperature goes to 0 and the
+    confidence to 1, though n pictures cannot speak for that. So the temperature goes no lower than to a mean
+    confidence of (n + 1) / (n + 2), which is Laplace's rule of succession for n right of n.
+
+    Args:
+        logits: (N, classes) of validation pictures, N at least 1.
+        truth: (N,) class indices.
+
+    Raises:
+        SkysortError: when a logit is not finite.
+
+    Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, 2017.
+    """
+    from scipy.optimize import brentq, minimize_scalar
+
+    if not np.isfinite(logits).all():
+        raise SkysortError("the network's answers to validation pictures are no finite numbers; train it anew")
+    exact = logits.astype(np.float64)
+    most = (len(truth) + 1) / (len(truth) + 2)
+
+    def excess(log: float) -> float:
+        return float(softmax(exact / np.exp(log)).max(axis=1).mean()) - most
+
+    lowest, highest = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
+    if excess(highest) >= 0:
+        return HIGHEST_TEMPERATURE, True
+    if excess(lowest) > 0:
+        lowest = brentq(excess, lowest, highest)
+    # In the logarithm of the temperature it has one minimum, since it is convex in the inverse.
+    found = minimize_scalar(
+        lambda log: cross_entropies(exact / np.exp(log), truth).mean(),
+        bounds=(lowest, highest),
+        method="bounded",
+        options={"xatol": 1e-6},
+    ).x
+    return float(np.exp(found)), bool(found - lowest < 1e-4)
+
+
+def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the expected calibration error with its 95 % interval, and the bins it was taken over.
+
+    Pictures are sorted by confidence into bins of as many each: 15, or fewer, so that each has 20 pictures or
+    more. The error is the mean distance of a bin's accuracy from its mean confidence, over pictures. Pictures of
+    one confidence share a bin.
+
+    Chance moves each accuracy, and every distance is counted as positive: the figure is too large, by much where
+    the true one is small, and the figures of plain resamples larger still, so that their percentiles are no
+    interval for the true one. Hence a test is inverted: the interval holds those true errors under which resamples
+    (counts of right labels, binomial in each bin) show the figure that was seen, or one less far out than the
+    outermost 2.5 % on either side. The bins are taken to be off by a multiple of what was seen; for the upper end
+    also by one and the same overconfidence, since where all labels are right, nothing that was seen leads there.
+
+    Args:
+        confidences: (N,) probabilities of the labels, N at least 1.
+        right: (N,) whether the label is the truth.
+
+    Sources: R. Roelofs, N. Cain, J. Shlens, M. Mozer, Mitigating bias in calibration error estimation, 2022, for
+    bins of equal mass; J. Carpenter, Test inversion bootstrap confidence intervals, 1999.
+    """
+    order = np.argsort(confidences, kind="stable")
+    confidences, hits = confidences[order], right[order].astype(np.float64)
+    num = len(hits)
+    num_bins = min(max(num // FEWEST_IN_BIN, 1), MOST_BINS)
+    equal = np.arange(num_bins) * num // num_bins
+    starts = np.unique(np.searchsorted(confidences, confidences[equal]))
+    pictures = np.diff(np.append(starts, num))
+    mean, accuracy = (np.add.reduceat(values, starts) / pictures for values in (confidences, hits))
+    value = float(np.average(np.abs(accuracy - mean), weights=pictures))
+    low, by_chance, high = _inverted(value, mean, pictures, TIMES_AS_FAR[:, None] * (accuracy - mean))
+    _, _, high_if_overconfident = _inverted(value, mean, pictures, -OVERCONFIDENT_BY[:, None])
+    return {
+        "value": value,
+        "interval95": [min(low, value), max(value, high, high_if_overconfident)],
+        "by_chance": by_chance,
+        "points": [
+            {"pictures": n, "confidence": c, "accuracy": a, "interval95": wilson(round(a * n), n)}
+            for n, c, a in zip(pictures.tolist(), mean.tolist(), accuracy.tolist(), strict=True)
+        ],
+    }
+
+
+def _inverted(value: float, mean: Floats, pictures: NDArray[np.int64], off: Floats) -> tuple[float, float, float]:
+    """Return the least true error that goes with a figure, the figure of none, and the greatest true error.
+
+    Args:
+        value: the figure that was seen.
+        mean: (bins,) confidences.
+        pictures: (bins,) how many.
+        off: (errors, bins or 1) how far accuracies may truly be from confidences: first 0, then more.
+    """
+    rng = np.random.default_rng(0)
+    accuracy = np.clip(mean + off, 0, 1)
+    errors = np.average(np.abs(accuracy - mean), axis=1, weights=pictures)
+    drawn = rng.binomial(pictures, accuracy, (NUM_RESAMPLES, *accuracy.shape)) / pictures
+    figures = np.average(np.abs(drawn - mean), axis=2, weights=pictures)  # (resamples, errors)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    lowest, highest = np.maximum.accumulate(np.percentile(figures, [tail, 100 - tail], axis=0), axis=1)
+    return (
+        float(np.interp(value, highest, errors)),
+        float(figures[:, 0].mean()),
+        float(np.interp(value, lowest, errors)),
+    )
+
+
+def cross_entropies(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (N,) losses in nats, for (N, classes) logits and (N,) class indices."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    losses: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]
+    return losses
