@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
+from skysort.pictures.grouping import groups_of
 from skysort.pictures.split import Rows, cut
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Pictures
@@ -53,7 +54,7 @@ class DataTable(Described):
     counts: dict[str, dict[str, int]]
     """Readable pictures by part and class."""
     in_two_parts: int
-    """Pictures that the data itself has in more than one part."""
+    """Pictures that the data itself has in more than one part, equal to the last pixel."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     data_dir: str | None = None
@@ -148,7 +149,8 @@ def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Pro
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
     collection = open_collection(data, shape, data_dir, progress)
-    parts = cut(collection.listing, collection.groups(), pictures.protocol, pictures.seed)
+    groups = groups_of(collection, pictures, progress)
+    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed)
     return Prepared(data, shape, collection, parts)
 
 
