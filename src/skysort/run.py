@@ -280,6 +280,9 @@ def _measure(
         evaluations.append(evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress))
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
     splits = {evaluation.part: evaluation.figures() for evaluation in evaluations}
+    test = next(evaluation for evaluation in evaluations if evaluation.part == "test")
+    if len(duplicates := prepared.test_duplicates()):
+        splits["test"]["without_duplicates"] = test.figures_without(duplicates)
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
@@ -292,7 +295,6 @@ def _measure(
         if evaluation.part == "calibration":
             evaluation.write_csv(run.path / "calibration.csv")
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
-    test = next(evaluation for evaluation in evaluations if evaluation.part == "test")
     _write_figures(run.path, metrics, test, run)
     return metrics
 

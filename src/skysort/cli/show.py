@@ -51,7 +51,15 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         )
     console.print(parts)
     console.print()
-    _show_classes(metrics["splits"]["test"], console)
+    test = metrics["splits"]["test"]
+    if others := test.get("without_duplicates"):
+        console.print(
+            f"{test['pictures'] - others['pictures']:,} test pictures stand in another part, too, or nearly so;"
+            f" accuracy on the other {others['pictures']:,}: {_share(others['accuracy'])}"
+            f" ({_interval(others['interval95'])})"
+        )
+        console.print()
+    _show_classes(test, console)
     console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
 
 

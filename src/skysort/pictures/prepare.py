@@ -55,6 +55,8 @@ class DataTable(Described):
     """Readable pictures by part and class."""
     in_two_parts: int
     """Pictures that the data itself has in more than one part, equal to the last pixel."""
+    test_duplicates: int = 0
+    """Test pictures that another part has, too, equal or nearly."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     data_dir: str | None = None
@@ -80,6 +82,12 @@ class Prepared:
         most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.parts, "train": evenly(self.parts["train"], most)}
 
+    def test_duplicates(self) -> Rows:
+        """Return the rows of the test part that another part has, too: equal pictures and near-duplicates."""
+        near = self.collection.near()
+        others = [near[rows] for part, rows in self.parts.items() if part != "test"]
+        return self.parts["test"][np.isin(near[self.parts["test"]], np.concatenate(others))]
+
     def described(self) -> DataTable:
         """Return what data.json holds."""
         listing = self.collection.listing
@@ -97,6 +105,7 @@ class Prepared:
             classes=listing.classes,
             counts=counts,
             in_two_parts=self._num_in_two_parts(),
+            test_duplicates=len(self.test_duplicates()),
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
         )

@@ -16,7 +16,7 @@ from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
-from skysort.trust.metrics import measure
+from skysort.trust.metrics import measure, share_right
 
 CHUNK_BYTES = 2**24
 
@@ -41,6 +41,10 @@ class Evaluation:
     def figures(self) -> dict[str, Any]:
         """Return the part's figures, as metrics.json holds them."""
         return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+
+    def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the accuracy on the part's pictures without some."""
+        return share_right((self.logits.argmax(axis=1) == self.truth)[~np.isin(self.rows, rows)])
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""

@@ -31,6 +31,14 @@ class ClassFigures(Measured):
     precision_interval95: tuple[float, float] | None
 
 
+class ShareFigures(Measured):
+    """The accuracy on some pictures of a part; of none it is None."""
+
+    pictures: int
+    accuracy: float | None
+    interval95: tuple[float, float] | None
+
+
 class PartFigures(Measured):
     """The figures of a part."""
 
@@ -44,6 +52,8 @@ class PartFigures(Measured):
     confusion: tuple[tuple[int, ...], ...]
     """Counts, a row a true class, a column a label."""
     unreadable: int
+    without_duplicates: ShareFigures | None = None
+    """On the test pictures that no other part has, too, if there are others."""
 
 
 class Metrics(Measured):
@@ -87,6 +97,16 @@ def measure(logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequ
         "loss_interval95": _mean_interval(losses) if num > 1 else None,
         "classes": {name: _class_figures(confusion, label) for label, name in enumerate(classes)},
         "confusion": confusion.tolist(),
+    }
+
+
+def share_right(is_right: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the number, accuracy and interval95 of (N,) answers; None for shares of nothing."""
+    num, num_right = len(is_right), int(is_right.sum())
+    return {
+        "pictures": num,
+        "accuracy": num_right / num if num else None,
+        "interval95": wilson(num_right, num) if num else None,
     }
 
 
