@@ -1,6 +1,7 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
 import os
+import shlex
 import time
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,7 @@ from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
+from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
@@ -76,6 +78,8 @@ def train(
     recipe = resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     check_loss(recipe, prepared)
+    if findings := summary(quick_findings(prepared.collection)):
+        progress.say(f"{findings}; skysort check {shlex.quote(str(data))} says which")
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)
