@@ -57,7 +57,8 @@ def decide(
         prepared = prepared_again(found, Path(data_dir) if data_dir else None, progress)
         rows = prepared.parts["calibration"]
         evaluation = evaluate_part(classifier, "calibration", prepared.collection, rows, progress)
-        made = guarantee.decide(evaluation.scores(keep), lose_at_most, confidence, date.today().isoformat(), name)
+        scores = evaluation.scores(keep, prepared.groups)
+        made = guarantee.decide(scores, lose_at_most, confidence, date.today().isoformat(), name)
         for earlier in classifier.table.decisions:
             if earlier.name == made.name:
                 progress.say(f"in place of '{earlier.name}' as it was made on {earlier.made}")

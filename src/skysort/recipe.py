@@ -1,6 +1,7 @@
 """A recipe: everything that decides what a run computes, typed, validated, in one TOML file."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import resources
@@ -58,6 +59,23 @@ class Pictures(Section):
     """How pictures are cut into parts. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the cut into parts; apart from training.seed, so that runs of several seeds share their parts."""
+    near_duplicates: Literal["together", "apart"] = "together"
+    """Whether pictures that are one picture, saved again, resized or brightened, are kept in one part."""
+    group_by: str | None = None
+    """A regular expression: pictures of the same match in their paths are kept in one part, or, where it has
+    brackets, those of the same text in these, as `cam([0-9]+)_([0-9]{8})`. A path without a match is on its
+    own."""
+    burst_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Pictures of one folder and camera taken less than so many seconds one after another are kept in one part, as
+    their EXIF data has the time; 0 for no such groups."""
+
+    @model_validator(mode="after")
+    def _group_by_is_an_expression(self) -> Self:
+        try:
+            re.compile(self.group_by or "")
+        except re.error as error:
+            raise ValueError(f"pictures.group_by: no regular expression, {error}: {self.group_by!r}") from None
+        return self
 
 
 class MlpNetwork(Section):

@@ -1,6 +1,7 @@
 """The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
 
 import os
+import shlex
 import time
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,7 @@ from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
+from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
@@ -78,6 +80,8 @@ def train(
     recipe = resolved(recipe, found)
     prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
     check_loss(recipe, prepared)
+    if findings := summary(quick_findings(prepared.collection)):
+        progress.say(f"{findings}; skysort check {shlex.quote(str(data))} says which")
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)
@@ -301,7 +305,11 @@ def measure_run(
         evaluations[part] = evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress)
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
     splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
-    effects = {made.name: evaluations["test"].effect_of(made) for made in classifier.table.decisions}
+    if len(duplicates := prepared.test_duplicates()):
+        splits["test"]["without_duplicates"] = evaluations["test"].figures_without(duplicates)
+    effects = {
+        made.name: evaluations["test"].effect_of(made, prepared.groups) for made in classifier.table.decisions
+    }
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
@@ -315,7 +323,7 @@ def measure_run(
     decisions: list[Decided] = []
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
-        decisions = decided(calibration, classifier.table.decisions, effects, run.path)
+        decisions = decided(calibration, prepared.groups, classifier.table.decisions, effects, run.path)
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
     _write_figures(run.path, metrics, evaluations["test"], run, decisions)
     return metrics

@@ -38,7 +38,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """The figures of its classifier, checked: what metrics.json holds."""
-        return read_json(self.path / "metrics.json", Metrics).model_dump(mode="json")
+        return read_json(self.path / "metrics.json", Metrics).model_dump(mode="json", exclude_unset=True)
 
     @property
     def epochs(self) -> list[dict[str, float]]:

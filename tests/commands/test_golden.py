@@ -15,7 +15,7 @@ GOLDEN = {
     ("mlp", "skies:300", 32): [0.681386, 0.603164],
     ("convnet", "skies:300", 32): [0.700957, 0.698710],
     ("swift", "skies:300", 32): [0.692502, 0.691814],
-    ("lenet", "digits", 32): [2.293221, 1.964288],
+    ("lenet", "digits", 32): [2.293221, 1.963812],
     ("mnist-cnn", "digits", 8): [2.285541, 2.202141],
 }
 
@@ -25,7 +25,9 @@ def test_early_losses(
     recipe: str, data: str, size: int, skysort_command: Callable[..., Ended], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    settings = ("--set", "training.epochs=2", "--set", f"pictures.size={size}", "--threads", 1)
+    # Which digits are taken for copies decides the parts, and is no matter of the losses.
+    parts = ("--set", f"pictures.size={size}", "--set", "pictures.near_duplicates=apart")
+    settings = ("--set", "training.epochs=2", *parts, "--threads", 1)
     ended = skysort_command("train", data, "--recipe", recipe, "--run", run, *settings)
     assert ended.code == 0, ended.err
     with (run / "history.csv").open(encoding="utf-8") as file:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import skysort
 from skysort.recipe import recipe_names
@@ -128,6 +129,58 @@ def test_parts_and_protocol_of_a_folder(skysort_command: Command, make_folder: M
     assert counts == {"train": {"a": 20, "b": 20}, "test": {"a": 5, "b": 6}}
     assert "protocol: tutorial" in ended.out
     assert not (tutorial / "calibration.csv").exists()
+
+
+def test_test_pictures_that_were_trained_on_are_told_and_left_out_of_a_second_figure(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, run = make_folder({"train/a": 30, "train/b": 30, "test/a": 8, "test/b": 8}), tmp_path / "run"
+    shutil.copy(folder / "train/a/1.png", folder / "test/a/equal.png")
+    for number in (3, 4):
+        with Image.open(folder / f"train/b/{number}.png") as picture:
+            picture.point(lambda value: int(value * 0.9)).save(folder / f"test/b/darker-{number}.png")
+    quick = ("--recipe", "mlp", "--set", "training.epochs=4", "--threads", 1, "--quiet")
+    ended = skysort_command("train", folder, "--run", run, *quick)
+    assert ended.code == 0, ended.err
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        right = {row["path"]: row["truth"] == row["label"] for row in csv.DictReader(file)}
+    alike = {"test/a/equal.png", "test/b/darker-3.png", "test/b/darker-4.png"}
+    others = [right[path] for path in right.keys() - alike]
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    figures = metrics["splits"]["test"]["without_duplicates"]
+    assert (figures["pictures"], figures["accuracy"]) == (16, sum(others) / 16)
+    assert all("without_duplicates" not in metrics["splits"][part] for part in ("train", "validation"))
+    assert metrics == skysort.Run(run).metrics
+    data = json.loads((run / "data.json").read_text("utf-8"))
+    assert (data["in_two_parts"], data["test_duplicates"]) == (1, 3)
+    said = "3 test pictures stand in another part, too, or nearly so; accuracy on the other 16:"
+    said = f"{said} {sum(others) / 16:.4f} ("
+    assert said in ended.out
+    assert said in skysort_command("evaluate", run, "--quiet").out
+    report = " ".join((run / "report.html").read_text("utf-8").split())
+    assert f"On the other 16 the accuracy is {100 * sum(others) / 16:.1f} % (95 % interval" in report
+
+
+def test_groups_by_path_are_kept_whole_and_in_the_recipe(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder, run = make_folder({"a": 24, "b": 24}), tmp_path / "run"
+    quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1)
+    for name in "ab":
+        for number in range(24):
+            (folder / name / f"{number}.png").rename(folder / name / f"visit{number // 6}_{number}.png")
+    pattern = r"^\w+/(visit\d)_"
+    ended = skysort_command("train", folder, "--run", run, "--group-by", pattern, *quick)
+    assert ended.code == 0, ended.err
+    assert skysort.Run(run).recipe.pictures.group_by == pattern
+    with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        paths = [row["path"] for row in csv.DictReader(file)]
+    assert len(paths) == 12 and len({re.sub(r".*/(visit\d)_.*", r"\1", path) for path in paths}) == 1
+    refused = skysort_command("train", folder, "--run", tmp_path / "none", "--group-by", "cam'[\"", *quick)
+    assert refused.code == 2 and "pictures.group_by: no regular expression" in refused.err
+    refused = skysort_command("train", folder, "--run", tmp_path / "none", "--group-by", "cam(1)", *quick)
+    assert refused.code == 1 and "is found in no path" in refused.err
+    assert not (tmp_path / "none").exists()
 
 
 def test_recipes_and_datasets_are_one_name_a_line_when_piped(skysort_command: Command) -> None:

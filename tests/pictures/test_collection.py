@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.pictures import grouping
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.progress import Progress
+from skysort.recipe import Pictures
 from tests.conftest import picture_bytes
 from tests.pictures import test_cifar
 
@@ -84,7 +86,7 @@ def test_equal_pictures_are_one_group_and_unreadable_ones_none(make_folder: Make
     (folder / "dog/0.png").write_bytes(b"")
     (folder / "dog/copy.bmp").write_bytes(picture_bytes(1, form="BMP"))
     collection = opened(folder)
-    groups = dict(zip(collection.listing.paths, collection.groups().tolist(), strict=True))
+    groups = dict(zip(collection.listing.paths, groups_of(collection).tolist(), strict=True))
     assert groups["cat/1.png"] == groups["dog/copy.bmp"]
     assert groups.pop("dog/0.png") == -1
     assert len(set(groups.values())) == 3
@@ -217,6 +219,10 @@ def test_named_data_in_a_shape_of_the_recipes_is_brought_to_it() -> None:
     assert opened("digits", Shape(12, 3)).store.pixels.shape == (1797, 3, 12, 12)
 
 
+def groups_of(collection: Collection) -> np.ndarray[Any, Any]:
+    return grouping.groups_of(collection, Pictures(), Progress())
+
+
 def write_table(folder: Path, groups: dict[str, str]) -> Path:
     rows = "".join(f"{path},{path.split('/')[0]},{group}\n" for path, group in groups.items())
     (folder / "all.csv").write_text(f"path,label,group\n{rows}", encoding="utf-8")
@@ -232,7 +238,7 @@ def test_declared_groups_and_equal_pictures_join(make_folder: MakeFolder) -> Non
         "dog/0.png": "b", "dog/1.png": "", "dog/2.png": "c", "dog/copy.png": "b", "dog/broken.png": "c",
     }  # fmt: skip
     collection = opened(write_table(folder, declared))
-    groups = dict(zip(collection.listing.paths, collection.groups().tolist(), strict=True))
+    groups = dict(zip(collection.listing.paths, groups_of(collection).tolist(), strict=True))
     assert groups.pop("dog/broken.png") == -1
     joined = {groups.pop(path) for path in ("cat/0.png", "cat/1.png", "dog/0.png", "dog/copy.png")}
     assert len(joined) == 1
@@ -249,7 +255,7 @@ def test_groups_are_kept_in_the_cache(make_folder: MakeFolder) -> None:
 
 def test_other_groups_or_splits_in_the_table_are_seen(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 2, "dog": 1})
-    before = opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "a", "dog/0.png": "b"})).groups()
-    after = opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "b", "dog/0.png": "bc"})).groups()
+    before = groups_of(opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "a", "dog/0.png": "b"})))
+    after = groups_of(opened(write_table(folder, {"cat/0.png": "a", "cat/1.png": "b", "dog/0.png": "bc"})))
     assert len(set(before.tolist())) == 2
     assert len(set(after.tolist())) == 3

@@ -258,7 +258,9 @@ def test_videos_that_each_show_all_classes_can_be_cut() -> None:
 def test_too_few_groups_are_an_error_that_names_the_class() -> None:
     listing, groups = table([3, 3, 3, 3], [20, 30])
     listing = replace(listing, groups=tuple(map(str, groups)))
-    with pytest.raises(SkysortError, match=r"^class 'b' has 2 groups of pictures, each to be kept whole, to cut"):
+    with pytest.raises(
+        SkysortError, match=r"^class 'b' has 2 different pictures or groups, each to be kept whole, to cut"
+    ):
         cut(listing, groups, "four-way", 0)
 
 

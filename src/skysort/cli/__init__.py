@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import skysort
+from skysort.cli.check import check
 from skysort.cli.compare import compare
 from skysort.cli.decide import decide
 from skysort.cli.describe import describe
@@ -44,7 +45,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, decide, predict, compare, reproduce, describe, recipes, datasets):
+for verb in (check, train, evaluate, decide, predict, compare, reproduce, describe, recipes, datasets):
     app.command()(_interruptible(verb))
 
 

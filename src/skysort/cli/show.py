@@ -72,8 +72,16 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         )
     console.print(parts)
     console.print()
-    _show_classes(metrics["splits"]["test"], console)
-    error = metrics["splits"]["test"]["calibration_error"]
+    test = metrics["splits"]["test"]
+    if others := test.get("without_duplicates"):
+        console.print(
+            f"{test['pictures'] - others['pictures']:,} test pictures stand in another part, too, or nearly so;"
+            f" accuracy on the other {others['pictures']:,}: {_share(others['accuracy'])}"
+            f" ({_interval(others['interval95'])})"
+        )
+        console.print()
+    _show_classes(test, console)
+    error = test["calibration_error"]
     before = f", {error['before']['value']:.4f} before calibration" if error["before"] else ""
     console.print(
         f"calibration error (test): {error['after']['value']:.4f}"

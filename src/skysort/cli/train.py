@@ -1,5 +1,6 @@
 """skysort train: from pictures to a classifier."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,12 @@ def train(
         str | None,
         typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="Keep pictures together whose paths have the same match, as one visit's."
+        ),
+    ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
@@ -42,6 +49,7 @@ def train(
             "--recipe": recipe,
             "--run": run,
             "--budget": budget,
+            "--group-by": group_by,
             "--set": settings,
             "--device": device,
             "--threads": threads,
@@ -53,6 +61,8 @@ def train(
         raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
     else:
         overrides = list(settings or [])
+        # As JSON it is TOML, too, whatever is in it.
+        overrides += [f"pictures.group_by={json.dumps(group_by, ensure_ascii=False)}"] if group_by else []
         overrides += [f"training.device='{device}'"] if device else []
         overrides += [f"training.threads={threads}"] if threads else []
         finished = runs.train(

@@ -8,8 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from skysort.errors import NotUnderstoodError, suggestion
 from skysort.pictures.archives import is_archive
@@ -88,6 +86,7 @@ class Collection:
     rows: NDArray[np.int64]
     """(N,) the store's row of each picture; the store may hold classes that are not asked for."""
     store: Store
+    source: Source
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -106,30 +105,15 @@ class Collection:
 
     def equal(self) -> NDArray[np.int64]:
         """Return (N,) numbers that are equal for equal pictures; -1 for unreadable ones."""
+        return self._numbered(self.store.first_equal)
+
+    def near(self) -> NDArray[np.int64]:
+        """Return (N,) numbers that are equal for equal pictures and near-duplicates; -1 for unreadable ones."""
+        return self._numbered(self.store.first_near)
+
+    def _numbered(self, first: NDArray[np.int64]) -> NDArray[np.int64]:
         positions = self.positions
-        readable = positions >= 0
-        equal = np.full(len(positions), -1)
-        equal[readable] = self.store.first_equal[positions[readable]]
-        return equal
-
-    def groups(self) -> NDArray[np.int64]:
-        """Return (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
-
-        Such are equal pictures, those of a group that the data declares, and whatever these join.
-        """
-        groups = self.equal()
-        if self.listing.groups is None:
-            return groups
-        readable = groups >= 0
-        number = {"": -1}  # of no group
-        declared = np.array([number.setdefault(name, len(number)) for name in self.listing.groups])[readable]
-        linked = declared >= 0
-        num_equal = groups.max() + 1
-        links = (groups[readable][linked], num_equal + declared[linked])
-        num_nodes = num_equal + len(number)
-        graph = coo_array((np.ones(int(linked.sum())), links), shape=(num_nodes, num_nodes))
-        groups[readable] = connected_components(graph, directed=False)[1][groups[readable]]
-        return groups
+        return np.where(positions >= 0, first[positions], -1)
 
     def fingerprint(self) -> str:
         """Return a digest of everything that training sees: paths, classes, parts and pixels."""
@@ -166,8 +150,9 @@ def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: P
     Raises:
         SkysortError: when it is not there or cannot be read.
     """
-    store = open_store(data.source(shape, data_dir, progress), shape, progress)
+    source = data.source(shape, data_dir, progress)
+    store = open_store(source, shape, progress)
     if data.named and data.named.classes:
         listing, rows = store.listing.only(data.named.classes)
-        return Collection(listing, rows, store)
-    return Collection(store.listing, np.arange(len(store.listing)), store)
+        return Collection(listing, rows, store, source)
+    return Collection(store.listing, np.arange(len(store.listing)), store, source)

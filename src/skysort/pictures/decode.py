@@ -5,6 +5,7 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,10 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 100_000_000
 EXIF_ORIENTATION = 0x0112
+EXIF_PART = 0x8769
+TAKEN, SUBSECONDS = 0x9003, 0x9291
+CAMERA = (0x010F, 0x0110, 0xA431)
+"""Maker and model, and in EXIF's own part the body's serial number."""
 
 
 # What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
@@ -92,6 +97,46 @@ def decode(content: bytes, shape: Shape) -> Pixels:
         raise UnreadablePictureError(f"more than {MAX_PIXELS // 10**6} megapixels") from None
     except _BROKEN as error:
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+@dataclass(frozen=True)
+class Original:
+    """What an image file says besides its pixels."""
+
+    width: int
+    height: int
+    taken: float | None = None
+    """Seconds since 1970 on the camera's own clock."""
+    camera: str = ""
+
+
+def read_original(content: bytes) -> Original:
+    """Read the head of an image file, without its pixels.
+
+    Raises:
+        UnreadablePictureError: when it is no picture.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            exif = image.getexif()
+            if exif.get(EXIF_ORIENTATION) in (5, 6, 7, 8):
+                width, height = height, width
+            own = exif.get_ifd(EXIF_PART)
+            camera = " ".join(str(value).strip() for tag in CAMERA if (value := exif.get(tag) or own.get(tag)))
+            return Original(width, height, _taken(own), camera)
+    except (*_BROKEN, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise UnreadablePictureError(str(error)) from None
+
+
+def _taken(exif: dict[int, object]) -> float | None:
+    """Return the capture time; the camera's clock counts as UTC, for what matters are differences."""
+    try:
+        moment = datetime.strptime(str(exif[TAKEN]).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        fraction = str(exif.get(SUBSECONDS, "")).strip("\0 ")
+        return moment.timestamp() + (float(f"0.{fraction}") if fraction.isdecimal() else 0.0)
+    except (KeyError, ValueError):
+        return None
 
 
 def from_pixels(pixels: Pixels, shape: Shape) -> Pixels:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
+from skysort.pictures.grouping import groups_of
 from skysort.pictures.split import Rows, cut
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Pictures
@@ -53,7 +54,9 @@ class DataTable(Described):
     counts: dict[str, dict[str, int]]
     """Readable pictures by part and class."""
     in_two_parts: int
-    """Pictures that the data itself has in more than one part."""
+    """Pictures that the data itself has in more than one part, equal to the last pixel."""
+    test_duplicates: int = 0
+    """Test pictures that another part has, too, equal or nearly."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     data_dir: str | None = None
@@ -71,6 +74,8 @@ class Prepared:
     data: Data
     shape: Shape
     collection: Collection
+    groups: Rows
+    """(N,) numbers that are equal for pictures kept together in one part; -1 for unreadable ones."""
     parts: dict[str, Rows]
     """Rows of the collection's listing."""
 
@@ -78,6 +83,12 @@ class Prepared:
         """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
         most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.parts, "train": evenly(self.parts["train"], most)}
+
+    def test_duplicates(self) -> Rows:
+        """Return the rows of the test part that another part has, too: equal pictures and near-duplicates."""
+        near = self.collection.near()
+        others = [near[rows] for part, rows in self.parts.items() if part != "test"]
+        return self.parts["test"][np.isin(near[self.parts["test"]], np.concatenate(others))]
 
     def described(self) -> DataTable:
         """Return what data.json holds."""
@@ -96,6 +107,7 @@ class Prepared:
             classes=listing.classes,
             counts=counts,
             in_two_parts=self._num_in_two_parts(),
+            test_duplicates=len(self.test_duplicates()),
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
         )
@@ -148,8 +160,9 @@ def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Pro
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
     collection = open_collection(data, shape, data_dir, progress)
-    parts = cut(collection.listing, collection.groups(), pictures.protocol, pictures.seed)
-    return Prepared(data, shape, collection, parts)
+    groups = groups_of(collection, pictures, progress)
+    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed)
+    return Prepared(data, shape, collection, groups, parts)
 
 
 def evenly(rows: Rows, num: int) -> Rows:

@@ -161,7 +161,8 @@ def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows
         of_class = {part: rows[listing.labels[rows] == label] for part, rows in parts.items()}
         lacking = [part for part, rows in of_class.items() if not len(rows)]
         num_groups = len(np.unique(groups[np.concatenate(list(of_class.values()))]))
-        what = "different pictures" if listing.groups is None else "groups of pictures, each to be kept whole,"
+        has_groups = num_groups < sum(map(len, of_class.values()))
+        what = f"different pictures{' or groups, each to be kept whole,' if has_groups else ''}"
         if num_groups < len(parts):
             raise SkysortError(
                 f"class '{name}' has {num_groups} {what} to cut into {', '.join(parts)};"

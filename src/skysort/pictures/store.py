@@ -20,11 +20,12 @@ from skysort.errors import SkysortError
 from skysort.files import whole_folder
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
 from skysort.pictures.listing import Listing
+from skysort.pictures.near import first_near
 from skysort.pictures.parallel import in_order, threads_for
 from skysort.pictures.sources import Reader, Source
 from skysort.progress import Progress
 
-FORMAT = 3
+FORMAT = 4
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
 MOST_MAPPED_BYTES = 2**28
@@ -49,6 +50,8 @@ class Store:
     """(M, 16): BLAKE2b of each picture's pixels; equal pictures have equal ones."""
     first_equal: NDArray[np.int64]
     """(M,) the first picture that equals each one, itself for most."""
+    first_near: NDArray[np.int64]
+    """(M,) the first of the equal pictures and near-duplicates of each one, itself for most."""
     sums: NDArray[np.int64]
     """(M, C, 2): the sum of each channel's pixels, and of their squares."""
 
@@ -74,8 +77,8 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     Raises:
         SkysortError: when the source cannot be listed or the cache cannot be written.
     """
-    family = _digest(source.identity, str(sorted(asdict(shape).items())))
-    key = _digest(source.stamp(), PIL.__version__, str(FORMAT))
+    family = digest(source.identity, str(sorted(asdict(shape).items())))
+    key = digest(source.stamp(), PIL.__version__, str(FORMAT))
     folder = cache_folder() / "stores" / f"{family}-{key}"
     if folder.is_dir():
         try:
@@ -94,7 +97,8 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     return _open(folder, shape)
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Return a name that changes with any of some texts."""
     joined = "\0".join(parts).encode("utf-8", "surrogateescape")
     return hashlib.blake2b(joined, digest_size=DIGEST_BYTES).hexdigest()
 
@@ -124,7 +128,10 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
     (folder / "digests.bin").write_bytes(digests)
     records = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
     _, first, number = np.unique(records, axis=0, return_index=True, return_inverse=True)
-    (folder / "first_equal.bin").write_bytes(first[number.reshape(-1)].tobytes())
+    first_equal = first[number.reshape(-1)]
+    (folder / "first_equal.bin").write_bytes(first_equal.tobytes())
+    near = _first_near(folder / "pixels.bin", shape, first_equal, progress)
+    (folder / "first_near.bin").write_bytes(near.tobytes())
     table = {
         "paths": listing.paths,
         "labels": listing.labels.tolist(),
@@ -135,6 +142,13 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "unreadable": unreadable,
     }
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
+
+
+def _first_near(file: Path, shape: Shape, first_equal: NDArray[np.int64], progress: Progress) -> NDArray[np.int64]:
+    if not len(first_equal):
+        return first_equal
+    pixels = np.memmap(file, np.uint8, "r", shape=(len(first_equal), shape.channels, shape.size, shape.size))
+    return first_near(pixels, first_equal, progress)
 
 
 @dataclass(frozen=True)
@@ -221,5 +235,6 @@ def _open(folder: Path, shape: Shape) -> Store:
         mapped,
         np.fromfile(folder / "digests.bin", np.uint8).reshape(num_readable, DIGEST_BYTES),
         np.fromfile(folder / "first_equal.bin", np.int64).reshape(num_readable),
+        np.fromfile(folder / "first_near.bin", np.int64).reshape(num_readable),
         np.fromfile(folder / "sums.bin", np.int64).reshape(num_readable, shape.channels, 2),
     )

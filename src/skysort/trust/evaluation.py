@@ -18,7 +18,7 @@ from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
 from skysort.trust.guarantee import Scores, share_set_aside
-from skysort.trust.metrics import measure
+from skysort.trust.metrics import measure, share_right
 
 CHUNK_BYTES = 2**24
 
@@ -47,23 +47,30 @@ class Evaluation:
         figures = measure(self.logits, self.truth, self.classes, self.temperature)
         return {**figures, "unreadable": len(self.unreadable)}
 
-    def scores(self, keep: Sequence[str]) -> Scores:
+    def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
         """Return how sure the classifier is of each picture that it is of no class to keep.
+
+        Args:
+            keep: classes.
+            groups: for each row of the listing, a number that pictures have in common which are not independent.
 
         Raises:
             NotUnderstoodError: when a class to keep is not there, or no other class is left.
         """
-        groups = self.collection.groups()[self.rows]
-        return Scores.of(softmax(self.logits), self.truth, self.classes, keep, groups)
+        return Scores.of(softmax(self.logits), self.truth, self.classes, keep, groups[self.rows])
 
-    def effect_of(self, decision: Decision) -> dict[str, Any]:
+    def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
         """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
-        scores = self.scores(decision.keep)
+        scores = self.scores(decision.keep, groups)
         effects = {
             "lost": share_set_aside(scores.kept, scores.kept_groups, decision.threshold),
             "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
         }
         return {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
+
+    def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the accuracy on the part's pictures without some."""
+        return share_right((self.logits.argmax(axis=1) == self.truth)[~np.isin(self.rows, rows)])
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""

@@ -79,6 +79,14 @@ class ClassFigures(Measured):
     roc_auc_interval95: tuple[float, float] | None = None
 
 
+class ShareFigures(Measured):
+    """The accuracy on some pictures of a part; of none it is None."""
+
+    pictures: int
+    accuracy: float | None
+    interval95: tuple[float, float] | None
+
+
 class PartFigures(Measured):
     """The figures of a part."""
 
@@ -96,6 +104,8 @@ class PartFigures(Measured):
     confusion: tuple[tuple[int, ...], ...]
     """Counts, a row a true class, a column a label."""
     unreadable: int
+    without_duplicates: ShareFigures | None = None
+    """On the test pictures that no other part has, too, if there are others."""
 
 
 class Effect(Measured):
@@ -160,6 +170,16 @@ def measure(
         "calibration_error": _calibration(logits, truth, temperature),
         "classes": figures,
         "confusion": confusion.tolist(),
+    }
+
+
+def share_right(is_right: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the number, accuracy and interval95 of (N,) answers; None for shares of nothing."""
+    num, num_right = len(is_right), int(is_right.sum())
+    return {
+        "pictures": num,
+        "accuracy": num_right / num if num else None,
+        "interval95": wilson(num_right, num) if num else None,
     }
 
 

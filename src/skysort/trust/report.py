@@ -117,19 +117,24 @@ def write_report(
 
 
 def decided(
-    calibration: Evaluation, decisions: Iterable[Decision], effects: dict[str, Any], run: Path
+    calibration: Evaluation,
+    groups: NDArray[np.int64],
+    decisions: Iterable[Decision],
+    effects: dict[str, Any],
+    run: Path,
 ) -> list[Decided]:
     """Return what a page says of decisions.
 
     Args:
         calibration: the evaluation of the part that they were made from.
+        groups: as for `Evaluation.scores`.
         decisions: the classifier's.
         effects: of each by its name, as metrics.json holds them.
         run: the run folder.
     """
     found = []
     for number, decision in enumerate(decisions):
-        scores = calibration.scores(decision.keep)
+        scores = calibration.scores(decision.keep, groups)
         tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence)) if len(scores.others) else None
         command = shlex.join(("skysort", "predict", str(run), "PICTURES", "--decision", decision.name))
         said = sentences(decision, calibration.classes)

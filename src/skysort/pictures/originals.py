@@ -1,0 +1,70 @@
+"""What image files say besides their pixels: their size, when they were taken, and with which camera."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.files import write_whole
+from skysort.pictures.decode import Original, UnreadablePictureError, read_original
+from skysort.pictures.parallel import in_order, threads_for
+from skysort.pictures.sources import PixelSource, Source
+from skysort.pictures.store import cache_folder, digest
+from skysort.progress import Progress
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Originals:
+    """A row a picture of a source's listing."""
+
+    sizes: NDArray[np.int64]
+    """(N, 2) width and height, upright; 0 where it cannot be read."""
+    taken: NDArray[np.float64]
+    """(N,) seconds on the camera's own clock; NaN where the file does not say."""
+    cameras: tuple[str, ...]
+    """(N,) maker, model and serial number, as far as the file says."""
+
+
+def open_originals(source: Source, progress: Progress) -> Originals | None:
+    """Read the heads of a source's image files, from the cache where it is up to date; None where it has no files.
+
+    Raises:
+        SkysortError: when the source cannot be listed or the cache cannot be written.
+    """
+    if isinstance(source, PixelSource):
+        return None
+    family, key = digest(source.identity), digest(source.stamp(), str(FORMAT))
+    file = cache_folder() / "originals" / f"{family}-{key}.json"
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        rows = _read(source, progress)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, json.dumps(rows))
+        for other in file.parent.glob(f"{family}-*"):
+            if other != file:
+                other.unlink(missing_ok=True)
+    width, height, taken, cameras = zip(*rows, strict=True)
+    return Originals(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)
+
+
+def _read(source: Source, progress: Progress) -> list[tuple[int, int, float | None, str]]:
+    with source.opened() as (listing, read), progress.step("Reading sizes and times", len(listing)) as tell:
+
+        def read_row(row: int) -> Original:
+            try:
+                content = read(row)
+                if isinstance(content, bytes):
+                    return read_original(content)
+            except UnreadablePictureError:
+                pass
+            return Original(0, 0)
+
+        rows = []
+        for original in in_order(read_row, range(len(listing)), threads_for(np.inf)):
+            rows.append((original.width, original.height, original.taken, original.camera))
+            tell(1, "")
+    return rows

@@ -1,0 +1,218 @@
+"""skysort check on folders that were broken on purpose."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.commands.conftest import Ended
+from tests.conftest import picture_bytes
+
+Command = Callable[..., Ended]
+MakeFolder = Callable[..., Path]
+Change = Callable[[Path], object]
+
+
+@pytest.fixture
+def folder(make_folder: MakeFolder) -> Path:
+    """Nothing is wrong with it."""
+    return make_folder({f"{part}/{name}": num for part, num in (("train", 40), ("test", 10)) for name in "ab"})
+
+
+def darker(folder: Path, path: str, copy: str) -> None:
+    with Image.open(folder / path) as picture:
+        picture.point(lambda value: int(value * 0.9)).save(folder / copy)
+
+
+def copied(folder: Path, path: str, copy: str) -> None:
+    shutil.copy(folder / path, folder / copy)
+
+
+def several(folder: Path, content: bytes, *paths: str) -> None:
+    for path in paths:
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def plain(folder: Path, path: str) -> None:
+    pixels = np.full((32, 32, 3), (40, 90, 200), np.uint8)
+    pixels[:3, :3] += 1
+    Image.fromarray(pixels).save(folder / path)
+
+
+def found(ended: Ended) -> dict[str, Any]:
+    """Return the findings by name."""
+    return {finding["name"]: finding for finding in json.loads(ended.out)["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "count", "examples"),
+    [
+        (
+            lambda f: copied(f, "train/a/3.png", "train/b/x.png"),
+            "two-classes",
+            2,
+            ["train/a/3.png", "train/b/x.png"],
+        ),
+        (lambda f: copied(f, "train/a/3.png", "test/a/x.png"), "leak", 1, ["test/a/x.png", "train/a/3.png"]),
+        (lambda f: darker(f, "train/a/3.png", "test/a/x.png"), "leak", 1, ["test/a/x.png", "train/a/3.png"]),
+        (
+            lambda f: several(f, b"", "train/a/1.png", "train/a/2.png", "test/a/3.png"),
+            "unreadable",
+            3,
+            ["test/a/3.png", "the file is empty"],
+        ),
+    ],
+    ids=["two classes", "equal in two parts", "near in two parts", "many unreadable"],
+)
+def test_what_makes_figures_lie_exits_with_1(
+    change: Change, name: str, count: int, examples: list[str], skysort_command: Command, folder: Path
+) -> None:
+    change(folder)
+    ended = skysort_command("check", folder, "--format", "json", "--quiet")
+    assert ended.code == 1
+    assert ended.err == f"skysort: {folder}: figures would lie: {name}\n"
+    finding = found(ended)[name]
+    assert (finding["severity"], finding["count"]) == ("makes figures lie", count)
+    assert finding["examples"][0] == examples
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "count", "examples"),
+    [
+        (lambda f: several(f, b"no", "train/a/1.png"), "unreadable", 1, ["train/a/1.png"]),
+        (lambda f: copied(f, "test/a/3.png", "test/a/x.png"), "duplicates", 2, ["test/a/3.png", "test/a/x.png"]),
+        (
+            lambda f: darker(f, "test/a/3.png", "test/a/x.png"),
+            "near-duplicates",
+            2,
+            ["test/a/3.png", "test/a/x.png"],
+        ),
+        (
+            lambda f: darker(f, "test/a/3.png", "test/b/x.png"),
+            "two-classes-nearly",
+            2,
+            ["test/a/3.png", "test/b/x.png"],
+        ),
+        (lambda f: plain(f, "train/b/2.png"), "one-colour", 1, ["train/b/2.png"]),
+        (
+            lambda f: several(f, picture_bytes(9999, (16, 40)), "train/b/2.png"),
+            "small",
+            1,
+            ["train/b/2.png", "16 x 40 pixels"],
+        ),
+        (
+            lambda f: several(f, picture_bytes(9999, (150, 40)), "train/b/2.png"),
+            "odd-sizes",
+            1,
+            ["train/b/2.png", "150 x 40 pixels"],
+        ),
+        (
+            lambda f: several(f, picture_bytes(9999, (130, 130)), "train/b/2.png"),
+            "odd-sizes",
+            1,
+            ["train/b/2.png", "130 x 130 pixels"],
+        ),
+        (lambda f: several(f, b"", "train/a/notes.txt"), "left-out", 1, ["train/a/notes.txt"]),
+        (lambda f: several(f, picture_bytes(9999), "train/A/1.png"), "class-names", 2, ["A", "a"]),
+        (
+            lambda f: several(f, picture_bytes(9999), "train/c/1.png"),
+            "imbalance",
+            1,
+            ["c: 1 of 101 pictures"],
+        ),
+    ],
+    ids=[
+        "unreadable", "duplicate", "near-duplicate", "near in two classes", "one colour", "small", "long", "large",
+        "left out", "capitals", "rare class",
+    ],
+)  # fmt: skip
+def test_what_is_worth_a_look_exits_with_0(
+    change: Change, name: str, count: int, examples: list[str], skysort_command: Command, folder: Path
+) -> None:
+    change(folder)
+    ended = skysort_command("check", folder, "--format", "json", "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    finding = found(ended)[name]
+    assert (finding["severity"], finding["count"]) == ("worth a look", count)
+    assert finding["examples"][0][: len(examples)] == examples
+    assert {other["severity"] for other in found(ended).values()} == {"worth a look"}
+
+
+def test_nothing_is_found_where_nothing_is_wrong(skysort_command: Command, folder: Path) -> None:
+    ended = skysort_command("check", folder, "--quiet")
+    assert (ended.code, ended.out, ended.err) == (0, "100 pictures of 2 classes\nnothing found\n", "")
+
+
+def test_archives_tables_and_names_are_checked_alike(
+    skysort_command: Command, folder: Path, tmp_path: Path
+) -> None:
+    darker(folder, "train/a/3.png", "test/a/x.png")
+    several(folder, picture_bytes(9999, (16, 16)), "train/b/2.png")
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in paths:
+            archive.write(folder / path, path)
+    rows = "".join(f"{path},{path.split('/')[1]},{path.split('/')[0]}\n" for path in paths)
+    (folder / "all.csv").write_text(f"path,label,split\n{rows}", encoding="utf-8")
+    for data in (tmp_path / "all.zip", folder / "all.csv"):
+        ended = skysort_command("check", data, "--format", "json", "--quiet")
+        assert ended.code == 1
+        assert {name: finding["count"] for name, finding in found(ended).items()} == {
+            "leak": 1, "near-duplicates": 2, "small": 1,
+        }  # fmt: skip
+    ended = skysort_command("check", "skies:100", "--quiet")
+    assert (ended.code, ended.out) == (0, "100 pictures of 2 classes\nnothing found\n")
+
+
+def test_weights_that_even_classes_out_are_suggested(skysort_command: Command, make_folder: MakeFolder) -> None:
+    ended = skysort_command("check", make_folder({"rare": 5, "common": 45}), "--quiet")
+    assert ended.code == 0
+    assert "Weights that make classes count alike: rare 5, common 0.56." in ended.out
+
+
+def test_the_table_the_page_and_the_file_say_the_same(
+    skysort_command: Command, folder: Path, tmp_path: Path
+) -> None:
+    copied(folder, "train/a/3.png", "train/b/x.png")
+    several(folder, b"", "train/a/1.png")
+    output = tmp_path / "found" / "here"
+    ended = skysort_command("check", folder, "--output", output, "--quiet")
+    assert ended.code == 1
+    assert sorted(path.name for path in output.iterdir()) == ["check.html", "check.json"]
+    checked = json.loads((output / "check.json").read_text("utf-8"))
+    assert checked == json.loads(skysort_command("check", folder, "--format", "json", "--quiet").out)
+    assert checked["classes"] == {"a": 49, "b": 51}
+    assert [finding["name"] for finding in checked["findings"]] == ["two-classes", "duplicates", "unreadable"]
+    page = (output / "check.html").read_text("utf-8")
+    for finding in checked["findings"]:
+        assert f"{finding['name']}: {finding['count']}" in page
+        for text in (finding["advice"], *(text for example in finding["examples"] for text in example)):
+            assert text in page.replace("&#39;", "'")
+            assert text in ended.out
+
+
+def test_training_says_in_a_line_what_was_found(skysort_command: Command, folder: Path, tmp_path: Path) -> None:
+    quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1)
+    ended = skysort_command("train", folder, "--run", tmp_path / "well", *quick)
+    assert ended.code == 0 and "skysort check" not in ended.err
+    copied(folder, "train/a/3.png", "train/b/x.png")
+    darker(folder, "train/a/4.png", "test/a/x.png")
+    ended = skysort_command("train", folder, "--run", tmp_path / "run", *quick)
+    assert ended.code == 0, ended.err
+    assert (
+        "makes figures lie: two-classes (2), leak (1); worth a look: duplicates (2), near-duplicates (2);"
+        f" skysort check {folder} says which\n"
+    ) in ended.err
+
+
+def test_data_that_is_not_there_exits_with_2(skysort_command: Command) -> None:
+    ended = skysort_command("check", "some/folder")
+    assert (ended.code, ended.out) == (2, "")
+    assert "some/folder: no such folder or file" in ended.err
