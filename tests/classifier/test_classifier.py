@@ -123,6 +123,7 @@ def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> Non
         {"thresholds": {"bird": 0.1}},
         {"decisions": [{"bird": "keep"}]},
         {"network": {"name": "mlp"}},
+        {"unknown": {"threshold": 0.5, "keep": 0.95, "calibration": {"pictures": 20, "kept": 19}}},
     ],
 )
 def test_an_edited_table_that_would_change_the_answers_is_refused(

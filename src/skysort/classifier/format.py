@@ -17,7 +17,7 @@ WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 FILES = (MODEL, WEIGHTS, PROOF, README)
-DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "decisions")
+DECIDING = ("classes", "pictures", "network", "temperature", "thresholds", "decisions", "unknown")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
@@ -47,6 +47,24 @@ class Headline(Described):
     interval95: tuple[float, float]
 
 
+class Kept(Described):
+    """Of calibration pictures, how many a threshold keeps."""
+
+    pictures: int
+    kept: int
+
+
+class Unknown(Described):
+    """From where on a picture is of none of the classes."""
+
+    score: Literal["negative-energy"] = "negative-energy"
+    threshold: float
+    """Pictures with a lower score are unknown."""
+    keep: float
+    """The share of pictures like the calibration part's that it was set to keep."""
+    calibration: Kept
+
+
 class ClassifierTable(Described):
     """classifier.json."""
 
@@ -66,6 +84,8 @@ class ClassifierTable(Described):
     """What the network's outputs were divided by inside model.onnx; 1 until it is fitted."""
     thresholds: dict[str, float] = {}
     decisions: tuple[dict[str, Any], ...] = ()
+    unknown: Unknown | None = None
+    """None where every picture is taken for one of the classes."""
     data: dict[str, str]
     """Source and fingerprint of the pictures it learned from."""
     figures: Headline | None = None
@@ -92,7 +112,9 @@ class ClassifierTable(Described):
     @property
     def meaning(self) -> str:
         """A digest of all that decides what the classifier answers, kept in its proof."""
-        deciding = self.model_dump(mode="json", include=set(DECIDING))
+        # Where there is no threshold the digest is the one from before there were any.
+        fields = [name for name in DECIDING if name != "unknown" or self.unknown is not None]
+        deciding = self.model_dump(mode="json", include=set(fields))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:
