@@ -23,6 +23,10 @@ def train(
         str | None,
         typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
     ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Pictures of no class: call such unknown, and measure how often."),
+    ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
@@ -42,6 +46,7 @@ def train(
             "--recipe": recipe,
             "--run": run,
             "--budget": budget,
+            "--outside": outside,
             "--set": settings,
             "--device": device,
             "--threads": threads,
@@ -61,6 +66,7 @@ def train(
             run,
             settings=tuple(overrides),
             budget=budget,
+            outside=outside,
             data_dir=data_dir,
             progress=progress,
         )

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.format import Unknown
 from skysort.classifier.prove import Logits
 from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
+from skysort.classifier.unknown import why_unknown
 from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
-from skysort.trust.metrics import measure
+from skysort.trust.metrics import measure, share_of
 
 CHUNK_BYTES = 2**24
 
@@ -37,22 +39,42 @@ class Evaluation:
     """(N, classes)."""
     unreadable: dict[int, str]
     """Reasons by row, for the part's pictures that could not be read."""
+    unknown: Unknown | None = None
+    """The classifier's threshold."""
 
     def figures(self) -> dict[str, Any]:
-        """Return the part's figures, as metrics.json holds them."""
-        return {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+        """Return the part's figures, as metrics.json holds them.
+
+        They are of all pictures that could be read, those that are called unknown by their likeliest class;
+        `unknown` has how many these are, and `accepted` how many of the others are labelled right.
+        """
+        figures = {**measure(self.logits, self.truth, self.classes), "unreadable": len(self.unreadable)}
+        if self.unknown is None:
+            return figures
+        accepted = np.array([not why for why in why_unknown(self.unknown, self.logits)])
+        right = self.logits.argmax(axis=1) == self.truth
+        num, num_accepted = len(accepted), int(accepted.sum())
+        figures["unknown"] = share_of(num - num_accepted, num)
+        of_accepted = share_of(int((right & accepted).sum()), num_accepted)
+        figures["accepted"] = {
+            "pictures": num_accepted,
+            "accuracy": of_accepted["share"],
+            "interval95": of_accepted["interval95"],
+        }
+        return figures
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""
         listing = self.collection.listing
         number_of = {int(row): number for number, row in enumerate(self.rows)}
-        shares = softmax(self.logits)
+        shares, why = softmax(self.logits), why_unknown(self.unknown, self.logits)
         for row in sorted([*number_of, *self.unreadable]):
             truth = listing.classes[listing.labels[row]]
             if row in self.unreadable:
                 yield truth, unreadable(listing.paths[row], self.unreadable[row])
             else:
-                yield truth, labelled(listing.paths[row], shares[number_of[row]], self.classes)
+                number = number_of[row]
+                yield truth, labelled(listing.paths[row], shares[number], self.classes, why[number])
 
     def write_csv(self, path: Path) -> None:
         """Write a row a picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
@@ -84,17 +106,7 @@ def evaluate_part(
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    is_readable = collection.positions[rows] >= 0
-    readable = rows[is_readable]
-    if not len(readable):
-        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
-    chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
-    logits = []
-    with progress.step(f"Measuring on {part}", len(readable)) as tell:
-        for start in range(0, len(readable), chunk):
-            some = readable[start : start + chunk]
-            logits.append(classifier.logits(collection.pixels(some)))
-            tell(len(some), "")
+    readable, logits = logits_of(classifier, part, collection, rows, progress)
     reasons = collection.unreadable
     return Evaluation(
         part,
@@ -102,6 +114,28 @@ def evaluate_part(
         classifier.classes,
         readable,
         labels_in(classifier, collection, readable),
-        np.concatenate(logits),
-        {row: reasons[row] for row in rows[~is_readable].tolist()},
+        logits,
+        {row: reasons[row] for row in rows.tolist() if row in reasons},
+        classifier.table.unknown,
     )
+
+
+def logits_of(
+    classifier: Classifier, what: str, collection: Collection, rows: NDArray[np.int64], progress: Progress
+) -> tuple[NDArray[np.int64], Logits]:
+    """Return those of (N,) rows of a collection's listing that could be read, and their (M, classes) logits.
+
+    Raises:
+        SkysortError: when none of the pictures could be read.
+    """
+    readable = rows[collection.positions[rows] >= 0]
+    if not len(readable):
+        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
+    chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
+    logits = []
+    with progress.step(f"Measuring on {what}", len(readable)) as tell:
+        for start in range(0, len(readable), chunk):
+            some = readable[start : start + chunk]
+            logits.append(classifier.logits(collection.pixels(some)))
+            tell(len(some), "")
+    return readable, np.concatenate(logits)

@@ -111,6 +111,13 @@ def _class_figures(confusion: NDArray[np.int64], label: int) -> dict[str, Any]:
     }
 
 
+def share_of(num: int, num_all: int) -> dict[str, Any]:
+    """Return a count as metrics.json holds it: pictures, and their share of all with its 95 % interval."""
+    if not num_all:
+        return {"pictures": num, "share": None, "interval95": None}
+    return {"pictures": num, "share": num / num_all, "interval95": wilson(num, num_all)}
+
+
 def wilson(num_right: int, num: int) -> list[float]:
     """Return the 95 % Wilson score interval of a share.
 
