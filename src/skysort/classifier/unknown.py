@@ -17,9 +17,9 @@ twice of digits, with 90), and mean over the digits left out:
     nearest class mean                             0.754   0.89
     Mahalanobis distance (Lee et al., 2018)        0.693   0.88
 
-The neighbours lead on noise and on MNIST's digits, which are easily told from photographs, and fall behind on digits
-that were left out; and they would take a second output, and features of thousands of training pictures in the
-classifier folder. A temperature from 1/4 to 4 changes the areas of the negative energy by less than 0.02.
+The neighbours lead on noise and on MNIST's digits, which are easily told from photographs, and fall behind on
+digits that were left out; and they would take a second output, and features of thousands of training pictures in
+the classifier folder. A temperature from 1/4 to 4 changes the areas of the negative energy by less than 0.02.
 """
 
 from fractions import Fraction
