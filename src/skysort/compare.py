@@ -226,6 +226,16 @@ def _labelled_right(run: Run) -> list[bool]:
     path = run.path / "predictions.csv"
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return [row["label"] == row["truth"] for row in csv.DictReader(file) if row["status"] != "unreadable"]
-    except (OSError, KeyError, csv.Error) as error:
+            return [
+                _likeliest(row) == row["truth"] for row in csv.DictReader(file) if row["status"] != "unreadable"
+            ]
+    except (OSError, KeyError, ValueError, csv.Error) as error:
         raise SkysortError(f"{path} is damaged: {error}; measure it again: skysort evaluate {run.path}") from None
+
+
+def _likeliest(row: dict[str, str]) -> str:
+    """Return a row's label, or what it would be if the picture were not called unknown."""
+    if row["status"] == "ok":
+        return row["label"]
+    shares = {name.removeprefix("p:"): float(share) for name, share in row.items() if name.startswith("p:")}
+    return max(shares, key=shares.__getitem__)

@@ -319,6 +319,14 @@ class Training(Section):
         return num_pictures if self.batch_size == "all" else self.batch_size
 
 
+class Trust(Section):
+    """How far what comes out is to be trusted."""
+
+    keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Call a picture `unknown` that is like none of the classes, by a threshold that keeps this share of pictures
+    like those of the calibration part. Unset: never, but 0.95 with outside pictures."""
+
+
 class Figure(Section):
     """One published figure, or one curve of them."""
 
@@ -365,6 +373,7 @@ class Recipe(Section):
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
     training: Training = Training()
+    trust: Trust = Trust()
     published: Published | None = None
     """Set for what repeats a text."""
 
@@ -537,6 +546,7 @@ def _no_field(place: list[str], network: str) -> str:
         "schedule": Schedule,
         "augment": Augment,
         "training": Training,
+        "trust": Trust,
         "published": Published,
     }
     if place[0] == "network":

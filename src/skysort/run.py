@@ -12,19 +12,25 @@ from numpy.typing import NDArray
 
 from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.format import Unknown
+from skysort.classifier.unknown import fewest_pictures, threshold_for
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
+from skysort.pictures.outside import rows_of_test
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
 from skysort.recipe import Augment, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.calibration import fit_temperature
-from skysort.trust.evaluation import Evaluation, evaluate_part
+from skysort.trust.evaluation import Evaluation, evaluate_part, logits_of
+from skysort.trust.outside import measure_outside
 from skysort.trust.report import Decided, decided, write_report
 
 DEFAULT_RECIPE = "swift"
+KEEP_KNOWN = 0.95
+"""Of real pictures, where a run has outside pictures and its recipe does not say."""
 NUM_PROOF_PICTURES = 32
 SPINS = "30000"
 """Turns of a loop, some tens of microseconds: longer than from one operation to the next."""
@@ -37,6 +43,7 @@ def train(
     *,
     settings: tuple[str, ...] = (),
     budget: str | None = None,
+    outside: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -49,6 +56,8 @@ def train(
         settings: fields of the recipe to override, as `training.epochs=3`.
         budget: a time like `60s` or `10m` that the call aims to take; it decides the epochs, and width and stride
             of the network `swift`.
+        outside: pictures of none of the classes, named as data is, to measure how many are called unknown; a
+            recipe that sets no threshold for that gets one that keeps 95 % of real pictures.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -57,7 +66,7 @@ def train(
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
     started = time.perf_counter()
-    _check_named(data=data, recipe=recipe, run=run)
+    _check_named(data=data, recipe=recipe, run=run, outside=outside)
     seconds = None if budget is None else seconds_of(budget)
     for setting in settings if budget else ():
         if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
@@ -78,8 +87,13 @@ def train(
             )
         raise SkysortError(f"{folder} already exists; choose another with --run")
     recipe = resolved(recipe, found)
-    prepared = prepare(found, recipe.pictures, _path(data_dir), progress)
+    if outside is not None and recipe.trust.keep_known is None:
+        recipe = recipe.with_values(trust={"keep_known": KEEP_KNOWN})
+    prepared = prepare(
+        found, recipe.pictures, _path(data_dir), progress, None if outside is None else str(outside)
+    )
     check_loss(recipe, prepared)
+    check_calibration(recipe, prepared)
     if findings := summary(quick_findings(prepared.collection)):
         progress.say(f"{findings}; skysort check {shlex.quote(str(data))} says which")
     if seconds is not None:
@@ -224,12 +238,34 @@ def check_loss(recipe: Recipe, prepared: Prepared) -> None:
     check_classes(recipe.loss, len(prepared.collection.listing.classes))
 
 
+def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
+    """Make sure that there are as many calibration pictures as a recipe's threshold takes.
+
+    Raises:
+        SkysortError: when there are not.
+    """
+    keep = recipe.trust.keep_known
+    if keep is None:
+        return
+    needed = f"to keep {keep} of known pictures takes at least {fewest_pictures(keep):,} calibration pictures"
+    if "calibration" not in prepared.parts:
+        raise SkysortError(
+            f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way"
+        )
+    num = int((prepared.collection.positions[prepared.parts["calibration"]] >= 0).sum())
+    if num < fewest_pictures(keep):
+        raise SkysortError(f"{needed}, and there are {num:,}")
+
+
 def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
     """Open a run's pictures once more, and make sure that they are the same in the same parts."""
     expected = run.data
     data_dir = data_dir or _path(expected.data_dir)
-    prepared = prepare(Data.find(expected.source), run.recipe.pictures, data_dir, progress)
+    outside = expected.outside.source if expected.outside else None
+    prepared = prepare(Data.find(expected.source), run.recipe.pictures, data_dir, progress, outside)
     found = prepared.described()
+    if found.outside != expected.outside:
+        raise SkysortError(f"the outside pictures of {run.path} have changed: {outside} has others now")
     for what, key in (("pictures", "fingerprint"), ("parts", "split_digest")):
         before, now = getattr(expected, key), getattr(found, key)
         if now != before:
@@ -276,8 +312,25 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
             temperature = _fitted(logits, validation.labels, progress)
         proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
+
+        def set_unknown(made: Classifier) -> Unknown | None:
+            keep = recipe.trust.keep_known
+            if keep is None:
+                return None
+            _, logits = logits_of(made, "calibration", collection, parts["calibration"], progress)
+            return threshold_for(logits, keep)
+
         write_classifier(
-            run.classifier, network, recipe, classes, prepared.shape, proof, data, training, temperature
+            run.classifier,
+            network,
+            recipe,
+            classes,
+            prepared.shape,
+            proof,
+            data,
+            training,
+            temperature,
+            set_unknown,
         )
     return {"export": time.perf_counter() - started}
 
@@ -303,13 +356,13 @@ def measure_run(
     for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items():
         of_part = unreadable[declared[unreadable] == part]
         evaluations[part] = evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress)
+    test, outside, threshold = evaluations["test"], prepared.outside, classifier.table.unknown
+    of_outside = measure_outside(classifier, threshold, outside, test, progress) if outside and threshold else None
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
     splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
     if len(duplicates := prepared.test_duplicates()):
-        splits["test"]["without_duplicates"] = evaluations["test"].figures_without(duplicates)
-    effects = {
-        made.name: evaluations["test"].effect_of(made, prepared.groups) for made in classifier.table.decisions
-    }
+        splits["test"]["without_duplicates"] = test.figures_without(duplicates)
+    effects = {made.name: test.effect_of(made, prepared.groups) for made in classifier.table.decisions}
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
@@ -319,13 +372,14 @@ def measure_run(
         "classifier": classifier.digest,
         "data": classifier.table.data,
         "decisions": effects,
+        **({"outside": of_outside} if of_outside else {}),
     }
     decisions: list[Decided] = []
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
         decisions = decided(calibration, prepared.groups, classifier.table.decisions, effects, run.path)
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
-    _write_figures(run.path, metrics, evaluations["test"], run, decisions)
+    _write_figures(run.path, metrics, test, run, decisions)
     return metrics
 
 
@@ -342,15 +396,13 @@ def _measure_others(
     for name in collection.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
-    declared = np.array(collection.listing.parts) == "test"
-    rows = np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
     data = {"source": found.name, "fingerprint": collection.fingerprint()}
     # A test part that the data itself declares was kept from training.
-    is_seen = not declared.any() and bool(data.items() & classifier.table.data.items())
+    is_seen = "test" not in collection.listing.parts and bool(data.items() & classifier.table.data.items())
     if is_seen:
         progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
-    evaluation = evaluate_part(classifier, "test", collection, rows, progress)
+    evaluation = evaluate_part(classifier, "test", collection, rows_of_test(collection), progress)
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,

@@ -122,8 +122,8 @@ def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> Non
         {"classes": ["airplane", "Bird"]},
         {"temperature": 2.0},
         {"pictures": {"size": 32, "channels": 3, "fit": "crop"}},
-        {"thresholds": {"bird": 0.1}},
         {"network": {"name": "mlp"}},
+        {"unknown": {"threshold": 0.5, "keep": 0.95, "calibration": {"pictures": 20, "kept": 19}}},
     ],
 )
 def test_an_edited_table_that_would_change_the_answers_is_refused(

@@ -12,6 +12,7 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
+from skysort.classifier.unknown import why_unknown
 from skysort.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
 from skysort.pictures.parallel import groups, in_order, threads_for
@@ -151,12 +152,14 @@ class Classifier:
 
     def _predictions(self, batch: Sequence[Decoded]) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]
-        shares = iter(softmax(self.logits(np.stack(pictures)))) if pictures else iter(())
+        logits = self.logits(np.stack(pictures)) if pictures else np.zeros((0, len(self.classes)), np.float32)
+        answers = zip(softmax(logits), why_unknown(self.table.unknown, logits), strict=True)
         for path, picture in batch:
             if isinstance(picture, str):
                 yield unreadable(path, picture)
             else:
-                yield labelled(path, next(shares), self.classes)
+                shares, why = next(answers)
+                yield labelled(path, shares, self.classes, why)
 
 
 def load(path: str | PathLike[str]) -> Classifier:

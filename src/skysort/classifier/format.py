@@ -18,7 +18,7 @@ WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 FILES = (MODEL, WEIGHTS, PROOF, README)
-DECIDING = ("classes", "pictures", "network", "temperature", "thresholds")
+DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
@@ -48,6 +48,24 @@ class Headline(Described):
     interval95: tuple[float, float]
 
 
+class Kept(Described):
+    """Of calibration pictures, how many a threshold keeps."""
+
+    pictures: int
+    kept: int
+
+
+class Unknown(Described):
+    """From where on a picture is of none of the classes."""
+
+    score: Literal["negative-energy"] = "negative-energy"
+    threshold: float
+    """Pictures with a lower score are unknown."""
+    keep: float
+    """The share of pictures like the calibration part's that it was set to keep."""
+    calibration: Kept
+
+
 class ClassifierTable(Described):
     """classifier.json."""
 
@@ -65,9 +83,10 @@ class ClassifierTable(Described):
     """How many training changed."""
     temperature: float = 1.0
     """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
-    thresholds: dict[str, float] = {}
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""
+    unknown: Unknown | None = None
+    """None where every picture is taken for one of the classes."""
     data: dict[str, str]
     """Source and fingerprint of the pictures it learned from."""
     figures: Headline | None = None
@@ -104,7 +123,9 @@ class ClassifierTable(Described):
     @property
     def meaning(self) -> str:
         """A digest of all that decides what the classifier answers, kept in its proof."""
-        deciding = self.model_dump(mode="json", include=set(DECIDING))
+        # Where there is no threshold the digest is the one from before there were any.
+        fields = [name for name in DECIDING if name != "unknown" or self.unknown is not None]
+        deciding = self.model_dump(mode="json", include=set(fields))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:

@@ -59,7 +59,7 @@ def prove(path: Path, logits_of: Callable[[Pixels], Logits], meaning: str) -> fl
     if meaning != meant:
         raise SkysortError(
             f"classifier.json beside {path} has been altered: classes, pictures, network, temperature"
-            " or thresholds are not those that the classifier was made with"
+            " or the threshold for unknown pictures are not those that the classifier was made with"
         )
     found = logits_of(pictures)
     if found.shape != expected.shape:

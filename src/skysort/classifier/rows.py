@@ -17,10 +17,11 @@ class Prediction:
 
     path: str
     label: str | None
-    """The likeliest class; None for an unreadable picture."""
+    """The likeliest class; None for an unreadable or unknown picture."""
     confidence: float | None
     """Probability of the label."""
-    status: Literal["ok", "unreadable"]
+    status: Literal["ok", "unknown", "unreadable"]
+    """`unknown`: like none of the classes, by the classifier's threshold for it, if it has one."""
     reason: str
     """Why there is no label; empty when there is one."""
     probabilities: dict[str, float]
@@ -34,10 +35,12 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return shares
 
 
-def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str]) -> Prediction:
-    """Return the prediction for a picture from its (classes,) probabilities."""
+def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why_unknown: str = "") -> Prediction:
+    """Return the prediction for a picture from its (classes,) probabilities, or from why it is unknown."""
     best = int(shares.argmax())
     probabilities = dict(zip(classes, shares.tolist(), strict=True))
+    if why_unknown:
+        return Prediction(path, None, None, "unknown", why_unknown, probabilities)
     return Prediction(path, classes[best], float(shares[best]), "ok", "", probabilities)
 
 

@@ -87,6 +87,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         f"calibration error (test): {error['after']['value']:.4f}"
         f" (95 % interval {_interval(error['after']['interval95'])}){before}"
     )
+    _show_unknown(metrics, console)
     console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
 
 
@@ -114,6 +115,37 @@ def _show_classes(test: dict[str, Any], console: Console) -> None:
         for name, row in zip(test["classes"], test["confusion"], strict=True):
             confusion.add_row(shown_name(name), *(f"{count:,}" for count in row))
         console.print(confusion)
+        console.print()
+
+
+def _show_unknown(metrics: dict[str, Any], console: Console) -> None:
+    test, outside = metrics["splits"]["test"], metrics.get("outside")
+    if "unknown" in test:
+        table = Table("called unknown or not", box=None)
+        for heading in ("pictures", "of", "share", "95 % interval"):
+            table.add_column(heading, justify="right")
+        accepted = test["accepted"]
+        rows = [("test pictures called unknown", test["unknown"], test["pictures"])]
+        if outside:
+            rows.append(("outside pictures not called unknown", outside["false_accepts"], outside["pictures"]))
+        for what, counted, num in rows:
+            table.add_row(
+                what,
+                f"{counted['pictures']:,}",
+                f"{num:,}",
+                _share(counted["share"]),
+                _interval(counted["interval95"]),
+            )
+        console.print(table)
+        if accepted["pictures"]:
+            console.print(
+                f"accuracy on the {accepted['pictures']:,} test pictures not called unknown:"
+                f" {_share(accepted['accuracy'])} ({_interval(accepted['interval95'])})"
+            )
+    if outside:
+        interval = f" ({_interval(outside['auroc_interval95'])})" if outside["auroc_interval95"] else ""
+        console.print(f"outside: {shown_name(outside['source'])}, AUROC {outside['auroc']:.4f}{interval}")
+    if "unknown" in test:
         console.print()
 
 

@@ -30,6 +30,10 @@ def train(
             metavar="REGEX", help="Keep pictures together whose paths have the same match, as one visit's."
         ),
     ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Pictures of no class: call such unknown, and measure how often."),
+    ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
@@ -50,6 +54,7 @@ def train(
             "--run": run,
             "--budget": budget,
             "--group-by": group_by,
+            "--outside": outside,
             "--set": settings,
             "--device": device,
             "--threads": threads,
@@ -71,6 +76,7 @@ def train(
             run,
             settings=tuple(overrides),
             budget=budget,
+            outside=outside,
             data_dir=data_dir,
             progress=progress,
         )

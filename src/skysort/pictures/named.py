@@ -1,7 +1,7 @@
 """The data that has a name: what it is, where it is looked for and had from, and its own picture size."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import environ
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ import numpy as np
 
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.pictures import skies
+from skysort.pictures.cifar import CLASSES as CIFAR_CLASSES
 from skysort.pictures.cifar import binary_source, pickled_source
 from skysort.pictures.download import RemoteData, RemoteFile, download, is_offline, move_all, unpack_only
 from skysort.pictures.idx import idx_source
@@ -24,6 +25,7 @@ MOST_SKIES = 10_000_000
 SKIES_VERSION = 1
 """One more whenever skies.draw draws otherwise, so that no cached picture outlives its drawing."""
 DIGITS = tuple("0123456789")
+BIRDS_VS_AIRPLANES = ("airplane", "bird")
 CIFAR_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 FASHION = (
     "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"
@@ -135,6 +137,8 @@ class NamedData:
     MissingDataError."""
     classes: tuple[str, ...] | None = None
     """The classes taken of a larger set, in order."""
+    others: tuple[str, ...] = ()
+    """The classes of that set that are not taken; `<name>:others` has these."""
     in_tutorials: bool = False
     mirror_means_the_same: bool = True
     """False for what is read, as digits are."""
@@ -233,12 +237,13 @@ NAMED = {
         "1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, 10, _digits, mirror_means_the_same=False
     ),
     "birds-vs-airplanes": NamedData(
-        "the two classes of CIFAR-10",
+        "the two classes of CIFAR-10; birds-vs-airplanes:others has the other eight",
         32,
         3,
         2,
         _cifar10,
-        ("airplane", "bird"),
+        BIRDS_VS_AIRPLANES,
+        tuple(name for name in CIFAR_CLASSES if name not in BIRDS_VS_AIRPLANES),
         in_tutorials=True,
         published=CIFAR_10,
     ),
@@ -265,8 +270,15 @@ def find_named(name: str) -> NamedData | None:
     """Return the data of a name, or None for what is no name of any.
 
     Raises:
-        NotUnderstoodError: for `skies:` with no sensible number behind it.
+        NotUnderstoodError: for `skies:` with no sensible number behind it, or `:others` behind data that is all of
+            its set.
     """
+    if name.endswith(":others") and (subset := NAMED.get(name.removesuffix(":others"))):
+        if not subset.others:
+            raise NotUnderstoodError(f"'{name}': {name.removesuffix(':others')} leaves out no classes")
+        return replace(
+            subset, classes=subset.others, others=(), num_classes=len(subset.others), in_tutorials=False
+        )
     if name.startswith("skies:"):
         number = name.removeprefix("skies:")
         if not number.isdecimal() or not 1 <= int(number) <= MOST_SKIES:

@@ -1,7 +1,7 @@
 """A run's pictures: found, decoded and cut into parts, and what data.json says of them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.pictures.grouping import groups_of
+from skysort.pictures.outside import Outside, open_outside
 from skysort.pictures.split import Rows, cut
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Pictures
@@ -40,6 +41,14 @@ class LeftOut(Described):
     """Paths of the first of them."""
 
 
+class OutsideTable(Described):
+    """Pictures of none of the classes."""
+
+    source: str
+    """A name, or an absolute path."""
+    fingerprint: str
+
+
 class DataTable(Described):
     """data.json: what a run learned from."""
 
@@ -59,6 +68,7 @@ class DataTable(Described):
     """Test pictures that another part has, too, equal or nearly."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
+    outside: OutsideTable | None = None
     data_dir: str | None = None
     """Where named data was looked for, if that was said."""
 
@@ -78,6 +88,8 @@ class Prepared:
     """(N,) numbers that are equal for pictures kept together in one part; -1 for unreadable ones."""
     parts: dict[str, Rows]
     """Rows of the collection's listing."""
+    outside: Outside | None = None
+    """Pictures of none of the classes, to measure on."""
 
     def measured(self, *, all_of_train: bool) -> dict[str, Rows]:
         """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
@@ -100,6 +112,9 @@ class Prepared:
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.collection.unreadable.items()
+        outside = self.outside and OutsideTable(
+            source=self.outside.source, fingerprint=self.outside.collection.fingerprint()
+        )
         return DataTable(
             source=self.data.name,
             fingerprint=self.collection.fingerprint(),
@@ -110,6 +125,7 @@ class Prepared:
             test_duplicates=len(self.test_duplicates()),
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
+            outside=outside,
         )
 
     def normalisation(self, normalise: str | Normalisation) -> Normalisation:
@@ -144,7 +160,9 @@ class Prepared:
         return int((num_parts > 1).sum())
 
 
-def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress) -> Prepared:
+def prepare(
+    data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, outside: str | None = None
+) -> Prepared:
     """Find, decode and cut what a person named.
 
     Args:
@@ -152,8 +170,10 @@ def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Pro
         pictures: of a resolved recipe, so that the protocol is set.
         data_dir: where named data is looked for.
         progress: where to say how far it is.
+        outside: pictures of none of the classes, named as data is.
 
     Raises:
+        NotUnderstoodError: when the outside pictures are not there, or are of one of the classes.
         SkysortError: when it is not there, cannot be read, or cannot be cut.
     """
     if pictures.protocol is None:
@@ -162,7 +182,11 @@ def prepare(data: Data, pictures: Pictures, data_dir: Path | None, progress: Pro
     collection = open_collection(data, shape, data_dir, progress)
     groups = groups_of(collection, pictures, progress)
     parts = cut(collection.listing, groups, pictures.protocol, pictures.seed)
-    return Prepared(data, shape, collection, groups, parts)
+    prepared = Prepared(data, shape, collection, groups, parts)
+    if outside is None:
+        return prepared
+    classes = collection.listing.classes
+    return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
 
 
 def evenly(rows: Rows, num: int) -> Rows:

@@ -1,5 +1,6 @@
 """From the trained network to the classifier folder: the one bridge between the wings."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from safetensors.torch import save
 from torch import nn
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat
+from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat, Unknown
 from skysort.classifier.prove import write_proof
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.machine import described_machine, versions
@@ -40,7 +41,8 @@ def write_classifier(
     proof_pictures: Pixels,
     data: dict[str, str],
     seconds: float,
-    temperature: float = 1.0,
+    temperature: float,
+    set_unknown: Callable[[Classifier], Unknown | None],
 ) -> None:
     """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
 
@@ -54,6 +56,7 @@ def write_classifier(
         data: source and fingerprint of what it learned from.
         seconds: of training.
         temperature: what the logits are divided by, inside model.onnx.
+        set_unknown: from the classifier, as it is but for that, to its threshold for unknown pictures.
 
     Raises:
         SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
@@ -81,12 +84,15 @@ def write_classifier(
         write_whole(
             beside / MODEL, _onnx(InUse(folded(network), flip=flip, temperature=temperature).eval(), shape)
         )
-        write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
         write_whole(beside / README, _readme(folder, classes, shape))
-        table = table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}})
-        table.write(beside)
-        difference = Classifier(beside).difference
-        table.model_copy(update={"proof_difference": difference}).write(beside)
+
+        def write_proved(table: ClassifierTable) -> None:
+            write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
+            table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}}).write(beside)
+
+        write_proved(table)
+        made = Classifier(beside)
+        write_proved(table.model_copy(update={"proof_difference": made.difference, "unknown": set_unknown(made)}))
 
 
 def _readme(folder: Path, classes: tuple[str, ...], shape: Shape) -> str:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
+from skysort.classifier.format import Unknown
 from skysort.classifier.prove import Logits
 from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
+from skysort.classifier.unknown import why_unknown
 from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
 from skysort.trust.guarantee import Scores, share_set_aside
-from skysort.trust.metrics import measure, share_right
+from skysort.trust.metrics import measure, share_of, share_right
 
 CHUNK_BYTES = 2**24
 
@@ -41,11 +43,34 @@ class Evaluation:
     """Reasons by row, for the part's pictures that could not be read."""
     temperature: float = 1.0
     """The classifier's, which the logits have been divided by."""
+    unknown: Unknown | None = None
+    """The classifier's threshold."""
 
     def figures(self) -> dict[str, Any]:
-        """Return the part's figures, as metrics.json holds them."""
+        """Return the part's figures, as metrics.json holds them.
+
+        They are of all pictures that could be read, those that are called unknown by their likeliest class;
+        `unknown` has how many these are, and `accepted` how many of the others are labelled right.
+        """
         figures = measure(self.logits, self.truth, self.classes, self.temperature)
-        return {**figures, "unreadable": len(self.unreadable)}
+        figures["unreadable"] = len(self.unreadable)
+        if self.unknown is not None:
+            is_unknown = self._is_unknown()
+            figures["unknown"] = share_of(int(is_unknown.sum()), len(is_unknown))
+            figures["accepted"] = share_right(self._is_right[~is_unknown])
+        return figures
+
+    def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the accuracy on the part's pictures without some."""
+        return share_right(self._is_right[~np.isin(self.rows, rows)])
+
+    @property
+    def _is_right(self) -> NDArray[np.bool_]:
+        right: NDArray[np.bool_] = self.logits.argmax(axis=1) == self.truth
+        return right
+
+    def _is_unknown(self) -> NDArray[np.bool_]:
+        return np.array([bool(why) for why in why_unknown(self.unknown, self.logits)], bool)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
         """Return how sure the classifier is of each picture that it is of no class to keep.
@@ -61,28 +86,28 @@ class Evaluation:
 
     def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
         """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
-        scores = self.scores(decision.keep, groups)
+        shares = softmax(self.logits)
+        # What is unknown is never set aside: it counts as though it were sure to be kept.
+        shares[self._is_unknown()] = [name == decision.keep[0] for name in self.classes]
+        scores = Scores.of(shares, self.truth, self.classes, decision.keep, groups[self.rows])
         effects = {
             "lost": share_set_aside(scores.kept, scores.kept_groups, decision.threshold),
             "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
         }
         return {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
 
-    def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the accuracy on the part's pictures without some."""
-        return share_right((self.logits.argmax(axis=1) == self.truth)[~np.isin(self.rows, rows)])
-
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""
         listing = self.collection.listing
         number_of = {int(row): number for number, row in enumerate(self.rows)}
-        shares = softmax(self.logits)
+        shares, why = softmax(self.logits), why_unknown(self.unknown, self.logits)
         for row in sorted([*number_of, *self.unreadable]):
             truth = listing.classes[listing.labels[row]]
             if row in self.unreadable:
                 yield truth, unreadable(listing.paths[row], self.unreadable[row])
             else:
-                yield truth, labelled(listing.paths[row], shares[number_of[row]], self.classes)
+                number = number_of[row]
+                yield truth, labelled(listing.paths[row], shares[number], self.classes, why[number])
 
     def write_csv(self, path: Path) -> None:
         """Write a row a picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
@@ -114,17 +139,7 @@ def evaluate_part(
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    is_readable = collection.positions[rows] >= 0
-    readable = rows[is_readable]
-    if not len(readable):
-        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
-    chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
-    logits = []
-    with progress.step(f"Measuring on {part}", len(readable)) as tell:
-        for start in range(0, len(readable), chunk):
-            some = readable[start : start + chunk]
-            logits.append(classifier.logits(collection.pixels(some)))
-            tell(len(some), "")
+    readable, logits = logits_of(classifier, part, collection, rows, progress)
     reasons = collection.unreadable
     return Evaluation(
         part,
@@ -132,7 +147,29 @@ def evaluate_part(
         classifier.classes,
         readable,
         labels_in(classifier, collection, readable),
-        np.concatenate(logits),
-        {row: reasons[row] for row in rows[~is_readable].tolist()},
+        logits,
+        {row: reasons[row] for row in rows.tolist() if row in reasons},
         classifier.table.temperature,
+        classifier.table.unknown,
     )
+
+
+def logits_of(
+    classifier: Classifier, what: str, collection: Collection, rows: NDArray[np.int64], progress: Progress
+) -> tuple[NDArray[np.int64], Logits]:
+    """Return those of (N,) rows of a collection's listing that could be read, and their (M, classes) logits.
+
+    Raises:
+        SkysortError: when none of the pictures could be read.
+    """
+    readable = rows[collection.positions[rows] >= 0]
+    if not len(readable):
+        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
+    chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
+    logits = []
+    with progress.step(f"Measuring on {what}", len(readable)) as tell:
+        for start in range(0, len(readable), chunk):
+            some = readable[start : start + chunk]
+            logits.append(classifier.logits(collection.pixels(some)))
+            tell(len(some), "")
+    return readable, np.concatenate(logits)

@@ -173,6 +173,13 @@ def measure(
     }
 
 
+def share_of(num: int, num_all: int) -> dict[str, Any]:
+    """Return a count as metrics.json holds it: pictures, and their share of all with its 95 % interval."""
+    if not num_all:
+        return {"pictures": num, "share": None, "interval95": None}
+    return {"pictures": num, "share": num / num_all, "interval95": wilson(num, num_all)}
+
+
 def share_right(is_right: NDArray[np.bool_]) -> dict[str, Any]:
     """Return the number, accuracy and interval95 of (N,) answers; None for shares of nothing."""
     num, num_right = len(is_right), int(is_right.sum())

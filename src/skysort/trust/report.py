@@ -102,7 +102,7 @@ def write_report(
         protocol=PROTOCOLS[metrics["protocol"]],
         recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
         toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
-        commands=_commands(run, metrics["data"]["source"]) if run else None,
+        commands=_commands(run, metrics) if run else None,
         curves=read_curves(run / "history.csv") if run else [],
         matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
         pairs=_most_confused(np.array(figures["confusion"]), test.classes),
@@ -209,10 +209,11 @@ def _set_aside(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]
     }
 
 
-def _commands(run: Path, source: str) -> dict[str, str]:
+def _commands(run: Path, metrics: dict[str, Any]) -> dict[str, str]:
     """Return what to type, by what it does."""
+    outside = ("--outside", metrics["outside"]["source"]) if "outside" in metrics else ()
     commands = {
-        "Train again": ("train", "--recipe", str(run / "recipe.toml"), source),
+        "Train again": ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"]),
         "Measure again, on the same pictures": ("evaluate", str(run)),
         "Label other pictures": ("predict", str(run), "PICTURES"),
     }

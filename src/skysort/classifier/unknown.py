@@ -1,0 +1,89 @@
+"""Pictures of none of the classes: how much a picture is like any of them, and from where on it is unknown.
+
+The score is the negative energy, the logarithm of the sum of the exponentials of the logits (Liu, Wang, Owens, Li,
+Energy-based Out-of-distribution Detection, 2020). It was chosen by the area under the receiver operating
+characteristic on validation pictures against themselves cut into squares and shuffled (2x2, 4x4, 8x8), skies
+with and without a subject, pieces of two photographs, MNIST's digits and noise; and, of networks that learned five
+of the ten digits of `digits`, against the other five. Mean over kinds of outsiders (90 to 1,000 pictures of each)
+and then over five classifiers `swift` (of birds-vs-airplanes and twice of cifar10, with 1,000 validation pictures;
+twice of digits, with 90), and mean over the digits left out:
+
+    negative energy                                0.835   0.94
+    maximum logit (Hendrycks et al., 2022)         0.831   0.94
+    maximum softmax probability                    0.827   0.94
+    pooled features, no output of the model:
+    tenth nearest neighbour (Sun et al., 2022)     0.838   0.91
+    relative Mahalanobis (Ren et al., 2021)        0.824   0.89
+    nearest class mean                             0.754   0.89
+    Mahalanobis distance (Lee et al., 2018)        0.693   0.88
+
+The neighbours lead on noise and on MNIST's digits, which are easily told from photographs, and fall behind on
+digits that were left out; and they would take a second output, and features of thousands of training pictures in
+the classifier folder. A temperature from 1/4 to 4 changes the areas of the negative energy by less than 0.02.
+"""
+
+from fractions import Fraction
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.prove import Logits
+
+ROUNDING = 1e-5
+"""Of a score: pictures that are equal stay so in batches of other sizes, which round otherwise."""
+
+
+def scores(logits: Logits) -> NDArray[np.float64]:
+    """Return (N,) negative energies of (N, classes) logits: the less, the less like any of the classes."""
+    energies: NDArray[np.float64] = np.logaddexp.reduce(logits.astype(np.float64), axis=1)
+    return energies
+
+
+def fewest_pictures(keep: float) -> int:
+    """Return how many calibration pictures a threshold takes that keeps a share of pictures.
+
+    >>> fewest_pictures(0.95)
+    19
+    """
+    return ceil(1 / _to_lose(keep)) - 1
+
+
+def threshold_for(logits: Logits, keep: float) -> Unknown:
+    """Return the threshold that keeps a share of pictures like those of the calibration part.
+
+    It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
+    any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
+    conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
+    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less.
+
+    Args:
+        logits: (N, classes), of the calibration part, N at least `fewest_pictures(keep)`.
+        keep: above 0 and below 1.
+    """
+    found = np.sort(scores(logits))
+    number = floor((len(found) + 1) * _to_lose(keep))
+    if not number:
+        raise ValueError(f"expected at least {fewest_pictures(keep)} pictures, found {len(found)}")
+    threshold = float(found[number - 1])
+    threshold -= ROUNDING * max(1.0, abs(threshold))
+    num_kept = int((found >= threshold).sum())
+    return Unknown(threshold=threshold, keep=keep, calibration=Kept(pictures=len(found), kept=num_kept))
+
+
+def why_unknown(unknown: Unknown | None, logits: Logits) -> list[str]:
+    """Return for each of (N, classes) logits why the picture is unknown; nothing for one that is not."""
+    if unknown is None:
+        return [""] * len(logits)
+    return [
+        f"like none of the classes: its score {score:.3g} is below {unknown.threshold:.3g}"
+        if score < unknown.threshold
+        else ""
+        for score in scores(logits).tolist()
+    ]
+
+
+def _to_lose(keep: float) -> Fraction:
+    """Return 1 - keep as it is written: in floating point, 10 x (1 - 0.9) is below 1."""
+    return 1 - Fraction(str(keep))

@@ -1,0 +1,182 @@
+"""Pictures of none of the classes: the threshold, the rows it leaves without a label, and what is refused."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skysort
+from skysort.compare import _labelled_right
+from tests.commands.conftest import Ended
+from tests.conftest import command, picture_bytes
+
+Command = Callable[..., Ended]
+MakeFolder = Callable[..., Path]
+NUM_OUTSIDE = 30
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "noise").mkdir()
+    for seed in range(NUM_OUTSIDE):
+        (folder / "noise" / f"{seed}.png").write_bytes(picture_bytes(seed))
+    (folder / "noise" / "broken.png").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path, outside: Path) -> Path:
+    """A run whose threshold loses so many that there are some in every part. Not to be changed: copy it first."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    done = command(
+        "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--outside", outside, "--threads", 1,
+        "--set", "training.epochs=2", "--set", "trust.keep_known=0.6", SKYSORT_CACHE=str(session_cache),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "test pictures called unknown" in done.stdout and "outside pictures not called unknown" in done.stdout
+    return folder
+
+
+def read(run: Path, name: str) -> Any:
+    return json.loads((run / name).read_text("utf-8"))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
+    unknown = read(run, "classifier/classifier.json")["unknown"]
+    splits = read(run, "metrics.json")["splits"]
+    rows = rows_of(run / "calibration.csv")
+    kept = [row for row in rows if row["status"] == "ok"]
+    # 24 pictures: the 10th smallest score of them is the threshold, and nine lie below
+    assert unknown["calibration"] == {"pictures": len(rows), "kept": len(kept)} == {"pictures": 24, "kept": 15}
+    assert (unknown["score"], unknown["keep"]) == ("negative-energy", 0.6)
+    for part, name in (("calibration", "calibration.csv"), ("test", "predictions.csv")):
+        rows, figures = rows_of(run / name), splits[part]
+        lost = [row for row in rows if row["status"] == "unknown"]
+        right = [row for row in rows if row["status"] == "ok" and row["label"] == row["truth"]]
+        assert figures["unknown"]["pictures"] == len(lost) > 0
+        assert figures["unknown"]["share"] == len(lost) / len(rows)
+        assert figures["accepted"]["pictures"] == len(rows) - len(lost)
+        assert figures["accepted"]["accuracy"] == len(right) / (len(rows) - len(lost))
+        likeliest = [max(("airplane", "bird"), key=lambda name: float(row[f"p:{name}"])) for row in rows]
+        all_right = sum(name == row["truth"] for name, row in zip(likeliest, rows, strict=True))
+        assert figures["accuracy"] == all_right / len(rows)
+        for row in lost:
+            assert (row["label"], row["confidence"]) == ("", "")
+            assert row["reason"].startswith("like none of the classes: its score ")
+            assert float(row["p:airplane"]) + float(row["p:bird"]) == pytest.approx(1)
+        if part == "test":  # runs are compared by their likeliest classes, too
+            assert sum(_labelled_right(skysort.Run(run))) == all_right
+    assert read(run, "data.json")["outside"]["source"] == str(outside)
+    assert skysort.Run(run).recipe.trust.keep_known == 0.6
+
+
+def test_outside_figures_are_what_predict_says(skysort_command: Command, run: Path, outside: Path) -> None:
+    figures = read(run, "metrics.json")["outside"]
+    ended = skysort_command("predict", run, outside / "noise", "--format", "csv")
+    assert "1 of 31 pictures could not be read" in ended.err  # which unknown ones are not counted among
+    statuses = [row["status"] for row in csv.DictReader(ended.out.splitlines())]
+    assert (figures["pictures"], figures["unreadable"]) == (NUM_OUTSIDE, statuses.count("unreadable")) == (30, 1)
+    assert figures["false_accepts"]["pictures"] == statuses.count("ok") == NUM_OUTSIDE - statuses.count("unknown")
+    assert figures["false_accepts"]["share"] == statuses.count("ok") / NUM_OUTSIDE
+    assert 0 <= figures["auroc"] <= 1 and figures["test_pictures"] == 24
+    page = (run / "report.html").read_text("utf-8")
+    assert "Outside pictures not called unknown" in page and f"--outside {outside}" in page
+
+
+def test_an_unknown_picture_has_probabilities_and_no_label(skysort_command: Command, run: Path) -> None:
+    (lost, *_) = [row for row in rows_of(run / "predictions.csv") if row["status"] == "unknown"]
+    from PIL import Image
+
+    from skysort.pictures import skies
+
+    picture = run.parent / "picture.png"
+    Image.fromarray(skies.draw(int(lost["path"].split("/")[1]), 32)).save(picture)
+    (prediction,) = skysort.load(run).predict(picture)
+    assert (prediction.status, prediction.label, prediction.confidence) == ("unknown", None, None)
+    assert prediction.reason == lost["reason"]
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+    ended = skysort_command("predict", run, picture)
+    assert ended.code == 0 and ended.out.split()[0] == "unknown"
+
+
+def test_measured_again_or_resumed_a_run_keeps_its_outside_figures(
+    skysort_command: Command, run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before = read(copy, "metrics.json")
+    assert skysort_command("evaluate", copy, "--quiet").code == 0
+    assert {**read(copy, "metrics.json"), "seconds": 0} == {**before, "seconds": 0}
+    (copy / "metrics.json").unlink()
+    shutil.rmtree(copy / "classifier")  # as if it had been stopped before the export
+    ended = skysort_command("train", "--resume", copy, "--quiet")
+    assert ended.code == 0, ended.err
+    assert {**read(copy, "metrics.json"), "seconds": 0} == {**before, "seconds": 0}
+    thresholds = [read(folder, "classifier/classifier.json")["unknown"] for folder in (run, copy)]
+    assert thresholds[0] == thresholds[1]
+
+
+def test_outside_pictures_that_have_changed_are_refused(
+    skysort_command: Command, run: Path, outside: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    moved = shutil.copytree(outside, tmp_path / "moved")
+    data = read(copy, "data.json")
+    data["outside"]["source"] = str(moved)
+    (copy / "data.json").write_text(json.dumps(data), "utf-8")
+    assert skysort_command("evaluate", copy, "--quiet").code == 0
+    (moved / "noise" / "0.png").write_bytes(picture_bytes(99))
+    ended = skysort_command("evaluate", copy, "--quiet")
+    assert (ended.code, ended.out) == (1, "")
+    assert f"the outside pictures of {copy} have changed: {moved} has others now" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (
+            ["skies:180", "--set", "trust.keep_known=0.95"],
+            1,
+            "to keep 0.95 of known pictures takes at least 19 calibration pictures, and there are 18",
+        ),
+        (["skies:40", "--set", "trust.keep_known=1"], 2, "trust.keep_known: input should be less than 1"),
+        (
+            ["skies:40", "--outside", "skies:50"],
+            2,
+            "none of the classes, and skies:50 has some of class 'airplane'",
+        ),
+        (["skies:40", "--outside", "none/there"], 2, "none/there: no such folder or file"),
+        (["skies:40", "--outside", "cifar10:others"], 2, "'cifar10:others': cifar10 leaves out no classes"),
+        (["--resume", "runs/none", "--outside", "digits"], 2, "it takes no --outside"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_run_begins(
+    arguments: list[str], code: int, message: str, skysort_command: Command, tmp_path: Path
+) -> None:
+    run = [] if "--resume" in arguments else ["--run", tmp_path / "run"]
+    ended = skysort_command("train", *arguments, *run, "--quiet")
+    assert (ended.code, ended.out) == (code, "")
+    assert message in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_calibration_part_the_setting_that_gives_one_is_named(
+    skysort_command: Command, make_folder: MakeFolder, outside: Path, tmp_path: Path
+) -> None:
+    folder = make_folder({"train/a": 4, "train/b": 4, "test/a": 1, "test/b": 1})
+    ended = skysort_command(
+        "train", folder, "--outside", outside, "--run", tmp_path / "run", "--quiet",
+        "--set", "pictures.protocol=tutorial",
+    )  # fmt: skip
+    assert (ended.code, ended.out) == (1, "")
+    assert "protocol 'tutorial' has none; use --set pictures.protocol=four-way" in ended.err
+    assert not (tmp_path / "run").exists()
