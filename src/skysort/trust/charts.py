@@ -227,7 +227,7 @@ class Tradeoff:
         from matplotlib.ticker import PercentFormatter
 
         lose_at_most = self.decision.lose_at_most
-        axes.axvline(lose_at_most, color=QUIET, linewidth=1, linestyle=":", label="promised")
+        axes.axvline(lose_at_most, color=QUIET, linewidth=1, linestyle=":")
         axes.step(self.curve.lost, self.curve.set_aside, where="post", color=BLUE, label="measured")
         axes.step(
             self.curve.bounds,
@@ -242,9 +242,10 @@ class Tradeoff:
         axes.set_ylim(0, 1)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        axes.set_xlabel("lost, of the pictures to keep", color=TEXT)
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_xlabel("lost, of the pictures to keep (dotted: promised)", color=TEXT)
         titled(axes, "Set aside")
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, labelcolor=TEXT, borderpad=0)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
 
 
 def drawn(
