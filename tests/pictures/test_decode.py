@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence, JpegImagePlugin
 
 import skysort.pictures.decode as decode_module
-from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
+from skysort.pictures.decode import (
+    Original,
+    Pixels,
+    Shape,
+    UnreadablePictureError,
+    decode,
+    from_pixels,
+    read_original,
+)
 from tests.conftest import picture_bytes
 
 SMALL = Shape(16, 3)
@@ -416,3 +425,46 @@ def test_any_whole_file_gives_a_picture(width: int, height: int, form: str, shap
         shape.size,
         shape.size,
     )
+
+
+def with_exif(orientation: int, taken: str, fraction: str = "") -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F], exif[0x0110] = "Maker", "Model 1 "
+    exif.get_ifd(0x8769).update({0x9003: taken, 0x9291: fraction, 0xA431: "42"})
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "taken", "fraction", "expected"),
+    [
+        (1, "1970:01:02 00:00:01", "", Original(30, 20, 86401.0, "Maker Model 1 42")),
+        (6, "1970:01:02 00:00:01", "25", Original(20, 30, 86401.25, "Maker Model 1 42")),
+        (3, "0000:00:00 00:00:00", "", Original(30, 20, None, "Maker Model 1 42")),
+        (1, "    :  :     :  :  ", "x", Original(30, 20, None, "Maker Model 1 42")),
+    ],
+)
+def test_an_original_has_its_upright_size_its_time_and_its_camera(
+    orientation: int, taken: str, fraction: str, expected: Original
+) -> None:
+    assert read_original(with_exif(orientation, taken, fraction)) == expected
+
+
+def test_an_original_without_exif_has_a_size_alone() -> None:
+    assert read_original(picture_bytes(0, (12, 34))) == Original(12, 34)
+
+
+@given(content=st.binary(max_size=200))
+def test_what_is_no_picture_is_no_original(content: bytes) -> None:
+    with pytest.raises(UnreadablePictureError):
+        read_original(content)
+
+
+def test_a_damaged_picture_costs_its_time_at_most() -> None:
+    content = with_exif(1, "1970:01:02 00:00:01")
+    for place in range(2, 250):
+        damaged = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+        with suppress(UnreadablePictureError):
+            read_original(damaged)
