@@ -261,7 +261,8 @@ class Journal:
         if takeable:
             where.append(f"kind != 'stay' AND by {'=' if takeable == 'undos' else '!='} 'undo' AND {IN_EFFECT}")
         clause = " AND ".join(where) or "1"
-        yield from self._rows(f"{clause} ORDER BY id DESC LIMIT ?", (*values, -1 if last is None else last))
+        order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
+        yield from self._rows(f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else last))
 
     def corrections(self) -> Iterator[Row]:
         """Yield the rows by which a person said what a picture is, newest first, unless that was taken back."""
