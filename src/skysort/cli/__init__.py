@@ -16,10 +16,14 @@ from skysort.cli.compare import compare
 from skysort.cli.decide import decide
 from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
+from skysort.cli.journal import journal
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
+from skysort.cli.sort import sort
 from skysort.cli.train import train
+from skysort.cli.undo import undo
+from skysort.cli.watch import watch
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.terminal import printable_lines
 
@@ -44,7 +48,10 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (train, evaluate, decide, predict, compare, reproduce, describe, recipes, datasets):
+VERBS = (
+    train, evaluate, decide, predict, watch, sort, journal, undo, compare, reproduce, describe, recipes, datasets,
+)  # fmt: skip
+for verb in VERBS:
     app.command()(_interruptible(verb))
 
 
