@@ -64,7 +64,9 @@ def main() -> None:
     time.sleep(0.05)
     order = Order(inbox, top / "aside", top / "blog", top / "look", once=True, settle=0.02, stuck=0.0)
     counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
-    check_that_nothing_is_lost(arrived, top / "aside", inbox, top / "aside", top / "blog", top / "look")
+    check_that_nothing_is_lost(
+        arrived, top / "aside", inbox, top / "aside", top / "blog", top / "look", unknown=[]
+    )
     assert not files_below(inbox), "all that is complete has been dealt with"
     print(f"{scenario}: {num_killed} kills, {len(arrived)} pictures, {counts.actions.total()} of them at the end")
 

@@ -15,6 +15,7 @@ from skysort.work.journal import Journal, Kind, Row, Settings, replaced
 from skysort.work.move import identity
 
 CLASSES = ("airplane", "bird")
+EVERYTHING: Sequence[bytes] = ()
 SETTINGS = Settings("watch", "0" * 64, CLASSES, None, ("bird",))
 
 
@@ -51,8 +52,17 @@ def files_below(*folders: Path) -> dict[Path, bytes]:
     }
 
 
-def check_that_nothing_is_lost(arrived: Sequence[bytes], journal: Path, *folders: Path) -> None:
-    """Every byte sequence that arrived is there as often as it arrived, and where the journal says."""
+def check_that_nothing_is_lost(
+    arrived: Sequence[bytes], journal: Path, *folders: Path, unknown: Sequence[bytes] = EVERYTHING
+) -> None:
+    """Every byte sequence that arrived is there as often as it arrived, and where the journal says.
+
+    Args:
+        arrived: contents of files.
+        journal: the folder that it is of.
+        folders: where they may be.
+        unknown: what the journal need not know of.
+    """
     found = files_below(*folders)
     assert Counter(found.values()) == Counter(arrived), sorted(map(str, found))
     with Journal(journal) as opened:
@@ -61,6 +71,9 @@ def check_that_nothing_is_lost(arrived: Sequence[bytes], journal: Path, *folders
         for row in opened.rows():
             last.setdefault(row.place, row)
         moved_on = {row.source: row.id for row in reversed(list(opened.rows())) if row.kind in ("move", "remove")}
+        known = set(last) | {row.source for row in opened.rows() if row.kind == "copy"}
+    strangers = {path for path, content in found.items() if content not in unknown} - known
+    assert unknown is EVERYTHING or not strangers, f"the journal does not know {sorted(map(str, strangers))}"
     for place, row in last.items():
         if moved_on.get(place, 0) < row.id:
             assert place in found, f"row {row.id} says {place}"

@@ -1,10 +1,10 @@
 import errno
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
 
 ROOT = Path(__file__).parents[2]
-SHARED_MEMORY = Path("/dev/shm")
 
 
 def do(aside: Path, *rows: Row) -> list[Outcome]:
@@ -58,20 +57,12 @@ def across(monkeypatch: pytest.MonkeyPatch) -> None:
     "scenario",
     ["same", "across", "unsupported", "copy across", "undo", "undo across", "undo copy", "real", "undo real"],
 )
-def test_killed_at_any_line_nothing_is_lost(scenario: str, tmp_path: Path) -> None:
-    has_second = SHARED_MEMORY.is_dir() and SHARED_MEMORY.stat().st_dev != tmp_path.stat().st_dev
-    if "real" in scenario and not has_second:
+def test_killed_at_any_line_nothing_is_lost(scenario: str, tmp_path: Path, in_memory: Path) -> None:
+    folder = tmp_path if "real" in scenario else in_memory
+    if "real" in scenario and in_memory.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second file system to write to")
-    # In memory nothing is waited for.
-    other = SHARED_MEMORY / f"skysort-test-{os.getpid()}" if has_second else tmp_path
-    folder = tmp_path if "real" in scenario else other
-    other.mkdir(exist_ok=True)
-    try:
-        script = [sys.executable, "-m", "tests.work.kill_at_each_line", scenario, folder, other, 15, 0]
-        ended = subprocess.run(list(map(str, script)), capture_output=True, text=True, check=False, cwd=ROOT)
-    finally:
-        if other != tmp_path:
-            shutil.rmtree(other)
+    script = [sys.executable, "-m", "tests.work.kill_at_each_line", scenario, folder, in_memory, 15, 0]
+    ended = subprocess.run(list(map(str, script)), capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     assert "30 kills" in ended.stdout
 
@@ -224,6 +215,22 @@ def test_a_picture_that_somebody_took_is_told(inbox: Path, aside: Path) -> None:
         assert outcome.end == "gone"
         (row,) = journal.rows()
         assert row.done and "taken away by somebody" in row.reason
+
+
+def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Path) -> None:
+    do(aside, row_for(inbox / "a.jpg", aside / "a.jpg", "copy"))
+    (inbox / "a.jpg").unlink()
+    with Journal(aside) as journal:
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        assert "what it is a copy of is no longer there" in taken.problem
+        (copied,) = journal.rows()
+        back = replace(row_for(aside / "a.jpg", inbox / "a.jpg", "remove"), undoes=copied.id)
+        with journal.moving():
+            (row,) = journal.plan(with_session(journal, [back]))
+            rename_new(row.source, row.source.with_name(f".skysort-{row.id}.going"))
+            (outcome,) = finish_unfinished(journal)
+    assert outcome.end == "not done"
+    assert files_below(inbox, aside) == {aside / "a.jpg": b"picture"}
 
 
 def test_equal_bytes_that_came_under_the_name_since_are_another_picture(inbox: Path, aside: Path) -> None:

@@ -404,8 +404,8 @@ def test_counts_are_told_in_prometheus_format() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
 @pytest.mark.parametrize("scenario", ["same", "across"])
-def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(scenario: str, tmp_path: Path) -> None:
-    script = [sys.executable, "-m", "tests.work.kill_while_watching", scenario, str(tmp_path), "100", "0"]
+def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(scenario: str, in_memory: Path) -> None:
+    script = [sys.executable, "-m", "tests.work.kill_while_watching", scenario, str(in_memory), "100", "0"]
     ended = subprocess.run(script, capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     assert "100 kills" in ended.stdout
