@@ -358,6 +358,30 @@ def test_a_full_disk_is_waited_for(
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_a_file_system_that_is_full_takes_pictures_when_there_is_room(top: Path, impatient: None) -> None:
+    (top / "aside").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", top / "aside"], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        put(top, {"aside/large": bytes(90_000)})
+        pictures = {f"{number}.png": AIRPLANE + os.urandom(9_000) for number in range(6)}
+        put(top, {f"inbox/{name}": content for name, content in pictures.items()})
+        with pytest.raises(SkysortError, match="pictures could not be dealt with"):
+            once(top)
+        left = [name for name in pictures if (top / "inbox" / name).exists()]
+        assert 0 < len(left) < 6
+        with watching(top):
+            (top / "aside" / "large").unlink()
+            until(lambda: not any((top / "inbox").iterdir()))
+        check_that_nothing_is_lost(
+            list(pictures.values()), top / "aside", top / "inbox", top / "aside", unknown=[]
+        )
+    finally:
+        subprocess.run(["umount", top / "aside"], check=True)
+
+
 def test_a_folder_that_cannot_be_written_to_is_waited_for(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

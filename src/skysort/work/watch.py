@@ -259,11 +259,11 @@ class _Watcher:
         self.counts.actions[row.action] += 1
         self.counts.unreadable += row.label is None and not row.probabilities
         self.counts.last = time.time()
-        facts = {"source": str(row.source)}
+        facts: dict[str, str | float] = {"source": str(row.source)}
         if row.kind != "stay":
             facts["place"] = str(row.place)
         if row.label is not None:
-            facts |= {"label": row.label, "confidence": f"{max(row.probabilities):.4f}"}
+            facts |= {"label": row.label, "confidence": round(max(row.probabilities), 6)}
         if row.reason:
             facts["reason"] = row.reason
         event = {"set-aside": "set aside", "look": "to look at"}.get(row.action, row.action)
