@@ -37,6 +37,7 @@ bench: demo
 	$(BIN)/python benchmarks/inference.py runs/demo/swift runs/demo/unseen --output runs/bench/inference.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
+	$(BIN)/python benchmarks/watch.py runs/demo/convnet --output runs/bench/watch.json
 	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
 
 clean:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from skysort.errors import SkysortError
 Table = TypeVar("Table", bound=BaseModel)
 
 BEYOND_ANY_TEXT = 2**30
+SECONDS_BETWEEN_TRIES = 0.05
 
 
 def _beside(path: Path) -> Path:
@@ -27,7 +29,8 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk, where the system has that."""
     if os.name != "posix":  # Windows cannot open a folder, and renames durably without it
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -69,7 +72,7 @@ def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> It
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         with suppress(OSError):  # what kept it from being made keeps it from being there
             beside.unlink()
@@ -126,11 +129,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
             for file in beside.iterdir():
                 with file.open("rb+") as opened:
                     os.fsync(opened.fileno())
-            _sync_folder(beside)
+            sync_folder(beside)
             if path.is_dir():
                 path.rmdir()  # refuses a folder that holds anything
             beside.rename(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -145,34 +148,49 @@ def remove_partials(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold a file for this process alone, its content untouched; the system lets go however the process ends.
 
+    Where the system can, the path may be a folder.
+
+    Args:
+        path: of what is there.
+        wait: seconds to go on trying while another process holds it.
+
     Raises:
-        SkysortError: when another process holds it, or it cannot be opened for writing.
+        SkysortError: when another process holds it, or it cannot be opened.
     """
     with writing(path):
-        file = path.open("rb+")
-    with file:
-        try:
-            _lock(file.fileno())
-        except (BlockingIOError, PermissionError):
-            raise SkysortError(f"another process is at work on {path.parent}; wait until it has ended") from None
-        except OSError:
-            pass  # network file systems may know no locks; without one all is as it was before there were any
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        given_up = time.monotonic() + wait
+        while not _lock(descriptor):
+            if time.monotonic() >= given_up:
+                where = path if path.is_dir() else path.parent
+                raise SkysortError(f"another process is at work on {where}; wait until it has ended")
+            time.sleep(SECONDS_BETWEEN_TRIES)
         yield
+    finally:
+        os.close(descriptor)
 
 
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
+def _lock(descriptor: int) -> bool:
+    """Tell whether no other process held it."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
 
-        os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
+            os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        pass  # network file systems may know no locks; without one all is as it was before there were any
+    return True
 
 
 def sha256(path: Path) -> str:

@@ -176,3 +176,16 @@ def test_equal_pixels_get_equal_rows_from_a_folder_and_from_a_zip(
     ended = skysort_command("predict", finished_run, tmp_path / "1.png", tmp_path / "1.zip", "--format", "json")
     first, second = json.loads(ended.out)
     assert first["probabilities"] == pytest.approx(second["probabilities"], abs=1e-6)
+
+
+def test_predictions_as_megadetector_writes_them(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, tmp_path, "--format", "megadetector")
+    (image,) = json.loads(ended.out)["images"]
+    assert (ended.code, image["file"]) == (0, str(tmp_path / "1.png"))
+    ended = skysort_command(
+        "predict", finished_run, tmp_path, "--format", "megadetector", "--decision", "keep-bird"
+    )
+    assert ended.code == 2 and "no place for what to do" in ended.err

@@ -1,6 +1,9 @@
 import csv
 import io
 import json
+import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,3 +55,49 @@ def test_the_table_is_a_line_a_picture_whatever_its_name() -> None:
     good, bad = text.splitlines()
     assert good.split() == ["bird", "0.667", "a/ü.jpg"]
     assert bad == r"unreadable         b\n\x1b[31m.jpg  (the file is empty)"
+
+
+def check_megadetector(results: dict[str, Any]) -> None:
+    """Hold results against https://lila.science/megadetector-output-format, format 1.6."""
+    categories = {"detection_categories", "classification_categories", "classification_category_descriptions"}
+    assert {"info", "images", "detection_categories"} <= set(results) <= {"info", "images"} | categories
+    assert results["info"]["format_version"] == "1.6"
+    for table in categories & set(results):
+        assert all(re.fullmatch("[0-9]+", number) and name for number, name in results[table].items())
+    assert "0" not in results["detection_categories"], "reserved for empty pictures"
+    for image in results["images"]:
+        assert isinstance(image["file"], str)
+        if image.get("failure") is not None:
+            assert isinstance(image["failure"], str) and image["detections"] is None
+            continue
+        for detection in image["detections"]:
+            assert detection["category"] in results["detection_categories"]
+            assert isinstance(detection["conf"], float) and 0 <= detection["conf"] <= 1
+            x, y, width, height = detection["bbox"]
+            assert 0 <= x <= x + width <= 1 and 0 <= y <= y + height <= 1
+            shares = [share for _, share in detection.get("classifications", [])]
+            assert shares == sorted(shares, reverse=True)
+            assert {number for number, _ in detection.get("classifications", [])} <= set(
+                results["classification_categories"]
+            )
+
+
+@pytest.mark.parametrize("predictions", [(), (GOOD,), (BAD, GOOD, replace(GOOD, path="caf\udce9.jpg"))])
+def test_megadetectors_format_is_as_published(predictions: tuple[Prediction, ...]) -> None:
+    text, counts = written("megadetector", *predictions)
+    results = json.loads(text)
+    check_megadetector(results)
+    assert [image["file"] for image in results["images"]] == [prediction.path for prediction in predictions]
+    assert counts == (len(predictions), sum(prediction is BAD for prediction in predictions))
+
+
+def test_megadetectors_format_names_what_is_on_the_whole_frame() -> None:
+    results = json.loads(written("megadetector", GOOD, BAD)[0])
+    good, bad = results["images"]
+    (detection,) = good["detections"]
+    assert detection["bbox"] == [0, 0, 1, 1]
+    names = results["classification_categories"]
+    assert [(names[number], share) for number, share in detection["classifications"]] == [
+        ("bird", 2 / 3), ("air,plane", 1 / 3)
+    ]  # fmt: skip
+    assert bad == {"file": BAD.path, "failure": "the file is empty", "detections": None}

@@ -78,7 +78,7 @@ class Classifier:
 
     def logits(self, pictures: Pixels) -> Logits:
         """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures, N any number."""
-        step = self._batch_size
+        step = self.batch_size
         parts = [self._run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
@@ -106,11 +106,16 @@ class Classifier:
                 raise NotUnderstoodError(f"{path}: no such file or folder")
         # Archives close last: until the threads of the decoding have ended, they may be read.
         with ExitStack() as archives, closing(self._decoded(image_files(asked, archives))) as decoded:
-            for batch in groups(decoded, self._batch_size):
+            for batch in groups(decoded, self.batch_size):
                 yield from self._predictions(batch)
 
+    def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+        """Return a prediction for each of some pictures that are decoded to this classifier's shape."""
+        return list(self._predictions(decoded))
+
     @property
-    def _batch_size(self) -> int:
+    def batch_size(self) -> int:
+        """How many pictures are run through the network together."""
         return max(1, BATCH_PIXEL_BYTES // (self.shape.channels * self.shape.size**2))
 
     def _run(self, pictures: Pixels) -> Logits:
@@ -137,7 +142,7 @@ class Classifier:
         yield path, picture
         threads = threads_for(num_bytes)
         num = SMALL_FILES_AT_A_TIME if threads == 1 else 1
-        ahead = max(2 * threads, self._batch_size // num)
+        ahead = max(2 * threads, self.batch_size // num)
         for group in in_order(self._decode_files, groups(files, num), threads, ahead):
             yield from group
 

@@ -17,10 +17,14 @@ from skysort.cli.compare import compare
 from skysort.cli.decide import decide
 from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
+from skysort.cli.journal import journal
 from skysort.cli.names import datasets, recipes
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
+from skysort.cli.sort import sort
 from skysort.cli.train import train
+from skysort.cli.undo import undo
+from skysort.cli.watch import watch
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.terminal import printable_lines
 
@@ -45,7 +49,11 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for verb in (check, train, evaluate, decide, predict, compare, reproduce, describe, recipes, datasets):
+VERBS = (
+    check, train, evaluate, decide, predict, watch, sort, journal, undo,
+    compare, reproduce, describe, recipes, datasets,
+)  # fmt: skip
+for verb in VERBS:
     app.command()(_interruptible(verb))
 
 

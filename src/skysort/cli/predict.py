@@ -14,6 +14,7 @@ class Form(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+    megadetector = "megadetector"
 
 
 def predict(
@@ -30,10 +31,14 @@ def predict(
 ) -> None:
     """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
     from skysort.classifier.classifier import Classifier
-    from skysort.errors import SkysortError
+    from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.files import whole_file
     from skysort.work.predict import write_predictions
 
+    if decision and form is Form.megadetector:
+        raise NotUnderstoodError(
+            "MegaDetector's format has no place for what to do; use csv or json with --decision"
+        )
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)

@@ -1,7 +1,8 @@
-"""Predictions as a stream of text: a table, CSV or JSON."""
+"""Predictions as a stream of text: a table, CSV, JSON, or what MegaDetector writes."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import IO, Literal, get_args
@@ -10,7 +11,9 @@ from skysort.classifier.decision import Action, Decision
 from skysort.classifier.rows import Prediction, cells, header, write_rows
 from skysort.terminal import printable
 
-Format = Literal["table", "csv", "json"]
+Format = Literal["table", "csv", "json", "megadetector"]
+WHOLE_FRAME = [0.0, 0.0, 1.0, 1.0]
+"""As x, y, width and height, relative to the picture."""
 LONGEST_ACTION = max(map(len, get_args(Action)))
 
 
@@ -27,14 +30,15 @@ def write_predictions(
         predictions: may be without end; none is kept.
         classes: in the classifier's order.
         file: text.
-        form: `table` for people, `csv` with a column a class, `json` for one array of objects.
-        decision: says of each picture what to do with it, in a column `action`.
+        form: `table` for people, `csv` with a column a class, `json` for one array of objects, `megadetector` for
+            tools that read MegaDetector's results.
+        decision: says of each picture what to do with it, in a column `action`; not in `megadetector`.
 
     Returns:
         The numbers of predictions written, and of unreadable pictures among them.
     """
     counts = [0, 0]
-    write = {"table": _table, "csv": _csv, "json": _json}[form]
+    write = {"table": _table, "csv": _csv, "json": _json, "megadetector": _megadetector}[form]
     write(_counted(predictions, counts), classes, file, decision)
     return counts[0], counts[1]
 
@@ -78,3 +82,35 @@ def _json(
         file.write(separator + json.dumps(asdict(prediction) | action))
         separator = ",\n"
     file.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _megadetector(
+    predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str], _decision: Decision | None
+) -> None:
+    """Write MegaDetector's batch output, format 1.6: the whole frame is the one detection, and it is classified.
+
+    Source: https://lila.science/megadetector-output-format
+    """
+    numbers = {name: str(number) for number, name in enumerate(classes)}
+    head = {
+        "info": {"format_version": "1.6", "detector": "skysort"},
+        "detection_categories": {"1": "whole frame"},
+        "classification_categories": {number: name for name, number in numbers.items()},
+    }
+    file.write(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "images": [')
+    separator = "\n  "
+    for prediction in predictions:
+        file.write(separator + json.dumps(_image(prediction, numbers)))
+        separator = ",\n  "
+    file.write("\n ]\n}\n")
+
+
+def _image(prediction: Prediction, numbers: Mapping[str, str]) -> dict[str, object]:
+    path = prediction.path.replace(os.sep, "/")
+    if prediction.status == "unreadable":
+        return {"file": path, "failure": prediction.reason, "detections": None}
+    detection: dict[str, object] = {"category": "1", "conf": 1.0, "bbox": WHOLE_FRAME}
+    if prediction.label is not None:
+        likeliest_first = sorted(prediction.probabilities.items(), key=lambda share: -share[1])
+        detection["classifications"] = [[numbers[name], share] for name, share in likeliest_first]
+    return {"file": path, "detections": [detection]}

@@ -1,0 +1,58 @@
+"""skysort journal: what happened to pictures."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Only from then on: 2026-11-20, or 2026-11-20T06:30.")
+]
+
+
+class JournalForm(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+
+
+def journal(
+    folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
+    since: Since = None,
+    label: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Only pictures so labelled.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only so many.  [default: all]")] = None,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="What people took back, as path,label to train on.")
+    ] = False,
+    form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
+) -> None:
+    """Show what was done with pictures, newest first."""
+    from skysort.work.history import corrected, write_corrections, write_csv, write_table
+    from skysort.work.journal import Journal
+
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+    with Journal(folder) as opened:
+        if corrections:
+            write_corrections(corrected(opened), sys.stdout, form.value)
+            return
+        rows = opened.rows(since=seconds_of(since), label=label, last=last)
+        (write_csv if form is JournalForm.csv else write_table)(rows, opened, sys.stdout)
+
+
+def seconds_of(since: str | None) -> float | None:
+    """Return seconds since 1970 for a date or a time, by this computer's time zone unless it names one."""
+    from datetime import datetime
+
+    from skysort.errors import NotUnderstoodError
+
+    if since is None:
+        return None
+    try:
+        return datetime.fromisoformat(since).timestamp()
+    except ValueError:
+        raise NotUnderstoodError(f"--since takes 2026-11-20 or 2026-11-20T06:30; found '{since}'") from None

@@ -1,0 +1,87 @@
+"""skysort watch: an inbox, day and night."""
+
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class LogForm(StrEnum):
+    """How log lines are written."""
+
+    text = "text"
+    json = "json"
+
+
+def watch(
+    classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
+    inbox: Annotated[Path, typer.Argument(help="The folder that pictures come into, at any depth.")],
+    aside: Annotated[
+        Path, typer.Option(help="Where pictures that are not to be kept go. The journal is beside it.")
+    ],
+    decision: Annotated[str | None, typer.Option(metavar="NAME", help="What decides (skysort decide).")] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Or: the labels to keep, with no promise. Repeatable."),
+    ] = None,
+    keep_to: Annotated[Path | None, typer.Option(help="Where pictures to keep go.  [default: they stay]")] = None,
+    look: Annotated[
+        Path | None, typer.Option(help="Where pictures go that somebody must look at.  [default: they stay]")
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy, and leave the inbox as it is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Deal with what is there, and end.")] = False,
+    poll: Annotated[bool, typer.Option("--poll", help="Look again and again, as network drives need it.")] = False,
+    settle: Annotated[float, typer.Option(min=0, help="Seconds for which a file must not change.")] = 2.0,
+    stuck: Annotated[
+        float, typer.Option(min=0, help="Seconds after which an upload that stands still is told.")
+    ] = 600.0,
+    log_format: Annotated[LogForm, typer.Option(help="Of the lines on standard error.")] = LogForm.text,
+    metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
+) -> None:
+    """Sort what comes into a folder, until stopped. Nothing is deleted, and all can be taken back."""
+    import logging
+
+    from skysort.classifier.classifier import Classifier
+    from skysort.errors import NotUnderstoodError
+    from skysort.work.journal import Settings
+    from skysort.work.judge import ByLabel, Rule
+    from skysort.work.telling import log_to_stderr, tell
+    from skysort.work.watch import Order, Stop
+    from skysort.work.watch import watch as watched
+
+    if (decision is None) == (not keep):
+        raise NotUnderstoodError(
+            "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
+        )
+    log_to_stderr(log_format.value)
+    loaded = Classifier(classifier)
+    rule: Rule
+    if decision:
+        rule = chosen = loaded.decision(decision)
+        kept = chosen.keep
+        tell(
+            logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
+            lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
+        )  # fmt: skip
+    else:
+        rule = ByLabel.among(keep or (), loaded.classes)
+        kept = rule.keep
+        tell(
+            logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
+            keep=", ".join(kept), inbox=str(inbox),
+        )  # fmt: skip
+    folders = {"aside": aside, "keep-to": keep_to, "look": look}
+    settings = Settings(
+        "watch", loaded.digest, loaded.classes, decision, kept,
+        {name: str(folder.resolve()) for name, folder in folders.items() if folder} | {"copy": str(copy)},
+    )  # fmt: skip
+    order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics)
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stop.set())
+    counts = watched(loaded, rule, settings, order, stop)
+    tell(logging.INFO, "ended", **counts.actions, waiting=counts.waiting, stuck=counts.stuck)

@@ -1,0 +1,78 @@
+"""What the journal holds, as a table, as CSV, and as corrections to train on."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+from skysort.classifier.rows import write_rows
+from skysort.terminal import printable
+from skysort.work.journal import Journal, Row, Settings
+from skysort.work.telling import iso_time
+
+COLUMNS = (
+    "number", "time", "by", "kind", "action", "source", "place", "label", "confidence", "probabilities", "reason",
+    "digest", "size", "decision", "classifier", "undoes", "correction", "state",
+)  # fmt: skip
+
+
+def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
+    """Write a line a row, for people."""
+    for row in rows:
+        what = row.action if row.by == "watch" else row.by
+        said = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
+        where = str(row.source) if row.kind == "stay" else f"{row.source} -> {row.place}"
+        notes = [row.reason] if row.reason else []
+        notes += [f"remembered as {row.correction}"] if row.correction else []
+        notes += ["not finished"] if row.done is None else []
+        note = f"  ({printable('; '.join(notes))})" if notes else ""
+        when = iso_time(row.planned)[:19].replace("T", " ")
+        file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
+
+
+def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str]) -> None:
+    """Write a row each, with everything the journal knows."""
+    sessions: dict[int, Settings] = {}
+
+    def cells(row: Row) -> list[str]:
+        if row.session not in sessions:
+            sessions[row.session] = journal.settings(row.session)
+        settings = sessions[row.session]
+        probabilities = json.dumps(dict(zip(settings.classes, row.probabilities, strict=False)))
+        confidence = f"{max(row.probabilities):.9g}" if row.label is not None else ""
+        return [
+            str(row.id), iso_time(row.planned), row.by, row.kind, row.action, str(row.source), str(row.place),
+            row.label or "", confidence, probabilities, row.reason, row.digest, str(row.file.size),
+            settings.decision or "", settings.classifier, str(row.undoes or ""), row.correction or "",
+            "not finished" if row.done is None else "done",
+        ]  # fmt: skip
+
+    write_rows([COLUMNS], file)
+    write_rows(map(cells, rows), file)
+
+
+def corrected(journal: Journal) -> Iterator[tuple[Path, str]]:
+    """Yield pictures that people took back, where they are now, and the class that they meant: the newest word."""
+    told: set[Path] = set()
+    for row in journal.corrections():
+        if row.place not in told and row.correction is not None:
+            told.add(row.place)
+            yield row.place, row.correction
+
+
+def write_corrections(found: Iterable[tuple[Path, str]], file: IO[str], form: Literal["table", "csv"]) -> None:
+    """Write corrections; as CSV, they are what `skysort train` takes."""
+    if form == "csv":
+        write_rows([("path", "label")], file)
+        write_rows(((str(path), label) for path, label in found), file)
+    else:
+        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found)
+
+
+def absolute_picture(picture: str | None) -> str | None:
+    """Return a name as it is, and a path as the journal knows it."""
+    if picture is None or os.path.basename(picture) == picture:  # noqa: PTH119 - "a/." is not "a"
+        return picture
+    path = Path(picture)
+    return str(path.parent.resolve() / path.name)

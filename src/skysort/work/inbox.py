@@ -1,0 +1,211 @@
+"""An inbox: what has come, what is complete, and what has to wait."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from skysort.pictures.listing import is_hidden, is_image_name
+from skysort.work.journal import Identity
+from skysort.work.move import ChangedError, identity
+from skysort.work.telling import tell
+
+UNFINISHED_ENDINGS = frozenset({".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download"})
+LONGEST_DELAY = 300.0
+
+Known = Callable[[Path, Identity], bool]
+"""Tells whether a file has been dealt with and stays where it is."""
+
+
+@dataclass
+class Waiting:
+    """A file that is not dealt with yet."""
+
+    file: Identity
+    """As it was found."""
+    since: float
+    """When it was found so."""
+    first: float
+    """When it was found first."""
+    due: float
+    """When to look again."""
+    looked: bool = False
+    """Whether it was looked at again, and has to wait for longer."""
+    told: bool = False
+    """Whether it was said to be stuck."""
+    delay: float = 0.0
+    """Until what failed is tried again."""
+
+
+class Inbox:
+    """The files below a folder that wait to be dealt with. Links are not followed, hidden files passed over.
+
+    Args:
+        folder: absolute.
+        settle: seconds for which size and time must stay the same.
+        stuck: seconds after which what is still incomplete is told of.
+        known: see there.
+    """
+
+    def __init__(self, folder: Path, settle: float, stuck: float, known: Known) -> None:
+        self.folder, self.settle, self.stuck, self.known = folder, settle, stuck, known
+        self.waiting: dict[Path, Waiting] = {}
+
+    @property
+    def num_stuck(self) -> int:
+        """How many are told of."""
+        return sum(waiting.told for waiting in self.waiting.values())
+
+    @property
+    def num_failing(self) -> int:
+        """How many are tried again and again."""
+        return sum(waiting.delay > 0 for waiting in self.waiting.values())
+
+    def sweep(self) -> None:
+        """Look through the whole folder.
+
+        Raises:
+            OSError: when it cannot be read.
+        """
+        for path in _files(self.folder):
+            self.see(path)
+
+    def see(self, path: Path) -> None:
+        """Take note of a file that may be new or changed, or of all below a folder."""
+        name = path.name
+        if not (is_image_name(name) or _is_unfinished(name)):
+            if not is_hidden(name) and path.is_dir() and not path.is_symlink():
+                for below in _files(path):
+                    self.see(below)
+            return
+        try:
+            file = identity(path)
+        except OSError:  # gone already, or nothing to take
+            return
+        before = self.waiting.get(path)
+        if before is None:
+            if not self.known(path, file):
+                now = time.monotonic()
+                self.waiting[path] = Waiting(file, now, now, now + self.settle)
+        elif before.file != file:
+            self._changed(before, file)
+
+    def complete(self, num: int) -> list[Path]:
+        """Return so many pictures that have not changed for long enough; each is then dealt with or put off."""
+        found: list[Path] = []
+        now = time.monotonic()
+        for path, waiting in list(self.waiting.items()):
+            if waiting.due <= now and self._is_complete(path, waiting):
+                found.append(path)
+                if len(found) == num:
+                    break
+        return found
+
+    def dealt_with(self, path: Path) -> None:
+        """Forget a file."""
+        self.waiting.pop(path, None)
+
+    def is_young(self, path: Path) -> bool:
+        """Tell whether an unreadable picture may still be on its way; if so, it is looked at again later."""
+        waiting = self.waiting[path]
+        left = self.stuck - self._age(waiting)
+        waiting.looked = True
+        waiting.due = time.monotonic() + left
+        return left > 0
+
+    def try_again(self, path: Path) -> None:
+        """Put off what failed, each time for longer."""
+        waiting = self.waiting[path]
+        waiting.looked = True
+        waiting.delay = min(max(1.0, 2 * waiting.delay), LONGEST_DELAY)
+        waiting.due = time.monotonic() + waiting.delay
+
+    def seconds_to_next(self) -> float | None:
+        """Return how long until a file that was not looked at yet is due; None when there is none."""
+        dues = [waiting.due for waiting in self.waiting.values() if not waiting.looked]
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _is_complete(self, path: Path, waiting: Waiting) -> bool:
+        try:
+            file = identity(path)
+        except (ChangedError, FileNotFoundError, NotADirectoryError):
+            self.dealt_with(path)
+            return False
+        except OSError:
+            self.try_again(path)
+            return False
+        if file != waiting.file:
+            waiting.looked = True
+            self._changed(waiting, file)
+            if time.monotonic() - waiting.first >= self.stuck:
+                self._stuck(path, waiting)
+            return False
+        if _is_unfinished(path.name):
+            waiting.looked = True
+            if self._age(waiting) >= self.stuck:
+                self._stuck(path, waiting)
+            waiting.due = time.monotonic() + max(self.settle, min(self.stuck, LONGEST_DELAY))
+            return False
+        return True
+
+    def _changed(self, waiting: Waiting, file: Identity) -> None:
+        waiting.file = file
+        waiting.since = time.monotonic()
+        waiting.due = waiting.since + self.settle
+
+    def _age(self, waiting: Waiting) -> float:
+        """Return for how long a file has been as it is, by what was seen or by its own time."""
+        return max(time.monotonic() - waiting.since, time.time() - waiting.file.mtime_ns / 1e9)
+
+    def _stuck(self, path: Path, waiting: Waiting) -> None:
+        if not waiting.told:
+            waiting.told = True
+            tell(
+                logging.WARNING,
+                "stuck",
+                path=str(path),
+                bytes=waiting.file.size,
+                seconds=round(self._age(waiting)),
+            )
+
+
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Yield the pictures below a folder, links not followed.
+
+    Raises:
+        OSError: when a folder cannot be read.
+    """
+    return (path for path in _files(folder) if is_image_name(path.name))
+
+
+def _is_unfinished(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in UNFINISHED_ENDINGS
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield what may be pictures, or on the way to be, below a folder.
+
+    Raises:
+        OSError: when the folder itself cannot be read; of those below it is told.
+    """
+    folders = [folder]
+    while folders:
+        current = folders.pop()
+        try:
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    if is_hidden(entry.name):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(current / entry.name)
+                    elif is_image_name(entry.name) or _is_unfinished(entry.name):
+                        yield current / entry.name
+        except FileNotFoundError:
+            if current == folder:
+                raise
+        except OSError as error:
+            if current == folder:
+                raise
+            tell(logging.WARNING, "cannot read folder", path=str(current), error=error.strerror or str(error))

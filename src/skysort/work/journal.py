@@ -1,0 +1,347 @@
+"""The journal: what is to be done with each picture, written before, and what came of it.
+
+SQLite beside the folder that pictures are put into, in `<folder>.journal/`. A row is written when something is to
+be done, and is on the disk before that is begun; `done` is set when it is. A row whose act did not come about is
+deleted: the picture is where it was. So a row without `done` belongs to a process at work, which holds the lock,
+or to one that was killed.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import locked
+
+Kind = Literal["move", "copy", "remove", "stay"]
+"""`remove` takes a copy back: its source is the copy, its place the original. `stay` leaves a picture as it is."""
+
+By = Literal["watch", "sort", "undo", "redo"]
+
+FORMAT = 1
+SECONDS_FOR_OTHERS = 60.0
+"""To wait for a process that writes, or moves a burst of pictures."""
+ROWS_AT_A_TIME = 1000
+SIGNIFICANT_DIGITS = 9
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (
+    id INTEGER PRIMARY KEY,
+    settings TEXT NOT NULL UNIQUE     -- JSON: what decided, and where pictures went
+);
+CREATE TABLE IF NOT EXISTS rows (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL REFERENCES sessions(id),
+    planned REAL NOT NULL,            -- seconds since 1970
+    done REAL,                        -- NULL while it is not
+    kind TEXT NOT NULL,               -- move, copy, remove, stay
+    by TEXT NOT NULL,                 -- watch, sort, undo, redo
+    source_name BLOB NOT NULL, source_folder BLOB NOT NULL,
+    place_name BLOB NOT NULL, place_folder BLOB NOT NULL,
+    digest TEXT NOT NULL,             -- SHA-256 of the file
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+    action TEXT NOT NULL,             -- keep, set-aside, look; empty for sort
+    label TEXT,                       -- the likeliest class
+    probabilities TEXT NOT NULL,      -- JSON list, in the order of the session's classes
+    reason TEXT NOT NULL,
+    undoes INTEGER REFERENCES rows(id),
+    correction TEXT                   -- the class that a person meant by taking it back
+);
+CREATE INDEX IF NOT EXISTS by_source ON rows(source_name, source_folder);
+CREATE INDEX IF NOT EXISTS by_place ON rows(place_name, place_folder);
+CREATE INDEX IF NOT EXISTS by_label ON rows(label);
+CREATE INDEX IF NOT EXISTS by_time ON rows(planned);
+CREATE INDEX IF NOT EXISTS unfinished ON rows(id) WHERE done IS NULL;
+CREATE INDEX IF NOT EXISTS undoing ON rows(undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX IF NOT EXISTS corrections ON rows(id) WHERE correction IS NOT NULL;
+"""
+COLUMNS = (
+    "session, planned, done, kind, by, source_name, source_folder, place_name, place_folder,"
+    " digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction"
+)
+IN_EFFECT = (
+    "rows.done IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM rows AS later WHERE later.undoes = rows.id AND later.done IS NOT NULL)"
+)
+
+
+class JournalError(SkysortError):
+    """The journal cannot be written or read now; what was not written was not done."""
+
+
+class DamagedJournalError(SkysortError):
+    """The journal is no journal, or no whole one."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells a file from another that takes its name."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decided, and where pictures went: the same for all rows of a session."""
+
+    by: By
+    classifier: str = ""
+    """SHA-256 of its network."""
+    classes: tuple[str, ...] = ()
+    decision: str | None = None
+    """Name; None where no promise was made."""
+    keep: tuple[str, ...] = ()
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is to be done with one picture, or was."""
+
+    kind: Kind
+    source: Path
+    place: Path
+    """Where the picture is when it is done."""
+    digest: str
+    file: Identity
+    action: str = ""
+    label: str | None = None
+    probabilities: Sequence[float] = ()
+    reason: str = ""
+    undoes: int | None = None
+    correction: str | None = None
+    id: int = 0
+    """0 until it is written."""
+    session: int = 0
+    by: By = "watch"
+    planned: float = 0.0
+    done: float | None = None
+
+
+class Journal:
+    """The journal beside a folder.
+
+    Args:
+        folder: that pictures are put into.
+        make: begin a journal where there is none.
+
+    Raises:
+        NotUnderstoodError: when there is none and none is to be made.
+        JournalError: when it cannot be opened now.
+        DamagedJournalError: when it is no journal.
+    """
+
+    def __init__(self, folder: Path, *, make: bool = False) -> None:
+        self.folder = journal_folder(folder)
+        self.path = self.folder / "journal.sqlite"
+        self._lock = self.folder / "lock"
+        if make:
+            with self._told():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock.touch()
+        elif not self.path.exists():
+            raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
+        with self._told():
+            self._database = sqlite3.connect(self.path, timeout=SECONDS_FOR_OTHERS, isolation_level=None)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; what was written is there."""
+        with suppress(sqlite3.Error):
+            self._database.close()
+
+    def moving(self) -> AbstractContextManager[None]:
+        """Be the only process that moves pictures for this journal, as long as rows are unfinished.
+
+        Raises:
+            SkysortError: when another has done so for a minute.
+        """
+        return locked(self._lock, wait=SECONDS_FOR_OTHERS)
+
+    def session(self, settings: Settings) -> int:
+        """Return the number of the session with these settings, the same each time."""
+        text = json.dumps(vars(settings), sort_keys=True)
+        with self._told(), self._transaction():
+            self._database.execute("INSERT OR IGNORE INTO sessions(settings) VALUES (?)", (text,))
+            (number,) = self._database.execute("SELECT id FROM sessions WHERE settings = ?", (text,)).fetchone()
+        return int(number)
+
+    def settings(self, session: int) -> Settings:
+        """Return the settings of a session."""
+        with self._told():
+            (text,) = self._database.execute("SELECT settings FROM sessions WHERE id = ?", (session,)).fetchone()
+        found = json.loads(text)
+        return Settings(**found | {"classes": tuple(found["classes"]), "keep": tuple(found["keep"])})
+
+    def plan(self, rows: Iterable[Row]) -> list[Row]:
+        """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that."""
+        now = time.time()
+        planned = [replaced(row, planned=now, done=now if row.kind == "stay" else None) for row in rows]
+        marks = ", ".join("?" * (COLUMNS.count(",") + 1))
+        with self._told(), self._transaction():
+            return [
+                replaced(row, id=self._database.execute(
+                    f"INSERT INTO rows({COLUMNS}) VALUES ({marks})", _cells(row)
+                ).lastrowid or 0)
+                for row in planned
+            ]  # fmt: skip
+
+    def finish(self, done: Iterable[Row], dropped: Iterable[Row]) -> None:
+        """Write what was done, with its reason, and delete what did not come about."""
+        now = time.time()
+        with self._told(), self._transaction():
+            self._database.executemany(
+                "UPDATE rows SET done = ?, reason = ? WHERE id = ?", [(now, row.reason, row.id) for row in done]
+            )
+            self._database.executemany("DELETE FROM rows WHERE id = ?", [(row.id,) for row in dropped])
+
+    def unfinished(self) -> list[Row]:
+        """Return the rows that were begun and have no outcome; to be asked for inside `moving`."""
+        return list(self._rows("done IS NULL ORDER BY id"))
+
+    def put_at(self, path: Path) -> Row | None:
+        """Return the last row that put a picture at a path, or left it there."""
+        return next(self._rows("place_name = ? AND place_folder = ? ORDER BY id DESC LIMIT 1", _split(path)), None)
+
+    def taken_from(self, path: Path) -> Row | None:
+        """Return the last row that took a picture from a path, or copied it."""
+        where = "source_name = ? AND source_folder = ? ORDER BY id DESC LIMIT 1"
+        return next(self._rows(where, _split(path)), None)
+
+    def rows(
+        self,
+        *,
+        since: float | None = None,
+        label: str | None = None,
+        picture: str | None = None,
+        takeable: Literal["moves", "undos"] | None = None,
+        last: int | None = None,
+    ) -> Iterator[Row]:
+        """Yield rows, newest first.
+
+        Args:
+            since: seconds since 1970.
+            label: the class that they were given.
+            picture: a file name, or the absolute path of source or place.
+            takeable: only what can be taken back now: moves and copies, or what took those back.
+            last: so many at most.
+        """
+        where: list[str] = []
+        values: list[Any] = []
+        if since is not None:
+            where.append("planned >= ?")
+            values.append(since)
+        if label is not None:
+            where.append("label = ?")
+            values.append(label)
+        if picture is not None:
+            name, folder = _split(Path(picture))
+            exact = Path(picture).is_absolute()
+            one = "({0}_name = ? AND {0}_folder = ?)" if exact else "{0}_name = ?"
+            where.append(f"({one.format('source')} OR {one.format('place')})")
+            values += [name, folder] * 2 if exact else [name] * 2
+        if takeable:
+            where.append(f"kind != 'stay' AND by {'=' if takeable == 'undos' else '!='} 'undo' AND {IN_EFFECT}")
+        clause = " AND ".join(where) or "1"
+        order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
+        yield from self._rows(f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else last))
+
+    def corrections(self) -> Iterator[Row]:
+        """Yield the rows by which a person said what a picture is, newest first, unless that was taken back."""
+        yield from self._rows(f"correction IS NOT NULL AND {IN_EFFECT} ORDER BY id DESC")
+
+    def _rows(self, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        with self._told():
+            found = self._database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
+            while some := found.fetchmany(ROWS_AT_A_TIME):
+                yield from map(_row, some)
+
+    def _prepare(self) -> None:
+        with self._told():
+            (found,) = self._database.execute("PRAGMA user_version").fetchone()
+            if found > FORMAT:
+                raise SkysortError(f"{self.path} is of format {found}, and this Skysort reads up to {FORMAT}")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
+            if found == 0:
+                self._database.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # a full disk has rolled it back already
+                self._database.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            raise JournalError(f"the journal {self.path} cannot be used now: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise DamagedJournalError(
+                f"the journal {self.path} is damaged: {error}; move {self.folder} away to begin a new one."
+                " No picture is touched until then"
+            ) from None
+
+
+def journal_folder(folder: Path) -> Path:
+    """Return where the journal of a folder is: beside it, so that the folder holds pictures alone."""
+    folder = folder.resolve()
+    return folder.with_name(folder.name + ".journal")
+
+
+def replaced(row: Row, **values: Any) -> Row:
+    """Return a row with other values; dataclasses.replace does the same in four times the time."""
+    return Row(**vars(row) | values)
+
+
+def _split(path: Path) -> tuple[bytes, bytes]:
+    """Return name and folder as bytes, for names that are no text."""
+    return os.fsencode(path.name), os.fsencode(path.parent)
+
+
+def _joined(name: bytes, folder: bytes) -> Path:
+    return Path(os.fsdecode(folder), os.fsdecode(name))
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    probabilities = json.dumps([float(f"{share:.{SIGNIFICANT_DIGITS}g}") for share in row.probabilities])
+    return (
+        row.session, row.planned, row.done, row.kind, row.by, *_split(row.source), *_split(row.place),
+        row.digest, row.file.size, row.file.mtime_ns, row.file.inode,
+        row.action, row.label, probabilities, row.reason, row.undoes, row.correction,
+    )  # fmt: skip
+
+
+def _row(cells: Sequence[Any]) -> Row:
+    session, planned, done, kind, by, source_name, source_folder, place_name, place_folder, *rest = cells
+    digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction, number = rest
+    return Row(
+        kind, _joined(source_name, source_folder), _joined(place_name, place_folder), digest,
+        Identity(inode, size, mtime_ns), action, label, tuple(json.loads(probabilities)), reason, undoes,
+        correction, number, session, by, planned, done,
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""What is on the pictures of an inbox, and what to do with each: each file is read once for all of it."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from skysort.classifier.classifier import Classifier, Decoded
+from skysort.classifier.decision import Action
+from skysort.classifier.rows import Prediction
+from skysort.errors import NotUnderstoodError, unknown
+from skysort.pictures.archives import check_file_size
+from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.pictures.parallel import in_order, threads_for
+from skysort.work.journal import Identity, Kind, Row
+from skysort.work.move import ChangedError, identity_of
+
+# A link is never followed, and what has become a pipe does not hold everything up.
+OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Rule(Protocol):
+    """What says what to do with a picture; a `Decision` is one."""
+
+    def action(self, prediction: Prediction) -> Action:
+        """Return what to do with a picture."""
+
+
+@dataclass(frozen=True)
+class ByLabel:
+    """Keep what has one of some labels, and set aside what has another. Nothing is promised of what is lost."""
+
+    keep: tuple[str, ...]
+
+    @classmethod
+    def among(cls, keep: Sequence[str], classes: Sequence[str]) -> "ByLabel":
+        """Check that there is something to keep and something to set aside.
+
+        Raises:
+            NotUnderstoodError: when there is not, or for a class that the classifier does not know.
+        """
+        for name in keep:
+            if name not in classes:
+                raise unknown("class", name, classes)
+        if set(keep) == set(classes):
+            raise NotUnderstoodError("every class is to be kept: there is nothing to set aside")
+        return cls(tuple(name for name in classes if name in keep))
+
+    def action(self, prediction: Prediction) -> Action:
+        """Return what to do with a picture."""
+        if prediction.status != "ok":
+            return "look"
+        return "keep" if prediction.label in self.keep else "set-aside"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture that was read, and what the classifier says of it."""
+
+    path: Path
+    file: Identity
+    digest: str
+    prediction: Prediction
+
+    def row(self, kind: Kind, place: Path, action: str = "") -> Row:
+        """Return the journal's row for what to do with it."""
+        said = self.prediction
+        return Row(
+            kind, self.path, place, self.digest, self.file, action, said.label,
+            tuple(said.probabilities.values()), said.reason or ("" if said.status == "ok" else said.status),
+        )  # fmt: skip
+
+
+def judge(classifier: Classifier, paths: Sequence[Path]) -> tuple[list[Judged], dict[Path, OSError]]:
+    """Read some pictures and run them through the network together.
+
+    Returns:
+        The pictures, unreadable ones among them, and the files that could not be read now, each with the error.
+    """
+    judged: list[tuple[Path, Identity, str]] = []
+    decoded: list[Decoded] = []
+    failed: dict[Path, OSError] = {}
+    threads = threads_for(_size(paths[0])) if paths else 1
+    for path, read in zip(paths, in_order(partial(_read, classifier.shape), paths, threads), strict=True):
+        if isinstance(read, OSError):
+            failed[path] = read
+        else:
+            file, digest, picture = read
+            judged.append((path, file, digest))
+            decoded.append((str(path), picture))
+    answers = classifier.answer(decoded)
+    return [Judged(*of, answer) for of, answer in zip(judged, answers, strict=True)], failed
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
+
+
+def _read(shape: Shape, path: Path) -> tuple[Identity, str, Pixels | str] | OSError:
+    """Return what file it is, its digest, and its picture or the reason why there is none."""
+    try:
+        with open(os.open(path, OPENED), "rb") as opened:  # noqa: PTH123 - a path's own open takes no flags
+            file = identity_of(os.fstat(opened.fileno()), path)
+            picture: Pixels | str
+            try:
+                check_file_size(file.size)
+                content = opened.read()
+                digest = hashlib.sha256(content).hexdigest()
+                picture = decode(content, shape)
+            except UnreadablePictureError as reason:
+                picture = str(reason)
+                opened.seek(0)
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if identity_of(os.fstat(opened.fileno()), path) != file:
+                raise ChangedError("it was written to while it was read")
+            return file, digest, picture
+    except OSError as error:
+        return error

@@ -1,0 +1,86 @@
+"""A folder of pictures sorted into a subfolder a class, through the same journal as everything that is moved."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from skysort.classifier.classifier import Classifier
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import locked, writing
+from skysort.pictures.listing import natural
+from skysort.pictures.parallel import groups
+from skysort.work.inbox import pictures_below
+from skysort.work.journal import Identity, Journal, Row, Settings, replaced
+from skysort.work.judge import Judged, judge
+from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity
+from skysort.work.watch import lock_of
+
+FORBIDDEN = frozenset('/\\:*?"<>|')
+"""In the name of a folder, on one system or another."""
+
+
+def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool = False) -> Iterator[Outcome]:
+    """Copy or move each picture below a folder into the subfolder of its class. What got no class stays.
+
+    Interrupted, the same call goes on; done again, it does nothing.
+
+    Yields:
+        What came of each picture; those that got no class have a row of kind `stay`, which is not written down.
+
+    Raises:
+        NotUnderstoodError: when there is no such folder, or both are in one another.
+        SkysortError: when a class cannot be the name of a folder, or another process is at work.
+    """
+    if not folder.is_dir():
+        raise NotUnderstoodError(f"{folder}: no such folder")
+    folder, to = folder.resolve(), to.resolve()
+    if folder.is_relative_to(to) or to.is_relative_to(folder):
+        raise NotUnderstoodError(f"{to} and {folder} must not be in one another")
+    for name in classifier.classes:
+        if FORBIDDEN & set(name) or not name.isprintable() or name.strip(". ") != name:
+            raise SkysortError(f"the class {name!r} cannot be the name of a folder")
+    settings = Settings("sort", classifier.digest, classifier.classes, folders={"to": str(to)})
+    with writing(to):
+        to.mkdir(exist_ok=True)
+    with locked(lock_of(folder)), Journal(to, make=True) as journal:
+        session = journal.session(settings)
+        with journal.moving():
+            finish_unfinished(journal)
+        paths = sorted(pictures_below(folder), key=lambda path: natural(str(path)))
+        for some in groups(paths, classifier.batch_size):
+            judged, failed = judge(classifier, [path for path in some if not _is_sorted(path, journal, session)])
+            with journal.moving():
+                taken: set[Path] = set()
+                rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
+                rows = [replaced(row, session=session, by="sort") for row in rows]
+                outcomes = act(journal, [row for row in rows if row.kind != "stay"])
+            yield from outcomes
+            yield from (Outcome(row, "done") for row in rows if row.kind == "stay")
+            yield from (Outcome(_not_read(path), "not done", error) for path, error in failed.items())
+
+
+def _is_sorted(path: Path, journal: Journal, session: int) -> bool:
+    """Tell whether a picture was copied before, or a person took it back."""
+    put, copied = journal.put_at(path), journal.taken_from(path)
+    rows = [row for row in (put, copied) if row]
+    try:
+        file = identity(path)
+    except OSError:
+        return False
+    return any(
+        (row.by == "undo" or (row.kind == "copy" and row.session == session))
+        and (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns)
+        for row in rows
+    )
+
+
+def _not_read(path: Path) -> Row:
+    return Row("stay", path, path, "", Identity(0, 0, 0))
+
+
+def _intended(picture: Judged, folder: Path, to: Path, taken: set[Path], *, move: bool) -> Row:
+    label = picture.prediction.label
+    if label is None:
+        return picture.row("stay", picture.path)
+    place = free_place(to / label / picture.path.relative_to(folder), taken)
+    taken.add(place)
+    return picture.row("move" if move else "copy", place)

@@ -1,0 +1,320 @@
+"""An inbox watched day and night: see what has come, wait until it is complete, judge, note, move, note."""
+
+import logging
+import math
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skysort.classifier.classifier import Classifier
+from skysort.errors import NotUnderstoodError, SkysortError, require
+from skysort.files import locked
+from skysort.work.inbox import LONGEST_DELAY, Inbox
+from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, Settings, replaced
+from skysort.work.judge import Judged, Rule, judge
+from skysort.work.move import Outcome, act, finish_unfinished, free_place
+from skysort.work.telling import Counts, Told, tell
+
+SECONDS_BETWEEN_SWEEPS = 300.0
+"""For what the system did not tell of: its queue of changes is not without end."""
+TICK_MS = 500
+POLL_MS = 2000
+
+
+class Stop:
+    """Whether to end. A signal may set it at any moment, which threading.Event does not bear."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def set(self) -> None:
+        """Ask to end."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """Tell whether it was asked."""
+        return self._asked
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until asked; tell whether it was."""
+        until = time.monotonic() + seconds
+        while not self._asked and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_MS / 1000))
+        return self._asked
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to watch, and where pictures go."""
+
+    inbox: Path
+    aside: Path
+    keep_to: Path | None = None
+    """None: pictures to keep stay."""
+    look: Path | None = None
+    """None: pictures that a person has to look at stay."""
+    copy: bool = False
+    dry_run: bool = False
+    once: bool = False
+    poll: bool = False
+    settle: float = 2.0
+    """Seconds for which a file must not change."""
+    stuck: float = 600.0
+    """Seconds after which an upload that does not end is told of, and an unreadable picture taken for one."""
+    metrics: Path | None = None
+
+    @property
+    def targets(self) -> dict[str, Path]:
+        """Folders by action."""
+        to = {"set-aside": self.aside, "keep": self.keep_to, "look": self.look}
+        return {action: folder for action, folder in to.items() if folder}
+
+
+def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, stop: Stop) -> Counts:
+    """Watch an inbox until it is asked to stop, or once.
+
+    Args:
+        classifier: that judges.
+        rule: what to do by its answers.
+        settings: for the journal: what decided.
+        order: what to watch, and where pictures go.
+        stop: set when it is to end; the burst in hand is finished.
+
+    Raises:
+        NotUnderstoodError: when the folders cannot be as they are asked for.
+        SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, once, when anything
+            failed. Otherwise what fails is told and tried again.
+    """
+    order = _with_folders(order)
+    if not order.once:
+        require("watching a folder", "watch", "watchfiles")
+    counts = Counts()
+    with ExitStack() as held:
+        held.enter_context(locked(lock_of(order.inbox)))
+        journal_of = order.aside
+        if order.dry_run:  # in a journal that nobody sees, everything stays where it is
+            journal_of = Path(held.enter_context(tempfile.TemporaryDirectory())) / "dry-run"
+        told = Told(None, order.metrics, {"inbox": str(order.inbox), "aside": str(order.aside)})
+        delay = 1.0
+        while True:
+            began = time.monotonic()
+            try:
+                with Journal(journal_of, make=True) as journal:
+                    told.status = journal.folder / "status.json"
+                    _Watcher(classifier, rule, settings, order, stop, journal, counts, told).run()
+                    return counts
+            except DamagedJournalError:
+                raise
+            except (SkysortError, OSError) as error:
+                if order.once:
+                    raise
+                counts.trouble = str(error)
+                told.write(counts, "in trouble")
+                delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
+                tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
+            if stop.wait(delay):
+                return counts
+
+
+@dataclass
+class _Watcher:
+    """One watch with one journal; all it knows is there, so that starting anew is going on."""
+
+    classifier: Classifier
+    rule: Rule
+    settings: Settings
+    order: Order
+    stop: Stop
+    journal: Journal
+    counts: Counts
+    told: Told
+    session: int = field(init=False)
+    inbox: Inbox = field(init=False)
+
+    def run(self) -> None:
+        """Go on until asked to stop."""
+        self.session = self.journal.session(self.settings)
+        self.inbox = Inbox(self.order.inbox, self.order.settle, self.order.stuck, self.stays)
+        for arrived in self.arrivals():
+            for path in arrived:
+                self.inbox.see(path)
+            while not self.stop.is_set() and (complete := self.inbox.complete(self.classifier.batch_size)):
+                self.deal_with(complete)
+                self.say_how_it_stands()
+            self.say_how_it_stands()
+        self.told.write(self.counts, "ended")
+        if self.order.once and self.inbox.num_failing:
+            raise SkysortError(f"{self.inbox.num_failing:,} pictures could not be dealt with; the log says why")
+
+    def deal_with(self, complete: list[Path]) -> None:
+        """Judge a burst, note what is to be done, do it, note what came of it."""
+        for folder in (self.order.inbox, *(() if self.order.dry_run else self.order.targets.values())):
+            if not folder.is_dir():
+                raise SkysortError(f"{folder} is not there; is its drive?")
+        judged, failed = judge(self.classifier, [path for path in complete if self.is_inside(path)])
+        for path, error in failed.items():
+            self.failed(path, error)
+        with self.journal.moving():
+            taken: set[Path] = set()
+            rows = [self.intended(picture, taken) for picture in judged if self.is_to_be_moved(picture)]
+            outcomes = act(self.journal, rows)
+        for outcome in outcomes:
+            self.tell_outcome(outcome)
+
+    def arrivals(self) -> Iterator[Iterable[Path]]:
+        """Yield what has come, again and again, and nothing for a while now and then; sweep before and between."""
+        if self.order.once:
+            self.sweep()
+            yield ()
+            while (seconds := self.inbox.seconds_to_next()) is not None and not self.stop.wait(seconds):
+                yield ()
+            return
+        while not self.stop.is_set():
+            try:
+                yield from self.changes()
+            except (
+                RuntimeError
+            ) as error:  # watchfiles gives up at a name that is not UTF-8; the next sweep finds it
+                tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
+                self.stop.wait(TICK_MS / 1000)
+
+    def changes(self) -> Iterator[Iterable[Path]]:
+        """Yield what the system tells of; sweep once it has begun to, so that nothing is missed, and at times."""
+        from watchfiles import watch as changes_below
+
+        swept = -math.inf
+        for changes in changes_below(
+            self.order.inbox, watch_filter=None, step=100, debounce=TICK_MS, rust_timeout=TICK_MS,
+            yield_on_timeout=True, stop_event=self.stop, force_polling=self.order.poll, poll_delay_ms=POLL_MS,
+            ignore_permission_denied=True,
+        ):  # fmt: skip
+            if time.monotonic() - swept > SECONDS_BETWEEN_SWEEPS:
+                self.sweep()
+                swept = time.monotonic()
+            yield {Path(name) for _, name in changes}
+
+    def sweep(self) -> None:
+        """Look through the whole inbox, after bringing to an end what was left unfinished."""
+        with self.journal.moving():
+            for outcome in finish_unfinished(self.journal):
+                row, end = outcome.row, outcome.end or f"not known: {outcome.error}"
+                tell(
+                    logging.WARNING, "was interrupted", source=str(row.source), place=str(row.place), end=end
+                )  # fmt: skip
+        self.inbox.sweep()
+
+    def stays(self, path: Path, file: Identity) -> bool:
+        """Tell whether a file was dealt with and stays: as these settings had it, or a person did."""
+        return any(
+            (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns) for row in self.rows_that_stay(path)
+        )
+
+    def rows_that_stay(self, path: Path) -> Iterator[Row]:
+        """Yield what the journal knows of a file that stays at a path."""
+        row = self.journal.put_at(path)
+        if row and (row.by == "undo" or (row.kind == "stay" and row.session == self.session)):
+            yield row
+        if self.order.copy:
+            row = self.journal.taken_from(path)
+            if row and row.kind == "copy" and row.session == self.session:
+                yield row
+
+    def is_inside(self, path: Path) -> bool:
+        """Make sure that no folder on the way has become a link out of the inbox."""
+        if os.path.realpath(path.parent) == str(path.parent):
+            return True
+        self.inbox.dealt_with(path)
+        return False
+
+    def is_to_be_moved(self, picture: Judged) -> bool:
+        """Tell whether anything is to be done with a picture now."""
+        if any(row.digest == picture.digest for row in self.rows_that_stay(picture.path)):
+            self.inbox.dealt_with(picture.path)  # a file system that keeps times less exactly
+            return False
+        return not (picture.prediction.status == "unreadable" and self.inbox.is_young(picture.path))
+
+    def intended(self, picture: Judged, taken: set[Path]) -> Row:
+        """Return what to do with a picture; its place is added to those taken."""
+        action = self.rule.action(picture.prediction)
+        target = self.order.targets.get(action)
+        if target is None or self.order.dry_run:
+            row = picture.row("stay", picture.path, action)
+        else:
+            place = free_place(target / picture.path.relative_to(self.order.inbox), taken)
+            taken.add(place)
+            row = picture.row("copy" if self.order.copy else "move", place, action)
+        return replaced(row, session=self.session, by="watch")
+
+    def tell_outcome(self, outcome: Outcome) -> None:
+        """Count and log what came of a picture."""
+        row = outcome.row
+        if outcome.end != "done":
+            self.failed(row.source, outcome.error or FileNotFoundError("taken away by somebody"))
+            return
+        self.inbox.dealt_with(row.source)
+        self.counts.actions[row.action] += 1
+        self.counts.unreadable += row.label is None and not row.probabilities
+        self.counts.last = time.time()
+        facts: dict[str, str | float] = {"source": str(row.source)}
+        if row.kind != "stay":
+            facts["place"] = str(row.place)
+        if row.label is not None:
+            facts |= {"label": row.label, "confidence": round(max(row.probabilities), 6)}
+        if row.reason:
+            facts["reason"] = row.reason
+        event = {"set-aside": "set aside", "look": "to look at"}.get(row.action, row.action)
+        tell(logging.INFO, f"would: {event}" if self.order.dry_run else event, **facts)
+
+    def failed(self, path: Path, error: OSError) -> None:
+        """Count and log what could not be done, and put it off."""
+        if not os.path.lexists(path):
+            self.inbox.dealt_with(path)
+            tell(logging.INFO, "taken away by somebody", path=str(path))
+            return
+        self.counts.failures += 1
+        self.inbox.try_again(path)
+        tell(logging.ERROR, "failed", path=str(path), error=str(error))
+
+    def say_how_it_stands(self) -> None:
+        """Bring the counts up to date, and into their files."""
+        counts, inbox = self.counts, self.inbox
+        counts.waiting, counts.stuck, counts.failing = len(inbox.waiting), inbox.num_stuck, inbox.num_failing
+        counts.trouble = ""
+        self.told.write(counts, "watching")
+
+
+def _with_folders(order: Order) -> Order:
+    """Return an order with absolute folders that are there and apart."""
+    if not order.inbox.is_dir():
+        raise NotUnderstoodError(f"{order.inbox}: no such folder")
+    inbox = order.inbox.resolve()
+    resolved = {name: folder.resolve() for name, folder in _named(order).items()}
+    for name, folder in resolved.items():
+        if folder.is_relative_to(inbox) or inbox.is_relative_to(folder):
+            raise NotUnderstoodError(f"--{name} {folder} and the inbox {inbox} must not be in one another")
+        if not order.dry_run:
+            try:
+                folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
+            except OSError as error:
+                raise SkysortError(f"could not make {folder}: {error.strerror or error}") from None
+    return Order(
+        **vars(order) | {"inbox": inbox} | {name.replace("-", "_"): folder for name, folder in resolved.items()}
+    )
+
+
+def _named(order: Order) -> dict[str, Path]:
+    to = {"aside": order.aside, "keep-to": order.keep_to, "look": order.look}
+    return {name: folder for name, folder in to.items() if folder}
+
+
+def lock_of(inbox: Path) -> Path:
+    """Return what to lock against a second watcher: the folder itself, where the system can."""
+    if os.name == "posix":
+        return inbox
+    lock = inbox / ".skysort"
+    lock.touch()
+    return lock

@@ -1,0 +1,85 @@
+"""What a small device runs, in an environment of base and `[watch]` alone: no PyTorch is there to be imported."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import picture_bytes
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def small_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with Skysort and `[watch]`, from the package registry; skipped where that is out of reach.
+
+    Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
+    """
+    folder = tmp_path_factory.mktemp("small") / "env"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    installed = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[watch]"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if installed.returncode:
+        unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr
+        if unreachable and not os.environ.get("SKYSORT_REGISTRY"):
+            pytest.skip("the package registry is out of reach")
+        pytest.fail(installed.stderr)
+    return python
+
+
+def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_run: Path, tmp_path: Path) -> None:
+    classifier = shutil.copytree(finished_run / "classifier", tmp_path / "classifier")
+    inbox, aside, blog = tmp_path / "inbox", tmp_path / "aside", tmp_path / "blog"
+    (inbox / "sub").mkdir(parents=True)
+    for number in range(8):
+        (inbox / "sub" / f"{number}.jpg").write_bytes(picture_bytes(number, form="JPEG"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    def skysort(*arguments: object) -> str:
+        done = subprocess.run(
+            [small_environment, "-m", "skysort", *map(str, arguments)],
+            capture_output=True, text=True, check=False, env=environment, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    modules = "import importlib.util as u; print([n for n in ('torch', 'sklearn', 'onnx') if u.find_spec(n)])"
+    found = subprocess.run([small_environment, "-c", modules], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+    rows = list(csv.DictReader(skysort("predict", classifier, inbox, "--format", "csv").splitlines()))
+    label = {Path(row["path"]).name: row["label"] for row in rows}
+    assert len(label) == 8
+    skysort("sort", classifier, inbox, "--to", "sorted")
+    assert {path.name: path.parents[1].name for path in (tmp_path / "sorted").rglob("*.jpg")} == label
+
+    order = ["watch", classifier, inbox, "--aside", aside, "--keep-to", blog, "--keep", "bird", "--settle", "0.1"]
+    process = subprocess.Popen(
+        [small_environment, "-m", "skysort", *map(str, order)],
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=tmp_path,
+    )
+    try:
+        given_up = time.monotonic() + 120
+        while list(inbox.rglob("*.jpg")):
+            assert process.poll() is None and time.monotonic() < given_up
+            time.sleep(0.1)
+        process.terminate()
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert {path.name for path in blog.rglob("*.jpg")} == {name for name in label if label[name] == "bird"}
+
+    assert len(skysort("journal", aside).splitlines()) == 8
+    skysort("undo", aside, "--all")
+    assert {path.name for path in inbox.rglob("*.jpg")} == set(label)

@@ -1,0 +1,200 @@
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Ended
+from tests.conftest import command, picture_bytes, start
+
+Command = Callable[..., Ended]
+QUICK = ("--once", "--settle", "0.01")
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    for number in range(12):
+        (tmp_path / "inbox" / "sub").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inbox" / "sub" / f"{number}.jpg").write_bytes(picture_bytes(number, form="JPEG"))
+    (tmp_path / "inbox" / "broken.jpg").touch()
+    return tmp_path
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def watched(top: Path, run: Path, *more: object) -> list[object]:
+    return ["watch", run, top / "inbox", "--aside", top / "aside", "--keep", "bird", *more]
+
+
+def rows_of(ended: Ended) -> list[dict[str, str]]:
+    assert ended.code == 0, ended.err
+    return list(csv.DictReader(io.StringIO(ended.out, newline="")))
+
+
+def test_watch_journal_undo_and_undo_of_undo(
+    top: Path, finished_run: Path, skysort_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = names(top / "inbox")
+    ended = skysort_command(*watched(top, finished_run, *QUICK, "--keep-to", top / "blog", "--log-format", "json"))
+    assert ended.code == 0
+    events = [json.loads(line) for line in ended.err.splitlines()]
+    assert "no promise holds" in events[0]["event"]
+    moved = {event["source"]: event["place"] for event in events if "place" in event}
+    assert len(moved) == 12 and all(Path(place).exists() for place in moved.values())
+
+    rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
+    assert {row["source"]: row["place"] for row in rows} == moved
+    labels = json.loads(rows[0]["probabilities"])
+    assert rows[0]["label"] == max(labels, key=labels.__getitem__)
+    assert [int(row["number"]) for row in rows] == sorted(range(1, 13), reverse=True)
+    aside = [row for row in rows if row["action"] == "set-aside"]
+    only = rows_of(skysort_command("journal", top / "aside", "--format", "csv", "--class", "airplane"))
+    assert only == aside
+    table = skysort_command("journal", top / "aside", "--last", 3).out
+    assert len(table.splitlines()) == 3 and " -> " in table
+    assert skysort_command("journal", top / "aside", "--since", "2999-01-01").out == ""
+
+    first = Path(aside[0]["source"]).name
+    ended = skysort_command("undo", top / "aside", "--picture", first)
+    assert ended.code == 0 and "remembered as bird" in ended.out
+    monkeypatch.chdir(top)
+    second = os.path.relpath(aside[1]["place"])
+    assert skysort_command("undo", "aside", "--picture", second).code == 0
+    corrections = rows_of(skysort_command("journal", top / "aside", "--corrections", "--format", "csv"))
+    assert corrections == [{"path": aside[n]["source"], "label": "bird"} for n in (1, 0)]
+    assert skysort_command(*watched(top, finished_run, *QUICK)).code == 0
+    assert {f"sub/{first}", f"sub/{Path(second).name}"} < names(top / "inbox")
+    assert skysort_command("undo", "aside", "--redo", "--last", 1).code == 0
+    assert rows_of(skysort_command("journal", "aside", "--corrections", "--format", "csv")) == corrections[1:]
+
+    assert skysort_command("undo", "aside", "--all").code == 0
+    assert names(top / "inbox") == arrived
+    ended = skysort_command("undo", "aside", "--all")
+    assert (ended.code, ended.err) == (1, "skysort: there is nothing to take back that fits\n")
+
+
+def test_undo_says_what_stands_there_now(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK))
+    (name, *_) = sorted(names(top / "aside"))
+    (top / "inbox" / name).write_bytes(b"a new one")
+    ended = skysort_command("undo", top / "aside", "--picture", Path(name).name)
+    assert ended.code == 1
+    assert f"something else stands at {top / 'inbox' / name}; it stays at {top / 'aside' / name}" in ended.out
+    assert (top / "inbox" / name).read_bytes() == b"a new one" and (top / "aside" / name).exists()
+
+
+def test_a_person_may_say_what_a_picture_is(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK))
+    ended = skysort_command("undo", top / "aside", "--last", 1, "--label", "brid")
+    assert ended.code == 2 and "no class 'brid'; did you mean 'bird'?" in ended.err
+    assert skysort_command("undo", top / "aside", "--last", 1, "--label", "airplane").code == 0
+    (row,) = rows_of(skysort_command("journal", top / "aside", "--corrections", "--format", "csv"))
+    assert row["label"] == "airplane"
+
+
+def test_a_decision_decides(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    run = shutil.copytree(finished_run, top / "run")
+    skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "20%", "--confidence", "90%")
+    expected = {
+        row["path"]: row["action"]
+        for row in json.loads(
+            skysort_command("predict", run, top / "inbox", "--decision", "keep-bird", "--format", "json").out
+        )
+    }
+    arguments = ["watch", run, top / "inbox", "--aside", top / "aside", "--decision", "keep-bird"]
+    ended = skysort_command(*arguments, *QUICK, "--stuck", 0)
+    assert ended.code == 0 and "watching by decision" in ended.err and "no promise" not in ended.err
+    rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
+    assert {row["source"]: row["action"] for row in rows} == expected
+    assert {row["decision"] for row in rows} == {"keep-bird"}
+    ended = skysort_command(*arguments[:-1], "keep-brid", *QUICK)
+    assert ended.code == 2 and "did you mean 'keep-bird'" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("watch", "{run}", "{top}/inbox", "--aside", "{top}/aside"), "either --decision NAME, or --keep CLASS"),
+        (("watch", "{run}", "{top}/none", "--aside", "{top}/aside", "--keep", "bird"), "no such folder"),
+        (("watch", "{run}", "{top}/inbox", "--aside", "{top}/aside", "--keep", "brid"), "did you mean 'bird'"),
+        (("journal", "{top}/inbox"), "has no journal"),
+        (("undo", "{top}/inbox", "--all"), "has no journal"),
+        (("undo", "{top}/inbox"), "say what to take back"),
+        (("undo", "{top}/inbox", "--all", "--last", "3"), "say what to take back"),
+        (("journal", "{top}/inbox", "--since", "yesterday"), "has no journal"),
+        (("sort", "{run}", "{top}/none", "--to", "{top}/sorted"), "no such folder"),
+        (("sort", "{run}", "{top}/inbox", "--to", "{top}/inbox/sorted"), "must not be in one another"),
+    ],
+)
+def test_what_is_not_understood(
+    arguments: tuple[str, ...], message: str, top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    before = names(top)
+    ended = skysort_command(*(argument.format(run=finished_run, top=top) for argument in arguments))
+    assert ended.code == 2 and message in ended.err
+    assert names(top) == before
+
+
+def test_since_is_a_time(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK))
+    ended = skysort_command("journal", top / "aside", "--since", "yesterday")
+    assert ended.code == 2 and "--since takes 2026-11-20 or 2026-11-20T06:30; found 'yesterday'" in ended.err
+    assert skysort_command("undo", top / "aside", "--since", "2000-01-01").code == 0
+
+
+def test_sort_copies_or_moves_into_a_folder_a_class(
+    top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    arrived = names(top / "inbox")
+    ended = skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
+    assert ended.code == 1 and "1 pictures stayed where they are" in ended.err
+    assert f"stays: {top / 'inbox' / 'broken.jpg'}  (the file is empty)" in ended.out
+    copies = names(top / "sorted")
+    assert names(top / "inbox") == arrived
+    assert {name.split("/", 1)[1] for name in copies} == arrived - {"broken.jpg"}
+    skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
+    assert names(top / "sorted") == copies
+    assert skysort_command("undo", top / "sorted", "--all").code == 0
+    assert names(top / "sorted") == set() and names(top / "inbox") == arrived
+    skysort_command("sort", finished_run, top / "inbox", "--to", top / "elsewhere", "--move")
+    assert names(top / "elsewhere") == copies and names(top / "inbox") == {"broken.jpg"}
+    assert skysort_command("undo", top / "elsewhere", "--all").code == 0
+    assert names(top / "inbox") == arrived
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_watches_until_it_is_asked_to_end(number: signal.Signals, top: Path, finished_run: Path) -> None:
+    process = start(*watched(top, finished_run, "--settle", "0.1", "--keep-to", top / "blog"))
+    try:
+        given_up = time.monotonic() + 120
+        while names(top / "inbox") != {"broken.jpg"}:
+            assert process.poll() is None and time.monotonic() < given_up
+            time.sleep(0.05)
+        second = command(*watched(top, finished_run, *QUICK))
+        assert (second.returncode, "another process is at work on" in second.stderr) == (1, True)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "ended" in err.splitlines()[-1]
+    assert json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))["state"] == "ended"
+
+
+def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK, "--metrics", top / "skysort.prom"))
+    told = dict(
+        line.rsplit(" ", 1) for line in (top / "skysort.prom").read_text().splitlines() if not line.startswith("#")
+    )
+    status = json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))
+    assert int(told['skysort_pictures_total{action="keep"}']) == status["actions"]["keep"]
+    assert sum(status["actions"].values()) == 12 and status["waiting"] == 1

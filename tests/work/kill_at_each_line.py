@@ -1,0 +1,151 @@
+"""Kill a process that moves pictures before a line of its code, for many lines; see what a restart makes of it.
+
+    python -m tests.work.kill_at_each_line SCENARIO FOLDER OTHER_FOLDER NUM SEED
+
+Pictures go from FOLDER to OTHER_FOLDER and back. NUM lines are taken by chance; 0 is every line. Each process is
+killed, restarted and killed again by chance, and restarted. It ends with an error if anything is lost.
+"""
+
+import ctypes
+import errno
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from skysort.work import move
+from skysort.work.journal import Journal
+from skysort.work.move import act, finish_unfinished, free_place
+from skysort.work.undo import take_back
+from tests.work.making import check_that_nothing_is_lost, row_for, with_session
+
+TRACED = ("move.py", "journal.py", "files.py", "undo.py")
+PICTURES = {
+    "a.jpg": b"first",
+    "b.jpg": b"second" * 100_000,
+    "sub/c.jpg": b"",
+    "sub/same.jpg": b"first",
+    "-x\n.jpg": b"x",
+}
+THERE = {"a.jpg": b"was there before"}
+
+
+def across(source: bytes, target: bytes) -> int:
+    """Rename as the system does, except between the two folders."""
+    if (b"/inbox/" in source) != (b"/inbox/" in target):
+        ctypes.set_errno(errno.EXDEV)
+        return -1
+    return system(source, target)
+
+
+def unsupported(_source: bytes, _target: bytes) -> int:
+    ctypes.set_errno(errno.EINVAL)
+    return -1
+
+
+system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
+
+
+def main() -> None:
+    scenario, folder, other, num, seed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])
+    if "across" in scenario:
+        move._exclusive_rename = across
+    if "unsupported" in scenario:
+        move._exclusive_rename = unsupported
+    kind = "copy" if "copy" in scenario else "move"
+    chance = random.Random(seed)
+    begin = prepare_undo if "undo" in scenario else prepare
+    work = undo if "undo" in scenario else put_aside
+    tops = (folder / "inbox", other / "aside")
+    expected = [*PICTURES.values(), *THERE.values()]
+    copied = expected + list(PICTURES.values()) if kind == "copy" else expected
+
+    begin(*tops, kind)
+    (folder / "lines").unlink(missing_ok=True)
+    num_lines = forked(lambda: work(*tops, kind), count_into=folder / "lines")
+    lines = range(1, num_lines + 1) if num == 0 else sorted(chance.sample(range(1, num_lines + 1), num))
+    for line in lines:
+        begin(*tops, kind)
+        again = chance.randrange(1, num_lines)
+        forked(lambda: work(*tops, kind), kill_at=line)
+        forked(lambda: work(*tops, kind), kill_at=again)
+        forked(lambda: work(*tops, kind))
+        try:
+            there = copied if kind == "copy" and "undo" not in scenario else expected
+            check_that_nothing_is_lost(there, tops[1], *tops, unknown=list(THERE.values()))
+        except AssertionError as error:
+            sys.exit(f"{scenario}: killed before line {line} of {num_lines}, then {again}: {error}")
+    print(f"{scenario}: {len(lines)} of {num_lines} lines, {2 * len(lines)} kills")
+
+
+def prepare(inbox: Path, aside: Path, _kind: str) -> None:
+    for folder in (inbox, aside, aside.with_name("aside.journal")):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder, files in ((inbox, PICTURES), (aside, THERE)):
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+
+
+def prepare_undo(inbox: Path, aside: Path, kind: str) -> None:
+    prepare(inbox, aside, kind)
+    put_aside(inbox, aside, kind)
+
+
+def put_aside(inbox: Path, aside: Path, kind: Any) -> None:
+    """Do what a watcher does with complete pictures."""
+    with Journal(aside, make=True) as journal, journal.moving():
+        finish_unfinished(journal)
+        rows, taken = [], set[Path]()
+        for path in sorted(path for path in inbox.rglob("*.jpg")):
+            if kind == "copy" and journal.taken_from(path):
+                continue
+            place = free_place(aside / path.relative_to(inbox), taken)
+            taken.add(place)
+            rows.append(row_for(path, place, kind))
+        act(journal, with_session(journal, rows))
+
+
+def undo(_inbox: Path, aside: Path, _kind: str) -> None:
+    with Journal(aside) as journal:
+        with journal.moving():
+            finish_unfinished(journal)
+        problems = [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), "undo")]
+        assert not any(problems), problems
+
+
+def forked(work: Callable[[], None], kill_at: int = 0, count_into: Path | None = None) -> int:
+    """Run something in a process of its own, which is killed before a line; return how many lines it has."""
+    process = os.fork()
+    if process == 0:
+        num = 0
+
+        def trace(frame: FrameType, event: str, _argument: object) -> Any:
+            nonlocal num
+            if Path(frame.f_code.co_filename).name not in TRACED:
+                return None
+            if event == "line":
+                num += 1
+                if num == kill_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        work()
+        sys.settrace(None)
+        if count_into:
+            count_into.write_text(str(num))
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    ended_well = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
+    assert ended_well or (kill_at and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL), status
+    return int(count_into.read_text()) if count_into else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What the tests of moving share: pictures, rows and a classifier that decides by the first pixel."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from skysort.classifier.classifier import Decoded
+from skysort.classifier.rows import Prediction, labelled, unreadable
+from skysort.pictures.decode import Shape
+from skysort.work.journal import Journal, Kind, Row, Settings, replaced
+from skysort.work.move import identity
+
+CLASSES = ("airplane", "bird")
+EVERYTHING: Sequence[bytes] = ()
+SETTINGS = Settings("watch", "0" * 64, CLASSES, None, ("bird",))
+
+
+class FirstPixel:
+    """Stands for a classifier: a dark first pixel is an airplane."""
+
+    classes = CLASSES
+    digest = "0" * 64
+    shape = Shape(8, 3)
+    batch_size = 8
+
+    def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+        return [
+            unreadable(path, picture)
+            if isinstance(picture, str)
+            else labelled(path, np.array([0.9, 0.1] if picture[0, 0, 0] < 128 else [0.1, 0.9]), CLASSES)
+            for path, picture in decoded
+        ]
+
+
+def row_for(source: Path, place: Path, kind: Kind = "move") -> Row:
+    content = source.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return Row(kind, source, place, digest, identity(source), "set-aside", "airplane", (0.9, 0.1), session=1)
+
+
+def files_below(*folders: Path) -> dict[Path, bytes]:
+    """Every file in some folders, hidden ones too."""
+    return {
+        Path(folder, name): Path(folder, name).read_bytes()
+        for top in folders
+        for folder, _, names in os.walk(top)
+        for name in names
+    }
+
+
+def check_that_nothing_is_lost(
+    arrived: Sequence[bytes], journal: Path, *folders: Path, unknown: Sequence[bytes] = EVERYTHING
+) -> None:
+    """Every byte sequence that arrived is there as often as it arrived, and where the journal says.
+
+    Args:
+        arrived: contents of files.
+        journal: the folder that it is of.
+        folders: where they may be.
+        unknown: what the journal need not know of.
+    """
+    found = files_below(*folders)
+    assert Counter(found.values()) == Counter(arrived), sorted(map(str, found))
+    with Journal(journal) as opened:
+        assert opened.unfinished() == []
+        last: dict[Path, Row] = {}
+        for row in opened.rows():
+            last.setdefault(row.place, row)
+        moved_on = {row.source: row.id for row in reversed(list(opened.rows())) if row.kind in ("move", "remove")}
+        known = set(last) | {row.source for row in opened.rows() if row.kind == "copy"}
+    strangers = {path for path, content in found.items() if content not in unknown} - known
+    assert unknown is EVERYTHING or not strangers, f"the journal does not know {sorted(map(str, strangers))}"
+    for place, row in last.items():
+        if moved_on.get(place, 0) < row.id:
+            assert place in found, f"row {row.id} says {place}"
+            assert hashlib.sha256(found[place]).hexdigest() == row.digest
+
+
+def with_session(journal: Journal, rows: Sequence[Row]) -> list[Row]:
+    session = journal.session(SETTINGS)
+    return [replaced(row, session=session) for row in rows]

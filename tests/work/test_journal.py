@@ -1,0 +1,92 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.work.journal import Identity, Journal, Row, replaced
+from tests.work.making import SETTINGS, with_session
+
+ROW = Row(
+    "move", Path("/in/caf\udce9\n.jpg"), Path("/aside/a.jpg"), "ab" * 32, Identity(2**63 - 1, 5, -7), "set-aside",
+    "airplane", (2 / 3, 1 / 3), "why", None, "bird", by="undo",
+)  # fmt: skip
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "aside", make=True)
+
+
+def test_a_row_comes_back_as_it_was(journal: Journal) -> None:
+    (row,) = journal.plan(with_session(journal, [ROW]))
+    assert journal.unfinished() == [replaced(row, probabilities=(0.666666667, 0.333333333))]
+    assert journal.settings(row.session) == SETTINGS
+    journal.finish([row], [])
+    (found,) = journal.rows()
+    assert (found.source, found.file, found.correction) == (ROW.source, ROW.file, "bird")
+    assert found.done and found.done >= found.planned and journal.unfinished() == []
+
+
+def test_what_did_not_come_about_leaves_no_row_and_its_number_is_not_used_again(journal: Journal) -> None:
+    first, second = journal.plan(with_session(journal, [ROW, ROW]))
+    journal.finish([first], [second])
+    (third,) = journal.plan(with_session(journal, [ROW]))
+    assert [row.id for row in journal.rows()] == [third.id, first.id] and third.id > second.id
+
+
+def test_equal_settings_are_one_session(journal: Journal) -> None:
+    assert journal.session(SETTINGS) == journal.session(SETTINGS)
+
+
+def test_a_journal_that_another_process_writes_to_is_read(journal: Journal, tmp_path: Path) -> None:
+    other = Journal(tmp_path / "aside")
+    journal.plan(with_session(journal, [ROW]))
+    assert len(list(other.rows())) == 1
+
+
+def test_writing_is_all_or_nothing(journal: Journal) -> None:
+    rows = with_session(journal, [ROW, ROW])
+    with pytest.raises(SkysortError):
+        journal.plan([rows[0], replaced(rows[1], digest=None)])
+    assert list(journal.rows()) == []
+
+
+def test_without_a_journal_none_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(NotUnderstoodError, match="has no journal"):
+        Journal(tmp_path / "aside")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None:
+    journal.close()
+    with sqlite3.connect(journal.path) as database:
+        database.execute("PRAGMA user_version = 2")
+    with pytest.raises(SkysortError, match="is of format 2, and this Skysort reads up to 1"):
+        Journal(tmp_path / "aside")
+
+
+@pytest.mark.parametrize("content", [b"no journal " * 500, b"SQLite format 3\0" + b"x" * 5000])
+def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "aside.journal").mkdir()
+    (tmp_path / "aside.journal" / "journal.sqlite").write_bytes(content)
+    with pytest.raises(SkysortError, match=r"is damaged: .* No picture is touched until then"):
+        Journal(tmp_path / "aside", make=True)
+
+
+def test_its_questions_are_answered_from_an_index(journal: Journal) -> None:
+    """At ten million rows, what reads them all takes minutes."""
+    asked: list[str] = []
+    journal._database.set_trace_callback(asked.append)
+    journal.put_at(Path("/a/b"))
+    journal.taken_from(Path("/a/b"))
+    journal.unfinished()
+    list(journal.rows(picture="b"))
+    list(journal.rows(picture="/a/b"))
+    list(journal.rows(label="bird", last=3))
+    list(journal.rows(since=1.0))
+    list(journal.corrections())
+    journal._database.set_trace_callback(None)
+    for question in asked:
+        plan = [row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {question}")]
+        assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), (question, plan)

@@ -1,0 +1,343 @@
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from skysort.work import move
+from skysort.work.journal import Journal, Row
+from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity, numbered, rename_new
+from skysort.work.undo import take_back
+from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
+
+ROOT = Path(__file__).parents[2]
+
+
+def do(aside: Path, *rows: Row) -> list[Outcome]:
+    with Journal(aside, make=True) as journal, journal.moving():
+        return act(journal, with_session(journal, rows))
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "inbox" / "a.jpg").write_bytes(b"picture")
+    return tmp_path / "inbox"
+
+
+@pytest.fixture
+def aside(inbox: Path) -> Path:
+    return inbox.with_name("aside")
+
+
+@pytest.fixture
+def across(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the inbox a file system of its own."""
+    plain = move.rename_new
+
+    def rename(source: Path, target: Path) -> None:
+        if ("inbox" in source.parts) != ("inbox" in target.parts):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        plain(source, target)
+
+    monkeypatch.setattr(move, "rename_new", rename)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
+@pytest.mark.parametrize(
+    "scenario",
+    ["same", "across", "unsupported", "copy across", "undo", "undo across", "undo copy", "real", "undo real"],
+)
+def test_killed_at_any_line_nothing_is_lost(scenario: str, tmp_path: Path, in_memory: Path) -> None:
+    folder = tmp_path if "real" in scenario else in_memory
+    if "real" in scenario and in_memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system to write to")
+    script = [sys.executable, "-m", "tests.work.kill_at_each_line", scenario, folder, in_memory, 15, 0]
+    ended = subprocess.run(list(map(str, script)), capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    assert "30 kills" in ended.stdout
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_name_that_is_taken_is_refused_and_both_files_stay(
+    supported: bool, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not supported:
+        monkeypatch.setattr(move, "_exclusive_rename", None)
+    (inbox / "b.jpg").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        rename_new(inbox / "a.jpg", inbox / "b.jpg")
+    assert files_below(inbox) == {inbox / "a.jpg": b"picture", inbox / "b.jpg": b""}
+    rename_new(inbox / "a.jpg", inbox / "c.jpg")
+    assert files_below(inbox) == {inbox / "c.jpg": b"picture", inbox / "b.jpg": b""}
+    with pytest.raises(FileNotFoundError):
+        rename_new(inbox / "a.jpg", inbox / "d.jpg")
+    assert not (inbox / "d.jpg").exists()
+
+
+def test_names_get_numbers_that_fit_and_are_found_quickly(tmp_path: Path) -> None:
+    for number in (1, *range(2, 40)):
+        numbered(tmp_path / "x.jpg", number).touch()
+    assert free_place(tmp_path / "x.jpg") == tmp_path / "x-40.jpg"
+    assert free_place(tmp_path / "x.jpg", {tmp_path / "x-40.jpg"}) == tmp_path / "x-41.jpg"
+    for long in ("x" * 251 + ".jpg", "ü" * 125 + ".jpeg", "\udce9" * 251 + ".jpg"):
+        (tmp_path / long).touch()
+        place = free_place(tmp_path / long)
+        assert place.suffix == Path(long).suffix and len(os.fsencode(place.name)) <= 255
+        place.touch()
+
+
+def test_a_name_taken_in_the_last_moment_leaves_all_as_it_was(inbox: Path, aside: Path, across: None) -> None:
+    row = row_for(inbox / "a.jpg", aside / "a.jpg")
+    (aside / "a.jpg").write_bytes(b"mine")
+    (outcome,) = do(aside, row)
+    assert (outcome.end, type(outcome.error)) == ("not done", FileExistsError)
+    check_that_nothing_is_lost([b"picture", b"mine"], aside, inbox, aside)
+    with Journal(aside) as journal:
+        assert list(journal.rows()) == []
+
+
+def test_a_picture_that_changed_since_it_was_judged_stays(inbox: Path, aside: Path) -> None:
+    row = row_for(inbox / "a.jpg", aside / "a.jpg")
+    (inbox / "a.jpg").write_bytes(b"another")
+    os.utime(inbox / "a.jpg", ns=(1, 1))
+    (outcome,) = do(aside, row)
+    assert outcome.end == "not done" and "no longer the same file" in str(outcome.error)
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"another"}
+
+
+@pytest.mark.parametrize("file_systems", [1, 2])
+def test_a_picture_replaced_while_it_is_moved_is_given_back(
+    file_systems: int, inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if file_systems == 2:
+        request.getfixturevalue("across")
+    row, plain = row_for(inbox / "a.jpg", aside / "a.jpg"), move.rename_new
+
+    def replaced_just_before(source: Path, target: Path) -> None:
+        if source == row.source and (file_systems == 1 or target.name.endswith(".going")):
+            (inbox / "upload").write_bytes(b"new one")
+            (inbox / "upload").replace(source)
+            monkeypatch.setattr(move, "rename_new", plain)
+        plain(source, target)
+
+    monkeypatch.setattr(move, "rename_new", replaced_just_before)
+    (outcome,) = do(aside, row)
+    expected = {inbox / "a.jpg": b"new one"}
+    if file_systems == 2:
+        expected[aside / "a.jpg"] = b"picture"
+    assert files_below(inbox, aside) == expected
+    assert outcome.end == ("not done" if file_systems == 1 else "done")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("failing", ["fsync", "unlink", "utime"])
+def test_what_fails_leaves_each_picture_in_one_place(
+    code: int, failing: str, inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    row = row_for(inbox / "a.jpg", aside / "a.jpg")
+    with Journal(aside, make=True) as journal:
+        (row,) = with_session(journal, [row])
+        with journal.moving(), monkeypatch.context() as patched:
+            patched.setattr(os, failing, fail)
+            outcomes = act(journal, [row])
+        with journal.moving():
+            outcomes += finish_unfinished(journal)
+    assert outcomes[0].error and outcomes[0].error.errno == code
+    check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
+    ends = {"fsync": ["not done"], "utime": ["not done"], "unlink": [None, "done"]}
+    assert [outcome.end for outcome in outcomes] == ends[failing]
+
+
+def test_a_source_that_cannot_be_removed_takes_its_copy_back(
+    inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = move.rename_new
+
+    def read_only(source: Path, target: Path) -> None:
+        if target.name.endswith(".going"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(target))
+        plain(source, target)
+
+    monkeypatch.setattr(move, "rename_new", read_only)
+    (outcome,) = do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
+    assert outcome.end == "not done" and "Permission denied" in str(outcome.error)
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
+
+
+def test_a_copy_that_is_not_what_was_read_is_no_copy(
+    inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = row_for(inbox / "a.jpg", aside / "a.jpg")
+    plain = os.fsync
+
+    def damaging(descriptor: int) -> None:
+        for coming in aside.glob(".skysort-*"):
+            coming.write_bytes(b"pictura")
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", damaging)
+    (outcome,) = do(aside, row)
+    assert outcome.end == "not done" and "the copy is not what was read" in str(outcome.error)
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
+
+
+def test_an_unfinished_move_to_a_drive_that_is_not_there_waits_for_it(inbox: Path, aside: Path) -> None:
+    with Journal(aside, make=True) as journal, journal.moving():
+        (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
+        rename_new(row.source, row.place)
+        aside.rename(aside.with_name("drive"))
+        (outcome,) = finish_unfinished(journal)
+        assert outcome.end is None and "the folder is not there now" in str(outcome.error)
+        assert journal.unfinished() == [row]
+        aside.with_name("drive").rename(aside)
+        (outcome,) = finish_unfinished(journal)
+        assert outcome.end == "done" and journal.unfinished() == []
+
+
+def test_a_picture_that_somebody_took_is_told(inbox: Path, aside: Path) -> None:
+    with Journal(aside, make=True) as journal, journal.moving():
+        (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
+        row.source.unlink()
+        (outcome,) = finish_unfinished(journal)
+        assert outcome.end == "gone"
+        (row,) = journal.rows()
+        assert row.done and "taken away by somebody" in row.reason
+
+
+def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Path) -> None:
+    do(aside, row_for(inbox / "a.jpg", aside / "a.jpg", "copy"))
+    (inbox / "a.jpg").unlink()
+    with Journal(aside) as journal:
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        assert "what it is a copy of is no longer there" in taken.problem
+        (copied,) = journal.rows()
+        back = replace(row_for(aside / "a.jpg", inbox / "a.jpg", "remove"), undoes=copied.id)
+        with journal.moving():
+            (row,) = journal.plan(with_session(journal, [back]))
+            rename_new(row.source, row.source.with_name(f".skysort-{row.id}.going"))
+            (outcome,) = finish_unfinished(journal)
+    assert outcome.end == "not done"
+    assert files_below(inbox, aside) == {aside / "a.jpg": b"picture"}
+
+
+def test_equal_bytes_that_came_under_the_name_since_are_another_picture(inbox: Path, aside: Path) -> None:
+    with Journal(aside, make=True) as journal, journal.moving():
+        (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
+        rename_new(row.source, row.place)
+        row.source.write_bytes(b"picture")
+        (outcome,) = finish_unfinished(journal)
+    assert outcome.end == "done"
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture", aside / "a.jpg": b"picture"}
+
+
+def test_an_upload_that_begins_where_a_picture_was_to_return_to_is_left_alone(inbox: Path, aside: Path) -> None:
+    do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
+    with Journal(aside) as journal, journal.moving():
+        (moved,) = journal.rows()
+        back = row_for(moved.place, moved.source)
+        journal.plan(with_session(journal, [back]))
+        moved.source.touch()
+        (outcome,) = finish_unfinished(journal)
+    assert outcome.end == "not done"
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"", aside / "a.jpg": b"picture"}
+
+
+class MovesAndUndos(RuleBasedStateMachine):
+    """Pictures move, are taken back, and that again, in any order; a person meddles now and then."""
+
+    names = st.sampled_from(["a.jpg", "b.jpg", "sub/a.jpg", "caf\udce9.jpg", "-x\n.jpg"])
+
+    @initialize(copy=st.booleans())
+    def begin(self, copy: bool) -> None:
+        self.temporary = tempfile.TemporaryDirectory()
+        top = Path(self.temporary.name)
+        self.inbox, self.aside = top / "inbox", top / "aside"
+        self.inbox.mkdir()
+        self.aside.mkdir()
+        self.copy = copy
+        self.arrived: list[bytes] = []
+        self.journal = Journal(self.aside, make=True)
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.close()
+            self.temporary.cleanup()
+
+    @rule(name=names, content=st.binary(max_size=2))
+    def arrive(self, name: str, content: bytes) -> None:
+        path = self.inbox / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            self.arrived.append(content)
+
+    @rule(to_the_same=st.booleans())
+    def move_all(self, to_the_same: bool) -> None:
+        with self.journal.moving():
+            rows, taken = [], set[Path]()
+            for path in sorted(files_below(self.inbox)):
+                name = "a.jpg" if to_the_same else path.relative_to(self.inbox)
+                taken.add(place := free_place(self.aside / name, taken))
+                if self.copy and self.journal.taken_from(path):
+                    continue
+                rows.append(row_for(path, place, "copy" if self.copy else "move"))
+            outcomes = act(self.journal, with_session(self.journal, rows))
+        assert {outcome.end for outcome in outcomes} <= {"done"}
+
+    @rule(redo=st.booleans(), last=st.integers(1, 4))
+    def take_back(self, redo: bool, last: int) -> None:
+        rows = list(self.journal.rows(takeable="undos" if redo else "moves", last=last))
+        before = files_below(self.inbox, self.aside)
+        taken = list(take_back(self.journal, iter(rows), "redo" if redo else "undo"))
+        assert {back.row.id for back in taken} == {row.id for row in rows}
+        after = files_below(self.inbox, self.aside)
+        for back in taken:
+            if not back.problem:
+                assert back.row.source in after
+                assert hashlib.sha256(after[back.row.source]).hexdigest() == back.row.digest
+            else:
+                assert "stands at" in back.problem or "no longer" in back.problem, back.problem
+        if any(not back.problem for back in taken):
+            assert before != after
+
+    @rule()
+    def open_anew(self) -> None:
+        self.journal.close()
+        self.journal = Journal(self.aside)
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        if not hasattr(self, "journal"):
+            return
+        found = files_below(self.inbox, self.aside)
+        if self.copy:
+            originals = sorted(content for path, content in found.items() if path.is_relative_to(self.inbox))
+            assert originals == sorted(self.arrived)
+        else:
+            check_that_nothing_is_lost(self.arrived, self.aside, self.inbox, self.aside)
+
+
+TestMovesAndUndos = MovesAndUndos.TestCase
+TestMovesAndUndos.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
+
+
+def test_identity_is_of_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert identity(tmp_path / "a").size == 3
+    for path in (tmp_path / "link", tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            identity(path)

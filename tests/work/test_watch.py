@@ -1,0 +1,435 @@
+import errno
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skysort.classifier.classifier import Classifier
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import locked
+from skysort.work import watch as module
+from skysort.work.journal import Journal, Row
+from skysort.work.judge import ByLabel
+from skysort.work.telling import Counts, JsonLines, TextLines, prometheus
+from skysort.work.undo import take_back
+from skysort.work.watch import Order, Stop, watch
+from tests.work.making import CLASSES, SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
+
+ROOT = Path(__file__).parents[2]
+RULE = ByLabel(("bird",))
+
+
+def picture(value: int, size: int = 8) -> bytes:
+    """A grey picture: below 128 an airplane. Equal bytes for equal values."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((size, size, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+AIRPLANE, BIRD = picture(10), picture(200)
+
+
+@pytest.fixture
+def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
+    caplog.set_level(logging.INFO, "skysort")
+    (tmp_path / "inbox").mkdir()
+    return tmp_path
+
+
+def put(top: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(content)
+
+
+def once(top: Path, **changed: Any) -> Counts:
+    order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
+    return watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, Stop())
+
+
+def found(top: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(top)): content
+        for path, content in files_below(top).items()
+        if "aside.journal" not in path.parts
+    }
+
+
+def rows(top: Path) -> list[Row]:
+    with Journal(top / "aside") as journal:
+        return list(journal.rows())
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/sub/a.png": BIRD, "inbox/sub/deep/b.png": picture(11)})
+    put(top, {"inbox/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD})
+    counts = once(top, keep_to=top / "blog", look=top / "look", stuck=0)
+    assert counts.actions == {"keep": 1, "set-aside": 2, "look": 1}
+    assert found(top) == {
+        "aside/a.png": AIRPLANE, "blog/sub/a.png": BIRD, "aside/sub/deep/b.png": picture(11),
+        "look/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD,
+    }  # fmt: skip
+    by_name = {str(row.source.relative_to(top / "inbox")): row for row in rows(top)}
+    airplane, broken = by_name["a.png"], by_name["broken.png"]
+    assert (airplane.label, airplane.probabilities, airplane.action) == ("airplane", (0.9, 0.1), "set-aside")
+    assert airplane.place == top / "aside" / "a.png" and airplane.done
+    assert (broken.label, broken.action) == (None, "look")
+    assert broken.reason == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    with Journal(top / "aside") as journal:
+        assert journal.settings(airplane.session) == SETTINGS
+
+
+def test_what_stays_is_written_down_once(top: Path) -> None:
+    put(top, {"inbox/a.png": BIRD, "inbox/broken.png": b"no"})
+    assert once(top, stuck=0).actions == {"keep": 1, "look": 1}
+    before = rows(top)
+    assert [(row.kind, row.source == row.place) for row in before] == [("stay", True)] * 2
+    assert once(top, stuck=0).actions == {}
+    assert rows(top) == before
+    put(top, {"inbox/a.png": AIRPLANE})
+    assert once(top).actions == {"set-aside": 1}
+
+
+def test_a_name_that_is_there_gets_a_number(top: Path) -> None:
+    put(top, {"aside/a.png": b"mine"})
+    for value in range(4):
+        put(top, {"inbox/a.png": picture(value)})
+        once(top)
+    assert found(top) == {"aside/a.png": b"mine"} | {f"aside/a-{n + 2}.png": picture(n) for n in range(4)}
+    assert {row.source.name for row in rows(top)} == {"a.png"}
+
+
+def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    once(top)
+    with Journal(top / "aside") as journal:
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        assert (taken.problem, taken.correction) == ("", "bird")
+    assert once(top, look=top / "look").actions == {}
+    os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as by a file system that keeps times less exactly
+    assert once(top).actions == {}
+    assert found(top) == {"inbox/a.png": AIRPLANE}
+    with Journal(top / "aside") as journal:
+        assert [(row.place.name, row.correction) for row in journal.corrections()] == [("a.png", "bird")]
+        (again,) = take_back(journal, journal.rows(takeable="undos"), "redo")
+        assert not again.problem and list(journal.corrections()) == []
+    assert found(top) == {"aside/a.png": AIRPLANE}
+
+
+def test_copies_leave_the_inbox_as_it_is(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
+    assert once(top, copy=True, keep_to=top / "blog").actions == {"keep": 1, "set-aside": 1}
+    expected = {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD, "aside/a.png": AIRPLANE, "blog/b.png": BIRD}
+    assert found(top) == expected
+    assert once(top, copy=True, keep_to=top / "blog").actions == {}
+    with Journal(top / "aside") as journal:
+        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), "undo")] == ["", ""]
+    assert found(top) == {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD}
+    assert once(top, copy=True).actions == {}
+
+
+def test_a_dry_run_says_what_it_would_do_and_leaves_no_trace(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
+    assert once(top, dry_run=True, keep_to=top / "blog").actions == {"keep": 1, "set-aside": 1}
+    assert {"would: keep", "would: set aside"} <= set(events(caplog))
+    assert sorted(path.name for path in top.iterdir()) == ["inbox"]
+
+
+def test_what_is_not_complete_waits_and_is_told_when_it_is_stuck(
+    top: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = AIRPLANE[: len(AIRPLANE) // 2]
+    put(top, {"inbox/a.png": half, "inbox/b.png.part": half})
+    assert once(top).actions == {}
+    assert "stuck" not in events(caplog)
+    old = time.time_ns() - 3600 * 10**9
+    os.utime(top / "inbox" / "b.png.part", ns=(old, old))
+    counts = once(top)
+    assert (counts.waiting, counts.stuck) == (2, 1)
+    assert events(caplog).count("stuck") == 1
+    put(top, {"inbox/a.png": AIRPLANE})
+    (top / "inbox" / "b.png.part").rename(top / "inbox" / "b.png")
+    put(top, {"inbox/b.png": picture(12)})
+    assert once(top).actions == {"set-aside": 2}
+    assert found(top) == {"aside/a.png": AIRPLANE, "aside/b.png": picture(12)}
+
+
+def test_a_file_that_grows_waits(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    ended = threading.Event()
+
+    def grow() -> None:
+        with (top / "inbox" / "a.png").open("ab") as file:
+            while not ended.wait(0.02):
+                file.write(b"more")
+                file.flush()
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        assert once(top, settle=0.3).actions == {}
+    finally:
+        ended.set()
+        thread.join()
+    assert once(top).actions == {"set-aside": 1}  # bytes behind the picture's end harm nothing
+
+
+def test_links_are_not_followed(top: Path) -> None:
+    put(top, {"private/a.png": AIRPLANE, "inbox/sub/b.png": AIRPLANE})
+    (top / "inbox" / "link.png").symlink_to(top / "private" / "a.png")
+    (top / "inbox" / "folder").symlink_to(top / "private", target_is_directory=True)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(top / "inbox" / "pipe.png")
+    assert once(top).actions == {"set-aside": 1}
+    assert (top / "private" / "a.png").exists() and (top / "inbox" / "link.png").is_symlink()
+
+
+def test_a_folder_that_becomes_a_link_leads_nowhere(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(top, {"private/a.png": AIRPLANE, "inbox/sub/a.png": AIRPLANE})
+    complete = module.Inbox.complete
+
+    def exchange(inbox: Any, num: int) -> list[Path]:
+        paths = complete(inbox, num)
+        if paths:
+            (top / "inbox" / "sub").rename(top / "old")
+            (top / "inbox" / "sub").symlink_to(top / "private", target_is_directory=True)
+        return paths
+
+    monkeypatch.setattr(module.Inbox, "complete", exchange)
+    assert once(top).actions == {}
+    assert (top / "private" / "a.png").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse some of these names")
+def test_hostile_names_are_moved_like_others(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = [
+        "caf\udce9.png",
+        "x" * 251 + ".png",
+        "a\nb\x1b[31m.png",
+        "-rf.png",
+        "--help.png",
+        " .png",
+        "ü" * 125 + ".png",
+    ]
+    put(top, {f"inbox/{name}": picture(number) for number, name in enumerate(names)})
+    put(top, {f"aside/{'x' * 251}.png": b"there"})
+    assert once(top).actions == {"set-aside": len(names)}
+    assert {name for name in found(top) if name.startswith("inbox")} == set()
+    for record in caplog.records:
+        assert "\n" not in TextLines().format(record) and "\x1b" not in TextLines().format(record)
+        assert json.loads(JsonLines().format(record))["event"] == record.getMessage()
+    with Journal(top / "aside") as journal:
+        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), "undo"))
+    assert {f"inbox/{name}" for name in names} < set(found(top))
+
+
+def test_folders_as_deep_as_they_can_be(top: Path) -> None:
+    deep = "inbox/" + "d/" * 1500
+    try:
+        put(top, {deep + "a.png": AIRPLANE})
+    except (OSError, RecursionError):
+        put(top, {"inbox/" + "d/" * 900 + "a.png": AIRPLANE})
+    assert once(top).actions == {"set-aside": 1}
+
+
+@pytest.mark.parametrize(
+    ("inbox", "to", "message"),
+    [
+        ("nowhere", {"aside": "aside"}, "no such folder"),
+        ("inbox", {"aside": "inbox/aside"}, "must not be in one another"),
+        ("inbox", {"aside": "aside", "look": "."}, "must not be in one another"),
+    ],
+)
+def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], message: str) -> None:
+    order = Order(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
+    with pytest.raises(NotUnderstoodError, match=message):
+        watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, Stop())
+
+
+def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
+    with pytest.raises(SkysortError, match=r"could not make .*drive/aside: No such file"):
+        once(top, look=top / "drive" / "aside")
+
+
+def test_a_second_watcher_is_refused(top: Path) -> None:
+    with locked(module.lock_of(top / "inbox")), pytest.raises(SkysortError, match="another process is at work on"):
+        once(top)
+
+
+def test_a_damaged_journal_is_told_and_nothing_is_touched(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    put(top, {"aside.journal/journal.sqlite": b"This is no journal at all. " * 200})
+    with pytest.raises(SkysortError, match=r"is damaged: .*move .*aside.journal away to begin a new one"):
+        once(top)
+    assert found(top) == {"inbox/a.png": AIRPLANE}
+
+
+def test_labels_to_keep_are_checked() -> None:
+    assert ByLabel.among(["bird"], CLASSES) == RULE
+    with pytest.raises(NotUnderstoodError, match="no class 'brid'; did you mean 'bird'"):
+        ByLabel.among(["brid"], CLASSES)
+    with pytest.raises(NotUnderstoodError, match="nothing to set aside"):
+        ByLabel.among(CLASSES, CLASSES)
+
+
+@contextmanager
+def watching(top: Path, **changed: Any) -> Iterator[None]:
+    """Watch on a thread, as `skysort watch` does until it is stopped."""
+    stop = Stop()
+    order = Order(top / "inbox", top / "aside", **{"settle": 0.05, **changed})
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, stop)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(60)
+    assert failed == [] and not thread.is_alive()
+
+
+def until(what: Callable[[], bool]) -> None:
+    given_up = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < given_up, "it took too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICK_MS", 50)
+    monkeypatch.setattr(module, "POLL_MS", 50)
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_what_comes_while_it_watches_is_dealt_with(poll: bool, top: Path, impatient: None) -> None:
+    put(top, {"inbox/before.png": AIRPLANE})
+    with watching(top, poll=poll, keep_to=top / "blog"):
+        until(lambda: (top / "aside" / "before.png").exists())
+        put(top, {"upload/new/a.png": AIRPLANE, "upload/new/deep/b.png": BIRD, "inbox/c.png.part": AIRPLANE})
+        (top / "upload" / "new").rename(top / "inbox" / "new")
+        put(top, {"inbox/caf\udce9.png": BIRD})
+        until(lambda: (top / "blog" / "caf\udce9.png").exists())
+        (top / "inbox" / "c.png.part").rename(top / "inbox" / "c.png")
+        wanted = ["aside/new/a.png", "blog/new/deep/b.png", "aside/c.png"]
+        until(lambda: all((top / name).exists() for name in wanted))
+    assert json.loads((top / "aside.journal" / "status.json").read_text())["state"] == "ended"
+
+
+def test_a_full_disk_is_waited_for(
+    top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    plain = module.act
+
+    def full(*_arguments: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "act", full)
+    with watching(top):
+        until(lambda: "cannot go on now" in events(caplog))
+        status = top / "aside.journal" / "status.json"
+        until(lambda: "No space left" in json.loads(status.read_text())["trouble"])
+        assert found(top) == {"inbox/a.png": AIRPLANE}
+        monkeypatch.setattr(module, "act", plain)
+        until(lambda: found(top) == {"aside/a.png": AIRPLANE})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_a_file_system_that_is_full_takes_pictures_when_there_is_room(top: Path, impatient: None) -> None:
+    (top / "aside").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", top / "aside"], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        put(top, {"aside/large": bytes(90_000)})
+        pictures = {f"{number}.png": AIRPLANE + os.urandom(9_000) for number in range(6)}
+        put(top, {f"inbox/{name}": content for name, content in pictures.items()})
+        with pytest.raises(SkysortError, match="pictures could not be dealt with"):
+            once(top)
+        left = [name for name in pictures if (top / "inbox" / name).exists()]
+        assert 0 < len(left) < 6
+        with watching(top):
+            (top / "aside" / "large").unlink()
+            until(lambda: not any((top / "inbox").iterdir()))
+        check_that_nothing_is_lost(
+            list(pictures.values()), top / "aside", top / "inbox", top / "aside", unknown=[]
+        )
+    finally:
+        subprocess.run(["umount", top / "aside"], check=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_waited_for(
+    top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from skysort.work import move
+
+    put(top, {"inbox/a.png": AIRPLANE})
+    plain = move.rename_new
+
+    def read_only(source: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
+
+    monkeypatch.setattr(move, "rename_new", read_only)
+    with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
+        once(top)
+    with watching(top):
+        until(lambda: "failed" in events(caplog))
+        monkeypatch.setattr(move, "rename_new", plain)
+        until(lambda: found(top) == {"aside/a.png": AIRPLANE})
+    assert "Read-only file system" in caplog.text or any(
+        "Read-only file system" in str(getattr(record, "facts", "")) for record in caplog.records
+    )
+    check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
+
+
+def test_a_drive_that_vanishes_is_waited_for(top: Path, impatient: None, caplog: pytest.LogCaptureFixture) -> None:
+    with watching(top, keep_to=top / "blog"):
+        until((top / "blog").is_dir)
+        (top / "blog").rename(top / "gone")
+        put(top, {"inbox/a.png": BIRD})
+        until(lambda: "cannot go on now" in events(caplog))
+        assert not (top / "blog").exists()
+        (top / "gone").rename(top / "blog")
+        until(lambda: found(top) == {"blog/a.png": BIRD})
+
+
+def test_counts_are_told_in_prometheus_format() -> None:
+    counts = Counts(started=12.5)
+    counts.actions["set-aside"] += 3
+    text = prometheus(counts)
+    assert '\nskysort_pictures_total{action="set-aside"} 3\n' in text
+    assert "# TYPE skysort_pictures_total counter\n" in text and text.endswith("\n")
+    assert "last_picture" not in text and "skysort_start_time_seconds 12.5\n" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
+@pytest.mark.parametrize("scenario", ["same", "across"])
+def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(scenario: str, in_memory: Path) -> None:
+    script = [sys.executable, "-m", "tests.work.kill_while_watching", scenario, str(in_memory), "100", "0"]
+    ended = subprocess.run(script, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    assert "100 kills" in ended.stdout
