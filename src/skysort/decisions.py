@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
-from skysort.errors import SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.progress import Progress
 from skysort.run import measure_run, prepared_again, run_of
 from skysort.trust import guarantee
@@ -44,6 +44,8 @@ def decide(
             do.
     """
     progress = progress or Progress()
+    if name and not (name.isprintable() and name.strip()):
+        raise NotUnderstoodError(f"expected a name that can be printed for the decision, found {name!r}")
     classifier = Classifier(run)
     found = run_of(classifier)
     if not found.is_finished:

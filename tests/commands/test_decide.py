@@ -63,7 +63,8 @@ def test_a_decision_is_said_stored_measured_on_test_and_used(
 def test_a_decision_takes_the_place_of_one_of_its_name_and_says_so(run: Path, skysort_command: Command) -> None:
     skysort_command("decide", run, *BIRDS)
     skysort_command("decide", run, *BIRDS, "--name", "careful")
-    ended = skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "0.3")
+    ended = skysort_command("decide", run / "classifier", "--keep", "bird", "--lose-at-most", "0.3")
+    assert ended.code == 0, ended.err
     assert "in place of 'keep-bird' as it was made on" in ended.err
     decisions = {decision.name: decision.lose_at_most for decision in read_table(run / "classifier").decisions}
     assert decisions == {"careful": 0.2, "keep-bird": 0.3}
@@ -78,6 +79,7 @@ def test_a_decision_takes_the_place_of_one_of_its_name_and_says_so(run: Path, sk
         (("--keep", "bird", "--lose-at-most", "2%", "--confidence", "sure"), 2, "--confidence takes a share"),
         (("--keep", "bird", "--keep", "airplane", "--lose-at-most", "2%"), 2, "one to set aside"),
         (("--keep", "bird", "--lose-at-most", "1%"), 1, "takes 299 calibration pictures"),
+        (("--keep", "bird", "--lose-at-most", "20%", "--name", "a\nb"), 2, "a name that can be printed"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from skysort.work import move
-from skysort.work.journal import Journal, Row
+from skysort.work.journal import Journal, Row, replaced
 from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity, numbered, rename_new
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
@@ -247,7 +247,7 @@ def test_an_upload_that_begins_where_a_picture_was_to_return_to_is_left_alone(in
     do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
     with Journal(aside) as journal, journal.moving():
         (moved,) = journal.rows()
-        back = row_for(moved.place, moved.source)
+        back = replaced(row_for(moved.place, moved.source), by="undo")
         journal.plan(with_session(journal, [back]))
         moved.source.touch()
         (outcome,) = finish_unfinished(journal)

@@ -20,15 +20,16 @@ def decide(
     quiet: Quiet = False,
 ) -> None:
     """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
+    from skysort.classifier.classifier import Classifier
     from skysort.cli.show import show_decision
     from skysort.decisions import decide as made
     from skysort.progress import Progress
-    from skysort.run_folder import Run
+    from skysort.run import run_of
 
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = Progress.for_terminal(quiet=quiet)
     decision = made(run, keep, *shares, name=name, data_dir=data_dir, progress=progress)
-    show_decision(decision, Run(run), sys.stdout)
+    show_decision(decision, run_of(Classifier(run)), sys.stdout)
 
 
 def _share(option: str, text: str) -> float:

@@ -51,7 +51,7 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
 
     lowest, highest = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
     if excess(highest) >= 0:
-        return HIGHEST_TEMPERATURE, True
+        return HIGHEST_TEMPERATURE, False
     if excess(lowest) > 0:
         lowest = brentq(excess, lowest, highest)
     # In the logarithm of the temperature it has one minimum, since it is convex in the inverse.
