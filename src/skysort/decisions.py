@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.progress import Progress
 from skysort.run import measure_run, prepared_again, run_of
 from skysort.trust import guarantee
@@ -46,6 +46,8 @@ def decide(
     progress = progress or Progress()
     if name and not (name.isprintable() and name.strip()):
         raise NotUnderstoodError(f"expected a name that can be printed for the decision, found {name!r}")
+    # Else the decision would be stored, and what it does not be measured.
+    require("a decision", "train", "sklearn", "matplotlib", "jinja2")
     classifier = Classifier(run)
     found = run_of(classifier)
     if not found.is_finished:

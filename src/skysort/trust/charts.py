@@ -10,8 +10,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from skysort.classifier.decision import Decision
 from skysort.pictures.decode import Pixels
 from skysort.trust.guarantee import Curve
@@ -215,9 +213,13 @@ class Tradeoff:
 
     @property
     def _chosen(self) -> tuple[float, float]:
-        """What the decision's own threshold loses and sets aside."""
-        at = int(np.searchsorted(-self.curve.thresholds, -self.decision.threshold))
-        return float(self.curve.lost[at]), float(self.curve.set_aside[at])
+        """What the decision's own threshold loses and sets aside, as it was when it was made."""
+        # Not read off the curve: probabilities computed again elsewhere may differ in the last digits.
+        made, set_aside = self.decision.calibration, self.decision.set_aside
+        assert set_aside is not None  # the page has no chart without other classes
+        if made.groups and made.lost_groups is not None:
+            return made.lost_groups / made.groups, set_aside.share
+        return made.lost / made.pictures, set_aside.share
 
     def svg(self) -> str:
         """Return an `<svg>` element, as `drawn` does."""

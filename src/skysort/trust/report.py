@@ -135,7 +135,7 @@ def decided(
     found = []
     for number, decision in enumerate(decisions):
         scores = calibration.scores(decision.keep, groups)
-        tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence)) if len(scores.others) else None
+        tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence)) if decision.set_aside else None
         command = shlex.join(("skysort", "predict", str(run), "PICTURES", "--decision", decision.name))
         said = sentences(decision, calibration.classes)
         found.append(Decided(decision.name, said, effects[decision.name], tradeoff, command))
