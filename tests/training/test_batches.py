@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysort.pictures.decode import Pixels
 from skysort.training import batches
-from skysort.training.batches import Part, in_turn, shuffled
+from skysort.training.batches import Part, in_turn, num_steps, shuffled
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)
@@ -21,11 +21,26 @@ def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("_chunks")
-@pytest.mark.parametrize("batch_size", [1, 4, 16, 50, 99])
-def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(batch_size: int) -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "expected"),
+    [
+        (1, [1] * 50),
+        (4, [4] * 12 + [2]),
+        (8, [8] * 6 + [2]),
+        (16, [16, 16, 18]),
+        (49, [50]),
+        (50, [50]),
+        (99, [50]),
+        (201, [50]),
+    ],
+)
+def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(
+    batch_size: int, expected: list[int]
+) -> None:
     order = np.random.default_rng((5, 2, 0)).permutation(50)
     found = list(shuffled(PART, batch_size, 5, 2, 0, CPU))
-    assert [len(batch.rows) for batch in found[:-1]] == [batch_size] * (len(found) - 1)
+    assert [len(batch.rows) for batch in found] == expected
+    assert num_steps(50, batch_size) == len(expected)
     assert torch.cat([batch.rows for batch in found]).tolist() == order.tolist()
     assert np.array_equal(torch.cat([batch.pictures for batch in found]).numpy(), PIXELS[order])
     assert torch.cat([batch.labels for batch in found]).tolist() == (order % 7).tolist()

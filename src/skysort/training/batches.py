@@ -14,6 +14,8 @@ from skysort.pictures.decode import Pixels
 
 CHUNK_BYTES = 2**22
 """Of pictures that are gathered at once: many small batches, or one that is larger."""
+SMALLEST_SHARE_OF_A_BATCH = 4
+"""What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -46,8 +48,15 @@ class Batch(NamedTuple):
 
 
 def num_steps(num_pictures: int, batch_size: int) -> int:
-    """Return how many steps an epoch has; the last batch may be smaller."""
-    return -(-num_pictures // batch_size)
+    """Return how many steps an epoch has.
+
+    The last batch may be smaller than the others, down to a fourth; what would be less goes into the one before,
+    which is larger for it. For a step counts as much as any other, however few its pictures: steps of Muon have
+    one length, and batch normalisation goes by the batches it saw last. On 48,001 digits, where the last of 193
+    batches had a single picture, an epoch 95 % right in training left a network 22 % right on validation.
+    """
+    fewest = -(-batch_size // SMALLEST_SHARE_OF_A_BATCH)
+    return min(num_pictures, max(1, (num_pictures + batch_size - fewest) // batch_size))
 
 
 def shuffled(
@@ -102,10 +111,17 @@ def _batches(
     if not len(order):
         return
     bytes_a_picture = part.pixels(order[:1]).nbytes
-    chunk = batch_size * max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
-    for pictures, labels, rows in _ahead(gathered, (order[n : n + chunk] for n in range(0, len(order), chunk))):
+    steps_a_chunk = max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
+    chunks = np.split(order, _inner_starts(len(order), batch_size)[steps_a_chunk - 1 :: steps_a_chunk])
+    for pictures, labels, rows in _ahead(gathered, chunks):
         pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-        yield from map(Batch, *(torch.split(tensor, batch_size) for tensor in (pictures, labels, rows)))
+        inner = _inner_starts(len(rows), batch_size)
+        yield from map(Batch, *(torch.tensor_split(tensor, inner) for tensor in (pictures, labels, rows)))
+
+
+def _inner_starts(num_pictures: int, batch_size: int) -> list[int]:
+    """Return where batches start, but for the first."""
+    return [step * batch_size for step in range(1, num_steps(num_pictures, batch_size))]
 
 
 def _ahead(function: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
