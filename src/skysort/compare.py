@@ -18,7 +18,7 @@ from skysort.pictures.prepare import DataTable, prepare
 from skysort.progress import Progress
 from skysort.run import check_loss, prepared_again, resolved
 from skysort.run_folder import Run
-from skysort.seeds import DEFAULT_SEEDS, Variant, check_figures, check_variants, deciding, made_by, run_seeds
+from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
 from skysort.training_mode import measured_in_training_mode
 from skysort.trust.comparison import Comparison, Paired, Row, Spread, difference
 from skysort.trust.comparison_report import write_comparison_report
@@ -102,7 +102,7 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> Pair
     """Compare the classifiers of two finished runs on the test pictures that both were measured on.
 
     Raises:
-        NotUnderstoodError: when there is nothing at a path.
+        NotUnderstoodError: when there is nothing at a path, or one classifier at both.
         SkysortError: when what is there is no finished run, or the two have other pictures or other parts.
     """
     runs = [_finished(Path(path)) for path in (first, second)]
@@ -117,7 +117,10 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> Pair
                 f"{first} and {second} were not measured on the same test pictures: the {what} differ"
                 f" ({key} {ours} and {others}); they share them by one data set and one {fields}"
             )
-    return Paired.of(*_right(runs, tables[0]))
+    right = _right(runs, tables[0])
+    if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
+        raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")
+    return Paired.of(*right)
 
 
 def _finished(path: Path) -> Run:
@@ -128,7 +131,7 @@ def _finished(path: Path) -> Run:
         raise SkysortError(f"{path} holds no run: it has no recipe.toml")
     if not run.is_finished:
         raise SkysortError(f"{path} is not finished; {run.how_to_go_on}")
-    check_figures(run)
+    run.check_classifier()
     return run
 
 

@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 
 from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import Unknown
-from skysort.classifier.unknown import fewest_pictures, threshold_for
+from skysort.classifier.format import Unknown, find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
 from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
+from skysort.pictures.grouping import groups_of
 from skysort.pictures.outside import rows_of_test
 from skysort.pictures.prepare import Prepared, evenly, prepare
+from skysort.pictures.split import Rows
 from skysort.progress import Progress
-from skysort.recipe import Augment, Recipe
+from skysort.recipe import Augment, Pictures, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import Evaluation, evaluate_part, logits_of
+from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
 from skysort.trust.outside import measure_outside
 from skysort.trust.report import Decided, decided, write_report
 
@@ -175,16 +177,16 @@ def evaluate(
     _check_named(classifier=classifier, data=data, output=output)
     require("measuring", "train", "sklearn")
     progress = progress or Progress()
-    loaded = Classifier(classifier)
-    if data is None:
-        if output is not None:
-            raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
-        run = run_of(loaded)
+    if data is not None:
+        return _measure_others(Classifier(classifier), str(data), _path(output), _path(data_dir), progress)
+    if output is not None:
+        raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
+    run = run_of(find_classifier(Path(classifier)), "name the pictures to measure it on")
+    with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
-        with run.locked():
-            return measure_run(run, loaded, prepared_again(run, _path(data_dir), progress), {}, progress)
-    return _measure_others(loaded, str(data), _path(output), _path(data_dir), progress)
+        prepared = prepared_again(run, _path(data_dir), progress)
+        return measure_run(run, Classifier(run.classifier), prepared, {}, progress)
 
 
 def resolved(recipe: Recipe, data: Data) -> Recipe:
@@ -247,13 +249,13 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
     keep = recipe.trust.keep_known
     if keep is None:
         return
-    needed = f"to keep {keep} of known pictures takes at least {fewest_pictures(keep):,} calibration pictures"
+    needed = f"to keep {keep} of known pictures takes at least {fewest_for_unknown(keep):,} calibration pictures"
     if "calibration" not in prepared.parts:
         raise SkysortError(
             f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way"
         )
-    num = int((prepared.collection.positions[prepared.parts["calibration"]] >= 0).sum())
-    if num < fewest_pictures(keep):
+    num = len(prepared.to_calibrate())
+    if num < fewest_for_unknown(keep):
         raise SkysortError(f"{needed}, and there are {num:,}")
 
 
@@ -317,8 +319,8 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
             keep = recipe.trust.keep_known
             if keep is None:
                 return None
-            _, logits = logits_of(made, "calibration", collection, parts["calibration"], progress)
-            return threshold_for(logits, keep)
+            _, logits = logits_of(made, "calibration", collection, prepared.to_calibrate(), progress)
+            return threshold_for_unknown(logits, keep)
 
         write_classifier(
             run.classifier,
@@ -343,25 +345,48 @@ def _fitted(logits: NDArray[np.float32], truth: NDArray[np.int64], progress: Pro
     return temperature
 
 
+def evaluate_own(
+    classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
+) -> Evaluation:
+    """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
+    listing = prepared.collection.listing
+    unreadable = [row for row in sorted(prepared.collection.unreadable) if listing.parts[row] == part]
+    rows = np.concatenate([rows, np.array(unreadable, np.int64)])
+    return evaluate_part(classifier, part, prepared.collection, rows, progress)
+
+
 def measure_run(
-    run: Run, classifier: Classifier, prepared: Prepared, seconds: dict[str, float], progress: Progress
+    run: Run,
+    classifier: Classifier,
+    prepared: Prepared,
+    seconds: dict[str, float],
+    progress: Progress,
+    calibration: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Measure a run's classifier on the run's parts; write its figures, rows and report."""
+    """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
+
+    Args:
+        run: its folder, locked.
+        classifier: the run's.
+        prepared: the run's pictures.
+        seconds: what steps took, beside those known.
+        progress: where to say how far it is.
+        calibration: the evaluation of that part, where it has been made.
+    """
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()
-    collection = prepared.collection
-    declared = np.array(collection.listing.parts)
-    unreadable = np.array(sorted(collection.unreadable), np.int64)
-    evaluations: dict[str, Evaluation] = {}
-    for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items():
-        of_part = unreadable[declared[unreadable] == part]
-        evaluations[part] = evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress)
+    evaluations = {
+        part: calibration
+        if calibration and part == "calibration"
+        else evaluate_own(classifier, part, prepared, rows, progress)
+        for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+    }
     test, outside, threshold = evaluations["test"], prepared.outside, classifier.table.unknown
     of_outside = measure_outside(classifier, threshold, outside, test, progress) if outside and threshold else None
     known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
     splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
-    if len(duplicates := prepared.test_duplicates()):
-        splits["test"]["without_duplicates"] = test.figures_without(duplicates)
+    if len(leaks := prepared.leaks("test")):
+        splits["test"]["without_duplicates"] = test.figures_without(leaks)
     effects = {made.name: test.effect_of(made, prepared.groups) for made in classifier.table.decisions}
     metrics = {
         "splits": splits,
@@ -374,10 +399,12 @@ def measure_run(
         "decisions": effects,
         **({"outside": of_outside} if of_outside else {}),
     }
-    decisions: list[Decided] = []
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
-        decisions = decided(calibration, prepared.groups, classifier.table.decisions, effects, run.path)
+        calibration = calibration.without(prepared.leaks("calibration"))
+    decisions = decided(
+        calibration, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
+    )
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
     _write_figures(run.path, metrics, test, run, decisions)
     return metrics
@@ -403,6 +430,9 @@ def _measure_others(
         progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
     evaluation = evaluate_part(classifier, "test", collection, rows_of_test(collection), progress)
+    decisions = classifier.table.decisions
+    groups = groups_of(collection, Pictures(), progress) if decisions else np.empty(0, np.int64)
+    effects = {made.name: evaluation.effect_of(made, groups) for made in decisions}
     metrics = {
         "splits": {"test": evaluation.figures()},
         "parameters": classifier.table.parameters,
@@ -411,10 +441,12 @@ def _measure_others(
         "protocol": "seen pictures" if is_seen else "other pictures",
         "classifier": classifier.digest,
         "data": data,
+        "decisions": effects,
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        _write_figures(output, metrics, evaluation, None, [])
+        shown = decided(None, groups, decisions, effects, evaluation.classes, classifier.folder)
+        _write_figures(output, metrics, evaluation, None, shown)
     return metrics
 
 
@@ -427,18 +459,16 @@ def _write_figures(
     write_whole(folder / "metrics.json", json_text(metrics))
 
 
-def run_of(classifier: Classifier) -> Run:
-    """Return the run that a classifier is the classifier of."""
-    run = Run(classifier.folder.absolute().parent)
-    if (
-        (run.path / "recipe.toml").is_file()
-        and run.classifier.is_dir()
-        and run.classifier.samefile(classifier.folder)
-    ):
+def run_of(classifier: Path, otherwise: str) -> Run:
+    """Return the run that a classifier folder is of.
+
+    Raises:
+        NotUnderstoodError: when it is a copy on its own, with what to do then.
+    """
+    run = Run(classifier.absolute().parent)
+    if (run.path / "recipe.toml").is_file() and run.classifier.is_dir() and run.classifier.samefile(classifier):
         return run
-    raise NotUnderstoodError(
-        f"{classifier.folder} is a classifier without its run; name the pictures to measure it on"
-    )
+    raise NotUnderstoodError(f"{classifier} is a classifier without its run; {otherwise}")
 
 
 def _check_named(**named: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skysort.classifier.format import MODEL, read_table
 from skysort.errors import SkysortError
 from skysort.files import locked, read_json
 from skysort.pictures.collection import Data
@@ -79,6 +80,18 @@ class Run:
     def has_classifier(self) -> bool:
         """Whether its classifier folder is there; an empty one is none, and is replaced."""
         return self.classifier.is_dir() and any(self.classifier.iterdir())
+
+    def check_classifier(self) -> None:
+        """Make sure that the classifier of a finished run is the one that its figures are of.
+
+        Raises:
+            SkysortError: when it is not.
+        """
+        if read_table(self.classifier).files[MODEL] != self.metrics["classifier"]:
+            raise SkysortError(
+                f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
+                " put back what belongs together, or train again"
+            )
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes from working on it: two would mix their rows and replace each other's files.

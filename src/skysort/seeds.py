@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from skysort.classifier.format import MODEL, read_table
+from skysort.classifier.format import read_table
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.pictures.collection import Data
 from skysort.progress import Progress
@@ -126,19 +126,7 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
 def _check_finished(run: Run, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
     """Make sure that a run's pictures, classifier and figures still belong together."""
     prepared_again(run, Path(data_dir) if data_dir is not None else None, progress)
-    check_figures(run)
-
-
-def check_figures(run: Run) -> None:
-    """Make sure that a finished run's figures are of its classifier.
-
-    Raises:
-        SkysortError: when they are not.
-    """
-    if read_table(run.classifier).files[MODEL] != run.metrics["classifier"]:
-        raise SkysortError(
-            f"the figures of {run.path} are not of its classifier; measure it again: skysort evaluate {run.path}"
-        )
+    run.check_classifier()
 
 
 def made_by(runs: Iterable[Run]) -> dict[str, Any]:

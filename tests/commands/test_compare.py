@@ -1,9 +1,11 @@
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from skysort.studies import STUDIES
 from tests.commands.conftest import Ended
@@ -34,7 +36,7 @@ def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) 
     other = tmp_path / "other"
     asked = ("train", "skies:240", "--recipe", "mlp", "--run", other, "--quiet", *SHORT[:4])
     assert skysort_command(*asked, "--set", "network.hidden=[4]").code == 0
-    ended = skysort_command("compare", finished_run, other)
+    ended = skysort_command("compare", finished_run, other, "--output", tmp_path / "out")
     assert ended.code == 0, ended.err
     right = []
     for run in (finished_run, other):
@@ -42,15 +44,26 @@ def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) 
             right.append([row["label"] == row["truth"] for row in csv.DictReader(file)])
     both, only, others = (list(zip(*right, strict=True)).count(kind) for kind in ((1, 1), (1, 0), (0, 1)))
     assert only + others > 0
-    heading, first, second, counts, difference, test = ended.out.splitlines()
+    heading, first, second, counts, difference, test, verdict = ended.out.splitlines()
     assert heading == "of 24 test pictures, labelled right:"
     assert first == f"  {finished_run}: {sum(right[0])} ({sum(right[0]) / 24:.4f})"
     assert second == f"  {other}: {sum(right[1])} ({sum(right[1]) / 24:.4f})"
     assert counts == (
         f"both {both}, only {finished_run} {only}, only {other} {others}, neither {24 - both - only - others}"
     )
-    assert difference.startswith(f"difference: {(only - others) / 24:+.4f} (95 % interval ")
+    assert difference.startswith(f"{finished_run} less {other}: {(only - others) / 24:+.4f} (95 % interval ")
     assert test.startswith("exact McNemar: p = ")
+    is_shown = binomtest(only, only + others).pvalue <= 0.05
+    better = finished_run if only > others else other
+    assert verdict.startswith(f"{better} is better" if is_shown else "no difference is shown")
+    found = json.loads((tmp_path / "out" / "paired.json").read_text("utf-8"))
+    assert (found["first"], found["second"]) == (str(finished_run), str(other))
+    assert (found["both"], found["only_first"], found["only_second"]) == (both, only, others)
+    copied = shutil.copytree(other, tmp_path / "copied")
+    for same in (other, copied):
+        ended = skysort_command("compare", other, same)
+        assert (ended.code, ended.out) == (2, "")
+        assert "hold one and the same classifier" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 import csv
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from skysort.classifier.format import read_table
+from skysort.classifier.format import TABLE, read_table
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 
@@ -63,9 +65,10 @@ def test_a_decision_is_said_stored_measured_on_test_and_used(
 def test_a_decision_takes_the_place_of_one_of_its_name_and_says_so(run: Path, skysort_command: Command) -> None:
     skysort_command("decide", run, *BIRDS)
     skysort_command("decide", run, *BIRDS, "--name", "careful")
-    ended = skysort_command("decide", run / "classifier", "--keep", "bird", "--lose-at-most", "0.3")
+    ended = skysort_command("decide", run / "classifier", "--keep", "bird", "--lose-at-most", "0.3", "--quiet")
     assert ended.code == 0, ended.err
-    assert "in place of 'keep-bird' as it was made on" in ended.err
+    assert ended.out.startswith("In place of the 'keep-bird' of ")
+    assert "which was to lose at most 20 % with 90 % confidence" in ended.out
     decisions = {decision.name: decision.lose_at_most for decision in read_table(run / "classifier").decisions}
     assert decisions == {"careful": 0.2, "keep-bird": 0.3}
     assert set(json.loads((run / "metrics.json").read_text("utf-8"))["decisions"]) == set(decisions)
@@ -80,6 +83,14 @@ def test_a_decision_takes_the_place_of_one_of_its_name_and_says_so(run: Path, sk
         (("--keep", "bird", "--keep", "airplane", "--lose-at-most", "2%"), 2, "one to set aside"),
         (("--keep", "bird", "--lose-at-most", "1%"), 1, "takes 299 calibration pictures"),
         (("--keep", "bird", "--lose-at-most", "20%", "--name", "a\nb"), 2, "a name that can be printed"),
+        (
+            ("--keep", "bird", "--lose-at-most", "1e-9"),
+            1,
+            "to lose at most 0.0000001 % with 95 % confidence takes",
+        ),
+        (("--keep", "bird", "--lose-at-most", "nan"), 2, "found 'nan'"),
+        (("--keep", "", "--lose-at-most", "20%"), 2, "after '--keep', found nothing"),
+        (("--keep", "bird", "--lose-at-most", "20%", "--name="), 2, "after '--name=', found nothing"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(
@@ -90,6 +101,93 @@ def test_what_cannot_be_promised_is_refused(
     assert (ended.code, ended.out) == (code, "")
     assert message in ended.err
     assert (run / "classifier" / "classifier.json").read_bytes() == before
+
+
+def test_a_name_that_stands_for_other_classes_is_not_taken_over(run: Path, skysort_command: Command) -> None:
+    """As keep-a-and-b of a class a-and-b, and of the classes a and b."""
+    skysort_command("decide", run, *BIRDS)
+    table = read_table(run / "classifier")
+    other = table.decisions[0].model_copy(update={"keep": ("airplane",)})
+    table.with_decision(other).write(run / "classifier")
+    ended = skysort_command("decide", run, *BIRDS)
+    assert (ended.code, ended.out) == (1, "")
+    assert "'keep-bird' is the name of a decision that keeps 'airplane'; choose another with --name" in ended.err
+    assert read_table(run / "classifier").decisions == (other,)
+
+
+def test_a_classifier_that_is_not_the_run_s_decides_nothing(
+    run: Path, skysort_command: Command, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(run / "classifier", tmp_path / "copied")
+    ended = skysort_command("decide", copied, *BIRDS)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{copied} is a classifier without its run; a decision is made from a run's calibration" in ended.err
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    (run / "metrics.json").write_text(json.dumps(metrics | {"classifier": "0" * 64}), "utf-8")
+    ended = skysort_command("decide", run, *BIRDS)
+    assert (ended.code, ended.out) == (1, "")
+    assert f"the figures of {run} are not of its classifier" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("decide", *BIRDS), ("evaluate",)])
+def test_what_another_process_decided_until_the_run_was_free_is_kept(
+    arguments: tuple[str, ...], run: Path, skysort_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = run / "classifier" / TABLE
+    before = table.read_bytes()
+    skysort_command("decide", run, *BIRDS, "--name", "careful")
+    decided = table.read_bytes()
+    table.write_bytes(before)
+
+    @contextmanager
+    def waited(_path: Path) -> Iterator[None]:
+        table.write_bytes(decided)
+        yield
+
+    monkeypatch.setattr("skysort.run_folder.locked", waited)
+    ended = skysort_command(arguments[0], run, *arguments[1:])
+    assert ended.code == 0, ended.err
+    assert "careful" in [decision.name for decision in read_table(run / "classifier").decisions]
+
+
+def test_calibration_pictures_that_training_has_decide_nothing(
+    make_folder: Callable[..., Path], skysort_command: Command, tmp_path: Path
+) -> None:
+    nums = {"train": 40, "calibration": 30, "test": 8}
+    pictures = make_folder({f"{part}/{name}": num for part, num in nums.items() for name in ("bird", "cat")})
+    run = tmp_path / "run"
+    for number in range(3):
+        shutil.copy(pictures / f"train/bird/{number}.png", pictures / f"calibration/bird/equal-{number}.png")
+    with Image.open(pictures / "train/cat/0.png") as picture:
+        picture.point(lambda value: int(value * 0.9)).save(pictures / "calibration/cat/darker.png")
+    short = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1, "--quiet")
+    assert skysort_command("train", pictures, "--run", run, *short).code == 0
+    ended = skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "9%")
+    assert ended.code == 1
+    assert "4 calibration pictures are left out: training or validation has the like" in ended.err
+    assert "there are 30, which do for 9.51 %" in ended.err  # where 33 would have been enough
+    ended = skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "20%")
+    assert ended.code == 0, ended.err
+    assert "4 calibration pictures left out, as training or validation has the like" in ended.out
+    (decision,) = read_table(run / "classifier").decisions
+    assert (decision.left_out, decision.calibration.pictures) == (4, 30)
+    assert decision.set_aside is not None
+    assert decision.set_aside.pictures == 30
+
+
+def test_other_pictures_are_measured_with_the_decisions(
+    run: Path, skysort_command: Command, tmp_path: Path
+) -> None:
+    skysort_command("decide", run, *BIRDS)
+    (decision,) = read_table(run / "classifier").decisions
+    ended = skysort_command("evaluate", run / "classifier", "skies:60", "--output", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        scores = [float(row["p:airplane"]) for row in csv.DictReader(file) if row["truth"] == "airplane"]
+    effect = json.loads((tmp_path / "out" / "metrics.json").read_text("utf-8"))["decisions"]["keep-bird"]
+    assert effect["set_aside"]["share"] == sum(score >= decision.threshold for score in scores) / len(scores)
+    assert f"keep-bird (test): of {len(scores):,} pictures of other classes" in ended.out
+    assert 'id="decisions"' in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_a_run_without_a_calibration_part_names_the_setting(

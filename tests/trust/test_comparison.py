@@ -111,7 +111,10 @@ def test_two_classifiers_by_the_pictures_on_which_they_disagree() -> None:
     assert found.p == pytest.approx(2 * (1 + 11 + 55) / 2**11)
     assert found.difference.mean == pytest.approx(first.mean() - second.mean())
     assert found.difference.interval95[0] < found.difference.mean < found.difference.interval95[1]
+    assert found.better is None
     assert Paired.of(second, first).p == found.p
+    more = np.append(first, [True]), np.append(second, [False])  # ten against two: p = 0.039
+    assert (Paired.of(*more).better, Paired.of(*more[::-1]).better) == ("first", "second")
 
 
 def test_two_that_never_disagree_may_still_differ_on_other_pictures() -> None:

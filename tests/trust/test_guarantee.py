@@ -13,19 +13,25 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import binom, norm
 
-from skysort.classifier.decision import ABOVE_ALL, Decision, SetAside
-from skysort.classifier.rows import softmax
+from skysort.classifier.decision import ABOVE_ALL, Decision
+from skysort.classifier.prove import Logits
+from skysort.classifier.rows import labelled, softmax
+from skysort.classifier.unknown import why_unknown
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.trust import guarantee
+from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import (
     Scores,
     curve,
     decide,
+    fewest_for_unknown,
     lowest_threshold,
     most_lost,
     num_needed,
     sentences,
+    share_lost,
     share_set_aside,
+    threshold_for_unknown,
     upper_bound,
 )
 
@@ -122,6 +128,13 @@ def test_the_bound_is_the_share_at_which_so_few_are_lost_that_rarely() -> None:
             0.95,
             "to lose at most 1 % with 95 % confidence takes 299 calibration pictures to keep, or groups of them;"
             " there are 298, which do for 1.01 %",
+        ),
+        (
+            9,
+            1e-9,
+            0.95,
+            "to lose at most 0.0000001 % with 95 % confidence takes 2,995,732,273 calibration pictures to keep, or"
+            " groups of them; there are 9, which do for 28.32 %",
         ),
         (
             0,
@@ -368,11 +381,73 @@ def test_groups_may_have_names_and_hold_other_classes() -> None:
     assert 0.6 < decision.threshold < 0.61
 
 
+def test_what_is_lost_is_counted_as_it_was_promised() -> None:
+    scores = replace(
+        ungrouped(np.array([0.9, 0.1, 0.9, 0.2, 0.3]), np.zeros(1)), kept_groups=np.array([7, 7, 7, 8, 9])
+    )
+    found, single = share_lost(scores, 0.5), share_set_aside(np.array([0.9, 0.2, 0.3]), np.arange(3), 0.5)
+    assert found is not None and single is not None
+    assert found == single.model_copy(update={"pictures": 5, "groups": 3})
+    assert share_lost(replace(scores, kept_groups=np.arange(5)), 0.5) == share_set_aside(
+        scores.kept, np.arange(5), 0.5
+    )
+    assert share_lost(ungrouped(np.empty(0), np.zeros(1)), 0.5) is None
+
+
 def test_groups_of_one_picture_are_pictures() -> None:
     scores = ungrouped(np.linspace(0, 1, 100), np.zeros(1))
     decision = decide(scores, 0.1, 0.95, "2026-11-22")
     assert decision.calibration.groups is decision.calibration.lost_groups is None
     assert decision.calibration.lost == most_lost(100, 0.1, 0.95) == 4
+
+
+# The threshold for unknown.
+
+KEEPS = st.sampled_from([0.5, 0.8, 0.9, 0.95])
+
+
+def logits_of(values: list[float]) -> Logits:
+    """Return logits of one class, of which the values are the scores."""
+    return np.array(values, np.float32)[:, None]
+
+
+@given(st.lists(st.integers(-9, 9), min_size=20, max_size=60), KEEPS)
+def test_of_pictures_left_out_in_turn_no_more_are_unknown_than_stated(values: list[int], keep: float) -> None:
+    """As if each were the new one and the others the calibration part: the promise itself, without chance."""
+    num_unknown = 0
+    for number, value in enumerate(values):
+        unknown = threshold_for_unknown(logits_of([*values[:number], *values[number + 1 :]]), keep)
+        (why,) = why_unknown(unknown, logits_of([value]))
+        num_unknown += bool(why)
+    allowed = round(len(values) * round(1 - keep, 2), 6)
+    assert num_unknown <= allowed
+    if len(set(values)) == len(values):
+        assert num_unknown == math.floor(allowed)
+
+
+@given(st.sets(st.integers(-1000, 1000), min_size=19, max_size=200), KEEPS)
+def test_a_threshold_for_unknown_keeps_the_picture_it_is_made_of_and_loses_all_below(
+    values: set[int], keep: float
+) -> None:
+    unknown = threshold_for_unknown(logits_of(list(values)), keep)
+    num_lost = math.floor(round((len(values) + 1) * (1 - keep), 6)) - 1
+    assert (unknown.calibration.pictures, unknown.calibration.kept) == (len(values), len(values) - num_lost)
+    assert sorted(values)[num_lost] - 0.1 < unknown.threshold < sorted(values)[num_lost]
+
+
+@pytest.mark.parametrize(("keep", "fewest"), [(0.5, 1), (0.9, 9), (0.95, 19), (0.99, 99), (0.999, 999)])
+def test_a_threshold_for_unknown_takes_enough_pictures(keep: float, fewest: int) -> None:
+    assert fewest_for_unknown(keep) == fewest
+    values = [float(value) for value in range(fewest)]
+    assert threshold_for_unknown(logits_of(values), keep).calibration.kept == fewest
+    with pytest.raises(ValueError, match=f"expected at least {fewest} pictures, found {fewest - 1}"):
+        threshold_for_unknown(logits_of(values[1:]), keep)
+
+
+def test_equal_pictures_stay_equal_when_batches_round_otherwise() -> None:
+    unknown = threshold_for_unknown(logits_of([12.5] * 40), 0.5)
+    assert unknown.calibration.kept == 40
+    assert why_unknown(unknown, logits_of([12.49999])) == [""]
 
 
 # What is set aside of the others.
@@ -392,6 +467,27 @@ def test_pictures_that_are_alike_count_for_their_groups() -> None:
     assert single is not None
     grouped = share_set_aside(scores.repeat(10), np.arange(50).repeat(10), 0.9)
     assert grouped == single.model_copy(update={"pictures": 500})
+
+
+def test_unknown_pictures_count_as_prediction_acts_on_them() -> None:
+    rng = np.random.default_rng(0)
+    logits, truth = rng.normal(0, 3, (400, 3)).astype(np.float32), rng.integers(0, 3, 400)
+    unknown, number = threshold_for_unknown(logits, 0.7), np.arange(400)
+    evaluation = Evaluation("calibration", None, CLASSES, number, truth, logits, {}, 1.0, unknown)
+    decision = decide(evaluation.scores(["bird"], number), 0.5, 0.9, "2026-11-22")
+    shares, why = softmax(logits), why_unknown(unknown, logits)
+    actions = np.array([
+        decision.action(labelled("", share, CLASSES, reason)) for share, reason in zip(shares, why, strict=True)
+    ])  # fmt: skip
+    is_bird = truth == CLASSES.index("bird")
+    is_set_aside = actions == "set-aside"
+    effect = evaluation.effect_of(decision, number)
+    assert decision.set_aside is not None
+    assert effect["set_aside"]["share"] == decision.set_aside.share == is_set_aside[~is_bird].mean()
+    assert effect["lost"]["share"] == is_set_aside[is_bird].mean()
+    # The promise is kept without that some are unknown.
+    assert decision.calibration.lost > is_set_aside[is_bird].sum() > 0
+    assert decision.calibration.lost == (1 - shares[is_bird, 1] >= decision.threshold).sum()
 
 
 def test_the_interval_holds_the_share_of_groups_as_often_as_it_says() -> None:
@@ -497,18 +593,27 @@ def test_other_cases_have_their_own_words() -> None:
     one = calibration.model_copy(update={"pictures": 1, "lost": 0})
     assert worded(calibration=one)[1].endswith("(1 picture of 'bird', 0 lost.)")
     grouped = calibration.model_copy(update={"groups": 200, "lost_groups": 1})
-    in_groups = worded(calibration=grouped, lose_at_most=0.001)
-    assert "at most 1 in 1,000 groups with pictures of 'bird' loses any." in in_groups[1]
-    assert in_groups[1].endswith("(500 pictures of 'bird' in 200 groups; 4 lost, from 1 group.)")
-    assert in_groups[3].startswith("It holds for groups of pictures like these, one group independent of another.")
-    rare = SetAside(pictures=1_000, share=0.001, interval95=(0.0002, 0.006))
-    assert worded(CLASSES, set_aside=rare)[2] == (
-        "Effect: of 1,000 pictures of other classes about 1 is set aside"
-        " (95 % interval 0 to 6, from 1,000 pictures)."
+    in_groups = worded(calibration=grouped, lose_at_most=0.001, left_out=3)
+    assert "at most 1 in 1,000 pictures of 'bird' is set aside. Near-duplicates, and pictures of" in in_groups[1]
+    assert in_groups[1].endswith(
+        "(500 pictures of 'bird', counted as 200; 4 lost, counted as 1;"
+        " 3 calibration pictures left out, as training or validation has the like.)"
     )
+    assert in_groups[3].startswith("It holds for pictures like these, each group like a picture independent")
     assert worded(set_aside=None)[2].startswith("Effect: not known")
     assert worded(("a\nb", "\x1b[31m"), keep=("\x1b[31m",))[0].startswith(r"Set aside what is not '\x1b[31m' with")
     assert "'bird' or 'gull'" in worded(CLASSES, keep=("bird", "gull"))[0]
+
+
+@pytest.mark.parametrize(("num", "is_useful"), [(0, False), (20, False), (28, False), (29, True)])
+def test_a_decision_that_may_do_no_more_than_chance_says_so(num: int, is_useful: bool) -> None:
+    found = share_set_aside(np.arange(1_000) / 1_000, np.arange(1_000), 1 - num / 1_000 - 1e-9)
+    assert found is not None
+    effect = worded(CLASSES, set_aside=found)[2]
+    assert effect.startswith(
+        f"Effect: of 1,000 pictures of other classes about {num} are set aside (95 % interval "
+    )
+    assert ("to set aside 20 in 1,000 by lot would keep the promise, too" in effect) == (not is_useful)
 
 
 # The page.

@@ -39,6 +39,8 @@ class SetAside(Noted):
     """How many of some pictures are set aside."""
 
     pictures: int = Field(ge=1)
+    groups: int | None = None
+    """What the share is of, if not of pictures: groups of them, which are lost when any picture is."""
     share: float
     interval95: tuple[float, float]
 
@@ -55,6 +57,8 @@ class Decision(Noted):
     """Share of the pictures to keep, or of their groups."""
     confidence: float = Field(gt=0, lt=1)
     calibration: Calibration
+    left_out: int = 0
+    """Calibration pictures that were not counted, since training or validation has the like."""
     set_aside: SetAside | None
     """Of the calibration pictures of the other classes; None where there are none."""
     made: str

@@ -22,54 +22,17 @@ digits that were left out; and they would take a second output, and features of 
 the classifier folder. A temperature from 1/4 to 4 changes the areas of the negative energy by less than 0.02.
 """
 
-from fractions import Fraction
-from math import ceil, floor
-
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.format import Unknown
 from skysort.classifier.prove import Logits
-
-ROUNDING = 1e-5
-"""Of a score: pictures that are equal stay so in batches of other sizes, which round otherwise."""
 
 
 def scores(logits: Logits) -> NDArray[np.float64]:
     """Return (N,) negative energies of (N, classes) logits: the less, the less like any of the classes."""
     energies: NDArray[np.float64] = np.logaddexp.reduce(logits.astype(np.float64), axis=1)
     return energies
-
-
-def fewest_pictures(keep: float) -> int:
-    """Return how many calibration pictures a threshold takes that keeps a share of pictures.
-
-    >>> fewest_pictures(0.95)
-    19
-    """
-    return ceil(1 / _to_lose(keep)) - 1
-
-
-def threshold_for(logits: Logits, keep: float) -> Unknown:
-    """Return the threshold that keeps a share of pictures like those of the calibration part.
-
-    It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
-    any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
-    conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
-    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less.
-
-    Args:
-        logits: (N, classes), of the calibration part, N at least `fewest_pictures(keep)`.
-        keep: above 0 and below 1.
-    """
-    found = np.sort(scores(logits))
-    number = floor((len(found) + 1) * _to_lose(keep))
-    if not number:
-        raise ValueError(f"expected at least {fewest_pictures(keep)} pictures, found {len(found)}")
-    threshold = float(found[number - 1])
-    threshold -= ROUNDING * max(1.0, abs(threshold))
-    num_kept = int((found >= threshold).sum())
-    return Unknown(threshold=threshold, keep=keep, calibration=Kept(pictures=len(found), kept=num_kept))
 
 
 def why_unknown(unknown: Unknown | None, logits: Logits) -> list[str]:
@@ -82,8 +45,3 @@ def why_unknown(unknown: Unknown | None, logits: Logits) -> list[str]:
         else ""
         for score in scores(logits).tolist()
     ]
-
-
-def _to_lose(keep: float) -> Fraction:
-    """Return 1 - keep as it is written: in floating point, 10 x (1 - 0.9) is below 1."""
-    return 1 - Fraction(str(keep))

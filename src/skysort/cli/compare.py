@@ -29,7 +29,10 @@ def compare(
     studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each recipe.  [default: 3]")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the runs and the report.  [default: one below compare/]")
+        Path | None,
+        typer.Option(
+            help="Folder for the runs and the report, by default one below compare/; of two runs, for paired.json."
+        ),
     ] = None,
     settings: Settings = None,
     data_dir: DataDir = None,
@@ -44,8 +47,8 @@ def compare(
         return
     what = what or []
     if len(what) > 1:
-        options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--output": output, "--set": settings}
-        _compare_two(what, [name for name, value in options.items() if value is not None])
+        options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--set": settings}
+        _compare_two(what, [name for name, value in options.items() if value is not None], output)
         return
     from skysort.compare import compare as compare_runs
     from skysort.progress import Progress
@@ -59,15 +62,21 @@ def compare(
     _show(comparison, folder)
 
 
-def _compare_two(runs: list[str], options: list[str]) -> None:
+def _compare_two(runs: list[str], options: list[str], output: Path | None) -> None:
     from skysort.cli.show import console_for, shown_name
     from skysort.compare import compare_two
+    from skysort.files import write_whole
+    from skysort.run_folder import json_text
 
     if len(runs) != 2:
         raise NotUnderstoodError(f"expected pictures or two runs to compare, found {len(runs)} names")
     if options:
         raise NotUnderstoodError(f"two runs are compared as they are; that takes no {options[0]}")
     found = compare_two(*runs)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+        named = {"first": runs[0], "second": runs[1]}
+        write_whole(output / "paired.json", json_text({**named, **found.model_dump(mode="json")}))
     first, second = map(shown_name, runs)
     num = found.both + found.only_first + found.only_second + found.neither
     low, high = found.difference.interval95
@@ -79,11 +88,13 @@ def _compare_two(runs: list[str], options: list[str]) -> None:
         f"both {found.both:,}, only {first} {found.only_first:,}, only {second} {found.only_second:,},"
         f" neither {found.neither:,}"
     )
-    console.print(f"difference: {found.difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})")
+    console.print(f"{first} less {second}: {found.difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})")
     often = f"{100 * found.p:.1f} %" if found.p >= 0.001 else "less than 0.1 %"
     console.print(
         f"exact McNemar: p = {found.p:.3g}; two equally good ones differ by as much or more in {often} of tests"
     )
+    better = {"first": first, "second": second, None: ""}[found.better]
+    console.print(f"{better} is better" if better else "no difference is shown: either may be the better one")
 
 
 def _asked(data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]) -> "Asked":

@@ -1,6 +1,6 @@
 """skysort decide: which pictures may be set aside."""
 
-import re
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,24 +20,32 @@ def decide(
     quiet: Quiet = False,
 ) -> None:
     """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
-    from skysort.classifier.classifier import Classifier
     from skysort.cli.show import show_decision
-    from skysort.decisions import decide as made
+    from skysort.decisions import decide as made_for
     from skysort.progress import Progress
-    from skysort.run import run_of
+    from skysort.terminal import printable
 
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = Progress.for_terminal(quiet=quiet)
-    decision = made(run, keep, *shares, name=name, data_dir=data_dir, progress=progress)
-    show_decision(decision, run_of(Classifier(run)), sys.stdout)
+    made = made_for(run, keep, *shares, name=name, data_dir=data_dir, progress=progress)
+    if earlier := made.replaced:
+        print(
+            f"In place of the '{printable(earlier.name)}' of {printable(earlier.made)}, which was to lose at most"
+            f" {100 * earlier.lose_at_most:.10g} % with {100 * earlier.confidence:.10g} % confidence;"
+            " another --name keeps both."
+        )
+    show_decision(made.decision, made.run, sys.stdout)
 
 
 def _share(option: str, text: str) -> float:
     """Return the share that a text like `2%` or `0.02` stands for."""
     from skysort.errors import NotUnderstoodError
 
-    found = re.fullmatch(r"\s*(\d*\.?\d+)\s*(%?)\s*", text)
-    share = float(found[1]) / (100 if found[2] else 1) if found else 0.0
-    if not 0 < share < 1:
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    share = number / 100 if text.strip().endswith("%") else number
+    if not 0 < share < 1:  # no number is neither
         raise NotUnderstoodError(f"{option} takes a share like 2% or 0.02, above 0 and below 1; found '{text}'")
     return share

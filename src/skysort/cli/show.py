@@ -43,13 +43,7 @@ def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
     console = console_for(file)
     for sentence in sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
-    effect = run.metrics["decisions"][decision.name]
-    for what, part in (("to keep", effect["lost"]), ("of other classes", effect["set_aside"])):
-        if part:
-            console.print(
-                f"On the test part, of {part['pictures']:,} pictures {what}, {part['share']:.4f} are set aside"
-                f" ({_interval(part['interval95'])})."
-            )
+    _show_effect(decision.name, run.metrics["decisions"][decision.name], console)
     command = ["skysort", "predict", str(run.path), "PICTURES", "--decision", decision.name]
     console.print(f"Use it: {shown_name(shlex.join(command))}")
 
@@ -75,8 +69,8 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     test = metrics["splits"]["test"]
     if others := test.get("without_duplicates"):
         console.print(
-            f"{test['pictures'] - others['pictures']:,} test pictures stand in another part, too, or nearly so;"
-            f" accuracy on the other {others['pictures']:,}: {_share(others['accuracy'])}"
+            f"{test['pictures'] - others['pictures']:,} test pictures stand in another part, too, or nearly so, or"
+            f" are of a group in it; accuracy on the other {others['pictures']:,}: {_share(others['accuracy'])}"
             f" ({_interval(others['interval95'])})"
         )
         console.print()
@@ -88,7 +82,19 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         f" (95 % interval {_interval(error['after']['interval95'])}){before}"
     )
     _show_unknown(metrics, console)
+    for name, effect in metrics.get("decisions", {}).items():
+        _show_effect(name, effect, console)
     console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
+
+
+def _show_effect(name: str, effect: dict[str, Any], console: Console) -> None:
+    for what, part in (("to keep", effect["lost"]), ("of other classes", effect["set_aside"])):
+        if part:
+            counted = f", counted as {part['groups']:,}" if part.get("groups") else ""
+            console.print(
+                f"{shown_name(name)} (test): of {part['pictures']:,} pictures {what}{counted}, {part['share']:.4f}"
+                f" are set aside (95 % interval {_interval(part['interval95'])})"
+            )
 
 
 def _show_classes(test: dict[str, Any], console: Console) -> None:

@@ -65,7 +65,7 @@ class DataTable(Described):
     in_two_parts: int
     """Pictures that the data itself has in more than one part, equal to the last pixel."""
     test_duplicates: int = 0
-    """Test pictures that another part has, too, equal or nearly."""
+    """Test pictures that another part has, too, equal or nearly, or of which it has others of the group."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     outside: OutsideTable | None = None
@@ -96,11 +96,21 @@ class Prepared:
         most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.parts, "train": evenly(self.parts["train"], most)}
 
-    def test_duplicates(self) -> Rows:
-        """Return the rows of the test part that another part has, too: equal pictures and near-duplicates."""
+    def leaks(self, part: str) -> Rows:
+        """Return the rows of a part of which an earlier part has the like.
+
+        Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group. The
+        parts are used in their order: what train and validation have tells nothing new in calibration.
+        """
+        names = list(self.parts)
+        rows, earlier = self.parts[part], np.concatenate([self.parts[name] for name in names[: names.index(part)]])
         near = self.collection.near()
-        others = [near[rows] for part, rows in self.parts.items() if part != "test"]
-        return self.parts["test"][np.isin(near[self.parts["test"]], np.concatenate(others))]
+        is_leak = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
+        return rows[is_leak]
+
+    def to_calibrate(self) -> Rows:
+        """Return the rows of the calibration part that thresholds are set by: all but its leaks."""
+        return np.setdiff1d(self.parts["calibration"], self.leaks("calibration"))
 
     def described(self) -> DataTable:
         """Return what data.json holds."""
@@ -122,7 +132,7 @@ class Prepared:
             classes=listing.classes,
             counts=counts,
             in_two_parts=self._num_in_two_parts(),
-            test_duplicates=len(self.test_duplicates()),
+            test_duplicates=len(self.leaks("test")),
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             outside=outside,

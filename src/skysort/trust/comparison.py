@@ -91,6 +91,8 @@ class Paired(Table):
     """Of the first to the second, with Newcombe's interval."""
     p: float
     """How often two equally good classifiers differ by as much or more: exact McNemar, two-sided."""
+    better: Literal["first", "second"] | None
+    """None where p is above 0.05, and the pictures do not show which."""
 
     @classmethod
     def of(cls, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
@@ -104,6 +106,8 @@ class Paired(Table):
         both, only_first = int((first & second).sum()), int((first & ~second).sum())
         only_second, neither = int((~first & second).sum()), int((~first & ~second).sum())
         apart = only_first + only_second
+        p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
+        better: Literal["first", "second"] = "first" if only_first > only_second else "second"
         return cls(
             both=both,
             only_first=only_first,
@@ -113,7 +117,8 @@ class Paired(Table):
                 mean=(only_first - only_second) / len(first),
                 interval95=paired_difference_interval(both, only_first, only_second, neither),
             ),
-            p=float(binomtest(only_first, apart).pvalue) if apart else 1.0,
+            p=p,
+            better=better if p <= 1 - CONFIDENCE else None,
         )
 
 

@@ -1,10 +1,10 @@
 """A classifier run over a part's pictures: the logits, the figures, and a row a picture."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
-from skysort.trust.guarantee import Scores, share_set_aside
+from skysort.trust.guarantee import Scores, share_lost, share_set_aside
 from skysort.trust.metrics import measure, share_of, share_right
 
 CHUNK_BYTES = 2**24
@@ -62,7 +62,12 @@ class Evaluation:
 
     def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Return the accuracy on the part's pictures without some."""
-        return share_right(self._is_right[~np.isin(self.rows, rows)])
+        return share_right(self.without(rows)._is_right)
+
+    def without(self, rows: NDArray[np.int64]) -> Self:
+        """Return the evaluation of the part's pictures without some."""
+        stays = ~np.isin(self.rows, rows)
+        return replace(self, rows=self.rows[stays], truth=self.truth[stays], logits=self.logits[stays])
 
     @property
     def _is_right(self) -> NDArray[np.bool_]:
@@ -73,7 +78,10 @@ class Evaluation:
         return np.array([bool(why) for why in why_unknown(self.unknown, self.logits)], bool)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
-        """Return how sure the classifier is of each picture that it is of no class to keep.
+        """Return how sure the classifier is of each picture that it is of no class to keep, to decide by.
+
+        Unknown pictures are never set aside, and those of other classes score 0. Those to keep are not spared: the
+        threshold for unknown comes from the same calibration part, and what is promised without it holds with it.
 
         Args:
             keep: classes.
@@ -82,19 +90,22 @@ class Evaluation:
         Raises:
             NotUnderstoodError: when a class to keep is not there, or no other class is left.
         """
-        return Scores.of(softmax(self.logits), self.truth, self.classes, keep, groups[self.rows])
+        is_kept = np.array([name in keep for name in self.classes])[self.truth]
+        return self._scores(keep, groups, self._is_unknown() & ~is_kept)
 
     def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
         """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
-        shares = softmax(self.logits)
-        # What is unknown is never set aside: it counts as though it were sure to be kept.
-        shares[self._is_unknown()] = [name == decision.keep[0] for name in self.classes]
-        scores = Scores.of(shares, self.truth, self.classes, decision.keep, groups[self.rows])
+        scores = self._scores(decision.keep, groups, self._is_unknown())
         effects = {
-            "lost": share_set_aside(scores.kept, scores.kept_groups, decision.threshold),
+            "lost": share_lost(scores, decision.threshold),
             "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
         }
         return {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
+
+    def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
+        shares = softmax(self.logits)
+        shares[spared] = [name in keep[:1] for name in self.classes]
+        return Scores.of(shares, self.truth, self.classes, keep, groups[self.rows])
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""

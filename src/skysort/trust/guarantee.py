@@ -12,6 +12,8 @@ alpha or more. So this is no likelier than k or fewer of n at probability alpha,
 1 - confidence or less. Scores may be tied. Where pictures come in groups, as the frames of a visit, groups are
 independent and pictures are not: n counts groups, and a group's score is the largest of its pictures to keep.
 
+Another promise, of another kind, is that of the threshold for unknown: see `threshold_for_unknown`.
+
 Sources: C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the
 binomial, 1934, for the bound; S. Bates, A. Angelopoulos, L. Lei, J. Malik, M. I. Jordan, Distribution-free,
 risk-controlling prediction sets, 2021, for thresholds from bounds of any loss that is monotone in them. With a
@@ -23,19 +25,24 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysort.classifier.decision import Calibration, Decision, SetAside, probability_not_kept
-from skysort.classifier.prove import LARGEST_DIFFERENCE
+from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.prove import LARGEST_DIFFERENCE, Logits
+from skysort.classifier.unknown import scores as unknown_scores
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.terminal import printable
 from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE
 """Of a score's log odds: how far apart two computers are at most, each within what a classifier's proof allows."""
+ROUNDING = 1e-5
+"""Of a score for unknown: pictures that are equal stay so in batches of other sizes, which round otherwise."""
 LEAST = 1e-9
 """Share, from 0 or from 1, that a promise may speak of."""
 MOST_NEEDED = 2**40
@@ -179,7 +186,9 @@ class Scores:
         return largest
 
 
-def decide(scores: Scores, lose_at_most: float, confidence: float, made: str, name: str = "") -> Decision:
+def decide(
+    scores: Scores, lose_at_most: float, confidence: float, made: str, name: str = "", left_out: int = 0
+) -> Decision:
     """Return the decision that sets aside the most and keeps the promise.
 
     The share of other classes set aside is measured on the same part; the threshold comes from the classes to keep
@@ -191,6 +200,7 @@ def decide(scores: Scores, lose_at_most: float, confidence: float, made: str, na
         confidence: probability to keep the promise, likewise.
         made: date.
         name: of the decision; by default from the classes to keep.
+        left_out: calibration pictures that the scores are without, since training or validation has the like.
 
     Raises:
         NotUnderstoodError: when the promise is no share, or nothing that one can be confident of.
@@ -211,6 +221,7 @@ def decide(scores: Scores, lose_at_most: float, confidence: float, made: str, na
             groups=len(by_group) if is_grouped else None,
             lost_groups=int(_num_reaching(by_group, threshold)) if is_grouped else None,
         ),
+        left_out=left_out,
         set_aside=share_set_aside(scores.others, scores.other_groups, threshold),
         made=made,
     )
@@ -231,6 +242,15 @@ def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> SetAsid
     worth = int(sizes.sum() ** 2 // (sizes**2).sum())
     low, high = wilson(round(share * worth), worth)
     return SetAside(pictures=len(scores), share=share, interval95=(low, high))
+
+
+def share_lost(scores: Scores, threshold: float) -> SetAside | None:
+    """Return the share of the pictures to keep that a threshold sets aside, counted as the promise counts them."""
+    by_group = scores.by_group()
+    lost = share_set_aside(by_group, np.arange(len(by_group)), threshold)
+    if lost is None or len(by_group) == len(scores.kept):
+        return lost
+    return lost.model_copy(update={"pictures": len(scores.kept), "groups": len(by_group)})
 
 
 @dataclass(frozen=True)
@@ -277,19 +297,23 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
         rule = f"Set aside what is not {kept} with probability {_probability(decision.threshold)} or more."
 
     num, of = _rate(decision.lose_at_most, 1000)
-    pictures = f"{_counted(calibration.pictures, 'picture')} of {kept}"
-    if calibration.groups is None:
-        promise = f"pictures of {kept} {'is' if num == '1' else 'are'} set aside"
-        counts = f"{pictures}, {calibration.lost:,} lost"
-        independent = "pictures like these, one independent of another"
-    else:
-        promise = f"groups with pictures of {kept} {'loses' if num == '1' else 'lose'} any"
-        groups, lost_groups = (
-            _counted(num or 0, "group") for num in (calibration.groups, calibration.lost_groups)
-        )
-        counts = f"{pictures} in {groups}; {calibration.lost:,} lost, from {lost_groups}"
-        independent = "groups of pictures like these, one group independent of another"
     held, draws = _rate(decision.confidence, 100)
+    counts = f"{_counted(calibration.pictures, 'picture')} of {kept}"
+    counting, independent = "", "one independent of another"
+    if calibration.groups is None:
+        counts += f", {calibration.lost:,} lost"
+    else:
+        counting = (
+            " Near-duplicates, and pictures of a group, count as one, which is set aside when any of them is."
+        )
+        counts += (
+            f", counted as {calibration.groups:,}; {calibration.lost:,} lost,"
+            f" counted as {calibration.lost_groups:,}"
+        )
+        independent = "each group like a picture independent of the others"
+    if decision.left_out:
+        left_out = _counted(decision.left_out, "calibration picture")
+        counts += f"; {left_out} left out, as training or validation has the like"
 
     if set_aside is None:
         effect = "not known, since there is no calibration picture of another class"
@@ -300,13 +324,55 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
             f" {'is' if about == '1' else 'are'} set aside (95 % interval {low} to {high},"
             f" from {_counted(set_aside.pictures, 'picture')})"
         )
+        if set_aside.interval95[0] <= decision.lose_at_most:
+            effect += (
+                f". That is of little use: to set aside {num} in {of} by lot would keep the promise, too, and may"
+                " do as much. A better classifier, more calibration pictures or a looser promise sets more aside"
+            )
     return [
         rule,
-        f"Promise: on average at most {num} in {of} {promise}. A threshold made this way keeps that promise for at"
-        f" least {held} of {draws} draws of calibration pictures. ({counts}.)",
+        f"Promise: on average at most {num} in {of} pictures of {kept} {'is' if num == '1' else 'are'} set aside."
+        f"{counting} A threshold made this way keeps that promise for at least {held} of {draws} draws of"
+        f" calibration pictures. ({counts}.)",
         f"Effect: {effect}.",
-        f"It holds for {independent}. What breaks it: docs/guarantee.md.",
+        f"It holds for pictures like these, {independent}. What breaks it: docs/guarantee.md.",
     ]
+
+
+def fewest_for_unknown(keep: float) -> int:
+    """Return how many calibration pictures a threshold for unknown takes that keeps a share of pictures.
+
+    >>> fewest_for_unknown(0.95)
+    19
+    """
+    return math.ceil(1 / _to_lose(keep)) - 1
+
+
+def threshold_for_unknown(logits: Logits, keep: float) -> Unknown:
+    """Return the threshold for unknown that keeps a share of pictures like those of the calibration part.
+
+    It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
+    any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
+    conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
+    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less.
+
+    Args:
+        logits: (N, classes), of the calibration part, N at least `fewest_for_unknown(keep)`.
+        keep: above 0 and below 1.
+    """
+    found = np.sort(unknown_scores(logits))
+    number = math.floor((len(found) + 1) * _to_lose(keep))
+    if not number:
+        raise ValueError(f"expected at least {fewest_for_unknown(keep)} pictures, found {len(found)}")
+    threshold = float(found[number - 1])
+    threshold -= ROUNDING * max(1.0, abs(threshold))
+    num_kept = int((found >= threshold).sum())
+    return Unknown(threshold=threshold, keep=keep, calibration=Kept(pictures=len(found), kept=num_kept))
+
+
+def _to_lose(keep: float) -> Fraction:
+    """Return 1 - keep as it is written: in floating point, 10 x (1 - 0.9) is below 1."""
+    return 1 - Fraction(str(keep))
 
 
 def _num_reaching(scores: Floats, thresholds: ArrayLike) -> NDArray[np.int64]:
@@ -335,7 +401,7 @@ def _check_shares(lose_at_most: float, confidence: float) -> None:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.10g} %"
+    return f"{np.format_float_positional(100 * share, 10, fractional=False, trim='-')} %"
 
 
 def _rate(share: float, base: int) -> tuple[str, str]:

@@ -69,7 +69,7 @@ class Decided:
     effect: dict[str, Any]
     """As metrics.json holds it."""
     tradeoff: Tradeoff | None
-    """None where calibration has no pictures of other classes."""
+    """None where calibration has no pictures of other classes, or the page is of other pictures than the run's."""
     command: str
 
 
@@ -117,27 +117,31 @@ def write_report(
 
 
 def decided(
-    calibration: Evaluation,
+    calibration: Evaluation | None,
     groups: NDArray[np.int64],
     decisions: Iterable[Decision],
     effects: dict[str, Any],
-    run: Path,
+    classes: Sequence[str],
+    classifier: Path,
 ) -> list[Decided]:
     """Return what a page says of decisions.
 
     Args:
-        calibration: the evaluation of the part that they were made from.
+        calibration: the evaluation of the pictures that they were made from; None for a page without charts of it.
         groups: as for `Evaluation.scores`.
         decisions: the classifier's.
         effects: of each by its name, as metrics.json holds them.
-        run: the run folder.
+        classes: the classifier's.
+        classifier: a run folder or a classifier's.
     """
     found = []
     for number, decision in enumerate(decisions):
-        scores = calibration.scores(decision.keep, groups)
-        tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence)) if decision.set_aside else None
-        command = shlex.join(("skysort", "predict", str(run), "PICTURES", "--decision", decision.name))
-        said = sentences(decision, calibration.classes)
+        tradeoff = None
+        if calibration and decision.set_aside:
+            scores = calibration.scores(decision.keep, groups)
+            tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence))
+        command = shlex.join(("skysort", "predict", str(classifier), "PICTURES", "--decision", decision.name))
+        said = sentences(decision, classes)
         found.append(Decided(decision.name, said, effects[decision.name], tradeoff, command))
     return found
 

@@ -1,0 +1,18 @@
+from types import SimpleNamespace
+
+import numpy as np
+
+from skysort.pictures.prepare import Prepared
+
+
+def test_leaks_are_pictures_of_which_an_earlier_part_has_the_like() -> None:
+    parts = {
+        "train": np.array([0, 1, 2]), "validation": np.array([3]),
+        "calibration": np.array([4, 5, 6, 7]), "test": np.array([8, 9, 10, 11]),
+    }  # fmt: skip
+    near = np.array([0, 1, 2, 3, 0, 5, 6, 7, 8, 7, 10, 1])  # 4 as 0, 9 as 7, 11 as 1
+    groups = np.array([0, 1, 2, 3, 4, 3, 6, 7, 6, 9, 10, 11])  # 5 with 3, 8 with 6
+    prepared = Prepared(None, None, SimpleNamespace(near=lambda: near), groups, parts)
+    assert prepared.leaks("calibration").tolist() == [4, 5]
+    assert prepared.to_calibrate().tolist() == [6, 7]
+    assert prepared.leaks("test").tolist() == [8, 9, 11]
