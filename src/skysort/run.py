@@ -18,10 +18,10 @@ from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, requi
 from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
-from skysort.pictures.outside import rows_of_test
+from skysort.pictures.grouping import groups_of
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
-from skysort.recipe import Augment, Recipe
+from skysort.recipe import Augment, Pictures, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import Evaluation, evaluate_part, logits_of
@@ -252,7 +252,7 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
         raise SkysortError(
             f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way"
         )
-    num = int((prepared.collection.positions[prepared.parts["calibration"]] >= 0).sum())
+    num = len(prepared.parts["calibration"])
     if num < fewest_pictures(keep):
         raise SkysortError(f"{needed}, and there are {num:,}")
 
@@ -356,10 +356,8 @@ def measure_run(
     for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items():
         of_part = unreadable[declared[unreadable] == part]
         evaluations[part] = evaluate_part(classifier, part, collection, np.concatenate([rows, of_part]), progress)
-    test, outside, threshold = evaluations["test"], prepared.outside, classifier.table.unknown
-    of_outside = measure_outside(classifier, threshold, outside, test, progress) if outside and threshold else None
-    known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
-    splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
+    test, outside = evaluations["test"], prepared.outside
+    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
     if len(duplicates := prepared.test_duplicates()):
         splits["test"]["without_duplicates"] = test.figures_without(duplicates)
     effects = {made.name: test.effect_of(made, prepared.groups) for made in classifier.table.decisions}
@@ -367,13 +365,14 @@ def measure_run(
         "splits": splits,
         "parameters": classifier.table.parameters,
         "temperature": classifier.table.temperature,
-        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
+        "seconds": {**classifier.table.seconds, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
         "data": classifier.table.data,
         "decisions": effects,
-        **({"outside": of_outside} if of_outside else {}),
     }
+    if outside:
+        metrics["outside"] = measure_outside(classifier, outside, test, progress)
     decisions: list[Decided] = []
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
@@ -402,9 +401,10 @@ def _measure_others(
     if is_seen:
         progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
-    evaluation = evaluate_part(classifier, "test", collection, rows_of_test(collection), progress)
+    evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
+    groups = groups_of(collection, Pictures(), progress)
     metrics = {
-        "splits": {"test": evaluation.figures()},
+        "splits": {"test": evaluation.figures(groups)},
         "parameters": classifier.table.parameters,
         "temperature": classifier.table.temperature,
         "seconds": {"evaluation": time.perf_counter() - started},
