@@ -353,6 +353,8 @@ def test_groups_widen_intervals_and_that_is_said(tmp_path: Path, test_part: Eval
         groups
     )  # twelve pictures on their own, and twice twelve together
     assert metrics["splits"]["test"]["grouped"] == {"groups": 14, "widening": pytest.approx((300 / 36) ** 0.5)}
+    pair = np.maximum(np.arange(36), 1)
+    assert "grouped" not in test_part.figures(pair)
     html = " ".join(written(tmp_path, metrics, test_part, None).split())
     assert "come in 14 groups" in html and "intervals would be 2.9 times as wide" in html
 

@@ -20,7 +20,7 @@ from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
 from skysort.trust.guarantee import Scores, share_set_aside
-from skysort.trust.metrics import measure, share_of
+from skysort.trust.metrics import LEAST_WIDENING, measure, share_of
 
 CHUNK_BYTES = 2**24
 
@@ -59,8 +59,8 @@ class Evaluation:
         figures = measure(self.logits, self.truth, self.classes, self.temperature)
         figures["unreadable"] = len(self.unreadable)
         _, sizes = np.unique(groups[self.rows], return_counts=True)
-        if len(sizes) < len(self.rows):
-            widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
+        widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
+        if widening >= LEAST_WIDENING:
             figures["grouped"] = {"groups": len(sizes), "widening": widening}
         if self.unknown is not None:
             figures["unknown"] = share_of(self.is_unknown)

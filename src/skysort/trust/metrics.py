@@ -18,6 +18,9 @@ from skysort.trust.intervals import (
     wilson,
 )
 
+LEAST_WIDENING = 1.05
+"""Of intervals, to be told of: of less, nobody would see the difference."""
+
 
 class Measured(BaseModel):
     """A part of metrics.json; what a newer Skysort adds is kept."""
@@ -112,7 +115,7 @@ class PartFigures(Measured):
     """Counts, a row a true class, a column a label."""
     unreadable: int
     grouped: Grouped | None = None
-    """None where every picture is a group of its own."""
+    """None where groups would hardly widen an interval."""
     unknown: Share | None = None
     """Called so; None where the classifier has no threshold."""
     accepted: Share | None = None
