@@ -18,7 +18,6 @@ from skysort.files import remove_partials, whole_folder, write_whole
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data, open_collection
 from skysort.pictures.grouping import groups_of
-from skysort.pictures.outside import rows_of_test
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.pictures.split import Rows
 from skysort.progress import Progress
@@ -381,10 +380,8 @@ def measure_run(
         else evaluate_own(classifier, part, prepared, rows, progress)
         for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
-    test, outside, threshold = evaluations["test"], prepared.outside, classifier.table.unknown
-    of_outside = measure_outside(classifier, threshold, outside, test, progress) if outside and threshold else None
-    known = run.metrics["seconds"] if run.is_finished else classifier.table.seconds
-    splits = {part: evaluation.figures() for part, evaluation in evaluations.items()}
+    test, outside = evaluations["test"], prepared.outside
+    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
     if len(leaks := prepared.leaks("test")):
         splits["test"]["without_duplicates"] = test.figures_without(leaks)
     effects = {made.name: test.effect_of(made, prepared.groups) for made in classifier.table.decisions}
@@ -392,13 +389,14 @@ def measure_run(
         "splits": splits,
         "parameters": classifier.table.parameters,
         "temperature": classifier.table.temperature,
-        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
+        "seconds": {**classifier.table.seconds, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
         "data": classifier.table.data,
         "decisions": effects,
-        **({"outside": of_outside} if of_outside else {}),
     }
+    if outside:
+        metrics["outside"] = measure_outside(classifier, outside, test, progress)
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
         calibration = calibration.without(prepared.leaks("calibration"))
@@ -429,12 +427,11 @@ def _measure_others(
     if is_seen:
         progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
-    evaluation = evaluate_part(classifier, "test", collection, rows_of_test(collection), progress)
-    decisions = classifier.table.decisions
-    groups = groups_of(collection, Pictures(), progress) if decisions else np.empty(0, np.int64)
-    effects = {made.name: evaluation.effect_of(made, groups) for made in decisions}
+    evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
+    groups = groups_of(collection, Pictures(), progress)
+    effects = {made.name: evaluation.effect_of(made, groups) for made in classifier.table.decisions}
     metrics = {
-        "splits": {"test": evaluation.figures()},
+        "splits": {"test": evaluation.figures(groups)},
         "parameters": classifier.table.parameters,
         "temperature": classifier.table.temperature,
         "seconds": {"evaluation": time.perf_counter() - started},
@@ -445,7 +442,7 @@ def _measure_others(
     }
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        shown = decided(None, groups, decisions, effects, evaluation.classes, classifier.folder)
+        shown = decided(None, groups, classifier.table.decisions, effects, evaluation.classes, classifier.folder)
         _write_figures(output, metrics, evaluation, None, shown)
     return metrics
 

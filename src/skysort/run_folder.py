@@ -39,7 +39,12 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """The figures of its classifier, checked: what metrics.json holds."""
-        return read_json(self.path / "metrics.json", Metrics).model_dump(mode="json", exclude_unset=True)
+        try:
+            found = read_json(self.path / "metrics.json", Metrics)
+        except SkysortError as error:  # an earlier Skysort's may hold other figures
+            again = f"skysort evaluate {shlex.quote(str(self.path))}"
+            raise SkysortError(f"{error}; measure it again with: {again}") from None
+        return found.model_dump(mode="json", exclude_unset=True)
 
     @property
     def epochs(self) -> list[dict[str, float]]:

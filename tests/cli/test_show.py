@@ -9,6 +9,20 @@ from skysort.cli.show import show_metrics
 from skysort.trust.metrics import measure
 
 
+def metrics_of(test: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """What metrics.json held from the start, of a test part."""
+    return {
+        **{"splits": {"test": test}, "parameters": 1, "seconds": {}, "protocol": "four-way", "classifier": "0"},
+        **{"data": {"source": "made-up", "fingerprint": "0"}, **others},
+    }
+
+
+def shown(metrics: dict[str, Any]) -> str:
+    file = io.StringIO()
+    show_metrics(metrics, file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("terminal_type", ["xterm", "dumb"])
 @pytest.mark.parametrize("columns", [20, 80, 200])
 def test_no_terminal_is_too_narrow_for_a_figure(
@@ -16,12 +30,12 @@ def test_no_terminal_is_too_narrow_for_a_figure(
 ) -> None:
     names = tuple(f"species {number}" for number in range(10))
     truth = np.arange(100) % 10
-    figures: dict[str, Any] = measure(np.eye(10, dtype=np.float32)[truth], truth, names)
+    figures = measure(np.eye(10, dtype=np.float32)[truth], truth, names)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", terminal_type)
     terminal = io.StringIO()
     terminal.isatty = lambda: True  # type: ignore[method-assign]
-    show_metrics({"splits": {"test": {**figures, "unreadable": 0}}, "protocol": "four-way"}, terminal)
+    show_metrics(metrics_of({**figures, "unreadable": 0}), terminal)
     plain = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
     assert not [line for line in plain.splitlines() if len(line) > 150]
     rows = [line.split() for line in plain.splitlines()]
@@ -41,3 +55,37 @@ def test_no_terminal_is_too_narrow_for_a_figure(
     for number in range(10):
         counts = ["10" if other == number else "0" for other in range(10)]
         assert ["species", str(number), *counts] in rows
+
+
+def test_a_run_made_before_a_figure_was_known_is_shown_without_it() -> None:
+    figures = {**measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")), "unreadable": 0}
+    for later in ("balanced_accuracy", "balanced_accuracy_interval95", "calibration_error"):
+        del figures[later]
+    for of_class in figures["classes"].values():
+        for later in ("f1", "average_precision", "roc_auc"):
+            del of_class[later], of_class[f"{later}_interval95"]
+    said = [line.split() for line in shown(metrics_of(figures)).splitlines()]
+    assert ["test", "2", "1.0000", "0.3424", "to", "1.0000", f"{figures['loss']:.4f}"] in said
+    assert not [line for line in said if "error" in line]
+
+
+def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
+    figures = {**measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")), "unreadable": 1}
+    half = {"pictures": 2, "share": 0.5, "interval95": [0.1, 0.9]}
+    figures["grouped"] = {"groups": 1, "widening": 2**0.5}
+    figures["without_duplicates"] = {"pictures": 0, "share": None, "interval95": None}
+    outside = {"source": "far", "fingerprint": "0", "pictures": 2, "unreadable": 0, "false_accepts": half}
+    outside |= {"roc_auc": 0.75, "roc_auc_interval95": [0.5, 0.9], "test_pictures": 2}
+    figures |= {"unknown": half, "accepted": {"pictures": 1, "share": 1.0, "interval95": [0.2, 1.0]}}
+    said = shown(metrics_of(figures, outside=outside))
+    for line in (
+        "come in 1 group, which intervals do not allow for: up to 1.41 times as wide",
+        "in another part, too, or nearly so: all test pictures; no figure speaks of new ones",
+        "1 picture could not be read and is in no figure",
+        "(too few pictures for an interval)",
+        "outside: far, ROC AUC 0.7500 (0.5000 to 0.9000)",
+    ):
+        assert line in said
+    rows = [" ".join(line.split()) for line in said.splitlines()]
+    for what in ("test pictures called unknown 1 2 0.5000", "of the others, labelled right 1 1 1.0000"):
+        assert [row for row in rows if row.startswith(what)]

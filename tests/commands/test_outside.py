@@ -63,10 +63,10 @@ def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
         rows, figures = rows_of(run / name), splits[part]
         lost = [row for row in rows if row["status"] == "unknown"]
         right = [row for row in rows if row["status"] == "ok" and row["label"] == row["truth"]]
-        assert figures["unknown"]["pictures"] == len(lost) > 0
+        assert figures["unknown"]["pictures"] == len(rows) > len(lost) > 0
         assert figures["unknown"]["share"] == len(lost) / len(rows)
         assert figures["accepted"]["pictures"] == len(rows) - len(lost)
-        assert figures["accepted"]["accuracy"] == len(right) / (len(rows) - len(lost))
+        assert figures["accepted"]["share"] == len(right) / (len(rows) - len(lost))
         likeliest = [max(("airplane", "bird"), key=lambda name: float(row[f"p:{name}"])) for row in rows]
         all_right = sum(name == row["truth"] for name, row in zip(likeliest, rows, strict=True))
         assert figures["accuracy"] == all_right / len(rows)
@@ -86,9 +86,11 @@ def test_outside_figures_are_what_predict_says(skysort_command: Command, run: Pa
     assert "1 of 31 pictures could not be read" in ended.err  # which unknown ones are not counted among
     statuses = [row["status"] for row in csv.DictReader(ended.out.splitlines())]
     assert (figures["pictures"], figures["unreadable"]) == (NUM_OUTSIDE, statuses.count("unreadable")) == (30, 1)
-    assert figures["false_accepts"]["pictures"] == statuses.count("ok") == NUM_OUTSIDE - statuses.count("unknown")
+    assert figures["false_accepts"]["pictures"] == NUM_OUTSIDE == statuses.count("ok") + statuses.count("unknown")
     assert figures["false_accepts"]["share"] == statuses.count("ok") / NUM_OUTSIDE
-    assert 0 <= figures["auroc"] <= 1 and figures["test_pictures"] == 24
+    assert figures["test_pictures"] == len(rows_of(run / "predictions.csv")) == 24
+    low, high = figures["roc_auc_interval95"]
+    assert 0 <= low < figures["roc_auc"] < high <= 1
     page = (run / "report.html").read_text("utf-8")
     assert "Outside pictures not called unknown" in page and f"--outside {outside}" in page
 
@@ -123,6 +125,26 @@ def test_measured_again_or_resumed_a_run_keeps_its_outside_figures(
     assert {**read(copy, "metrics.json"), "seconds": 0} == {**before, "seconds": 0}
     thresholds = [read(folder, "classifier/classifier.json")["unknown"] for folder in (run, copy)]
     assert thresholds[0] == thresholds[1]
+
+
+def test_figures_of_an_earlier_skysort_are_refused_until_they_are_measured_again(
+    skysort_command: Command, run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    before = read(copy, "metrics.json")
+    earlier, data = read(copy, "metrics.json"), read(copy, "data.json")
+    accepted = earlier["splits"]["test"]["accepted"]
+    accepted["accuracy"] = accepted.pop("share")
+    (copy / "metrics.json").write_text(json.dumps(earlier), "utf-8")
+    (copy / "data.json").write_text(json.dumps({**data, "in_two_parts": 0}), "utf-8")
+    ended = skysort_command("train", "--resume", copy, "--quiet")
+    assert ended.code == 1
+    assert (
+        f"splits.test.accepted.share: Field required; measure it again with: skysort evaluate {copy}" in ended.err
+    )
+    assert skysort_command("evaluate", copy, "--quiet").code == 0
+    assert {**read(copy, "metrics.json"), "seconds": 0} == {**before, "seconds": 0}
+    assert "ROC AUC" in skysort_command("train", "--resume", copy, "--quiet").out
 
 
 def test_outside_pictures_that_have_changed_are_refused(

@@ -1,7 +1,10 @@
 """report.html in a browser: on a phone and on a desk, nothing asked of a network, every figure as measured."""
 
+import csv
+import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from skysort.classifier.format import read_table
+from skysort.trust.guarantee import sentences
 from skysort.trust.page import percent
-from tests.conftest import command
+from tests.conftest import command, picture_bytes
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
@@ -32,11 +37,30 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def decided_run(finished_run: Path, session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = shutil.copytree(finished_run, tmp_path_factory.mktemp("decided") / "run")
-    promise = ("--keep", "bird", "--lose-at-most", "20%", "--confidence", "90%")
-    done = command("decide", run, *promise, SKYSORT_CACHE=str(session_cache))
-    assert done.returncode == 0, done.stderr
+def decided_run(session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose report has everything: a decision, unknown and outside pictures, duplicates, broken files."""
+    pictures = tmp_path_factory.mktemp("pictures")
+    seeds = itertools.count()
+    for below, num in {"train/bird": 70, "train/airplane": 70, "test/bird": 20, "test/airplane": 30}.items():
+        (pictures / "data" / below).mkdir(parents=True)
+        for number in range(num):
+            (pictures / "data" / below / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
+    for number in range(3):
+        shutil.copy(pictures / f"data/train/bird/{number}.png", pictures / f"data/test/bird/again-{number}.png")
+    (pictures / "data/test/bird/broken.png").touch()
+    (pictures / "outside/noise").mkdir(parents=True)
+    for number in range(12):
+        (pictures / "outside/noise" / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
+    run = tmp_path_factory.mktemp("runs") / "run"
+    of_train = ("--recipe", "mlp-small", "--threads", 1, "--outside", pictures / "outside")
+    settings = ("--set", "training.epochs=2", "--set", "trust.keep_known=0.7")
+    promise = ("--keep", "bird", "--lose-at-most", "40%", "--confidence", "80%")
+    for arguments in (
+        ("train", pictures / "data", "--run", run, *of_train, *settings),
+        ("decide", run, *promise),
+    ):
+        done = command(*arguments, SKYSORT_CACHE=str(session_cache))
+        assert done.returncode == 0, done.stderr
     return run
 
 
@@ -54,16 +78,32 @@ def page(request: pytest.FixtureRequest, browser: Browser, decided_run: Path) ->
     assert told == [(decided_run / "report.html").as_uri()]  # the page itself, and nothing else
 
 
-def rows_of(page: Page, section: str) -> list[list[str]]:
-    """Return the texts of a section's first table, row by row, without the scales that are drawn."""
-    return page.locator(f"section[aria-labelledby={section}] table").first.evaluate(
+def text_of(page: Page, place: str) -> str:
+    """Return what is written in a place, with one blank where there are several."""
+    return " ".join(page.locator(place).inner_text().split())
+
+
+def rows_of(page: Page, section: str) -> list[str]:
+    """Return the rows of a section's first table, as they are written, without the scales that are drawn."""
+    rows: list[str] = page.locator(f"section[aria-labelledby={section}] table").first.evaluate(
         """table => [...table.tBodies[0].rows].map(
-            row => [...row.cells].filter(cell => !cell.ariaHidden).map(cell => cell.textContent.trim()))"""
+            row => [...row.cells].filter(cell => !cell.ariaHidden)
+                .flatMap(cell => [...cell.childNodes]).map(node => node.textContent).join(" "))"""
     )
+    return [" ".join(row.split()) for row in rows]
 
 
-def interval(bounds: list[float] | None) -> str:
-    return "" if bounds is None else "{:.1f} to {:.1f} %".format(*(100 * bound for bound in bounds))
+def percents(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def with_interval(figures: dict[str, Any], name: str, interval: str | None = None) -> str:
+    return f"{percent(figures[name])} {percents(*figures[interval or f'{name}_interval95'])}"
+
+
+def bounds(interval: list[float]) -> str:
+    low, high = map(percent, interval)
+    return f"{low} to {high}"
 
 
 def test_it_fits_the_screen_in_light_and_dark(page: Page) -> None:
@@ -85,31 +125,118 @@ def test_pictures_and_charts_are_there_with_words_for_them(page: Page) -> None:
     assert all(titles)
 
 
-def test_every_figure_is_that_of_metrics_json(page: Page, decided_run: Path) -> None:
-    metrics: dict[str, Any] = json.loads((decided_run / "metrics.json").read_text("utf-8"))
+@pytest.fixture
+def metrics(decided_run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((decided_run / "metrics.json").read_text("utf-8"))
+    return found
+
+
+def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[str, Any]) -> None:
     test = metrics["splits"]["test"]
-    headline = page.locator("h1").inner_text().replace("\u00a0", " ")
-    for expected in (f"{test['pictures']:,} test pictures", percent(test["accuracy"])):
-        assert expected in headline
+    others, num_unknown = test["without_duplicates"], round(test["unknown"]["share"] * 53)
+    assert (test["pictures"], others["pictures"], test["unreadable"]) == (53, 50, 1)
+    num_right = sum(test["confusion"][label][label] for label in range(2))
+    assert text_of(page, "h1") == (
+        f"Of 53 test pictures, {num_right} were sorted right by the likeliest class: {percent(test['accuracy'])}"
+        f" (95 % interval {bounds(test['interval95'])})."
+    )
+    unknown, unreadable, duplicates = (
+        " ".join(text.split()) for text in page.locator(".notice").all_inner_texts()
+    )
+    assert unknown.startswith(
+        f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
+    )
+    assert unreadable.startswith("1 more could not be read, and is in no figure.")
+    assert duplicates.startswith("3 of the test pictures stand in another part, too")
+    accuracy = f"{percent(others['share'])} (95 % interval {bounds(others['interval95'])})."
+    assert duplicates.endswith(f"On the other 50 the accuracy is {accuracy}")
+    described = text_of(page, "header dl")
+    assert f"Parameters {metrics['parameters']:,}" in described
+    assert f"Training {metrics['seconds']['training']:,.1f} seconds" in described
 
-    parts = rows_of(page, "parts")
-    assert [row[0] for row in parts] == list(metrics["splits"])
-    for row, figures in zip(parts, metrics["splits"].values(), strict=True):
-        assert row[1] == f"{figures['pictures']:,}"
-        assert row[2] == percent(figures["accuracy"]) + interval(figures["interval95"])
-        assert row[-1].split()[0] == f"{figures['loss']:.3f}"
 
-    classes = rows_of(page, "classes")
-    assert [row[0] for row in classes] == list(test["classes"])
-    for row, figures in zip(classes, test["classes"].values(), strict=True):
-        assert row[1] == f"{figures['pictures']:,}"
-        assert row[2] == percent(figures["accuracy"]) + interval(figures["interval95"])
-        assert row[3] == percent(figures["precision"]) + interval(figures["precision_interval95"])
+def test_parts_classes_and_confusion_are_those_of_metrics_json(page: Page, metrics: dict[str, Any]) -> None:
+    assert rows_of(page, "parts") == [
+        f"{name} {part['pictures']:,} {with_interval(part, 'accuracy', 'interval95')}"
+        f" {with_interval(part, 'balanced_accuracy')}"
+        f" {part['loss']:.3f} {part['loss_interval95'][0]:.3f} to {part['loss_interval95'][1]:.3f}"
+        for name, part in metrics["splits"].items()
+    ]
+    test = metrics["splits"]["test"]
+    assert rows_of(page, "classes") == [
+        f"{name} {figures['pictures']:,} {with_interval(figures, 'accuracy', 'interval95')}"
+        f" {with_interval(figures, 'precision')} {percent(figures['recall'])} "
+        + " ".join(with_interval(figures, figure) for figure in ("f1", "average_precision", "roc_auc"))
+        for name, figures in test["classes"].items()
+    ]
+    assert rows_of(page, "confusion") == [
+        f"{name} " + " ".join(f"{count} {percent(count / sum(counts))}" for count in counts)
+        for name, counts in zip(test["classes"], test["confusion"], strict=True)
+    ]
 
-    confusion = [[int(cell.split()[0]) for cell in row[1:]] for row in rows_of(page, "confusion")]
-    assert confusion == test["confusion"]
 
-    decision = page.locator("section[aria-labelledby=decisions]").inner_text().replace("\u00a0", " ")
-    for effect in metrics["decisions"]["keep-bird"].values():
-        low, high = map(percent, effect["interval95"])
-        assert f"{percent(effect['share'])} are set aside ({low} to {high})" in decision
+def test_confidence_is_that_of_metrics_json(page: Page, metrics: dict[str, Any]) -> None:
+    before, after = (metrics["splits"]["test"]["calibration_error"][name] for name in ("before", "after"))
+    said = text_of(page, "section[aria-labelledby=calibration]")
+    assert f"is {percent(after['value'])} away from the accuracy" in said
+    assert f"({bounds(after['interval95'])}, 95 % interval)" in said
+    assert f"chance alone would show {percent(after['by_chance'])}." in said
+    assert f"set the temperature to {metrics['temperature']:.3g}, it was {percent(before['value'])}" in said
+    assert f"({bounds(before['interval95'])})" in said
+    assert rows_of(page, "calibration") == [
+        f"{percent(point['confidence'])} {point['pictures']} {with_interval(point, 'accuracy', 'interval95')}"
+        for point in after["points"]
+    ]
+    diagram = page.locator("section[aria-labelledby=calibration] svg > title").text_content() or ""
+    for error in (before, after):
+        first, last = (
+            f"{percent(error['points'][end]['confidence'])} with{what} {percent(error['points'][end]['accuracy'])}"
+            for end, what in ((0, " accuracy"), (-1, ""))
+        )
+        assert first in diagram and last in diagram
+
+
+def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
+    page: Page, metrics: dict[str, Any], decided_run: Path
+) -> None:
+    decision = text_of(page, "section[aria-labelledby=decisions]")
+    for what, part in (("to keep", "lost"), ("of other classes", "set_aside")):
+        effect = metrics["decisions"]["keep-bird"][part]
+        assert (
+            f"of {effect['pictures']:,} pictures {what} {percent(effect['share'])} are set aside"
+            f" ({bounds(effect['interval95'])})" in decision
+        )
+    for sentence in sentences(*read_table(decided_run / "classifier").decisions, ("airplane", "bird")):
+        assert sentence in decision
+
+    test, outside = metrics["splits"]["test"], metrics["outside"]
+    assert rows_of(page, "unknown") == [
+        f"{what} {round(of['share'] * of['pictures'])} {of['pictures']} {with_interval(of, 'share', 'interval95')}"
+        for what, of in (
+            ("Test pictures called unknown", test["unknown"]),
+            ("Of the others, labelled right", test["accepted"]),
+            ("Outside pictures not called unknown", outside["false_accepts"]),
+        )
+    ]
+    said = text_of(page, "section[aria-labelledby=unknown]")
+    assert f"is {percent(outside['roc_auc'])} ({bounds(outside['roc_auc_interval95'])})." in said
+
+
+def test_mistakes_and_samples_are_those_of_predictions_csv(page: Page, decided_run: Path) -> None:
+    with (decided_run / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] != "unreadable"]
+    confidences = {
+        row["path"]: max(float(row["p:airplane"]), float(row["p:bird"]))
+        for row in rows
+        if float(row[f"p:{row['truth']}"]) < 0.5
+    }
+    mistakes = text_of(page, "section[aria-labelledby=mistakes]")
+    surest = sorted(confidences.values(), reverse=True)[:24]
+    assert re.findall(r"([\d.]+ %) sure", mistakes) == [percent(confidence) for confidence in surest]
+    unknown = {row["path"] for row in rows if row["status"] == "unknown"} & confidences.keys()
+    shown = {path for path in unknown if path in mistakes}
+    assert mistakes.count("called unknown") == len(shown)
+    num_right, num_wrong = re.findall(
+        r"(\d+) right, (\d+) wrong", text_of(page, "section[aria-labelledby=samples]")
+    )[0]
+    assert int(num_right) + int(num_wrong) == 40

@@ -148,16 +148,15 @@ def test_test_pictures_that_were_trained_on_are_told_and_left_out_of_a_second_fi
     others = [right[path] for path in right.keys() - alike]
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     figures = metrics["splits"]["test"]["without_duplicates"]
-    assert (figures["pictures"], figures["accuracy"]) == (16, sum(others) / 16)
+    assert (figures["pictures"], figures["share"]) == (16, sum(others) / 16)
     assert all("without_duplicates" not in metrics["splits"][part] for part in ("train", "validation"))
     assert metrics == skysort.Run(run).metrics
-    data = json.loads((run / "data.json").read_text("utf-8"))
-    assert (data["in_two_parts"], data["test_duplicates"]) == (1, 3)
-    said = "3 test pictures stand in another part, too, or nearly so, or are of a group in it;"
-    said = f"{said} accuracy on the other 16: {sum(others) / 16:.4f} ("
+    said = "in another part, too, or nearly so, or of a group in it: 3 test pictures; accuracy on the other 16:"
+    said = f"{said} {sum(others) / 16:.4f} ("
     assert said in ended.out
     assert said in skysort_command("evaluate", run, "--quiet").out
     report = " ".join((run / "report.html").read_text("utf-8").split())
+    assert "Of 19 test pictures, " in report
     assert f"On the other 16 the accuracy is {100 * sum(others) / 16:.1f} % (95 % interval" in report
 
 
@@ -237,7 +236,7 @@ def test_a_table_with_groups_and_a_missing_file_is_trained_on(
         "--set", "training.epochs=1", "--threads", 1,
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert "1 pictures could not be read" in ended.out
+    assert "could not be read: 1 picture;" in ended.out
     data = json.loads((run / "data.json").read_text("utf-8"))
     assert data["unreadable"] == [{"path": "bird/none.png", "reason": "cannot be read: No such file or directory"}]
     assert set(data["counts"]) == {"train", "validation", "calibration", "test"}

@@ -1,29 +1,37 @@
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from numpy.typing import NDArray
 
-from skysort.trust.outside import auroc_of
-
-VALUES = st.lists(st.integers(-5, 5), min_size=2, max_size=20)
-
-
-@given(VALUES, VALUES)
-def test_the_area_and_its_interval_are_those_of_pairs(known: list[int], outside: list[int]) -> None:
-    area, interval = auroc_of(np.array(known, float), np.array(outside, float))
-    truth = [1] * len(known) + [0] * len(outside)
-    assert area == pytest.approx(roc_auc_score(truth, known + outside))
-    # DeLong's own definition: each picture against all of the other kind, ties counted half.
-    higher = np.sign(np.subtract.outer(known, outside)) / 2 + 0.5
-    variance = higher.mean(1).var(ddof=1) / len(known) + higher.mean(0).var(ddof=1) / len(outside)
-    if variance < 1e-20:
-        assert interval is None or interval == pytest.approx([area, area])
-    else:
-        margin = 1.96 * variance**0.5
-        assert interval == pytest.approx([max(0, area - margin), min(1, area + margin)], abs=1e-4)
+from skysort.classifier.format import Kept, Unknown
+from skysort.pictures.decode import Shape
+from skysort.pictures.outside import Outside
+from skysort.progress import Progress
+from skysort.trust.metrics import OutsideFigures
+from skysort.trust.outside import measure_outside
+from tests.trust.test_report import collection_of, evaluation_of
 
 
-def test_what_is_told_apart_without_overlap_has_no_interval() -> None:
-    assert auroc_of(np.array([3.0, 4.0, 5.0]), np.array([1.0, 2.0])) == (1.0, None)
-    assert auroc_of(np.array([3.0]), np.array([1.0, 4.0])) == (0.5, None)
+def logits_of_scores(*scores: float) -> NDArray[np.float32]:
+    """Of two classes, with those negative energies."""
+    return np.tile(np.array(scores, np.float32)[:, None] - np.log(np.float32(2)), 2)
+
+
+def test_outside_figures_by_hand(tmp_path: Path) -> None:
+    collection = collection_of(tmp_path / "outside", ["far"], 4)
+    test = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite"], 3))
+    test = replace(test, logits=logits_of_scores(1, 2, 3, 4, 5, 6))
+    unknown = Unknown(threshold=2.2, keep=0.7, calibration=Kept(pictures=10, kept=7))
+    classifier: Any = SimpleNamespace(
+        shape=Shape(8, 3),
+        table=SimpleNamespace(unknown=unknown),
+        logits=lambda pixels: logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)],
+    )
+    figures = measure_outside(classifier, Outside("far", collection, np.arange(4)), test, Progress())
+    assert figures["roc_auc"] == (6 + 5 + 4 + 6) / (4 * 6)
+    assert (figures["pictures"], figures["unreadable"], figures["test_pictures"]) == (4, 0, 6)
+    assert (figures["false_accepts"]["pictures"], figures["false_accepts"]["share"]) == (4, 1 / 4)
+    assert OutsideFigures.model_validate(figures).model_dump(mode="json") == figures

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.unknown import scores
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.progress import Progress
 from skysort.recipe import Recipe
 from skysort.trust.charts import Reliability, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
-from skysort.trust.report import write_report
+from skysort.trust.guarantee import decide
+from skysort.trust.report import decided, write_report
 
 HOSTILE = "<script>alert(1)<&'\"`{{ 7*7 }}"
 HOSTILE_FILE = "x\"onerror='alert(2)'><img src=http:evil.example>\n\udcff\u202egnp"
@@ -90,7 +93,7 @@ def evaluation_of(collection: Collection, unreadable: dict[int, str] | None = No
 
 def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
     return {
-        "splits": {"test": test.figures()},
+        "splits": {"test": test.figures(np.arange(len(test.collection.listing)))},
         "parameters": 12345,
         "temperature": test.temperature,
         "seconds": {"training": 61.25},
@@ -100,7 +103,7 @@ def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
     }
 
 
-def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str], in_two_parts: int = 0) -> Path:
+def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]) -> Path:
     path.mkdir()
     (path / "recipe.toml").write_text(Recipe.load("convnet").to_toml(), encoding="utf-8")
     (path / "history.csv").write_text(ROWS_OF_HISTORY, encoding="utf-8")
@@ -108,7 +111,6 @@ def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]
         **{"format": 1, "source": "made-up", "fingerprint": "0", "split_digest": "0", "classes": [], "counts": {}},
         "unreadable": unreadable,
         "left_out": {"files": len(left_out), "first": left_out[:20]},
-        "in_two_parts": in_two_parts,
     }
     (path / "data.json").write_text(json.dumps(data), encoding="utf-8")
     return path
@@ -273,13 +275,12 @@ def test_curves_place_steps_inside_their_epoch(tmp_path: Path) -> None:
 
 def test_set_aside_files_are_named_and_counted(tmp_path: Path, test_part: Evaluation) -> None:
     unreadable = [{"path": f"bird/broken{number}.jpg", "reason": "damaged"} for number in range(53)]
-    run = run_folder(tmp_path / "run", unreadable, [f"notes{number}.txt" for number in range(25)], in_two_parts=3)
+    run = run_folder(tmp_path / "run", unreadable, [f"notes{number}.txt" for number in range(25)])
     html = written(tmp_path, metrics_of(test_part), test_part, run)
     assert html.count("bird/broken") == 50
     assert html.count("notes") == 20
     assert "… and 3 more." in html
     assert "… and 5 more." in html
-    assert "3 of the data's pictures stand in" in html
 
 
 def test_commands_quote_their_paths(tmp_path: Path, test_part: Evaluation) -> None:
@@ -291,8 +292,9 @@ def test_commands_quote_their_paths(tmp_path: Path, test_part: Evaluation) -> No
 
 def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
-    html = written(tmp_path, metrics_of(test), test, None)
-    confusion = np.array(test.figures()["confusion"])
+    metrics = metrics_of(test)
+    html = written(tmp_path, metrics, test, None)
+    confusion = np.array(metrics["splits"]["test"]["confusion"])
     np.fill_diagonal(confusion, 0)
     pairs = Page(html).tables[1][1:]
     assert [int(row[2]) for row in pairs] == sorted(confusion.ravel(), reverse=True)[:20]
@@ -325,3 +327,54 @@ def test_thumbnails_are_small_pngs(side: int, channels: int, shown: int) -> None
     assert made.side == shown
     assert made.uri.startswith("data:image/png;base64,")
     assert 64 * len(made.uri) < 1_500_000
+
+
+def test_unknown_pictures_are_counted_beside_the_accuracy_and_marked_among_mistakes(
+    tmp_path: Path, test_part: Evaluation
+) -> None:
+    lowest = np.sort(scores(test_part.logits))
+    threshold = Unknown(threshold=float(lowest[20]), keep=0.95, calibration=Kept(pictures=36, kept=16))
+    test = replace(test_part, unknown=threshold)
+    wrong = test.logits.argmax(axis=1) != test.truth
+    metrics = metrics_of(test)
+    html = written(tmp_path, metrics, test, None)
+    text = " ".join(html.split())
+    assert f"{36 - int(wrong.sum())} were sorted right by the likeliest class: " in html
+    assert "In use, 20 of them are called unknown and get no label." in text
+    section = html[html.index('id="mistakes"') : html.index('id="samples"')]
+    num_both = int((wrong & test.is_unknown).sum())
+    assert 0 < section.count("called unknown") == section.count("likeliest <b>") == num_both < wrong.sum()
+
+
+def test_groups_widen_intervals_and_that_is_said(tmp_path: Path, test_part: Evaluation) -> None:
+    groups = np.arange(36) // 12 * (np.arange(36) >= 12) - np.arange(36) * (np.arange(36) < 12)
+    metrics = metrics_of(test_part)
+    metrics["splits"]["test"] = test_part.figures(
+        groups
+    )  # twelve pictures on their own, and twice twelve together
+    assert metrics["splits"]["test"]["grouped"] == {"groups": 14, "widening": pytest.approx((300 / 36) ** 0.5)}
+    pair = np.maximum(np.arange(36), 1)
+    assert "grouped" not in test_part.figures(pair)
+    html = " ".join(written(tmp_path, metrics, test_part, None).split())
+    assert "come in 14 groups" in html and "intervals would be 2.9 times as wide" in html
+
+
+def test_a_test_part_that_was_all_trained_on_says_so(tmp_path: Path, test_part: Evaluation) -> None:
+    metrics = metrics_of(test_part)
+    metrics["splits"]["test"]["without_duplicates"] = test_part.figures_without(test_part.rows)
+    html = " ".join(written(tmp_path, metrics, test_part, run_folder(tmp_path / "run", [], [])).split())
+    assert "All of the test pictures stand in another part, too" in html
+    assert "No figure here speaks of new pictures." in html
+    assert "it had not seen" not in html and "none" not in html[html.index("<h1>") : html.index("<dl>")]
+
+
+def test_a_decision_can_be_used_and_made_again_from_the_page(tmp_path: Path, test_part: Evaluation) -> None:
+    groups = np.arange(36)
+    decision = decide(test_part.scores(["bird"], groups), 0.2, 0.9, "2030-01-01")
+    effects = {decision.name: test_part.effect_of(decision, groups)}
+    run = run_folder(tmp_path / "run", [], [])
+    path = tmp_path / "report.html"
+    write_report(path, metrics_of(test_part), test_part, run, decided(test_part, groups, [decision], effects, run))
+    texts = Page(path.read_text("utf-8")).texts
+    assert f"skysort predict {run} PICTURES --decision keep-bird" in texts
+    assert f"skysort decide {run} --keep bird --lose-at-most 20% --confidence 90% --name keep-bird" in texts

@@ -35,13 +35,17 @@ def scores(logits: Logits) -> NDArray[np.float64]:
     return energies
 
 
+def is_unknown(unknown: Unknown | None, logits: Logits) -> NDArray[np.bool_]:
+    """Return for each of (N, classes) logits whether the picture is unknown; none is without a threshold."""
+    below: NDArray[np.bool_] = scores(logits) < (-np.inf if unknown is None else unknown.threshold)
+    return below
+
+
 def why_unknown(unknown: Unknown | None, logits: Logits) -> list[str]:
     """Return for each of (N, classes) logits why the picture is unknown; nothing for one that is not."""
     if unknown is None:
         return [""] * len(logits)
     return [
-        f"like none of the classes: its score {score:.3g} is below {unknown.threshold:.3g}"
-        if score < unknown.threshold
-        else ""
-        for score in scores(logits).tolist()
+        f"like none of the classes: its score {score:.3g} is below {unknown.threshold:.3g}" if is_so else ""
+        for score, is_so in zip(scores(logits).tolist(), is_unknown(unknown, logits), strict=True)
     ]

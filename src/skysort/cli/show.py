@@ -1,6 +1,7 @@
 """Figures as tables on a terminal."""
 
 import shlex
+from collections.abc import Sequence
 from typing import IO, Any
 
 from rich import markup
@@ -13,6 +14,8 @@ from skysort.run_folder import Run
 from skysort.terminal import printable
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
+from skysort.trust.metrics import Effect, Metrics, OutsideFigures, PartFigures
+from skysort.trust.page import counted
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
@@ -26,11 +29,14 @@ def show_run(run: Run, file: IO[str]) -> None:
     show_metrics(metrics, file)
     console = console_for(file)
     if data.unreadable:
-        console.print(f"{len(data.unreadable):,} pictures could not be read; data.json says which and why.")
+        console.print(
+            f"could not be read: {counted(len(data.unreadable), 'picture')}; data.json says which and why"
+        )
     if data.left_out.files:
-        console.print(f"{data.left_out.files:,} files were left out: no pictures, or in no class folder.")
-    if data.in_two_parts:
-        console.print(f"{data.in_two_parts:,} pictures stand in two parts of the data itself.")
+        files = counted(data.left_out.files, "file")
+        console.print(
+            f"left out: {files}, being no picture by name or in no class folder; data.json names the first"
+        )
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
@@ -43,116 +49,125 @@ def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
     console = console_for(file)
     for sentence in sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
-    _show_effect(decision.name, run.metrics["decisions"][decision.name], console)
+    found = Metrics.model_validate(run.metrics)
+    _show_effect(decision.name, found.decisions[decision.name], console)
     command = ["skysort", "predict", str(run.path), "PICTURES", "--decision", decision.name]
     console.print(f"Use it: {shown_name(shlex.join(command))}")
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
-    """Print the figures of each part, and of each class of the test part."""
+    """Print the figures of each part, and of each class of the test part: those of metrics.json."""
     console = console_for(file)
-    parts = Table("part", box=None)
-    for heading in ("pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss"):
-        parts.add_column(heading, justify="right")
-    for name, figures in metrics["splits"].items():
+    found = Metrics.model_validate(metrics)
+    parts = _table("part", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
+    for name, figures in found.splits.items():
         parts.add_row(
             name,
-            f"{figures['pictures']:,}",
-            f"{figures['accuracy']:.4f}",
-            _interval(figures["interval95"]),
-            f"{figures['balanced_accuracy']:.4f}",
-            _interval(figures["balanced_accuracy_interval95"]),
-            f"{figures['loss']:.4f}",
+            f"{figures.pictures:,}",
+            f"{figures.accuracy:.4f}",
+            _interval(figures.interval95),
+            _share(figures.balanced_accuracy),
+            _interval(figures.balanced_accuracy_interval95),
+            f"{figures.loss:.4f}",
         )
     console.print(parts)
     console.print()
-    test = metrics["splits"]["test"]
-    if others := test.get("without_duplicates"):
+    test = found.splits["test"]
+    if test.grouped:
         console.print(
-            f"{test['pictures'] - others['pictures']:,} test pictures stand in another part, too, or nearly so, or"
-            f" are of a group in it; accuracy on the other {others['pictures']:,}: {_share(others['accuracy'])}"
-            f" ({_interval(others['interval95'])})"
+            f"the test pictures come in {counted(test.grouped.groups, 'group')}, which intervals do not allow for:"
+            f" up to {test.grouped.widening:.2f} times as wide"
         )
+    if others := test.without_duplicates:
+        num = counted(test.pictures - others.pictures, "test picture")
+        accuracy = f"accuracy on the other {others.pictures:,}: {_share(others.share)}"
+        console.print(
+            "in another part, too, or nearly so, or of a group in it:"
+            + (
+                f" {num}; {accuracy} ({_interval(others.interval95)})"
+                if others.pictures
+                else " all test pictures; no figure speaks of new ones"
+            )
+        )
+    if test.grouped or others:
         console.print()
     _show_classes(test, console)
-    error = test["calibration_error"]
-    before = f", {error['before']['value']:.4f} before calibration" if error["before"] else ""
-    console.print(
-        f"calibration error (test): {error['after']['value']:.4f}"
-        f" (95 % interval {_interval(error['after']['interval95'])}){before}"
-    )
-    _show_unknown(metrics, console)
-    for name, effect in metrics.get("decisions", {}).items():
+    if error := test.calibration_error:
+        interval = error.after.interval95
+        console.print(
+            f"calibration error (test): {error.after.value:.4f}"
+            f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
+            + (f", {error.before.value:.4f} before calibration" if error.before else "")
+        )
+    _show_unknown(test, found.outside, console)
+    for name, effect in found.decisions.items():
         _show_effect(name, effect, console)
-    console.print(f"protocol: {metrics['protocol']} ({PROTOCOLS[metrics['protocol']]})")
+    console.print(f"protocol: {found.protocol} ({PROTOCOLS[found.protocol]})")
 
 
-def _show_effect(name: str, effect: dict[str, Any], console: Console) -> None:
-    for what, part in (("to keep", effect["lost"]), ("of other classes", effect["set_aside"])):
+def _show_effect(name: str, effect: Effect, console: Console) -> None:
+    for what, part in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
         if part:
-            counted = f", counted as {part['groups']:,}" if part.get("groups") else ""
+            groups = f", counted as {part.groups:,}" if part.groups else ""
             console.print(
-                f"{shown_name(name)} (test): of {part['pictures']:,} pictures {what}{counted}, {part['share']:.4f}"
-                f" are set aside (95 % interval {_interval(part['interval95'])})"
+                f"{shown_name(name)} (test): of {counted(part.pictures, 'picture')} {what}{groups},"
+                f" {part.share:.4f} are set aside (95 % interval {_interval(part.interval95)})"
             )
 
 
-def _show_classes(test: dict[str, Any], console: Console) -> None:
-    table = Table("class (test)", box=None)
-    for heading in ("pictures", "accuracy", "95 % interval", "precision", "recall", "F1", "AP", "ROC AUC"):
-        table.add_column(heading, justify="right")
-    for name, figures in list(test["classes"].items())[:MOST_CLASSES]:
+def _show_classes(test: PartFigures, console: Console) -> None:
+    table = _table(
+        "class (test)", "pictures", "accuracy", "95 % interval", "precision", "recall", "F1", "AP", "ROC AUC"
+    )
+    for name, figures in list(test.classes.items())[:MOST_CLASSES]:
+        shares = (figures.precision, figures.recall, figures.f1, figures.average_precision, figures.roc_auc)
         table.add_row(
             shown_name(name),
-            f"{figures['pictures']:,}",
-            _share(figures["accuracy"]),
-            _interval(figures["interval95"]),
-            _share(figures["precision"]),
-            *(_share(figures[name]) for name in ("recall", "f1", "average_precision", "roc_auc")),
+            f"{figures.pictures:,}",
+            _share(figures.accuracy),
+            _interval(figures.interval95),
+            *map(_share, shares),
         )
     console.print(table)
-    if len(test["classes"]) > MOST_CLASSES:
-        console.print(f"… and {len(test['classes']) - MOST_CLASSES:,} more classes in metrics.json")
-    if test["unreadable"]:
-        console.print(f"{test['unreadable']:,} pictures could not be read and are in no figure")
+    if len(test.classes) > MOST_CLASSES:
+        console.print(f"… and {len(test.classes) - MOST_CLASSES:,} more classes in metrics.json")
+    if test.unreadable:
+        is_or_are = "is" if test.unreadable == 1 else "are"
+        console.print(f"{counted(test.unreadable, 'picture')} could not be read and {is_or_are} in no figure")
     console.print()
-    if len(test["classes"]) <= 10:
-        confusion = Table("true class, labelled as:", *map(shown_name, test["classes"]), box=None)
-        for name, row in zip(test["classes"], test["confusion"], strict=True):
+    if len(test.classes) <= 10:
+        confusion = Table("true class, labelled as:", *map(shown_name, test.classes), box=None)
+        for name, row in zip(test.classes, test.confusion, strict=True):
             confusion.add_row(shown_name(name), *(f"{count:,}" for count in row))
         console.print(confusion)
         console.print()
 
 
-def _show_unknown(metrics: dict[str, Any], console: Console) -> None:
-    test, outside = metrics["splits"]["test"], metrics.get("outside")
-    if "unknown" in test:
-        table = Table("called unknown or not", box=None)
-        for heading in ("pictures", "of", "share", "95 % interval"):
-            table.add_column(heading, justify="right")
-        accepted = test["accepted"]
-        rows = [("test pictures called unknown", test["unknown"], test["pictures"])]
-        if outside:
-            rows.append(("outside pictures not called unknown", outside["false_accepts"], outside["pictures"]))
-        for what, counted, num in rows:
-            table.add_row(
-                what,
-                f"{counted['pictures']:,}",
-                f"{num:,}",
-                _share(counted["share"]),
-                _interval(counted["interval95"]),
-            )
-        console.print(table)
-        if accepted["pictures"]:
-            console.print(
-                f"accuracy on the {accepted['pictures']:,} test pictures not called unknown:"
-                f" {_share(accepted['accuracy'])} ({_interval(accepted['interval95'])})"
-            )
+def _show_unknown(test: PartFigures, outside: OutsideFigures | None, console: Console) -> None:
+    if not test.unknown:
+        return
+    console.print("all figures above are of the likeliest class, whether a picture is called unknown or not")
+    table = _table("called unknown or not", "pictures", "of", "share", "95 % interval")
+    for what, of in (
+        ("test pictures called unknown", test.unknown),
+        ("of the others, labelled right", test.accepted),
+        ("outside pictures not called unknown", outside and outside.false_accepts),
+    ):
+        if of and of.share is not None:
+            num = f"{of.share * of.pictures:,.0f}"
+            table.add_row(what, num, f"{of.pictures:,}", _share(of.share), _interval(of.interval95))
+    console.print(table)
     if outside:
-        interval = f" ({_interval(outside['auroc_interval95'])})" if outside["auroc_interval95"] else ""
-        console.print(f"outside: {shown_name(outside['source'])}, AUROC {outside['auroc']:.4f}{interval}")
-    if "unknown" in test:
-        console.print()
+        area, interval = f"{outside.roc_auc:.4f}", _interval(outside.roc_auc_interval95)
+        console.print(f"outside: {shown_name(outside.source)}, ROC AUC {area} ({interval})")
+    console.print()
+
+
+def _table(first: str, *figures: str) -> Table:
+    table = Table(first, box=None)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def spread(figure: Spread) -> str:
@@ -175,5 +190,5 @@ def _share(share: float | None) -> str:
     return "" if share is None else f"{share:.4f}"
 
 
-def _interval(interval: list[float] | None) -> str:
+def _interval(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

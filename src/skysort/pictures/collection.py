@@ -115,6 +115,11 @@ class Collection:
         positions = self.positions
         return np.where(positions >= 0, first[positions], -1)
 
+    def rows_of_test(self) -> NDArray[np.int64]:
+        """Return the rows of the test part that the data declares, or all of data that declares none."""
+        declared = np.array(self.listing.parts) == "test"
+        return np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
+
     def fingerprint(self) -> str:
         """Return a digest of everything that training sees: paths, classes, parts and pixels."""
         digest = hashlib.blake2b(digest_size=16)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from skysort.errors import NotUnderstoodError
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
@@ -46,10 +44,4 @@ def open_outside(
             raise NotUnderstoodError(
                 f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'"
             )
-    return Outside(data.name, collection, rows_of_test(collection))
-
-
-def rows_of_test(collection: Collection) -> Rows:
-    """Return the rows of the test part that data declares, or all of data that declares none."""
-    declared = np.array(collection.listing.parts) == "test"
-    return np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
+    return Outside(data.name, collection, collection.rows_of_test())

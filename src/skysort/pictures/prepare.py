@@ -52,6 +52,8 @@ class OutsideTable(Described):
 class DataTable(Described):
     """data.json: what a run learned from."""
 
+    model_config = ConfigDict(extra="ignore")  # counts of duplicates, which metrics.json has now
+
     format: Literal[1] = 1
     source: str
     """A name, or an absolute path."""
@@ -62,10 +64,6 @@ class DataTable(Described):
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
     """Readable pictures by part and class."""
-    in_two_parts: int
-    """Pictures that the data itself has in more than one part, equal to the last pixel."""
-    test_duplicates: int = 0
-    """Test pictures that another part has, too, equal or nearly, or of which it has others of the group."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     outside: OutsideTable | None = None
@@ -131,8 +129,6 @@ class Prepared:
             split_digest=digest.hexdigest(),
             classes=listing.classes,
             counts=counts,
-            in_two_parts=self._num_in_two_parts(),
-            test_duplicates=len(self.leaks("test")),
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             outside=outside,
@@ -161,13 +157,6 @@ class Prepared:
         training = np.flatnonzero(np.array(self.collection.store.listing.parts) == "train")
         kept = [rows[numbers] for part, numbers in self.parts.items() if part != "train"]
         return np.setdiff1d(training, np.concatenate(kept))
-
-    def _num_in_two_parts(self) -> int:
-        """Count pictures that the data itself has in more than one part, equal to the last pixel."""
-        equal = self.collection.equal()
-        in_each = [np.unique(equal[rows]) for rows in self.parts.values()]
-        num_parts = np.unique(np.concatenate(in_each), return_counts=True)[1]
-        return int((num_parts > 1).sum())
 
 
 def prepare(

@@ -77,6 +77,7 @@ def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> dict[str
     (counts of right labels, binomial in each bin) show the figure that was seen, or one less far out than the
     outermost 2.5 % on either side. The bins are taken to be off by a multiple of what was seen; for the upper end
     also by one and the same overconfidence, since where all labels are right, nothing that was seen leads there.
+    Fewer pictures than a bin takes have no interval: no error at all could be told from any.
 
     Args:
         confidences: (N,) probabilities of the labels, N at least 1.
@@ -98,7 +99,7 @@ def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> dict[str
     _, _, high_if_overconfident = _inverted(value, mean, pictures, -OVERCONFIDENT_BY[:, None])
     return {
         "value": value,
-        "interval95": [min(low, value), max(value, high, high_if_overconfident)],
+        "interval95": [min(low, value), max(value, high, high_if_overconfident)] if num >= FEWEST_IN_BIN else None,
         "by_chance": by_chance,
         "points": [
             {"pictures": n, "confidence": c, "accuracy": a, "interval95": wilson(round(a * n), n)}

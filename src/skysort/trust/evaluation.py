@@ -14,13 +14,13 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.format import Unknown
 from skysort.classifier.prove import Logits
 from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
-from skysort.classifier.unknown import why_unknown
+from skysort.classifier.unknown import is_unknown, why_unknown
 from skysort.errors import SkysortError
 from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.progress import Progress
 from skysort.trust.guarantee import Scores, share_lost, share_set_aside
-from skysort.trust.metrics import measure, share_of, share_right
+from skysort.trust.metrics import LEAST_WIDENING, measure, share_of
 
 CHUNK_BYTES = 2**24
 
@@ -46,23 +46,30 @@ class Evaluation:
     unknown: Unknown | None = None
     """The classifier's threshold."""
 
-    def figures(self) -> dict[str, Any]:
-        """Return the part's figures, as metrics.json holds them.
+    def figures(self, groups: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the part's figures, as `PartFigures` has them.
 
-        They are of all pictures that could be read, those that are called unknown by their likeliest class;
-        `unknown` has how many these are, and `accepted` how many of the others are labelled right.
+        They are of all pictures that could be read, those that are called unknown by their likeliest class.
+
+        Args:
+            groups: for each row of the listing, a number that pictures have in common which are not independent.
+
+        Source: L. Kish, Survey Sampling, 1965, for what groups make of a variance.
         """
         figures = measure(self.logits, self.truth, self.classes, self.temperature)
         figures["unreadable"] = len(self.unreadable)
+        _, sizes = np.unique(groups[self.rows], return_counts=True)
+        widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
+        if widening >= LEAST_WIDENING:
+            figures["grouped"] = {"groups": len(sizes), "widening": widening}
         if self.unknown is not None:
-            is_unknown = self._is_unknown()
-            figures["unknown"] = share_of(int(is_unknown.sum()), len(is_unknown))
-            figures["accepted"] = share_right(self._is_right[~is_unknown])
+            figures["unknown"] = share_of(self.is_unknown)
+            figures["accepted"] = share_of(self._is_right[~self.is_unknown])
         return figures
 
     def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the accuracy on the part's pictures without some."""
-        return share_right(self.without(rows)._is_right)
+        """Return the accuracy on the part's pictures without some, as `Share` has it."""
+        return share_of(self.without(rows)._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
         """Return the evaluation of the part's pictures without some."""
@@ -74,8 +81,10 @@ class Evaluation:
         right: NDArray[np.bool_] = self.logits.argmax(axis=1) == self.truth
         return right
 
-    def _is_unknown(self) -> NDArray[np.bool_]:
-        return np.array([bool(why) for why in why_unknown(self.unknown, self.logits)], bool)
+    @property
+    def is_unknown(self) -> NDArray[np.bool_]:
+        """(N,) whether each picture is called unknown."""
+        return is_unknown(self.unknown, self.logits)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
         """Return how sure the classifier is of each picture that it is of no class to keep, to decide by.
@@ -91,11 +100,11 @@ class Evaluation:
             NotUnderstoodError: when a class to keep is not there, or no other class is left.
         """
         is_kept = np.array([name in keep for name in self.classes])[self.truth]
-        return self._scores(keep, groups, self._is_unknown() & ~is_kept)
+        return self._scores(keep, groups, self.is_unknown & ~is_kept)
 
     def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
         """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
-        scores = self._scores(decision.keep, groups, self._is_unknown())
+        scores = self._scores(decision.keep, groups, self.is_unknown)
         effects = {
             "lost": share_lost(scores, decision.threshold),
             "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),

@@ -19,6 +19,9 @@ from skysort.trust.intervals import (
     wilson,
 )
 
+LEAST_WIDENING = 1.05
+"""Of intervals, to be told of: of less, nobody would see the difference."""
+
 
 class Measured(BaseModel):
     """A part of metrics.json; what a newer Skysort adds is kept."""
@@ -41,22 +44,21 @@ class CalibrationError(Measured):
     """How far confidences are from accuracies."""
 
     value: float
-    interval95: tuple[float, float]
+    interval95: tuple[float, float] | None
+    """None of fewer pictures than a bin takes."""
     by_chance: float
     """What the value would be on average, for these confidences, were every one of them true."""
     points: tuple[Point, ...]
     """The bins, in the order of confidence."""
 
 
-class Calibration(Measured):
+class CalibrationErrors(Measured):
     """How far to believe a part's confidences."""
 
     before: CalibrationError | None
     """Without the temperature; None where none was fitted."""
     after: CalibrationError
     """As the classifier answers."""
-    bins: int
-    """Of `after`."""
 
 
 class ClassFigures(Measured):
@@ -79,12 +81,21 @@ class ClassFigures(Measured):
     roc_auc_interval95: tuple[float, float] | None = None
 
 
-class ShareFigures(Measured):
-    """The accuracy on some pictures of a part; of none it is None."""
+class Share(Measured):
+    """The share of some pictures that something holds for; of none it is None."""
 
     pictures: int
-    accuracy: float | None
+    """All of them."""
+    share: float | None
     interval95: tuple[float, float] | None
+
+
+class Grouped(Measured):
+    """Pictures of a part that are not independent: of one declared group, of one burst, or near-duplicates."""
+
+    groups: int
+    widening: float
+    """How many times as wide intervals would be, were the pictures of a group all alike; none allows for that."""
 
 
 class PartFigures(Measured):
@@ -99,13 +110,19 @@ class PartFigures(Measured):
     loss: float
     """Mean cross entropy, in nats."""
     loss_interval95: tuple[float, float] | None
-    calibration_error: Calibration | None = None
+    calibration_error: CalibrationErrors | None = None
     classes: dict[str, ClassFigures]
     confusion: tuple[tuple[int, ...], ...]
     """Counts, a row a true class, a column a label."""
     unreadable: int
-    without_duplicates: ShareFigures | None = None
-    """On the test pictures that no other part has, too, if there are others."""
+    grouped: Grouped | None = None
+    """None where groups would hardly widen an interval."""
+    unknown: Share | None = None
+    """Called so; None where the classifier has no threshold."""
+    accepted: Share | None = None
+    """Labelled right, of those that are not called unknown."""
+    without_duplicates: Share | None = None
+    """Labelled right, of the test pictures that no other part has, too; None where there are no others."""
 
 
 class Effect(Measured):
@@ -115,6 +132,24 @@ class Effect(Measured):
     """Of the classes to keep; None where there are none."""
     set_aside: SetAside | None
     """Of the others."""
+
+
+class OutsideFigures(Measured):
+    """What a classifier makes of pictures of none of its classes."""
+
+    source: str
+    """A name, or an absolute path."""
+    fingerprint: str
+    pictures: int
+    """Readable ones."""
+    unreadable: int
+    false_accepts: Share
+    """Not called unknown."""
+    roc_auc: float
+    """How often an outside picture is less like the classes than one of the test part."""
+    roc_auc_interval95: tuple[float, float]
+    test_pictures: int
+    """Of the test part, that the area is over, too."""
 
 
 class Metrics(Measured):
@@ -133,6 +168,8 @@ class Metrics(Measured):
     """Source and fingerprint of the pictures."""
     decisions: dict[str, Effect] = {}
     """What each of the classifier's decisions does on the test part."""
+    outside: OutsideFigures | None = None
+    """None where none were named."""
 
 
 def measure(
@@ -147,7 +184,7 @@ def measure(
         temperature: that the logits have been divided by; 1 when none was fitted.
 
     Returns:
-        What `PartFigures` says, but for unreadable pictures.
+        What `PartFigures` says, as far as logits and truth tell it.
     """
     losses = cross_entropies(logits, truth)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
@@ -173,31 +210,22 @@ def measure(
     }
 
 
-def share_of(num: int, num_all: int) -> dict[str, Any]:
-    """Return a count as metrics.json holds it: pictures, and their share of all with its 95 % interval."""
-    if not num_all:
-        return {"pictures": num, "share": None, "interval95": None}
-    return {"pictures": num, "share": num / num_all, "interval95": wilson(num, num_all)}
-
-
-def share_right(is_right: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return the number, accuracy and interval95 of (N,) answers; None for shares of nothing."""
-    num, num_right = len(is_right), int(is_right.sum())
+def share_of(is_so: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return of how many of (N,) pictures something is so, as `Share` has it."""
+    num, num_so = len(is_so), int(is_so.sum())
     return {
         "pictures": num,
-        "accuracy": num_right / num if num else None,
-        "interval95": wilson(num_right, num) if num else None,
+        "share": num_so / num if num else None,
+        "interval95": wilson(num_so, num) if num else None,
     }
 
 
 def _calibration(logits: NDArray[np.float32], truth: NDArray[np.int64], temperature: float) -> dict[str, Any]:
     right = logits.argmax(axis=1) == truth
     before = softmax(logits * temperature).max(axis=1) if temperature != 1 else None
-    after = calibration_error(softmax(logits).max(axis=1), right)
     return {
         "before": None if before is None else calibration_error(before, right),
-        "after": after,
-        "bins": len(after["points"]),
+        "after": calibration_error(softmax(logits).max(axis=1), right),
     }
 
 

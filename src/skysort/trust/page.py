@@ -26,7 +26,7 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page.filters["percent"] = percent
+    page.filters |= {"percent": percent, "counted": counted}
     html = page.get_template(template).render(content)
     # File names may hold bytes that are no UTF-8; the page must be read all the same.
     write_whole(path, html.encode("utf-8", "backslashreplace"))
@@ -35,3 +35,12 @@ def write_page(path: Path, template: str, **content: Any) -> None:
 def percent(share: float | None) -> str:
     """Return a share as text, to a tenth of a percent."""
     return "none" if share is None else f"{100 * share:.1f} %"
+
+
+def counted(num: int, what: str) -> str:
+    """Return a count with what is counted.
+
+    >>> counted(1, "picture"), counted(1200, "picture")
+    ('1 picture', '1,200 pictures')
+    """
+    return f"{num:,} {what}{'' if num == 1 else 's'}"

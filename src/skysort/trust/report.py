@@ -14,10 +14,12 @@ from skysort.classifier.rows import softmax
 from skysort.files import read_json
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
+from skysort.terminal import printable
 from skysort.trust.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve, sentences
-from skysort.trust.page import percent, write_page
+from skysort.trust.metrics import Metrics
+from skysort.trust.page import counted, percent, write_page
 
 NUM_MISTAKES = 24
 NUM_SAMPLES = 40
@@ -42,7 +44,10 @@ class Shown:
     path: str
     truth: str
     label: str
+    """Its likeliest class."""
     confidence: float
+    is_unknown: bool
+    """Whether it is called unknown, and so gets no label in use."""
 
     @property
     def is_right(self) -> bool:
@@ -70,11 +75,14 @@ class Decided:
     """As metrics.json holds it."""
     tradeoff: Tradeoff | None
     """None where calibration has no pictures of other classes, or the page is of other pictures than the run's."""
-    command: str
+    use: str
+    """The command that goes by it."""
+    again: str
+    """The command that makes it."""
 
 
 def write_report(
-    path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None, decided: Sequence[Decided] = ()
+    path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None, decisions: Sequence[Decided] = ()
 ) -> None:
     """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
 
@@ -84,13 +92,14 @@ def write_report(
         test: the evaluation whose figures are `metrics["splits"]["test"]`.
         run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
             not a run's own, and the page has no curves, no recipe and no commands.
-        decided: the classifier's decisions, in the order in which they were made.
+        decisions: the classifier's, in the order in which they were made.
 
     Raises:
         SkysortError: when the file cannot be written.
     """
+    metrics = Metrics.model_validate(metrics).model_dump(mode="json")  # what there is none of is None
     figures = metrics["splits"]["test"]
-    calibration = figures["calibration_error"]
+    calibration, others = figures["calibration_error"], figures["without_duplicates"]
     mistakes, samples = _shown(test)
     write_page(
         path,
@@ -99,19 +108,20 @@ def write_report(
         test=figures,
         classes=test.classes,
         headline=_headline(figures, is_own=run is not None),
+        seen_twice=figures["pictures"] - others["pictures"] if others else 0,
         protocol=PROTOCOLS[metrics["protocol"]],
         recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
         toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
-        commands=_commands(run, metrics) if run else None,
+        commands=_commands(run, metrics, decisions) if run else None,
         curves=read_curves(run / "history.csv") if run else [],
         matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
         pairs=_most_confused(np.array(figures["confusion"]), test.classes),
         reliability=Reliability(calibration["before"], calibration["after"]),
         weakest=_weakest(figures["classes"]),
-        decided=decided,
+        decisions=decisions,
         mistakes=mistakes,
         samples=samples,
-        aside=_set_aside(test, run),
+        missing=_missing(test, run),
         most_named=NUM_FILES_NAMED,
     )
 
@@ -140,22 +150,25 @@ def decided(
         if calibration and decision.set_aside:
             scores = calibration.scores(decision.keep, groups)
             tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence))
-        command = shlex.join(("skysort", "predict", str(classifier), "PICTURES", "--decision", decision.name))
+        use = ("predict", str(classifier), "PICTURES", "--decision", decision.name)
+        keep = [word for name in decision.keep for word in ("--keep", name)]
+        lost, sure = (f"{100 * share:.10g}%" for share in (decision.lose_at_most, decision.confidence))
+        promise = ("--lose-at-most", lost, "--confidence", sure)
+        again = ("decide", str(classifier), *keep, *promise, "--name", decision.name)
         said = sentences(decision, classes)
-        found.append(Decided(decision.name, said, effects[decision.name], tradeoff, command))
+        found.append(Decided(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again)))
     return found
 
 
 def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
-    num = figures["pictures"]
     num_right = sum(row[label] for label, row in enumerate(figures["confusion"]))
-    pictures = "test picture" if is_own else "picture"
-    unseen = " it had not seen" if is_own else ""
+    pictures = counted(figures["pictures"], "test picture" if is_own else "picture")
+    unseen = " it had not seen" if is_own and not figures["without_duplicates"] else ""
     low, high = map(percent, figures["interval95"])
+    by = " by the likeliest class" if figures["unknown"] else ""
     return (
-        f"Of {num:,} {pictures}{'' if num == 1 else 's'}{unseen}, {num_right:,}"
-        f" {'was' if num_right == 1 else 'were'} sorted right: {percent(figures['accuracy'])}"
-        f" (95 % interval {low} to {high})."
+        f"Of {pictures}{unseen}, {num_right:,} {'was' if num_right == 1 else 'were'} sorted right{by}:"
+        f" {percent(figures['accuracy'])} (95 % interval {low} to {high})."
     )
 
 
@@ -163,6 +176,7 @@ def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
     """Return the most confident mistakes, and pictures drawn evenly across the part."""
     labels = test.logits.argmax(axis=1)
     confidences = softmax(test.logits).max(axis=1)
+    is_unknown = test.is_unknown
     wrong = np.flatnonzero(labels != test.truth)
     most_confident = wrong[np.argsort(-confidences[wrong], kind="stable")][:NUM_MISTAKES]
     evenly = np.linspace(0, len(labels) - 1, min(NUM_SAMPLES, len(labels))).astype(np.int64)
@@ -176,6 +190,7 @@ def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
                 test.classes[test.truth[number]],
                 test.classes[labels[number]],
                 float(confidences[number]),
+                bool(is_unknown[number]),
             )
             for number, row, pixels in zip(numbers, rows, test.collection.pixels(rows), strict=True)
         ]
@@ -201,24 +216,28 @@ def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(measured, key=lambda named: named[1]["accuracy"])[:NUM_WEAKEST])
 
 
-def _set_aside(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
-    """Return what data.json holds, or as much of it as there is to say without a run."""
+def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
+    """Return which pictures and files are in no figure: what data.json holds, or as much as there is without."""
     if run:
         return read_json(run / "data.json", DataTable)
     listing = test.collection.listing
     return {
         "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
         "left_out": {"files": len(listing.left_out), "first": listing.left_out[:NUM_FILES_NAMED]},
-        "in_two_parts": 0,
     }
 
 
-def _commands(run: Path, metrics: dict[str, Any]) -> dict[str, str]:
+def _commands(run: Path, metrics: dict[str, Any], decisions: Sequence[Decided]) -> dict[str, str]:
     """Return what to type, by what it does."""
-    outside = ("--outside", metrics["outside"]["source"]) if "outside" in metrics else ()
-    commands = {
-        "Train again": ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"]),
-        "Measure again, on the same pictures": ("evaluate", str(run)),
-        "Label other pictures": ("predict", str(run), "PICTURES"),
+    outside = ("--outside", metrics["outside"]["source"]) if metrics["outside"] else ()
+    train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"])
+    return {
+        "Train again": _typed(train),
+        **{f"Decide '{printable(one.name)}' again": one.again for one in decisions},
+        "Measure again, on the same pictures": _typed(("evaluate", str(run))),
+        "Label other pictures": _typed(("predict", str(run), "PICTURES")),
     }
-    return {what: shlex.join(("skysort", *words)) for what, words in commands.items()}
+
+
+def _typed(words: Iterable[str]) -> str:
+    return shlex.join(("skysort", *words))
