@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -381,6 +382,9 @@ def measure_run(
         for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
     test, outside = evaluations["test"], prepared.outside
+    known = classifier.table.seconds
+    with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
+        known = known | run.metrics["seconds"]
     splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
     if len(leaks := prepared.leaks("test")):
         splits["test"]["without_duplicates"] = test.figures_without(leaks)
@@ -389,7 +393,7 @@ def measure_run(
         "splits": splits,
         "parameters": classifier.table.parameters,
         "temperature": classifier.table.temperature,
-        "seconds": {**classifier.table.seconds, **seconds, "evaluation": time.perf_counter() - started},
+        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
         "data": classifier.table.data,

@@ -80,7 +80,7 @@ def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
     said = shown(metrics_of(figures, outside=outside))
     for line in (
         "come in 1 group, which intervals do not allow for: up to 1.41 times as wide",
-        "in another part, too, or nearly so: all test pictures; no figure speaks of new ones",
+        "in another part, too, or nearly so, or of a group in it: all test pictures; no figure speaks of new ones",
         "1 picture could not be read and is in no figure",
         "(too few pictures for an interval)",
         "outside: far, ROC AUC 0.7500 (0.5000 to 0.9000)",

@@ -374,7 +374,8 @@ def test_a_decision_can_be_used_and_made_again_from_the_page(tmp_path: Path, tes
     effects = {decision.name: test_part.effect_of(decision, groups)}
     run = run_folder(tmp_path / "run", [], [])
     path = tmp_path / "report.html"
-    write_report(path, metrics_of(test_part), test_part, run, decided(test_part, groups, [decision], effects, run))
+    made = decided(test_part, groups, [decision], effects, test_part.classes, run)
+    write_report(path, metrics_of(test_part), test_part, run, made)
     texts = Page(path.read_text("utf-8")).texts
     assert f"skysort predict {run} PICTURES --decision keep-bird" in texts
     assert f"skysort decide {run} --keep bird --lose-at-most 20% --confidence 90% --name keep-bird" in texts
