@@ -94,7 +94,7 @@ def train(
     )
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
-    if findings := summary(quick_findings(prepared.collection)):
+    if findings := summary(quick_findings(prepared.collection, prepared.groups)):
         progress.say(f"{findings}; skysort check {shlex.quote(str(data))} says which")
     if seconds is not None:
         try:
