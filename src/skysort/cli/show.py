@@ -10,7 +10,7 @@ from rich.table import Table
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
-from skysort.terminal import printable
+from skysort.terminal import counted, printable
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
 from skysort.trust.report import PROTOCOLS
@@ -26,11 +26,15 @@ def show_run(run: Run, file: IO[str]) -> None:
     show_metrics(metrics, file)
     console = console_for(file)
     if data.unreadable:
-        console.print(f"{len(data.unreadable):,} pictures could not be read; data.json says which and why.")
+        console.print(
+            f"{counted(len(data.unreadable), 'picture')} could not be read; data.json says which and why."
+        )
     if data.left_out.files:
-        console.print(f"{data.left_out.files:,} files were left out: no pictures, or in no class folder.")
+        files = counted(data.left_out.files, "file was", "files were")
+        console.print(f"{files} left out: no picture, in no class folder, or an empty folder.")
     if data.in_two_parts:
-        console.print(f"{data.in_two_parts:,} pictures stand in two parts of the data itself.")
+        pictures = counted(data.in_two_parts, "picture stands", "pictures stand")
+        console.print(f"{pictures} in two parts of the data itself.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
