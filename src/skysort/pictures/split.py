@@ -200,9 +200,8 @@ def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows
         has_groups = num_groups < sum(map(len, of_class.values()))
         what = counted(num_groups, "different picture")
         if has_groups:
-            what = counted(
-                num_groups, "group, to be kept whole,", "different pictures or groups, each to be kept whole,"
-            )
+            what = counted(num_groups, "different picture or group", "different pictures or groups")
+            what += ", each to be kept whole,"
         if num_groups < len(parts):
             raise SkysortError(
                 f"class '{name}' has {what} to cut into {', '.join(parts)}; expected at least {len(parts)}"
