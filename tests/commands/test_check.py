@@ -202,6 +202,7 @@ def test_groups_that_stand_in_several_parts_are_found(
     quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1)
     trained = skysort_command("train", folder, "--group-by", r"visit\d", "--run", tmp_path / "run", *quick)
     assert trained.code == 0 and "makes figures lie: group-leak (1); skysort check" in trained.err
+    assert rf"skysort check {folder} --group-by 'visit\d' says which" in trained.err
 
 
 def test_all_faults_of_a_table_are_told_at_once(skysort_command: Command, tmp_path: Path) -> None:
