@@ -96,8 +96,10 @@ def train(
     )
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
-    if findings := summary(quick_findings(prepared.collection)):
-        progress.say(f"{findings}; skysort check {shlex.quote(str(data))} says which")
+    if findings := summary(quick_findings(prepared.collection, prepared.groups)):
+        by_group = recipe.pictures.group_by and ["--group-by", recipe.pictures.group_by]
+        again = shlex.join(["skysort", "check", str(data), *(by_group or [])])
+        progress.say(f"{findings}; {again} says which")
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)

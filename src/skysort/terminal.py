@@ -14,6 +14,15 @@ def printable(text: str) -> str:
     )
 
 
+def counted(num: int, thing: str, things: str = "") -> str:
+    """Return a number with what it is of, the plural where it takes one.
+
+    >>> counted(1, "picture"), counted(1204, "picture"), counted(0, "class", "classes")
+    ('1 picture', '1,204 pictures', '0 classes')
+    """
+    return f"{num:,} {thing if num == 1 else things or thing + 's'}"
+
+
 def printable_lines(text: str) -> str:
     """Spell out the same in a message, whose own line ends stay."""
     return "\n".join(map(printable, text.split("\n")))

@@ -106,6 +106,7 @@ def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) ->
     [
         ({}, "no pictures in class folders"),
         ({"": 5}, "no pictures in class folders"),
+        ({"bird": 20, "airplane": 1}, "class 'airplane' has 1 different picture to cut into train, validation"),
         ({"bird": 20}, "training needs pictures of at least two classes, found only 'bird'"),
         ({"bird": 20, "airplane": 3}, "class 'airplane' has 3 different pictures to cut into train, validation"),
         (
@@ -161,8 +162,8 @@ def test_broken_pictures_are_named_and_the_others_are_trained_on(
     run = tmp_path / "run"
     ended = skysort_command("train", folder, "--run", run, *QUICK)
     assert ended.code == 0, ended.err
-    assert "could not be read: 3 pictures;" in ended.out
-    assert "left out: 1 file," in ended.out
+    assert "3 pictures could not be read" in ended.out
+    assert "1 file was left out: no picture, in no class folder" in ended.out
     data = json.loads((run / "data.json").read_text("utf-8"))
     reasons = {row["path"]: row["reason"] for row in data["unreadable"]}
     assert reasons["bird/empty.jpg"] == "the file is empty"

@@ -1,6 +1,7 @@
 """skysort check on folders that were broken on purpose."""
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skysort.recipe import Recipe
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 
@@ -36,8 +38,16 @@ def copied(folder: Path, path: str, copy: str) -> None:
 
 def several(folder: Path, content: bytes, *paths: str) -> None:
     for path in paths:
-        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
+
+
+def filled(folder: Path, counts: dict[str, int]) -> None:
+    """Add so many different pictures to folders."""
+    numbers = iter(range(9000, 9999))
+    for below, num in counts.items():
+        for number in range(num):
+            several(folder, picture_bytes(next(numbers)), f"{below}/{number}.png")
 
 
 def plain(folder: Path, path: str) -> None:
@@ -68,8 +78,9 @@ def found(ended: Ended) -> dict[str, Any]:
             3,
             ["test/a/3.png", "the file is empty"],
         ),
+        (lambda f: filled(f, {"train/c": 12}), "missing-classes", 1, ["c: no picture in test"]),
     ],
-    ids=["two classes", "equal in two parts", "near in two parts", "many unreadable"],
+    ids=["two classes", "equal in two parts", "near in two parts", "many unreadable", "no class in test"],
 )
 def test_what_makes_figures_lie_exits_with_1(
     change: Change, name: str, count: int, examples: list[str], skysort_command: Command, folder: Path
@@ -120,17 +131,14 @@ def test_what_makes_figures_lie_exits_with_1(
             ["train/b/2.png", "130 x 130 pixels"],
         ),
         (lambda f: several(f, b"", "train/a/notes.txt"), "left-out", 1, ["train/a/notes.txt"]),
-        (lambda f: several(f, picture_bytes(9999), "train/A/1.png"), "class-names", 2, ["A", "a"]),
-        (
-            lambda f: several(f, picture_bytes(9999), "train/c/1.png"),
-            "imbalance",
-            1,
-            ["c: 1 of 101 pictures"],
-        ),
+        (lambda f: (f / "test" / "kite").mkdir(), "empty-folders", 1, ["test/kite/"]),
+        (lambda f: filled(f, {"train/A": 4, "test/A": 1}), "class-names", 2, ["A", "a"]),
+        (lambda f: filled(f, {"train/c": 4, "test/c": 1}), "imbalance", 1, ["c: 5 of 105 pictures"]),
+        (lambda f: filled(f, {"val/a": 4}), "missing-classes", 1, ["b: no picture in validation"]),
     ],
     ids=[
         "unreadable", "duplicate", "near-duplicate", "near in two classes", "one colour", "small", "long", "large",
-        "left out", "capitals", "rare class",
+        "left out", "empty folder", "capitals", "rare class", "no class in validation",
     ],
 )  # fmt: skip
 def test_what_is_worth_a_look_exits_with_0(
@@ -143,6 +151,71 @@ def test_what_is_worth_a_look_exits_with_0(
     assert (finding["severity"], finding["count"]) == ("worth a look", count)
     assert finding["examples"][0][: len(examples)] == examples
     assert {other["severity"] for other in found(ended).values()} == {"worth a look"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [
+        ({"a": 30}, "training needs pictures of at least two classes, found only 'a'"),
+        ({"a": 30, "b": 3}, "class 'b' has 3 different pictures to cut into"),
+        (
+            {"train/a": 30, "train/b": 30, "test/a": 5, "test/b": 5, "test/c": 5},
+            "no picture to train on in class: c",
+        ),
+        ({"test/a": 9, "test/b": 9}, "nothing to train on: the data has a part for test"),
+    ],
+)
+def test_what_stops_training_is_found_and_exits_with_1(
+    counts: dict[str, int], reason: str, skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder(counts)
+    ended = skysort_command("check", folder, "--quiet", "--format", "json", "--output", tmp_path / "found")
+    assert (ended.code, ended.err) == (1, f"skysort: {folder}: training would stop\n")
+    finding = found(ended)["untrainable"]
+    assert (finding["severity"], finding["count"]) == ("stops training", 1)
+    assert finding["advice"].startswith(f"Training would refuse: {reason}")
+    num = sum(counts.values())
+    page = (tmp_path / "found" / "check.html").read_text("utf-8")
+    assert f"Training on these {num} pictures would stop." in page
+    trained = skysort_command("train", folder, "--run", tmp_path / "run", "--quiet")
+    assert trained.code == 1 and reason in trained.err
+
+
+def test_groups_that_stand_in_several_parts_are_found(
+    skysort_command: Command, folder: Path, tmp_path: Path
+) -> None:
+    for number in (3, 5, 7, 9, 11):
+        (folder / f"train/a/{number}.png").rename(folder / f"train/a/visit1_{number}.png")
+    (folder / "test/b/2.png").rename(folder / "test/b/visit1_2.png")
+    (folder / "test/b/4.png").rename(folder / "test/b/visit2_4.png")
+    assert skysort_command("check", folder, "--quiet").out == "100 pictures of 2 classes\nnothing found\n"
+    ended = skysort_command("check", folder, "--group-by", r"visit\d", "--format", "json")
+    assert ended.code == 1 and f"skysort: {folder}: figures would lie: group-leak\n" in ended.err
+    assert "pictures.group_by: 100 pictures in 95 groups\n" in ended.err
+    (finding,) = found(ended).values()
+    assert (finding["name"], finding["count"]) == ("group-leak", 1)
+    assert finding["examples"] == [["test/b/visit1_2.png", *(f"train/a/visit1_{n}.png" for n in (3, 5, 7))]]
+    refused = skysort_command("check", folder, "--group-by", "cam(")
+    assert refused.code == 2 and "pictures.group_by: no regular expression" in refused.err
+    refused = skysort_command("check", folder, "--group-by", "cam1")
+    assert refused.code == 1 and "is found in no path" in refused.err
+    quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1)
+    trained = skysort_command("train", folder, "--group-by", r"visit\d", "--run", tmp_path / "run", *quick)
+    assert trained.code == 0 and "makes figures lie: group-leak (1); skysort check" in trained.err
+    assert rf"skysort check {folder} --group-by 'visit\d' says which" in trained.err
+
+
+def test_all_faults_of_a_table_are_told_at_once(skysort_command: Command, tmp_path: Path) -> None:
+    rows = ["a.png,x,train", "a.png,y,train", "b.png,,train", "c.png,y,tset"]
+    (tmp_path / "all.csv").write_text("\n".join(["path,label,split", *rows]), encoding="utf-8")
+    ended = skysort_command("check", tmp_path / "all.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"skysort: {tmp_path / 'all.csv'} has 3 faults:\n"
+        "  line 3: a.png stands in line 2 already as 'x', and here as 'y'\n"
+        "  line 4: no label\n"
+        "  line 5: no split 'tset'; did you mean 'test'?\n"
+    )
 
 
 def test_nothing_is_found_where_nothing_is_wrong(skysort_command: Command, folder: Path) -> None:
@@ -175,6 +248,9 @@ def test_weights_that_even_classes_out_are_suggested(skysort_command: Command, m
     ended = skysort_command("check", make_folder({"rare": 5, "common": 45}), "--quiet")
     assert ended.code == 0
     assert "Weights that make classes count alike: rare 5, common 0.56." in ended.out
+    settings = re.findall(r"--set (\S+=\w+)", ended.out)
+    assert settings == ["loss.class_weights=balanced", "training.sampling=balanced"]
+    assert all(Recipe.load("swift", [setting]) for setting in settings)
 
 
 def test_the_table_the_page_and_the_file_say_the_same(

@@ -48,7 +48,7 @@ def test_one_unreadable_picture_makes_the_exit_code_1_and_loses_no_row(
     ended = skysort_command("predict", finished_run, tmp_path, "--format", "json")
     rows = json.loads(ended.out)
     assert ended.code == 1
-    assert "1 of 3 pictures could not be read" in ended.err
+    assert "1 of 3 pictures could not be read; its row says why" in ended.err
     assert [row["status"] for row in rows] == ["ok", "unreadable", "ok"]
     assert rows[1]["reason"] == "the file is empty"
 
@@ -98,6 +98,38 @@ def test_the_ending_of_the_output_says_how_to_write_it(
     assert skysort_command("predict", finished_run, tmp_path, "--output", output).code == 0
     assert skysort_command("predict", finished_run, tmp_path, "--output", asked, "--format", form).code == 0
     assert output.read_text("utf-8") == asked.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.json", "csv"), ("a.CSV", "json"), ("a.csv", "table"), ("a.csv", "megadetector")]
+)
+def test_an_ending_that_contradicts_the_format_is_refused(
+    name: str, form: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    asked = ("predict", finished_run, tmp_path / "1.png", "--format", form)
+    ended = skysort_command(*asked, "--output", tmp_path / name)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{name} would be {name[2:].lower()} by its ending, and --format says {form}" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
+    right = "a.json" if form == "megadetector" else f"a.{form}"
+    assert skysort_command(*asked, "--output", tmp_path / right).code == 0
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "megadetector"])
+def test_nothing_is_written_before_the_paths_are_known_to_hold_pictures(
+    form: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    for paths, code, message in (
+        ((tmp_path / "1.png", tmp_path / "none.png"), 2, "none.png: no such file or folder"),
+        ((tmp_path / "empty",), 1, f"no pictures under {tmp_path / 'empty'}"),
+    ):
+        for output in ((), ("--output", tmp_path / "a")):
+            ended = skysort_command("predict", finished_run, *paths, "--format", form, *output)
+            assert (ended.code, ended.out) == (code, "") and message in ended.err
+    assert not (tmp_path / "a").exists()
 
 
 def test_predictions_replace_no_picture_and_nothing_of_the_classifier(

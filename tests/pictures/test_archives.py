@@ -337,3 +337,12 @@ def test_damage_anywhere_in_a_tar_gives_bytes_a_reason_or_an_error(
                     assert str(reason)
     except SkysortError as error:
         assert "x.t" in str(error)
+
+
+@pytest.mark.parametrize("name", ["none.zip", "none.tar"])
+def test_an_archive_that_cannot_be_opened_is_named_once(name: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(SkysortError, match=rf"^cannot read \S+{name}: No such file or directory$"),
+        open_archive(tmp_path / name),
+    ):
+        pass

@@ -82,13 +82,29 @@ def test_paths_of_the_same_match_are_together(tmp_path: Path, capsys: pytest.Cap
         save(tmp_path, name, seed)
     days = [[names[0], names[1], names[4]], [names[2], names[6]]]
     assert partition(grouped(tmp_path, group_by=r"cam(\d+)_(\d{8})")) == days
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        "pictures.group_by: not found in 2 of 8 paths, each a group of its own; the first is bird/other.jpg"
-    )
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "pictures.group_by: 8 pictures in 5 groups",
+        "pictures.group_by: not found in 2 of 8 paths, each a group of its own; the first is bird/other.jpg",
+    ]
     assert partition(grouped(tmp_path, group_by=r"cam\d+")) == [
         [names[0], names[1], names[4], names[5]], [names[2], names[6]],
     ]  # fmt: skip
     assert partition(grouped(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"\d+", "4 pictures in 2 groups"),
+        (r".*", "4 pictures in 4 groups, each with a group of its own: none are kept together"),
+        (r"\.png$", "4 pictures in 1 group, which is all of them: they cannot be parted"),
+    ],
+)
+def test_how_many_groups_a_pattern_gives_is_said(
+    pattern: str, said: str, make_folder: MakeFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grouped(make_folder({"a": 2, "b": 2}), group_by=pattern)
+    assert capsys.readouterr().err.splitlines()[-1] == f"pictures.group_by: {said}"
 
 
 def test_a_pattern_that_no_path_has_is_an_error(make_folder: MakeFolder) -> None:

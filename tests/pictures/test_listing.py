@@ -91,7 +91,10 @@ def test_parts_beside_classes_are_an_error_that_names_both() -> None:
         ([], "no picture at all"),
         (["1.jpg"], "1.jpg"),
         (["10.jpg", "9.jpg"], "2 pictures such as 9.jpg"),
-        (["cat/notes.txt"], "no picture at all"),
+        (
+            ["cat/1.heic", "dog/2.heic"],
+            "no picture at all, but cat/1.heic; pictures end in .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp",
+        ),
         (["cat/.hidden.jpg"], "no picture at all"),
     ],
 )

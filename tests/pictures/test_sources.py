@@ -55,6 +55,34 @@ def test_walking_follows_links_to_folders_but_not_in_circles(tmp_path: Path) -> 
     assert list(walk(tmp_path / "here")) == ["cat/1.png", "dog/2.png"]
 
 
+def test_walking_names_folders_that_hold_nothing(tmp_path: Path) -> None:
+    fill(tmp_path, "cat/1.png", "dog/.DS_Store")
+    (tmp_path / "cat/old/older").mkdir(parents=True)
+    (tmp_path / "cat/around").symlink_to(tmp_path, target_is_directory=True)
+    assert list(walk(tmp_path)) == ["cat/1.png", "cat/old/older/", "dog/"]
+
+
+def test_a_folder_that_cannot_be_read_costs_no_other_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a/1.png", "b/2.png", "c/3.png")
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if folder == tmp_path / "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    with ExitStack() as opened:
+        found = list(image_files([tmp_path], opened))
+    assert [path for path, _ in found] == [str(tmp_path / name) for name in ("a/1.png", "b", "c/3.png")]
+    with pytest.raises(UnreadablePictureError, match=r"^cannot read folder .*b: Permission denied$"):
+        found[1][1]()
+    with pytest.raises(SkysortError, match=r"^cannot read folder .*b: Permission denied$"):
+        list(walk(tmp_path))
+
+
 def test_walking_what_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(SkysortError, match=r"^cannot read folder .*nowhere: No such file or directory$"):
         list(walk(tmp_path / "nowhere"))

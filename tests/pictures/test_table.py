@@ -102,7 +102,11 @@ def test_an_accented_label_is_one_however_it_is_spelled(write: Write) -> None:
             "a.png,x\n",
             ", line 1: expected a header with the columns path,label and perhaps split,group; found a.png,x",
         ),
-        ("path;label\na.png;x\n", ", line 1: expected a header with the columns path,label and perhaps"),
+        (
+            "path;label\na.png;x\n",
+            ", line 1: expected a header with the columns path,label and perhaps split,group; found path;label;"
+            " save it with commas between the cells",
+        ),
         ("path,label,path\n", ", line 1: two columns are called 'path'"),
         ("path,label,spilt\n", ", line 1: no column 'spilt'; did you mean 'split'?"),
         ("path,label\n", " names no picture: expected a row for each below the header"),
@@ -130,6 +134,21 @@ def test_an_accented_label_is_one_however_it_is_spelled(write: Write) -> None:
 )
 def test_what_is_wrong_is_said_with_its_line(write: Write, content: str, message: str) -> None:
     assert refusal(write(content)).startswith(message)
+
+
+def test_the_first_faults_are_told_in_the_order_of_the_lines_with_their_number(write: Write) -> None:
+    rows = ["a.png,x,1,test", *(f"{number}.png,,1,test" for number in range(12)), "a.png,x,1,train", "b.png,x,2"]
+    told = refusal(write("\n".join(["path,label,group,split", *rows]))).split("\n  ")
+    assert told[0] == " has 15 faults:"
+    assert told[1:-1] == [f"line {line}: no label" for line in range(3, 13)]
+    assert told[-1] == "and 5 more"
+
+
+def test_a_group_in_two_splits_is_told_once(write: Write) -> None:
+    rows = "".join(f"{number}.png,x,7,{'test' if number % 2 else 'train'}\n" for number in range(6))
+    assert refusal(write(f"path,label,group,split\n{rows}")) == (
+        ", line 3: group '7' is in test here and in train in line 2; expected all of a group in one split"
+    )
 
 
 def test_text_in_another_encoding_is_an_error(write: Write) -> None:

@@ -15,7 +15,7 @@ def written(tmp_path: Path, files: dict[str, bytes]) -> str:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     collection = open_collection(Data.find(str(folder)), Shape(16, 3), None, Progress())
-    write_check_page(tmp_path / "check.html", check("made-up", collection, None), collection)
+    write_check_page(tmp_path / "check.html", check("made-up", collection, collection.near(), None), collection)
     return (tmp_path / "check.html").read_bytes().decode("utf-8")
 
 

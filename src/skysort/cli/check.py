@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, Quiet
+from skysort.cli.options import DataDir, GroupBy, Quiet
 
 if TYPE_CHECKING:
     from skysort.pictures.check import Checked
@@ -26,24 +26,35 @@ def check(
     output: Annotated[
         Path | None, typer.Option(help="Folder for check.json and check.html, a page of thumbnails.")
     ] = None,
+    group_by: GroupBy = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for what would make figures lie, as leaks and contradictions. Exit code 1 if there is any."""
-    from skysort.errors import SkysortError, require
+    """Look for what would make figures lie, or stop training. Exit code 1 if there is any."""
+    from pydantic import ValidationError
+
+    from skysort.errors import NotUnderstoodError, SkysortError, require
     from skysort.files import write_whole
     from skysort.pictures.check import check as look
     from skysort.pictures.collection import Data, open_collection
+    from skysort.pictures.grouping import groups_of
     from skysort.pictures.originals import open_originals
     from skysort.progress import Progress
+    from skysort.recipe import Pictures
     from skysort.run_folder import json_text
 
     if output:
         require("a page of thumbnails", "train", "jinja2")
     progress = Progress.for_terminal(quiet=quiet)
+    try:
+        pictures = Pictures(group_by=group_by)
+    except ValidationError as error:
+        raise NotUnderstoodError(str(error.errors()[0]["ctx"]["error"])) from None
     found = Data.find(data)
-    collection = open_collection(found, found.shape(None, None, "stretch"), data_dir, progress)
-    checked = look(found.name, collection, open_originals(collection.source, progress))
+    shape = found.shape(pictures.size, pictures.channels, pictures.fit)
+    collection = open_collection(found, shape, data_dir, progress)
+    groups = groups_of(collection, pictures, progress)
+    checked = look(found.name, collection, groups, open_originals(collection.source, progress))
     text = json_text(checked.model_dump(mode="json"))
     if output:
         from skysort.trust.check_page import write_check_page
@@ -55,18 +66,21 @@ def check(
         print(text, end="")
     else:
         _show(checked)
-    if checked.lies:
-        raise SkysortError(f"{data}: figures would lie: {', '.join(checked.lies)}")
+    problems = ["training would stop"] if checked.stops else []
+    problems += [f"figures would lie: {', '.join(checked.lies)}"] if checked.lies else []
+    if problems:
+        raise SkysortError(f"{data}: {'; '.join(problems)}")
 
 
 def _show(checked: "Checked") -> None:
     from rich.table import Table
 
     from skysort.cli.show import console_for, shown_name
+    from skysort.terminal import counted
 
     console = console_for(sys.stdout)
     num = len(checked.classes)
-    console.print(f"{checked.pictures:,} pictures of {num:,} class{'' if num == 1 else 'es'}")
+    console.print(f"{counted(checked.pictures, 'picture')} of {counted(num, 'class', 'classes')}")
     if not checked.findings:
         console.print("nothing found")
         return

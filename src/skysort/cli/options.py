@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+GroupBy = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="Keep pictures together whose paths have the same match, as one visit's."),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Settings = Annotated[

@@ -30,39 +30,51 @@ def predict(
     ] = None,
 ) -> None:
     """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
+    from itertools import chain
+
     from skysort.classifier.classifier import Classifier
     from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.files import whole_file
+    from skysort.terminal import counted
     from skysort.work.predict import write_predictions
 
     if decision and form is Form.megadetector:
         raise NotUnderstoodError(
             "MegaDetector's format has no place for what to do; use csv or json with --decision"
         )
+    form = _form_of(output, form)
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
     chosen = loaded.decision(decision) if decision else None
     if output:
         _check_spares(output, paths, loaded.folder)
-    form = form or _form_of(output)
     predictions = loaded.stream(paths)
+    first = next(predictions, None)  # nothing is written before there is a picture
+    if first is None:
+        raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
+    rows = chain([first], predictions)
     if output:
         with whole_file(output.resolve(), newline="") as file:
-            num, num_unreadable = write_predictions(predictions, loaded.classes, file, form.value, chosen)
+            num, num_unreadable = write_predictions(rows, loaded.classes, file, form.value, chosen)
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
-        num, num_unreadable = write_predictions(predictions, loaded.classes, sys.stdout, form.value, chosen)
+        num, num_unreadable = write_predictions(rows, loaded.classes, sys.stdout, form.value, chosen)
         sys.stdout.flush()
-    if num == 0:
-        raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
     if num_unreadable:
-        raise SkysortError(f"{num_unreadable:,} of {num:,} pictures could not be read; their rows say why")
+        say = "its row says why" if num_unreadable == 1 else "their rows say why"
+        raise SkysortError(f"{num_unreadable:,} of {counted(num, 'picture')} could not be read; {say}")
 
 
-def _form_of(output: Path | None) -> Form:
+def _form_of(output: Path | None, asked: Form | None) -> Form:
+    """Return the form asked for, or that of the output's ending; refuse two that differ."""
+    from skysort.errors import NotUnderstoodError
+
     ending = output.suffix.lower().removeprefix(".") if output else ""
-    return Form(ending) if ending in list(Form) else Form.table
+    named = Form(ending) if ending in (Form.csv, Form.json) else None
+    if asked and named and named is not (Form.json if asked is Form.megadetector else asked):
+        raise NotUnderstoodError(f"{output} would be {named.value} by its ending, and --format says {asked.value}")
+    return asked or named or Form.table
 
 
 def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:

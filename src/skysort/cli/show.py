@@ -11,11 +11,10 @@ from rich.table import Table
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
-from skysort.terminal import printable
+from skysort.terminal import counted, printable
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
 from skysort.trust.metrics import Effect, Metrics, OutsideFigures, PartFigures
-from skysort.trust.page import counted
 from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
@@ -30,13 +29,11 @@ def show_run(run: Run, file: IO[str]) -> None:
     console = console_for(file)
     if data.unreadable:
         console.print(
-            f"could not be read: {counted(len(data.unreadable), 'picture')}; data.json says which and why"
+            f"{counted(len(data.unreadable), 'picture')} could not be read; data.json says which and why."
         )
     if data.left_out.files:
-        files = counted(data.left_out.files, "file")
-        console.print(
-            f"left out: {files}, being no picture by name or in no class folder; data.json names the first"
-        )
+        files = counted(data.left_out.files, "file was", "files were")
+        console.print(f"{files} left out: no picture, in no class folder, or an empty folder.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, Quiet, Settings
+from skysort.cli.options import DataDir, GroupBy, Quiet, Settings
 from skysort.errors import NotUnderstoodError
 
 
@@ -24,12 +24,7 @@ def train(
         str | None,
         typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
     ] = None,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGEX", help="Keep pictures together whose paths have the same match, as one visit's."
-        ),
-    ] = None,
+    group_by: GroupBy = None,
     outside: Annotated[
         str | None,
         typer.Option(metavar="DATA", help="Pictures of no class: call such unknown, and measure how often."),

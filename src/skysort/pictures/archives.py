@@ -94,6 +94,8 @@ def check_file_size(size: int) -> None:
 def _open_zip(path: Path) -> Iterator[Archive]:
     try:
         archive = zipfile.ZipFile(path)
+    except OSError as error:
+        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
     except (*_BROKEN, NotImplementedError) as error:
         raise SkysortError(f"{path} is not a readable zip archive: {error}") from None
     with archive:

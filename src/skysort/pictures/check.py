@@ -1,23 +1,26 @@
 """What would make the figures lie, and what is worth a look, found in pictures before anything is learned.
 
 Figures lie when an accuracy measured on these pictures would not be that on new ones like them, whatever the
-network: when test pictures stand among those learned from, when one picture is said to be of two classes, or when
-so many cannot be read that the rest is a selection. Everything else is worth a look: Skysort copes with it, or
-only a person can tell whether it is meant.
+network: when test pictures stand among those learned from, when one picture is said to be of two classes, when
+the test part lacks a class, or when so many cannot be read that the rest is a selection. Training stops when
+pictures cannot be cut into parts. Everything else is worth a look: Skysort copes with it, or only a person can
+tell whether it is meant.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.errors import SkysortError
 from skysort.pictures.collection import Collection
 from skysort.pictures.originals import Originals
 from skysort.pictures.prepare import Described
+from skysort.pictures.split import PARTS, Rows, cut
 
-Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Severity = Literal["makes figures lie", "worth a look"]
+Severity = Literal["stops training", "makes figures lie", "worth a look"]
+STOPS: Severity = "stops training"
 LIES: Severity = "makes figures lie"
 LOOK: Severity = "worth a look"
 
@@ -42,7 +45,8 @@ class Finding(Described):
     name: str
     severity: Severity
     count: int
-    """Of pictures; of classes for `imbalance` and `class-names`, of files for `left-out`."""
+    """Of pictures; of classes for `missing-classes`, `imbalance` and `class-names`, of files for `left-out`, of
+    folders for `empty-folders`; 1 for `untrainable`."""
     examples: tuple[tuple[str, ...], ...]
     """The first, each a path or several that belong together; behind the path of an unreadable picture, why."""
     advice: str
@@ -58,7 +62,12 @@ class Checked(Described):
     classes: dict[str, int]
     """Readable pictures of each."""
     findings: tuple[Finding, ...]
-    """Those that make figures lie come first."""
+    """Those that stop training come first, then those that make figures lie."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether training would stop."""
+        return any(finding.severity == STOPS for finding in self.findings)
 
     @property
     def lies(self) -> list[str]:
@@ -66,29 +75,36 @@ class Checked(Described):
         return [finding.name for finding in self.findings if finding.severity == LIES]
 
 
-def check(source: str, collection: Collection, originals: Originals | None) -> Checked:
+def check(source: str, collection: Collection, groups: Rows, originals: Originals | None) -> Checked:
     """Look for everything.
 
     Args:
         source: what to call it.
         collection: the pictures, decoded.
+        groups: (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
         originals: what their files say; None where they have none.
     """
     listing = collection.listing
-    found = quick_findings(collection)
+    found = [*_untrainable(collection, groups), *quick_findings(collection, groups)]
     if originals is not None:
         found += _odd_sizes(collection, originals.sizes[collection.rows])
     return Checked(
         source=source,
         pictures=len(listing),
         classes=dict(zip(listing.classes, _num_readable(collection).tolist(), strict=True)),
-        findings=tuple(sorted(found, key=lambda finding: finding.severity != LIES)),
+        findings=tuple(sorted(found, key=lambda finding: get_args(Severity).index(finding.severity))),
     )
 
 
-def quick_findings(collection: Collection) -> list[Finding]:
-    """Return what the listing and the store tell, without a look into any file."""
-    return [*_contradictions(collection), *_copies(collection), *_unreadable(collection), *_classes(collection)]
+def quick_findings(collection: Collection, groups: Rows) -> list[Finding]:
+    """Return what the listing, the store and the groups tell of pictures that can be trained on."""
+    return [
+        *_contradictions(collection, groups),
+        *_copies(collection),
+        *_unreadable(collection),
+        *_missing_classes(collection),
+        *_classes(collection),
+    ]
 
 
 def summary(findings: list[Finding]) -> str:
@@ -100,16 +116,27 @@ def summary(findings: list[Finding]) -> str:
     return "; ".join(parts)
 
 
-def _contradictions(collection: Collection) -> list[Finding]:
+def _untrainable(collection: Collection, groups: Rows) -> list[Finding]:
+    """Return why training would not begin, as it says itself."""
+    try:
+        cut(collection.listing, groups, "four-way", seed=0)
+    except SkysortError as error:
+        return _finding("untrainable", STOPS, 1, [], f"Training would refuse: {error}.")
+    return []
+
+
+def _contradictions(collection: Collection, groups: Rows) -> list[Finding]:
     """Return what would make figures lie of the truth, or of what is new."""
     listing = collection.listing
     equal, near = collection.equal(), collection.near()
     in_two_classes = _is_mixed(equal, listing.labels)
     nearly = _is_mixed(near, listing.labels) & ~in_two_classes
     parts, part_of = np.unique(listing.parts, return_inverse=True)
-    held_out = np.isin(listing.parts, ["validation", "calibration", "test"])
+    own_parts = f"The data's own parts ({', '.join(filter(None, parts))})"
+    held_out = np.isin(listing.parts, PARTS[1:])
     leaking = _is_mixed(near, part_of) & held_out
-    is_many = leaking.sum() > MOST_LEAKING * held_out.sum()
+    of_group = _is_mixed(groups, part_of) & held_out & ~leaking
+    most = MOST_LEAKING * held_out.sum()
     return [
         *_of_groups(
             "two-classes",
@@ -121,12 +148,21 @@ def _contradictions(collection: Collection) -> list[Finding]:
         ),
         *_of_groups(
             "leak",
-            LIES if is_many else LOOK,
+            LIES if leaking.sum() > most else LOOK,
             leaking,
             near,
             collection,
-            f"The data's own parts ({', '.join(filter(None, parts))}) share pictures, equal ones or"
-            " near-duplicates: take them out of one. Training reports the accuracy without those in test, too.",
+            f"{own_parts} share pictures, equal ones or near-duplicates: take them out of one. Training reports"
+            " the accuracy without those in test, too.",
+        ),
+        *_of_groups(
+            "group-leak",
+            LIES if of_group.sum() > most else LOOK,
+            of_group,
+            groups,
+            collection,
+            f"{own_parts} share groups: keep each in one, or lay the pictures in class folders alone, which"
+            " Skysort cuts group by group.",
         ),
         *_of_groups(
             "two-classes-nearly",
@@ -159,8 +195,8 @@ def _copies(collection: Collection) -> list[Finding]:
             near,
             collection,
             "Pictures saved again, resized or brightened. Where Skysort cuts the parts, it keeps them in one"
-            " (pictures.near_duplicates). Are there more of one scene? --group-by and pictures.burst_seconds keep"
-            " these together.",
+            " (pictures.near_duplicates). Are there more of one scene? In training, --group-by or"
+            " --set pictures.burst_seconds=5 keeps these together.",
         ),
     ]
 
@@ -169,23 +205,50 @@ def _unreadable(collection: Collection) -> list[Finding]:
     listing, unreadable = collection.listing, collection.unreadable
     num_pictures = np.bincount(listing.labels, minlength=len(listing.classes))
     share = 1 - _num_readable(collection) / np.maximum(num_pictures, 1)
+    empty = [path for path in listing.left_out if path.endswith("/")]
+    files = [path for path in listing.left_out if not path.endswith("/")]
     return [
         *_finding(
             "unreadable",
             LIES if (share[num_pictures > 0] > MOST_UNREADABLE).any() else LOOK,
             len(unreadable),
             [(listing.paths[row], reason) for row, reason in list(unreadable.items())[:NUM_EXAMPLES]],
-            "They are in no figure. Save them again, or take them out; of a class that lacks many, figures speak"
-            " of the rest alone.",
+            "They are in no figure. Save them again, mend their paths, or take them out; of a class that lacks"
+            " many, figures speak of the rest alone.",
         ),
         *_finding(
             "left-out",
             LOOK,
-            len(listing.left_out),
-            [(path,) for path in listing.left_out[:NUM_EXAMPLES]],
+            len(files),
+            [(path,) for path in files[:NUM_EXAMPLES]],
             "Files that are no picture by their name, or lie in no class folder.",
         ),
+        *_finding(
+            "empty-folders",
+            LOOK,
+            len(empty),
+            [(path,) for path in empty[:NUM_EXAMPLES]],
+            "Folders that hold nothing: a class whose pictures are yet to come? It is no class so far.",
+        ),
     ]
+
+
+def _missing_classes(collection: Collection) -> list[Finding]:
+    """Return classes of which a part that the data declares has no readable picture."""
+    listing = collection.listing
+    labels, parts = listing.labels, np.array(listing.parts)
+    missing = []
+    for part in (part for part in PARTS if (parts == part).any()):
+        there = labels[(parts == part) & (collection.positions >= 0)]
+        missing += [(label, part) for label in np.setdiff1d(np.arange(len(listing.classes)), there).tolist()]
+    return _finding(
+        "missing-classes",
+        LIES if any(part == "test" for _, part in missing) else LOOK,
+        len({label for label, _ in missing}),
+        [(f"{listing.classes[label]}: no picture in {part}",) for label, part in missing[:NUM_EXAMPLES]],
+        "Figures of a part speak of the classes in it alone. Add pictures, or lay all of them in class folders"
+        " without parts, which Skysort cuts so that each part has every class.",
+    )
 
 
 def _classes(collection: Collection) -> list[Finding]:
@@ -209,7 +272,9 @@ def _classes(collection: Collection) -> list[Finding]:
             len(rare),
             [(f"{classes[label]}: {nums[label]:,} of {nums.sum():,} pictures",) for label in rare[:NUM_EXAMPLES]],
             "A network may do well without these classes; look at each one's own accuracy. Weights that make"
-            f" classes count alike: {', '.join(shown)}.",
+            f" classes count alike: {', '.join(shown)}. Train with --set loss.class_weights=balanced for such"
+            " weights, or with --set training.sampling=balanced to draw all classes equally often; with either,"
+            " probabilities come out as if classes were equally frequent.",
         ),
         *_finding(
             "class-names",
@@ -282,10 +347,13 @@ def _of_groups(
 ) -> list[Finding]:
     """Return the finding of pictures whose groups are its examples, or none."""
     firsts = list(dict.fromkeys(groups[found].tolist()))[:NUM_EXAMPLES]
-    examples = [
-        tuple(collection.listing.paths[row] for row in np.flatnonzero(groups == group)[:MOST_TOGETHER])
-        for group in firsts
-    ]
+    examples = []
+    for group in firsts:
+        members = np.flatnonzero(groups == group)
+        others = members[~found[members]]  # what they are found to be like, if that is not found itself
+        num_found = MOST_TOGETHER - min(len(others), MOST_TOGETHER // 2)
+        shown = [*members[found[members]][:num_found], *others][:MOST_TOGETHER]
+        examples.append(tuple(collection.listing.paths[row] for row in shown))
     return _finding(name, severity, int(found.sum()), examples, advice)
 
 

@@ -11,6 +11,7 @@ from skysort.pictures.collection import Collection
 from skysort.pictures.originals import open_originals
 from skysort.progress import Progress
 from skysort.recipe import Pictures
+from skysort.terminal import counted
 
 Rows = NDArray[np.int64]
 
@@ -70,13 +71,21 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Rows:
     num_without = found.count(None)
     if num_without == len(paths):
         raise SkysortError(f"pictures.group_by = '{pattern}' is found in no path; the first is {paths[0]}")
+    # A bracket that takes no part in the match is told apart from one that matches nothing.
+    groups = numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in found)
+    num_groups = int(groups.max()) + 1 + num_without
+    doubt = ""
+    if num_groups == len(paths):
+        doubt = ", each with a group of its own: none are kept together"
+    elif num_groups == 1:
+        doubt = ", which is all of them: they cannot be parted"
+    progress.say(f"pictures.group_by: {counted(len(paths), 'picture')} in {counted(num_groups, 'group')}{doubt}")
     if num_without:
         progress.say(
             f"pictures.group_by: not found in {num_without:,} of {len(paths):,} paths, each a group of its own;"
             f" the first is {paths[found.index(None)]}"
         )
-    # A bracket that takes no part in the match is told apart from one that matches nothing.
-    return numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in found)
+    return groups
 
 
 def _bursts(collection: Collection, seconds: float, progress: Progress) -> Rows:

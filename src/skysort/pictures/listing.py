@@ -35,7 +35,7 @@ class Listing:
     parts: tuple[str, ...]
     """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no parts."""
     left_out: tuple[str, ...] = field(default=())
-    """Files that are no picture by their extension, or lie outside every class."""
+    """Files that are no picture by their extension, or lie outside every class; empty folders, with a slash."""
     groups: tuple[str, ...] | None = field(default=None)
     """(N,) names of what must stay in one part, as the frames of one video; empty for a picture on its own."""
 
@@ -128,7 +128,8 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
     inside = sorted((names for names in images if len(names) > depth), key=lambda names: natural("/".join(names)))
     if not inside:
         raise SkysortError(
-            f"no pictures in class folders under {source}: expected <class>/<picture>.jpg, found {_found(images)}"
+            f"no pictures in class folders under {source}: expected <class>/<picture>.jpg, found"
+            f" {_found(images, visible)}"
         )
     classes = tuple(sorted({class_of(names) for names in inside}, key=natural))
     number = {name: index for index, name in enumerate(classes)}
@@ -142,11 +143,13 @@ def arrange(paths: Iterable[str], source: str) -> Listing:
     )
 
 
-def _found(images: list[tuple[str, ...]]) -> str:
-    """Say in a message which pictures there are, when none is in its place."""
-    if not images:
+def _found(images: list[tuple[str, ...]], visible: list[tuple[str, ...]]) -> str:
+    """Say in a message what there is, when no picture is in its place."""
+    if not visible:
         return "no picture at all"
-    first = min(("/".join(names) for names in images), key=natural)
+    first = min(map("/".join, images or visible), key=natural)
+    if not images:
+        return f"no picture at all, but {first}; pictures end in {', '.join(sorted(EXTENSIONS))}"
     return first if len(images) == 1 else f"{len(images):,} pictures such as {first}"
 
 

@@ -103,15 +103,20 @@ class PixelSource:
 def walk(folder: Path) -> Iterator[str]:
     """Yield the files below a folder in natural order, as relative paths with forward slashes.
 
-    Hidden files and folders are passed over; links to folders are followed, but not around in circles.
+    Hidden files and folders are passed over; links to folders are followed, but not around in circles. A folder
+    that holds nothing is yielded itself, with a slash at its end.
 
     Raises:
         SkysortError: when a folder cannot be read.
     """
-    yield from _walk(folder, "", frozenset())
+    for name, error in _walk(folder, "", frozenset()):
+        if error:
+            raise error
+        yield name
 
 
-def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[str]:
+def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[tuple[str, SkysortError | None]]:
+    """Yield what `walk` does, and folders that cannot be read, with the error."""
     real = os.path.realpath(folder)
     if real in around:
         return
@@ -119,12 +124,15 @@ def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[str]:
         with os.scandir(folder) as found:
             entries = sorted((natural(e.name), e.name, _is_folder(e)) for e in found if not is_hidden(e.name))
     except OSError as error:
-        raise SkysortError(f"cannot read folder {folder}: {error.strerror or error}") from None
+        yield prefix, SkysortError(f"cannot read folder {folder}: {error.strerror or error}")
+        return
+    if prefix and not entries:
+        yield prefix, None
     for _, name, is_folder in entries:
         if is_folder:
             yield from _walk(folder / name, f"{prefix}{name}/", around | {real})
         else:
-            yield prefix + name
+            yield prefix + name, None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -171,23 +179,26 @@ ImageFile = tuple[str, Callable[[], bytes]]
 def image_files(paths: Iterable[Path], archives: ExitStack) -> Iterator[ImageFile]:
     """Yield the pictures under files, folders (at any depth) and archives, in the order given.
 
-    A file named outright counts whatever its name ends in. A folder or archive that cannot be read is one
-    picture that cannot be, so that nothing else is lost with it. Archives stay open as long as `archives` does:
-    what is yielded here may be read later, on another thread.
+    A file named outright counts whatever its name ends in. A folder, at any depth, or an archive that cannot be
+    read is one picture that cannot be, so that nothing else is lost with it. Archives stay open as long as
+    `archives` does: what is yielded here may be read later, on another thread.
     """
     for path in paths:
         try:
             if path.is_dir():
-                for name in filter(is_image_name, walk(path)):
-                    yield str(path / name), partial(read_file, path / name)
+                for name, error in _walk(path, "", frozenset()):
+                    if error:
+                        yield str(path / name), partial(_cannot_be_read, str(error))
+                    elif is_image_name(name):
+                        yield str(path / name), partial(read_file, path / name)
             elif is_archive_name(path):
                 archive = archives.enter_context(open_archive(path))
                 for name in _visible_images(archive.names):
                     yield f"{path}/{name}", partial(archive.read, name)
             else:
                 yield str(path), partial(read_file, path)
-        except SkysortError as error:
-            yield str(path), partial(_cannot_be_read, str(error))
+        except SkysortError as damage:
+            yield str(path), partial(_cannot_be_read, str(damage))
 
 
 def _visible_images(names: Iterable[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """How pictures are cut into parts: train, validation, calibration, test."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from skysort.errors import SkysortError
 from skysort.pictures.listing import Listing
 from skysort.recipe import Protocol
+from skysort.terminal import counted
 
 Rows = NDArray[np.int64]
 
@@ -73,6 +75,36 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
         raise SkysortError(f"no picture to train on in class: {missing}")
 
 
+@dataclass(frozen=True)
+class _Hands:
+    """What the parts have been dealt so far. Pictures are named by their places in the order of dealing."""
+
+    labels: Rows
+    """(N,) of the places."""
+    dealt: dict[str, list[Rows | list[int]]]
+    """Places by part."""
+    room: list[dict[str, int]]
+    """By class and part, for how many pictures more; negative where there are too many."""
+    empty: list[set[str]]
+    """By class, the parts that have nothing of it yet."""
+
+    def give(self, part: str, places: Rows | list[int]) -> None:
+        self.dealt[part].append(places)
+        for label, num in Counter(self.labels[places].tolist()).items():
+            self.room[label][part] -= num
+            self.empty[label].discard(part)
+
+    def are_last(self, label: int, num_left: int) -> bool:
+        """Tell whether the groups left of a class must go where it has nothing yet, so that no part lacks it."""
+        return num_left <= len(self.empty[label])
+
+    def best_part(self, label: int, num_left: int) -> str:
+        """Return the part with the most room for a class, the first of several."""
+        room = self.room[label]
+        open_parts = self.empty[label] if self.are_last(label, num_left) else room
+        return max((part for part in room if part in open_parts), key=room.__getitem__)
+
+
 def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
     """Deal groups out to parts, class by class, the rarest class first, each to the part with the most room.
 
@@ -85,57 +117,61 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
     labels = listing.labels[order]
     _, group_of, sizes = np.unique(groups[order], return_inverse=True, return_counts=True)
     is_single = sizes[group_of.reshape(-1)] == 1  # nearly all, which are dealt out without a loop
-    members: dict[int, list[int]] = defaultdict(list)  # of groups of several: places in the order
+    members: dict[int, list[int]] = defaultdict(list)  # of groups of several
+    waiting: list[set[int]] = [set() for _ in listing.classes]  # such groups of each class
     for place in np.flatnonzero(~is_single).tolist():
-        members[int(groups[order[place]])].append(place)
-    waiting: list[set[int]] = [set() for _ in listing.classes]  # the groups of each class
-    for group, places in members.items():
-        for label in labels[places].tolist():
-            waiting[label].add(group)
+        group = int(groups[order[place]])
+        members[group].append(place)
+        waiting[labels[place]].add(group)
     # Its turn is that of one of its pictures: the earliest of all would come the sooner the more there are.
-    turn = {group: min(places, key=lambda place: order[place]) for group, places in members.items()}
+    turn = {group: min(places, key=order.__getitem__) for group, places in members.items()}
 
-    dealt: dict[str, list[Rows]] = {part: [] for part in shares}
     nums = np.bincount(labels, minlength=len(listing.classes)).tolist()
     room = [_portions(num, shares) for num in nums]
-    empty = [set(shares) for _ in nums]
+    hands = _Hands(labels, {part: [] for part in shares}, room, [set(shares) for _ in nums])
     by_label = np.argsort(labels, kind="stable")
     ends = np.cumsum(nums).tolist()
     for label in sorted(range(len(nums)), key=nums.__getitem__):
         of_class = by_label[ends[label] - nums[label] : ends[label]]
-        singles = of_class[is_single[of_class]]
-        left = waiting[label] & members.keys()
-        smallest = min(room[label].values())
-        too_large = {group for group in left if np.count_nonzero(labels[members[group]] == label) > smallest}
-        turn.update(dict.fromkeys(too_large, -1))
-        num_left = len(left) + len(singles)
-        num_singles_dealt = 0
-        for next_group in [*sorted(left, key=lambda group: (turn[group], group)), None]:
-            end = None if next_group is None else np.searchsorted(singles, turn[next_group])
-            stretch = singles[num_singles_dealt:end]
-            num_singles_dealt += len(stretch)
-            # The last groups go where the class has nothing yet, so that no part lacks it.
-            num_free = min(len(stretch), max(0, num_left - len(empty[label])))
-            for part, chosen in _in_turn(stretch[:num_free], room[label]).items():
-                dealt[part].append(order[chosen])
-                room[label][part] -= len(chosen)
-                empty[label].discard(part)
-            num_left -= num_free
-            last = [[place] for place in stretch[num_free:].tolist()]
-            for places in [*last, *([] if next_group is None else [members.pop(next_group)])]:
-                are_last = num_left <= len(empty[label])
-                open_parts = empty[label] if are_last else shares
-                part = max((part for part in shares if part in open_parts), key=room[label].__getitem__)
-                if next_group in too_large and not are_last:
-                    part = "train"
-                dealt[part].append(order[places])
-                for other in labels[places].tolist():
-                    room[other][part] -= 1
-                    empty[other].discard(part)
-                num_left -= 1
-    parts = {part: np.concatenate([np.empty(0, np.int64), *rows]) for part, rows in dealt.items()}
+        several = {group: members.pop(group) for group in waiting[label] & members.keys()}
+        _deal_class(hands, label, of_class[is_single[of_class]], several, turn)
+    parts = {part: order[np.concatenate([np.empty(0, np.int64), *own])] for part, own in hands.dealt.items()}
     _check_every_class(listing, parts, groups)
     return parts
+
+
+def _deal_class(
+    hands: _Hands, label: int, singles: Rows, several: Mapping[int, list[int]], turn: Mapping[int, int]
+) -> None:
+    """Deal out what is left of a class.
+
+    Args:
+        hands: of the parts.
+        label: of the class.
+        singles: places of the pictures on their own, in order, which are their turns.
+        several: places of each group of several.
+        turn: of these groups.
+    """
+    num_left = len(singles) + len(several)
+    smallest = min(hands.room[label].values())
+    large = {
+        group for group, places in several.items() if np.count_nonzero(hands.labels[places] == label) > smallest
+    }
+    for group in sorted(large):
+        is_free = not hands.are_last(label, num_left)
+        hands.give("train" if is_free else hands.best_part(label, num_left), several[group])
+        num_left -= 1
+    others = sorted(several.keys() - large, key=turn.__getitem__)
+    stretches = np.split(singles, np.searchsorted(singles, [turn[group] for group in others]))
+    for stretch, next_group in zip(stretches, [*others, None], strict=True):  # each ends where a group's turn is
+        num_free = min(len(stretch), max(0, num_left - len(hands.empty[label])))
+        for part, places in _in_turn(stretch[:num_free], hands.room[label]).items():
+            hands.give(part, places)
+        num_left -= num_free
+        last = [[place] for place in stretch[num_free:].tolist()]
+        for next_places in last if next_group is None else [*last, several[next_group]]:
+            hands.give(hands.best_part(label, num_left), next_places)
+            num_left -= 1
 
 
 def _in_turn(places: Rows, room: Mapping[str, int]) -> dict[str, Rows]:
@@ -162,14 +198,16 @@ def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows
         lacking = [part for part, rows in of_class.items() if not len(rows)]
         num_groups = len(np.unique(groups[np.concatenate(list(of_class.values()))]))
         has_groups = num_groups < sum(map(len, of_class.values()))
-        what = f"different pictures{' or groups, each to be kept whole,' if has_groups else ''}"
+        what = counted(num_groups, "different picture")
+        if has_groups:
+            what = counted(num_groups, "different picture or group", "different pictures or groups")
+            what += ", each to be kept whole,"
         if num_groups < len(parts):
             raise SkysortError(
-                f"class '{name}' has {num_groups} {what} to cut into {', '.join(parts)};"
-                f" expected at least {len(parts)}"
+                f"class '{name}' has {what} to cut into {', '.join(parts)}; expected at least {len(parts)}"
             )
         raise SkysortError(
-            f"class '{name}' has {num_groups} {what} that several classes share, and none of them is left for"
+            f"class '{name}' has {what} that several classes share, and none of them is left for"
             f" {', '.join(lacking)}; use smaller groups, or name the splits in the data"
         )
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from skysort.pictures.sources import Reader, read_file, size_and_times
 
 NEEDED = ("path", "label")
 OPTIONAL = ("split", "group")
+MOST_FAULTS = 10
+"""That a message lists."""
+
+Fault = tuple[int, str]
+"""A line, and what is wrong there."""
 
 
 @dataclass(frozen=True)
@@ -62,41 +68,57 @@ def read_rows(path: Path) -> list[Row]:
     """Read a CSV file.
 
     Raises:
-        SkysortError: when it cannot be read or contradicts itself; the message names the line.
+        SkysortError: when it cannot be read or contradicts itself; the message names the lines.
     """
+    faults: list[Fault] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(_rows(path, file))
+            rows = list(_rows(path, file, faults))
     except UnicodeDecodeError as error:
-        raise SkysortError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start:,}") from None
+        where = f"{error.reason} at byte {error.start:,}"
+        raise SkysortError(f"{path} is not UTF-8 text: {where}; save it as UTF-8") from None
     except OSError as error:
         raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+    faults += [*_of_splits(rows), *_of_repetitions(rows), *_of_groups(rows)]
+    if faults:
+        raise SkysortError(_told(path, sorted(faults)))
     if not rows:
         raise SkysortError(f"{path} names no picture: expected a row for each below the header")
-    _check_splits(path, rows)
-    _check_repetitions(path, rows)
-    _check_groups(path, rows)
     return rows
 
 
-def _rows(path: Path, file: IO[str]) -> Iterator[Row]:
+def _told(path: Path, faults: list[Fault]) -> str:
+    lines = [f"line {line}: {what}" for line, what in faults[:MOST_FAULTS]]
+    if len(faults) == 1:
+        return f"{path}, {lines[0]}"
+    lines += [f"and {len(faults) - MOST_FAULTS:,} more"] if len(faults) > MOST_FAULTS else []
+    return "\n  ".join([f"{path} has {len(faults):,} faults:", *lines])
+
+
+def _rows(path: Path, file: IO[str], faults: list[Fault]) -> Iterator[Row]:
+    """Yield the rows that have no fault of their own, and add what is wrong with the others."""
     lines = csv.reader(file, strict=True)
     try:
         header = [name.strip() for name in next(lines, [])]
         _check_header(path, header)
         for cells in lines:
-            if cells:
-                yield _row(f"{path}, line {lines.line_num}", lines.line_num, header, cells)
-    except csv.Error as error:
-        raise SkysortError(f"{path}, line {lines.line_num}: {error}") from None
+            try:
+                if cells:
+                    yield _row(lines.line_num, header, cells)
+            except ValueError as error:
+                faults.append((lines.line_num, str(error)))
+    except csv.Error as error:  # where the next line begins cannot be told
+        faults.append((lines.line_num, str(error)))
 
 
 def _check_header(path: Path, header: list[str]) -> None:
     missing = [name for name in NEEDED if name not in header]
     if missing:
+        found = ",".join(header) or "nothing"
+        has_other_marks = set(NEEDED) <= set(re.split(r"[;\t]", found))
         raise SkysortError(
-            f"{path}, line 1: expected a header with the columns path,label and perhaps split,group; found"
-            f" {','.join(header) or 'nothing'}"
+            f"{path}, line 1: expected a header with the columns path,label and perhaps split,group; found {found}"
+            f"{'; save it with commas between the cells' if has_other_marks else ''}"
         )
     for name in header:
         if header.count(name) > 1:
@@ -107,18 +129,18 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise SkysortError(f"{path}, line 1: no column '{name}'; {close}")
 
 
-def _row(place: str, line: int, header: list[str], cells: list[str]) -> Row:
+def _row(line: int, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
-        raise SkysortError(f"{place}: expected {len(header)} cells, as the header has, found {len(cells)}")
+        raise ValueError(f"expected {len(header)} cells, as the header has, found {len(cells)}")
     row = dict(zip(header, map(str.strip, cells), strict=True))
     for name in NEEDED:
         if not row[name]:
-            raise SkysortError(f"{place}: no {name}")
+            raise ValueError(f"no {name}")
     if "\0" in row["path"]:
-        raise SkysortError(f"{place}: a null character in the path")
+        raise ValueError("a null character in the path")
     split = row.get("split", "")
     if split and split.casefold() not in PART_FOLDERS:
-        raise SkysortError(f"{place}: no split '{split}'; {suggestion(split.casefold(), PART_FOLDERS)}")
+        raise ValueError(f"no split '{split}'; {suggestion(split.casefold(), PART_FOLDERS)}")
     return Row(
         line,
         row["path"],
@@ -128,32 +150,33 @@ def _row(place: str, line: int, header: list[str], cells: list[str]) -> Row:
     )
 
 
-def _check_splits(path: Path, rows: list[Row]) -> None:
+def _of_splits(rows: list[Row]) -> Iterator[Fault]:
     without = next((row for row in rows if not row.part), None)
     having = next((row for row in rows if row.part), None)
     if without and having:
-        raise SkysortError(
-            f"{path}, line {without.line}: no split, but line {having.line} has one; expected all rows or none"
-        )
+        yield without.line, f"no split, but line {having.line} has one; expected all rows or none"
 
 
-def _check_repetitions(path: Path, rows: list[Row]) -> None:
+def _of_repetitions(rows: list[Row]) -> Iterator[Fault]:
     first: dict[str, Row] = {}
     for row in rows:
         before = first.setdefault(os.path.normpath(row.path), row)
         if before is not row:
             labels = "" if before.label == row.label else f" as '{before.label}', and here as '{row.label}'"
-            raise SkysortError(f"{path}, line {row.line}: {row.path} stands in line {before.line} already{labels}")
+            yield row.line, f"{row.path} stands in line {before.line} already{labels}"
 
 
-def _check_groups(path: Path, rows: list[Row]) -> None:
+def _of_groups(rows: list[Row]) -> Iterator[Fault]:
     first: dict[str, Row] = {}
+    told = set()
     for row in rows:
         before = first.setdefault(row.group, row)
-        if row.group and before.part != row.part:
-            raise SkysortError(
-                f"{path}, line {row.line}: group '{row.group}' is in {row.part} here and in {before.part} in line"
-                f" {before.line}; expected all of a group in one split"
+        if row.group and before.part != row.part and (row.group, row.part) not in told:
+            told.add((row.group, row.part))
+            yield (
+                row.line,
+                f"group '{row.group}' is in {row.part} here and in {before.part} in line {before.line};"
+                " expected all of a group in one split",
             )
 
 

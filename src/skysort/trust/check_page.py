@@ -7,6 +7,7 @@ import numpy as np
 
 from skysort.pictures.check import Checked, Finding
 from skysort.pictures.collection import Collection
+from skysort.terminal import counted
 from skysort.trust.charts import Thumbnail, thumbnail
 from skysort.trust.page import write_page
 
@@ -46,8 +47,10 @@ def write_check_page(path: Path, checked: Checked, collection: Collection) -> No
 def _headline(checked: Checked) -> str:
     if checked.lies:
         return f"Figures from these {checked.pictures:,} pictures would lie: {', '.join(checked.lies)}."
+    if checked.stops:
+        return f"Training on these {checked.pictures:,} pictures would stop."
     num = len(checked.findings)
-    found = f"{num} thing{'' if num == 1 else 's'} worth a look" if num else "nothing was found"
+    found = f"{counted(num, 'thing')} worth a look" if num else "nothing was found"
     return f"In these {checked.pictures:,} pictures nothing would make figures lie; {found}."
 
 

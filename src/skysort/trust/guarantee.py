@@ -36,7 +36,7 @@ from skysort.classifier.format import Kept, Unknown
 from skysort.classifier.prove import LARGEST_DIFFERENCE, Logits
 from skysort.classifier.unknown import scores as unknown_scores
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.terminal import printable
+from skysort.terminal import counted, printable
 from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE
@@ -298,7 +298,7 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
 
     num, of = _rate(decision.lose_at_most, 1000)
     held, draws = _rate(decision.confidence, 100)
-    counts = f"{_counted(calibration.pictures, 'picture')} of {kept}"
+    counts = f"{counted(calibration.pictures, 'picture')} of {kept}"
     counting, independent = "", "one independent of another"
     if calibration.groups is None:
         counts += f", {calibration.lost:,} lost"
@@ -312,7 +312,7 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
         )
         independent = "each group like a picture independent of the others"
     if decision.left_out:
-        left_out = _counted(decision.left_out, "calibration picture")
+        left_out = counted(decision.left_out, "calibration picture")
         counts += f"; {left_out} left out, as training or validation has the like"
 
     if set_aside is None:
@@ -322,7 +322,7 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
         effect = (
             f"of 1,000 pictures of {others[0] if len(others) == 1 else 'other classes'} about {about}"
             f" {'is' if about == '1' else 'are'} set aside (95 % interval {low} to {high},"
-            f" from {_counted(set_aside.pictures, 'picture')})"
+            f" from {counted(set_aside.pictures, 'picture')})"
         )
         if set_aside.interval95[0] <= decision.lose_at_most:
             effect += (
@@ -419,7 +419,3 @@ def _probability(threshold: float) -> str:
     if threshold < 0.5 or threshold == 1:
         return f"{threshold:.3g}"
     return f"{threshold:.{max(3, 1 - math.floor(math.log10(1 - threshold)))}f}".rstrip("0")
-
-
-def _counted(num: int, what: str) -> str:
-    return f"{num:,} {what}{'' if num == 1 else 's'}"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from skysort.files import write_whole
+from skysort.terminal import counted
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:
@@ -35,12 +36,3 @@ def write_page(path: Path, template: str, **content: Any) -> None:
 def percent(share: float | None) -> str:
     """Return a share as text, to a tenth of a percent."""
     return "none" if share is None else f"{100 * share:.1f} %"
-
-
-def counted(num: int, what: str) -> str:
-    """Return a count with what is counted.
-
-    >>> counted(1, "picture"), counted(1200, "picture")
-    ('1 picture', '1,200 pictures')
-    """
-    return f"{num:,} {what}{'' if num == 1 else 's'}"

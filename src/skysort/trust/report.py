@@ -14,12 +14,12 @@ from skysort.classifier.rows import softmax
 from skysort.files import read_json
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
-from skysort.terminal import printable
+from skysort.terminal import counted, printable
 from skysort.trust.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve, sentences
 from skysort.trust.metrics import Metrics
-from skysort.trust.page import counted, percent, write_page
+from skysort.trust.page import percent, write_page
 
 NUM_MISTAKES = 24
 NUM_SAMPLES = 40
