@@ -4,11 +4,11 @@
 
 The tutorials' plain loop, Lightning, fastai and Ultralytics, each as its own documentation starts with (see
 benchmarks/peers/), all from random weights, since nothing is downloaded while they are measured, and skysort train
-with its default recipe. The folder is birds-vs-airplanes, which is looked for and downloaded as in skysort train, as
-PNG files: 10,000 to train on, and 2,000 held out that each looks at once, at its end. The minutes are those of the
-whole command, imports and that look included. Each finds out for itself how much training that allows, and may round
-it to whole epochs, so that the seconds it took stand beside. The peers live in an environment of their own, which the
-first run makes and --environment names.
+with its default recipe. The folder is birds-vs-airplanes, looked for and downloaded as in skysort train, as PNG
+files: 10,000 to train on, and 2,000 held out that each looks at once, at its end. The minutes are those of the
+whole command, imports and that look included. Each finds out for itself how much training that allows, and may
+round it to whole epochs, so that the seconds it took stand beside. The peers live in an environment of their own,
+which the first run makes and --environment names.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Ultralytics, as its page on classification trains: the nano network, 100 epochs or the time, at pictures' own size.
+"""Ultralytics, as its page on classification trains: the nano network, for 100 epochs or the time.
 
-Two things differ. The page recommends weights that it downloads; from random ones, as here, it builds the network
-from its .yaml. And held-out pictures are left for the end (`val=False`), where it would go by them after each epoch.
+Three things differ. The page recommends weights that it downloads; for random ones, as here, it builds the network
+from its .yaml. Pictures stay as large as they are. And those held out are left for the end (`val=False`), where it
+would look at them after each epoch.
 """
 
 from clock import asked
