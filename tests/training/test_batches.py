@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from skysort.pictures.decode import Pixels
 from skysort.training import batches
-from skysort.training.batches import Part, in_turn, shuffled
+from skysort.training.batches import Part, in_turn, num_steps, shuffled
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)
@@ -29,6 +29,18 @@ def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(batch_siz
     assert torch.cat([batch.rows for batch in found]).tolist() == order.tolist()
     assert np.array_equal(torch.cat([batch.pictures for batch in found]).numpy(), PIXELS[order])
     assert torch.cat([batch.labels for batch in found]).tolist() == (order % 7).tolist()
+
+
+@pytest.mark.usefixtures("_chunks")
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 16, 49, 50, 99])
+def test_even_batches_are_as_many_as_others_and_of_one_size_to_one(batch_size: int) -> None:
+    order = np.random.default_rng((5, 2, 0)).permutation(50)
+    found = [batch.rows.tolist() for batch in shuffled(PART, batch_size, 5, 2, 0, CPU, even=True)]
+    sizes = {len(rows) for rows in found}
+    assert len(found) == num_steps(50, batch_size)
+    assert max(sizes) <= min(batch_size, min(sizes) + 1)
+    assert [row for rows in found for row in rows] == order.tolist()
+    assert [batch.rows.tolist() for batch in shuffled(PART, batch_size, 5, 2, 1, CPU, even=True)] == found[1:]
 
 
 def test_in_turn_pictures_come_as_they_lie() -> None:

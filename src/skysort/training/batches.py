@@ -46,8 +46,22 @@ class Batch(NamedTuple):
 
 
 def num_steps(num_pictures: int, batch_size: int) -> int:
-    """Return how many steps an epoch has; the last batch may be smaller."""
+    """Return how many steps an epoch has."""
     return -(-num_pictures // batch_size)
+
+
+def batch_bounds(num_pictures: int, batch_size: int, even: bool = False) -> NDArray[np.int64]:
+    """Return where an epoch's batches start and, last, where the last one ends: (steps + 1,).
+
+    The last batch is what is left over or, even, all are of one size, to one picture.
+
+    >>> batch_bounds(10, 4).tolist(), batch_bounds(10, 4, even=True).tolist()
+    ([0, 4, 8, 10], [0, 3, 6, 10])
+    """
+    steps = np.arange(num_steps(num_pictures, batch_size) + 1)
+    if even:
+        return steps * num_pictures // max(1, len(steps) - 1)
+    return np.minimum(steps * batch_size, num_pictures)
 
 
 def shuffled(
@@ -58,15 +72,17 @@ def shuffled(
     first_step: int,
     device: torch.device,
     balanced: bool = False,
+    even: bool = False,
 ) -> Generator[Batch, None, None]:
     """Yield an epoch's batches from a step on, in the order that (seed, epoch) gives.
 
-    Each picture comes once or, balanced, each class as often as any other. A thread makes them ahead; close the
-    iterator, as `contextlib.closing` does, to be sure that it has ended.
+    Each picture comes once or, balanced, each class as often as any other; even batches are those of
+    `batch_bounds`. A thread makes them ahead; close the iterator, as `contextlib.closing` does, to be sure that it
+    has ended.
     """
     rng = np.random.default_rng((seed, epoch, 0))
     order = _balanced(part.labels, rng) if balanced else rng.permutation(part.num_pictures)
-    yield from _batches(part, order[first_step * batch_size :], batch_size, device)
+    yield from _batches(part, order, batch_bounds(len(order), batch_size, even)[first_step:], device)
 
 
 def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -85,27 +101,31 @@ def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
 
 def in_turn(part: Part, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
     """Yield a part's batches as the pictures lie; as `shuffled` otherwise."""
-    yield from _batches(part, np.arange(part.num_pictures), batch_size, device)
+    order = np.arange(part.num_pictures)
+    yield from _batches(part, order, batch_bounds(len(order), batch_size), device)
 
 
 def _batches(
-    part: Part, order: NDArray[np.int64], batch_size: int, device: torch.device
+    part: Part, order: NDArray[np.int64], bounds: NDArray[np.int64], device: torch.device
 ) -> Generator[Batch, None, None]:
     """Gather the pictures of many batches at once, so that little is left to do for each."""
 
-    def gathered(rows: NDArray[np.int64]) -> Batch:
+    def gathered(bounds: NDArray[np.int64]) -> Batch:
+        rows = order[bounds[0] : bounds[-1]]
         pictures, labels = torch.from_numpy(part.pixels(rows)), torch.from_numpy(part.labels[rows])
         if device.type == "cuda":  # from pinned memory a transfer need not be waited for
             pictures, labels = pictures.pin_memory(), labels.pin_memory()
         return Batch(pictures, labels, torch.from_numpy(rows))
 
-    if not len(order):
+    if len(bounds) < 2:
         return
-    bytes_a_picture = part.pixels(order[:1]).nbytes
-    chunk = batch_size * max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
-    for pictures, labels, rows in _ahead(gathered, (order[n : n + chunk] for n in range(0, len(order), chunk))):
+    largest = int(np.diff(bounds).max()) * part.pixels(order[:1]).nbytes
+    steps = max(1, CHUNK_BYTES // largest)
+    chunks = [bounds[step : step + steps + 1] for step in range(0, len(bounds) - 1, steps)]
+    for chunk, (pictures, labels, rows) in zip(chunks, _ahead(gathered, chunks), strict=True):
         pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-        yield from map(Batch, *(torch.split(tensor, batch_size) for tensor in (pictures, labels, rows)))
+        sizes = np.diff(chunk).tolist()
+        yield from map(Batch, *(torch.split(tensor, sizes) for tensor in (pictures, labels, rows)))
 
 
 def _ahead(function: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:

@@ -190,8 +190,10 @@ def train_epoch(
     draws_chances, num_classes = network.draws_chances, task.train.num_classes
     last_rate = None
     network.train()
-    balanced = recipe.training.sampling == "balanced"
-    with closing(shuffled(task.train, task.batch_size, seed, epoch, first_step, device, balanced)) as batches:
+    balanced, even = recipe.training.sampling == "balanced", recipe.training.even_batches
+    with closing(
+        shuffled(task.train, task.batch_size, seed, epoch, first_step, device, balanced, even)
+    ) as batches:
         for step, (pictures, labels, rows) in enumerate(batches, first_step):
             rate = task.learning_rate(epoch, step)
             if rate != last_rate:
