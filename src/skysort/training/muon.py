@@ -74,5 +74,5 @@ def orthogonal(matrix: Tensor) -> Tensor:
             products = factors[-1] @ products @ factors[-1]
         factors.append(torch.addmm(products, products, products, beta=b, alpha=c))
         factors[-1].diagonal().add_(a)
-    found = torch.linalg.multi_dot([*factors, found])
-    return found.T if is_tall else found
+    made: Tensor = torch.linalg.multi_dot([*factors, found])
+    return made.T if is_tall else made
