@@ -35,6 +35,7 @@ bench: demo
 	$(AS_TRAIN) $(BIN)/python benchmarks/limit.py swift --set network.width=128 --output runs/bench/limit.json
 	$(BIN)/python benchmarks/pictures.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/pictures.json
 	$(BIN)/python benchmarks/inference.py runs/demo/swift runs/demo/unseen --output runs/bench/inference.json
+	$(BIN)/python benchmarks/start.py skies cifar10 --output runs/bench/start.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
 	$(BIN)/python benchmarks/watch.py runs/demo/convnet --output runs/bench/watch.json

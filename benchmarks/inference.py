@@ -2,10 +2,12 @@
 
     python benchmarks/inference.py runs/convnet pictures/ --repeats 15
 
-Rounds are interleaved. Beside Skysort, the network alone runs in plain ONNX Runtime and in plain PyTorch.
+Rounds are interleaved, each in an order of its own, since threads of one library may still wait in a loop for more
+to do when the next is at work. Beside Skysort, the network alone runs in plain ONNX Runtime and in plain PyTorch.
 """
 
 import argparse
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,9 +52,10 @@ def main() -> None:
         **network_alone(classifier, Run(asked.run)),
     }
     seconds: dict[str, list[float]] = {name: [] for name in works}
+    chance = random.Random(0)
     for repeat in range(asked.repeats + 1):
-        for name, work in works.items():
-            took = seconds_of(work)
+        for name in chance.sample(list(works), len(works)):
+            took = seconds_of(works[name])
             if repeat:  # the first warms up
                 seconds[name].append(took)
     figures = {

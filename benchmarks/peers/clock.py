@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHARE_TO_MEASURE = 0.05
-"""Of the time, kept for looking at the held-out pictures."""
+"""Of the time, kept for looking at the held-out pictures, by a peer that does not say how long that takes."""
 
 
 @dataclass
@@ -24,13 +24,26 @@ class Clock:
         """Seconds that may still be trained."""
         return self.started + 60 * self.minutes * (1 - SHARE_TO_MEASURE) - time.perf_counter()
 
-    def steps_left(self, step: Callable[[], object], num_timed: int = 10) -> int:
-        """Take some steps and say how many fit into the time that is left after them."""
-        step()  # the first is slower
-        before = time.perf_counter()
-        for _ in range(num_timed):
-            step()
-        return max(1, int(self.seconds_left / ((time.perf_counter() - before) / num_timed)))
+    def steps_left(
+        self, step: Callable[[], object], answer: Callable[[], object], num_answers: int, num_timed: int = 10
+    ) -> int:
+        """Say how many steps fit in, after a few to see how long they take.
+
+        Args:
+            step: takes one.
+            answer: to a batch of pictures.
+            num_answers: batches of held-out pictures, to be answered after the last step.
+            num_timed: steps; a third as many answers.
+        """
+        seconds = []
+        for work, num in ((answer, max(1, num_timed // 3)), (step, num_timed)):
+            work()  # the first is slower
+            before = time.perf_counter()
+            for _ in range(num):
+                work()
+            seconds.append((time.perf_counter() - before) / num)
+        for_answers = max(0.0, num_answers * seconds[0] - 60 * self.minutes * SHARE_TO_MEASURE)
+        return max(1, int((self.seconds_left - for_answers) / seconds[1]))
 
     def tell(self, accuracy: float, **more: object) -> None:
         """Print what peers.py reads: one line of JSON, the last."""

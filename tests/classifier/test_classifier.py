@@ -216,6 +216,11 @@ def test_a_stream_keeps_order_and_unreadable_rows_over_many_batches(
         assert rows[number].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
 
 
+def test_threads_of_the_network_that_wait_leave_the_cores_to_decoding(finished_run: Path) -> None:
+    options = skysort.load(finished_run)._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 @pytest.mark.parametrize("size", [(8, 8), (60, 60)])
 def test_the_next_batch_is_decoded_while_the_network_is_at_work(
     size: tuple[int, int], finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

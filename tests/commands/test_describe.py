@@ -1,5 +1,6 @@
 """skysort describe: tables of recipes and of a person's own networks, and every way in which it is refused."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,15 @@ def test_what_no_computer_could_hold(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mlp-deep", "--size", 1024)
     assert rows(ended)["in all"][0] == "3,221,817,218"
     assert "parameters: 12.9 GB; to train them: 25.8 GB with SGD" in ended.out
+
+
+def test_what_is_not_learned_is_said(skysort_command: Command) -> None:
+    ended = skysort_command("describe", "swift", "--size", 8)
+    num, frozen = (
+        int(text.replace(",", "")) for text in re.findall(r"learned: ([\d,]+).* other ([\d,]+)", ended.out)[0]
+    )
+    assert rows(ended)["in all"][0] == f"{num + frozen:,}"
+    assert "learned:" not in skysort_command("describe", "convnet").out
 
 
 def test_size_and_channels_of_a_recipe_of_ones_own(skysort_command: Command, tmp_path: Path) -> None:

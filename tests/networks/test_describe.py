@@ -88,6 +88,15 @@ def test_nothing_is_unknown_or_suspect_in_a_recipe_that_ships(name: str) -> None
     assert description.warnings == ()
 
 
+def test_what_is_not_learned_is_told_apart() -> None:
+    description = of_recipe("swift", RGB32, 2)
+    network = build_layers(Recipe.load("swift").network, RGB32, 2)
+    learned = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
+    assert description.frozen > 0
+    assert description.parameters - description.frozen == sum(learned)
+    assert of_recipe("convnet", RGB32, 2).frozen == 0
+
+
 def test_a_network_far_larger_than_memory_is_described_at_once() -> None:
     start = time.monotonic()
     description = of_recipe("mlp", Shape(4096, 3), 2)

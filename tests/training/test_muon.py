@@ -40,6 +40,20 @@ def test_singular_values_follow_the_quintic_of_the_source() -> None:
     assert found[0, 0].item() == pytest.approx(value, abs=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (32, 288), (288, 32)])
+def test_orthogonal_is_the_iteration_of_the_source_for_directions_of_all_sizes(shape: tuple[int, int]) -> None:
+    chances = torch.Generator().manual_seed(0)
+    left, _, right = torch.linalg.svd(
+        torch.randn(shape, generator=chances, dtype=torch.float64), full_matrices=False
+    )
+    matrix = left @ torch.diag(torch.logspace(0, -6, min(shape), dtype=torch.float64)) @ right
+    expected = matrix / matrix.norm()
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        products = expected @ expected.T
+        expected = 3.4445 * expected + (-4.7750 * products + 2.0315 * products @ products) @ expected
+    assert torch.allclose(orthogonal(matrix.float()).double(), expected, atol=1e-3)  # of values about one
+
+
 def test_filters_take_orthogonal_steps_of_the_momentum_at_a_fixed_norm() -> None:
     torch.manual_seed(0)
     filters = torch.nn.Parameter(torch.randn(6, 3, 2, 2))

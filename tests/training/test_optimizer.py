@@ -139,8 +139,9 @@ def test_the_losses_of_one_output_tell_the_classes_apart() -> None:
         assert loss(outputs, torch.tensor([1])).item() != pytest.approx(loss(outputs, torch.tensor([0])).item())
 
 
-def test_penalties_add_up_all_parameters() -> None:
+def test_penalties_add_up_all_parameters_that_are_learned() -> None:
     network = torch.nn.Linear(2, 1)
+    network.frozen = torch.nn.Parameter(torch.ones(1), requires_grad=False)
     with torch.no_grad():
         network.weight.copy_(torch.tensor([[1.0, -3.0]]))
         network.bias.fill_(2.0)

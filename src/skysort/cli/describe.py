@@ -135,8 +135,10 @@ def _sees(height: float, width: float) -> str:
 
 
 def _totals(description: "Description") -> list[str]:
-    once, twice, thrice = (_bytes(times * 4 * description.parameters) for times in (1, 2, 3))
+    num, frozen = description.parameters, description.frozen
+    once, twice, thrice = (_bytes(4 * (num + times * (num - frozen))) for times in (0, 1, 2))
     return [
+        *([f"learned: {num - frozen:,} parameters; the other {frozen:,} stay as they start"] if frozen else []),
         f"parameters: {once}; to train them: {twice} with SGD, {thrice} with momentum",
         f"outputs: {_bytes(description.memory)} a picture, which training keeps for each picture of a batch",
         "sees: side of the receptive field in pixels; all: all the picture; ?: not known",

@@ -55,7 +55,9 @@ class Description:
 
     layers: tuple[Layer, ...]
     parameters: int
-    """All that an optimizer sees, each once, used or not."""
+    """All that are registered, each once, used or not."""
+    frozen: int
+    """Those of them that no training changes, as filters that are computed from the pictures."""
     warnings: tuple[str, ...]
 
     @property
@@ -96,6 +98,7 @@ def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
     return Description(
         tuple(recorder.layers),
         total(network.parameters()),
+        total(parameter for parameter in network.parameters() if not parameter.requires_grad),
         (*recorder.warnings(), *_batch_warnings(out)),
     )
 

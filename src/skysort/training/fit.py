@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +77,16 @@ def fit(
     return state.seconds
 
 
+@dataclass
+class _Stop:
+    """Whether a signal has asked to stop.
+
+    No threading.Event: its lock may be held by the very thread that the signal interrupts.
+    """
+
+    asked: bool = False
+
+
 class _Session:
     """One process's share of a training."""
 
@@ -86,7 +97,7 @@ class _Session:
         state: State,
         history: History,
         checkpoint: Path,
-        stop: threading.Event,
+        stop: _Stop,
         tell: Tell,
         say: Callable[[str], None],
     ) -> None:
@@ -132,7 +143,7 @@ class _Session:
             self.outcomes.read_all()
             self._add_row("steps", state.window_sums)
             state.window_sums = Sums()
-        if self.stop.is_set() or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+        if self.stop.asked or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
             self.outcomes.read_all()
             self._save()
             self._stop_if_asked()
@@ -190,7 +201,7 @@ class _Session:
         self.saved = self.counted = time.perf_counter()
 
     def _stop_if_asked(self) -> None:
-        if self.stop.is_set():
+        if self.stop.asked:
             raise StoppedError(f"stopped in epoch {self.state.epoch}, after step {self.state.step}")
 
     def _seconds(self) -> float:
@@ -198,12 +209,12 @@ class _Session:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event; the second of them is as it was before.
+def _stop_signals() -> Iterator[_Stop]:
+    """Take down SIGINT and SIGTERM; the second of them is as it was before.
 
     A signal that is ignored, as Ctrl-C is for what a shell runs in the background, stays so.
     """
-    stop = threading.Event()
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # signals are the main thread's
         return
@@ -218,7 +229,7 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
     def ask(_number: int, _frame: object) -> None:
-        stop.set()
+        stop.asked = True
         restore()
 
     for number in before:

@@ -55,7 +55,10 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """Return about the nearest matrix with orthogonal rows, or columns where these are fewer.
 
-    Singular values end between 0.7 and 1.2 or so, which serves as well as one and takes fewer steps.
+    Singular values end between 0.7 and 1.2 or so, which serves as well as one and takes fewer steps. A step of the
+    iteration multiplies by a polynomial of the products of all rows, which commute from step to step. So they are
+    multiplied first, by each other, and the matrix once at the end: filters have several times as many columns as
+    rows, and it takes half the time.
 
     Args:
         matrix: (M, N) float32.
@@ -64,7 +67,12 @@ def orthogonal(matrix: Tensor) -> Tensor:
     found = matrix.T if is_tall else matrix
     found = found / (found.norm() + SMALLEST_NORM)
     a, b, c = NEWTON_SCHULZ
+    products = found @ found.T
+    factors: list[Tensor] = []
     for _ in range(NEWTON_SCHULZ_STEPS):
-        gram = found @ found.T
-        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
-    return found.T if is_tall else found
+        if factors:
+            products = factors[-1] @ products @ factors[-1]
+        factors.append(torch.addmm(products, products, products, beta=b, alpha=c))
+        factors[-1].diagonal().add_(a)
+    made: Tensor = torch.linalg.multi_dot([*factors, found])
+    return made.T if is_tall else made

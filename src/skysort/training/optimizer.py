@@ -77,10 +77,12 @@ def class_weights(loss: Loss, labels: NDArray[np.int64]) -> Tensor | None:
 
 
 def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
-    """Return what a recipe's L1 and L2 penalties add to the loss of each batch."""
+    """Return what a recipe's L1 and L2 penalties add to the loss of each batch, over what is learned."""
     added: Tensor | float = 0.0
-    for parameter in network.parameters() if loss.l1 or loss.l2 else ():
-        added = added + loss.l1 * parameter.abs().sum() + loss.l2 * parameter.square().sum()
+    if loss.l1 or loss.l2:
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                added = added + loss.l1 * parameter.abs().sum() + loss.l2 * parameter.square().sum()
     return added
 
 
