@@ -23,6 +23,7 @@ from skysort.work import move
 from skysort.work import watch as module
 from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
+from skysort.work.move import free_place
 from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
 from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
@@ -68,8 +69,8 @@ def main() -> None:
         assert os.WIFSIGNALED(status), f"it ended by itself: {status}"
         if (other / "aside.journal" / "journal.sqlite").exists() and chance.random() < 0.3:
             num_undos += take_back_and_kill(other, chance)
-    for part in inbox.rglob("*.part"):
-        part.rename(part.with_suffix(""))
+    for part in list(inbox.rglob("*.part")):
+        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
     time.sleep(0.05)
     order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
     counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
@@ -137,8 +138,8 @@ def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
     kind = chance.random()
     if kind < 0.1:
         content = b"unreadable" + end
-    elif kind < 0.15:
-        content = picture(10, 600) + bytes(chance.randrange(2**23)) + end
+    elif kind < 0.12:
+        content = picture(10, 600) + bytes(chance.randrange(2**22)) + end
     name = chance.choice(["a.png", "b.png", "c/a.png", f"{number}.png", "caf\udce9.png"])
     path = inbox / name
     path.parent.mkdir(exist_ok=True)
