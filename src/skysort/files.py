@@ -1,5 +1,6 @@
 """Whole-or-nothing writing, checked reading and digests: every file Skysort leaves behind comes from here."""
 
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ from skysort.errors import SkysortError
 Table = TypeVar("Table", bound=BaseModel)
 
 BEYOND_ANY_TEXT = 2**30
+NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 SECONDS_BETWEEN_TRIES = 0.05
 
 
@@ -30,13 +32,22 @@ def _beside(path: Path) -> Path:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk, where the system has that."""
+    """Bring a folder's names to the disk, where the system has that.
+
+    Raises:
+        OSError: when the folder cannot be opened, or the disk did not take them.
+    """
     if os.name != "posix":  # Windows cannot open a folder, and renames durably without it
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # network file systems may refuse; the rename has succeeded all the same
-            os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # who may write into a folder need not be allowed to list it
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:  # network file systems may refuse; the rename has succeeded all the same
+        if error.errno in NOT_WRITTEN:
+            raise
     finally:
         os.close(descriptor)
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,8 @@ def test_watch_journal_undo_and_undo_of_undo(
     table = skysort_command("journal", top / "aside", "--last", 3).out
     assert len(table.splitlines()) == 3 and " -> " in table
     assert skysort_command("journal", top / "aside", "--since", "2999-01-01").out == ""
+    ended = skysort_command("journal", top / "aside", "--class", "caf\udce9")
+    assert ended.code == 2 and "there are: airplane, bird" in ended.err
 
     first = Path(aside[0]["source"]).name
     ended = skysort_command("undo", top / "aside", "--picture", first)
@@ -74,6 +77,14 @@ def test_watch_journal_undo_and_undo_of_undo(
     assert {f"sub/{first}", f"sub/{Path(second).name}"} < names(top / "inbox")
     assert skysort_command("undo", "aside", "--redo", "--last", 1).code == 0
     assert rows_of(skysort_command("journal", "aside", "--corrections", "--format", "csv")) == corrections[1:]
+    assert skysort_command("undo", "aside", "--picture", second).code == 0
+    assert rows_of(skysort_command("journal", "aside", "--corrections", "--format", "csv")) == corrections
+    (remembered,) = (row for row in corrections if Path(row["path"]).name == first)
+    content = Path(remembered["path"]).read_bytes()
+    Path(remembered["path"]).write_bytes(b"what came there since")
+    ended = skysort_command("journal", "aside", "--corrections", "--format", "csv")
+    assert remembered not in rows_of(ended) and "1 left out: no longer where they were put back" in ended.err
+    Path(remembered["path"]).write_bytes(content)
 
     assert skysort_command("undo", "aside", "--all").code == 0
     assert names(top / "inbox") == arrived
@@ -148,6 +159,15 @@ def test_since_is_a_time(top: Path, finished_run: Path, skysort_command: Command
     ended = skysort_command("journal", top / "aside", "--since", "yesterday")
     assert ended.code == 2 and "--since takes 2026-11-20 or 2026-11-20T06:30; found 'yesterday'" in ended.err
     assert skysort_command("undo", top / "aside", "--since", "2000-01-01").code == 0
+
+
+def test_times_are_shown_as_they_are_asked_for(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK))
+    arguments = ("journal", top / "aside", "--last", 1)
+    shown = datetime.fromisoformat(command(*arguments, TZ="Asia/Tokyo").stdout[:19])
+    for since, there in ((shown, True), (shown + timedelta(seconds=1), False)):
+        rows = command(*arguments, "--since", since.isoformat(), TZ="Asia/Tokyo").stdout
+        assert bool(rows) == there
 
 
 def test_sort_copies_or_moves_into_a_folder_a_class(

@@ -1,9 +1,13 @@
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from skysort.work import move
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -17,3 +21,16 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="skysort-test-", dir=SHARED_MEMORY))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def across(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the inbox a file system of its own."""
+    plain = move.rename_new
+
+    def rename(source: Path, target: Path) -> None:
+        if ("inbox" in source.parts) != ("inbox" in target.parts):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        plain(source, target)
+
+    monkeypatch.setattr(move, "rename_new", rename)

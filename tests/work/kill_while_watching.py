@@ -1,8 +1,9 @@
 """Kill a watcher at moments taken by chance, while pictures arrive, and restart it; see that nothing is lost.
 
-    python -m tests.work.kill_while_watching SCENARIO FOLDER NUM SEED
+    python -m tests.work.kill_while_watching SCENARIO FOLDER OTHER_FOLDER NUM SEED
 
-What arrives is good, unreadable, uploaded in pieces, under a name that was there before, empty and large.
+Pictures go from FOLDER to OTHER_FOLDER. What arrives is good, unreadable, uploaded in pieces, huge, or under a
+name that was there before. Now and then pictures are taken back, or that is, and this is killed, too.
 """
 
 import ctypes
@@ -20,10 +21,15 @@ from typing import cast
 from skysort.classifier.classifier import Classifier
 from skysort.work import move
 from skysort.work import watch as module
+from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
+from skysort.work.move import free_place
+from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
 from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
+
+MOST_A_ROUND = 30
 
 system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
 
@@ -36,7 +42,7 @@ def across(source: bytes, target: bytes) -> int:
 
 
 def main() -> None:
-    scenario, top, num, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    scenario, top, other, num, seed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])
     chance = random.Random(seed)
     logging.disable()
     module.TICK_MS = 20
@@ -45,36 +51,78 @@ def main() -> None:
     inbox = top / "inbox"
     inbox.mkdir()
     arrived: list[bytes] = []
-    num_killed = 0
+    num_killed = num_undos = 0
     for round_ in range(num):
         process = os.fork()
         if process == 0:
             # Every third as it runs day and night, the others again and again, which kills more of the moves.
-            watch_until_killed(top, once=round_ % 3 > 0)
-        killed_at = time.monotonic() + chance.uniform(0.0, 0.15)
-        while time.monotonic() < killed_at:
-            arrived.append(arrive(inbox, chance, len(arrived)))
+            watch_until_killed(top, other, once=round_ % 3 > 0)
+        enough = len(arrived) + MOST_A_ROUND
+
+        def go_on() -> None:
+            if len(arrived) < enough:  # noqa: B023 - called in this round only
+                arrived.append(arrive(inbox, chance, len(arrived)))
             time.sleep(chance.uniform(0, 0.01))
-        os.kill(process, signal.SIGKILL)
-        _, status = os.waitpid(process, 0)
+
+        status = kill_after(chance.uniform(0.0, 0.15), process, go_on)
         num_killed += os.WIFSIGNALED(status)
         assert os.WIFSIGNALED(status), f"it ended by itself: {status}"
-    for part in inbox.rglob("*.part"):
-        part.rename(part.with_suffix(""))
+        if (other / "aside.journal" / "journal.sqlite").exists() and chance.random() < 0.3:
+            num_undos += take_back_and_kill(other, chance)
+    for part in list(inbox.rglob("*.part")):
+        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
     time.sleep(0.05)
-    order = Order(inbox, top / "aside", top / "blog", top / "look", once=True, settle=0.02, stuck=0.0)
+    order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
     counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
     check_that_nothing_is_lost(
-        arrived, top / "aside", inbox, top / "aside", top / "blog", top / "look", unknown=[]
+        arrived, other / "aside", inbox, other / "aside", other / "blog", other / "look", unknown=[]
     )
-    assert not files_below(inbox), "all that is complete has been dealt with"
-    print(f"{scenario}: {num_killed} kills, {len(arrived)} pictures, {counts.actions.total()} of them at the end")
+    with Journal(other / "aside") as journal:
+        left = [journal.put_at(path) for path in files_below(inbox)]
+    assert all(row and row.by == "undo" for row in left), "all that is complete has been dealt with"
+    print(
+        f"{scenario}: {num_killed} kills of a watcher and {num_undos} of an undo, {len(arrived)} pictures,"
+        f" {counts.actions.total()} of them dealt with at the end, {len(left)} taken back"
+    )
 
 
-def watch_until_killed(top: Path, *, once: bool) -> None:
+def take_back_and_kill(other: Path, chance: random.Random) -> bool:
+    """Take some pictures back, or take that back; tell whether it was killed before it had ended."""
+    redo, last = chance.random() < 0.5, chance.randrange(1, 20)
+    process = os.fork()
+    if process == 0:
+        with Journal(other / "aside") as journal:
+            rows = journal.rows(takeable="undos" if redo else "moves", last=last)
+            for _ in take_back(journal, rows, "redo" if redo else "undo"):
+                pass
+        os._exit(0)
+    status = kill_after(chance.uniform(0, 0.05), process, lambda: time.sleep(0.001))
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
+    return os.WIFSIGNALED(status)
+
+
+def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> int:
+    """Kill a process when it has computed for so long, however busy the computer is; return how it ended."""
+    began = time.monotonic()
+
+    def computed() -> float:
+        if sys.platform == "linux":
+            return time.clock_gettime((~process << 3) | 2)  # its clock: linux/posix-timers.h
+        return time.monotonic() - began
+
+    while computed() < seconds:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return status
+        meanwhile()
+    os.kill(process, signal.SIGKILL)
+    return os.waitpid(process, 0)[1]
+
+
+def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     order = Order(
-        top / "inbox", top / "aside", top / "blog", top / "look", once=once, settle=0.005, stuck=0.05
-    )  # fmt: skip
+        top / "inbox", other / "aside", other / "blog", other / "look", once=once, settle=0.005, stuck=0.05
+    )
     try:
         while True:
             watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
@@ -90,8 +138,8 @@ def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
     kind = chance.random()
     if kind < 0.1:
         content = b"unreadable" + end
-    elif kind < 0.15:
-        content = picture(10, 600) + bytes(chance.randrange(2**20)) + end
+    elif kind < 0.12:
+        content = picture(10, 600) + bytes(chance.randrange(2**22)) + end
     name = chance.choice(["a.png", "b.png", "c/a.png", f"{number}.png", "caf\udce9.png"])
     path = inbox / name
     path.parent.mkdir(exist_ok=True)

@@ -64,7 +64,9 @@ def check_that_nothing_is_lost(
         unknown: what the journal need not know of.
     """
     found = files_below(*folders)
-    assert Counter(found.values()) == Counter(arrived), sorted(map(str, found))
+    there, expected = Counter(found.values()), Counter(arrived)
+    ends = [[content[-30:] for content in contents] for contents in (expected - there, there - expected)]
+    assert there == expected, f"lost, by the last bytes: {ends[0]}; too many: {ends[1]}"
     with Journal(journal) as opened:
         assert opened.unfinished() == []
         last: dict[Path, Row] = {}

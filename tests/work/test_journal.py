@@ -1,10 +1,11 @@
+import os
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.work.journal import Identity, Journal, Row, replaced
+from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, replaced
 from tests.work.making import SETTINGS, with_session
 
 ROW = Row(
@@ -52,6 +53,28 @@ def test_writing_is_all_or_nothing(journal: Journal) -> None:
     assert list(journal.rows()) == []
 
 
+@pytest.mark.parametrize("open_elsewhere", [False, True])
+def test_who_may_only_read_reads(
+    open_elsewhere: bool, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.plan(with_session(journal, [ROW]))
+    if not open_elsewhere:
+        journal.close()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = sorted(journal.folder.iterdir())
+    with Journal(tmp_path / "aside") as reading:
+        assert len(list(reading.rows())) == 1
+        with pytest.raises(SkysortError, match="readonly database"):
+            reading.plan([ROW])
+    assert sorted(journal.folder.iterdir()) == before
+
+
+def test_on_a_drive_that_is_not_there_none_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(SkysortError, match=r"cannot be used now: .*No such file"):
+        Journal(tmp_path / "drive" / "aside", make=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_journal_none_is_begun(tmp_path: Path) -> None:
     with pytest.raises(NotUnderstoodError, match="has no journal"):
         Journal(tmp_path / "aside")
@@ -62,7 +85,7 @@ def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None
     journal.close()
     with sqlite3.connect(journal.path) as database:
         database.execute("PRAGMA user_version = 2")
-    with pytest.raises(SkysortError, match="is of format 2, and this Skysort reads up to 1"):
+    with pytest.raises(DamagedJournalError, match="is of format 2, and this Skysort reads up to 1"):
         Journal(tmp_path / "aside")
 
 
@@ -74,9 +97,17 @@ def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
         Journal(tmp_path / "aside", make=True)
 
 
-def test_its_questions_are_answered_from_an_index(journal: Journal) -> None:
+def test_its_questions_are_answered_from_an_index(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """At ten million rows, what reads them all takes minutes."""
     asked: list[str] = []
+    plain = journal._connect
+
+    def traced() -> sqlite3.Connection:
+        database = plain()
+        database.set_trace_callback(asked.append)
+        return database
+
+    monkeypatch.setattr(journal, "_connect", traced)
     journal._database.set_trace_callback(asked.append)
     journal.put_at(Path("/a/b"))
     journal.taken_from(Path("/a/b"))
@@ -87,6 +118,8 @@ def test_its_questions_are_answered_from_an_index(journal: Journal) -> None:
     list(journal.rows(since=1.0))
     list(journal.corrections())
     journal._database.set_trace_callback(None)
+    asked = [question for question in asked if question.startswith("SELECT")]
+    assert len(asked) == 8
     for question in asked:
         plan = [row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {question}")]
         assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), (question, plan)

@@ -1,20 +1,23 @@
 import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from skysort.work import move
+from skysort.work import journal as journal_module
+from skysort.work import move, undo
 from skysort.work.journal import Journal, Row, replaced
-from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity, numbered, rename_new
+from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity, moving, numbered, rename_new
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
 
@@ -37,19 +40,6 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture
 def aside(inbox: Path) -> Path:
     return inbox.with_name("aside")
-
-
-@pytest.fixture
-def across(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the inbox a file system of its own."""
-    plain = move.rename_new
-
-    def rename(source: Path, target: Path) -> None:
-        if ("inbox" in source.parts) != ("inbox" in target.parts):
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        plain(source, target)
-
-    monkeypatch.setattr(move, "rename_new", rename)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
@@ -253,6 +243,121 @@ def test_an_upload_that_begins_where_a_picture_was_to_return_to_is_left_alone(in
         (outcome,) = finish_unfinished(journal)
     assert outcome.end == "not done"
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"", aside / "a.jpg": b"picture"}
+
+
+def test_equal_bytes_that_came_since_they_were_copied_are_another_picture(
+    inbox: Path, aside: Path, across: None
+) -> None:
+    with Journal(aside, make=True) as journal, journal.moving():
+        (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
+        row.place.write_bytes(b"picture")
+        row.source.unlink()
+        row.source.write_bytes(b"picture")
+        os.utime(row.source, ns=(1, 1))
+        (outcome,) = finish_unfinished(journal)
+    assert outcome.end == "done"
+    assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture", aside / "a.jpg": b"picture"}
+
+
+def test_names_are_on_the_disk_before_a_source_is_removed_and_before_it_is_written_down(
+    inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut leaves is what was brought to the disk, in this order."""
+    steps: list[str] = []
+
+    def told(what: str, module: Any, name: str) -> None:
+        plain = getattr(module, name)
+
+        def tell(*arguments: Any, **options: Any) -> Any:
+            paths = [str(path.relative_to(inbox.parent)) for path in arguments if isinstance(path, Path)]
+            steps.append(" ".join([what, *paths]))
+            return plain(*arguments, **options)
+
+        monkeypatch.setattr(module, name, tell)
+
+    row = row_for(inbox / "a.jpg", aside / "new" / "deep" / "a.jpg")
+    with Journal(aside, make=True) as journal, moving(journal):
+        (row,) = with_session(journal, [row])
+        told("planned", Journal, "plan")
+        told("finished", Journal, "finish")
+        told("names", move, "sync_folder")
+        told("bytes", os, "fsync")
+        told("rename", move, "rename_new")
+        told("remove", Path, "unlink")
+        assert [outcome.end for outcome in act(journal, [row])] == ["done"]
+    assert [step for step in steps if step != "bytes"] == [
+        "names aside", "names aside/new", "planned",
+        "rename inbox/a.jpg aside/new/deep/a.jpg",
+        "rename aside/new/deep/.skysort-1.coming aside/new/deep/a.jpg", "names aside/new/deep",
+        "rename inbox/a.jpg inbox/.skysort-1.going", "remove inbox/.skysort-1.going", "names inbox", "finished",
+    ]  # fmt: skip
+    assert steps[steps.index("rename inbox/a.jpg aside/new/deep/a.jpg") + 1] == "bytes"
+
+
+def test_a_source_stays_until_the_name_of_its_copy_is_on_the_disk(
+    inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        plain(descriptor)
+
+    with Journal(aside, make=True) as journal, journal.moving():
+        rows = with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", failing)
+            outcomes = [*act(journal, rows), *finish_unfinished(journal)]
+        assert [outcome.end for outcome in outcomes] == [None, None]
+        assert (inbox / "a.jpg").exists() and (aside / "a.jpg").exists()
+        assert [outcome.end for outcome in finish_unfinished(journal)] == ["done"]
+    check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
+
+
+def test_what_cannot_be_looked_at_now_is_not_taken_for_gone(
+    inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Path.lstat
+
+    def failing(path: Path) -> os.stat_result:
+        if path.parent == inbox:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return plain(path)
+
+    with Journal(aside, make=True) as journal, journal.moving():
+        (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "lstat", failing)
+            (outcome,) = finish_unfinished(journal)
+        assert outcome.end is None and journal.unfinished() == [row]
+        assert [outcome.end for outcome in finish_unfinished(journal)] == ["not done"]
+
+
+def test_undo_leaves_alone_what_was_not_put_there(inbox: Path, aside: Path) -> None:
+    do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
+    (aside / "a.jpg").write_bytes(b"another")
+    with Journal(aside) as journal:
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+    assert taken.problem == f"what is at {aside / 'a.jpg'} is not what was put there"
+    assert files_below(inbox, aside) == {aside / "a.jpg": b"another"}
+
+
+def test_many_are_taken_back_while_another_process_writes(
+    inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "ROWS_AT_A_TIME", 4)
+    monkeypatch.setattr(undo, "AT_A_TIME", 2)
+    num = 10
+    for number in range(num):
+        (inbox / f"{number}.jpg").write_bytes(b"%d" % number)
+    do(aside, *(row_for(inbox / f"{number}.jpg", aside / f"{number}.jpg") for number in range(num)))
+    with Journal(aside) as journal, Journal(aside) as other:
+        for taken in take_back(journal, journal.rows(takeable="moves"), "undo"):
+            assert not taken.problem
+            if taken.row.id % 2:
+                other.plan(with_session(other, [replaced(row_for(inbox / "a.jpg", inbox / "a.jpg"), kind="stay")]))
+    assert len(files_below(inbox)) == num + 1 and files_below(aside) == {}
 
 
 class MovesAndUndos(RuleBasedStateMachine):

@@ -8,17 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+import watchfiles
 from PIL import Image
 
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
+from skysort.work import move
 from skysort.work import watch as module
 from skysort.work.journal import Journal, Row
 from skysort.work.judge import ByLabel
@@ -200,6 +202,35 @@ def test_links_are_not_followed(top: Path) -> None:
     assert (top / "private" / "a.png").exists() and (top / "inbox" / "link.png").is_symlink()
 
 
+def test_an_inbox_may_be_a_link_and_pictures_may_be_equal_or_have_two_names(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
+    os.link(top / "inbox" / "a.png", top / "inbox" / "c.png")
+    (top / "inbox").rename(top / "cam")
+    (top / "inbox").symlink_to(top / "cam", target_is_directory=True)
+    assert once(top).actions == {"set-aside": 3}
+    assert found(top) == {f"aside/{name}.png": AIRPLANE for name in "abc"}
+    assert {row.source.parent for row in rows(top)} == {top / "cam"}
+
+
+def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
+    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return plain(folder)
+
+    put(top, {"inbox/closed/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
+    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False)
+    monkeypatch.setattr(os, "scandir", scandir)
+    inbox.see(top / "inbox" / "closed")
+    inbox.sweep()
+    assert list(inbox.waiting) == [top / "inbox" / "b.png"]
+    assert events(caplog) == ["cannot read folder"] * 2
+
+
 def test_a_folder_that_becomes_a_link_leads_nowhere(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(top, {"private/a.png": AIRPLANE, "inbox/sub/a.png": AIRPLANE})
     complete = module.Inbox.complete
@@ -239,7 +270,8 @@ def test_hostile_names_are_moved_like_others(top: Path, caplog: pytest.LogCaptur
     assert {f"inbox/{name}" for name in names} < set(found(top))
 
 
-def test_folders_as_deep_as_they_can_be(top: Path) -> None:
+def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
+    top = in_memory
     deep = "inbox/" + "d/" * 1500
     try:
         put(top, {deep + "a.png": AIRPLANE})
@@ -267,6 +299,12 @@ def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
         once(top, look=top / "drive" / "aside")
 
 
+def test_what_was_left_half_written_beside_the_journal_is_removed(top: Path) -> None:
+    put(top, {"aside.journal/.status.json.1a2b3c4d.partial": b"{"})
+    once(top)
+    assert not list((top / "aside.journal").glob(".*"))
+
+
 def test_a_second_watcher_is_refused(top: Path) -> None:
     with locked(module.lock_of(top / "inbox")), pytest.raises(SkysortError, match="another process is at work on"):
         once(top)
@@ -286,6 +324,36 @@ def test_labels_to_keep_are_checked() -> None:
         ByLabel.among(["brid"], CLASSES)
     with pytest.raises(NotUnderstoodError, match="nothing to set aside"):
         ByLabel.among(CLASSES, CLASSES)
+
+
+def test_a_time_beyond_what_the_journal_holds_harms_nothing(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    os.utime(top / "inbox" / "a.png", ns=(1, 13_569_465_600 * 10**9))  # the year 2400
+    assert once(top).actions == {"set-aside": 1}
+
+
+def test_a_move_that_is_not_finished_is_not_begun_anew(
+    top: Path, across: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the picture would be copied a second time, under another name."""
+    put(top, {"inbox/a.png": AIRPLANE})
+    plain, unlink = move.rename_new, Path.unlink
+
+    def read_only(path: Path, *_arguments: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda path: (read_only if path.suffix == ".png" else unlink)(path))
+        patched.setattr(
+            move, "rename_new", lambda *paths: (read_only if paths[1].suffix == ".going" else plain)(*paths)
+        )
+        for _ in range(2):
+            with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
+                once(top)
+            assert found(top) == {"inbox/a.png": AIRPLANE, "aside/a.png": AIRPLANE}
+    once(top)
+    assert found(top) == {"aside/a.png": AIRPLANE}
+    check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
 
 
 @contextmanager
@@ -339,6 +407,86 @@ def test_what_comes_while_it_watches_is_dealt_with(poll: bool, top: Path, impati
     assert json.loads((top / "aside.journal" / "status.json").read_text())["state"] == "ended"
 
 
+def test_what_is_hidden_or_no_file_is_left_alone_when_it_comes(top: Path, impatient: None) -> None:
+    with watching(top):
+        put(top, {"inbox/first.png": AIRPLANE})
+        until((top / "aside" / "first.png").exists)
+        left = ["inbox/.a.png", "inbox/._b.png", "inbox/.thumbnails/c.png", "inbox/sub/.d/e.png"]
+        put(top, dict.fromkeys(left, AIRPLANE) | {"upload/burst.png/f.png": AIRPLANE})
+        (top / "upload" / "burst.png").rename(top / "inbox" / "burst.png")
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(top / "inbox" / "pipe.png")
+        put(top, {"inbox/last.png": AIRPLANE})
+        until(lambda: all((top / "aside" / name).exists() for name in ("burst.png/f.png", "last.png")))
+        time.sleep(0.3)
+        assert all((top / name).exists() for name in left)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder that is watched cannot be removed there")
+def test_an_inbox_that_is_made_anew_is_watched_and_locked(top: Path, impatient: None) -> None:
+    with watching(top):
+        put(top, {"inbox/a.png": AIRPLANE})
+        until((top / "aside" / "a.png").exists)
+        (top / "inbox").rmdir()
+        (top / "inbox").mkdir()
+        put(top, {"inbox/b.png": AIRPLANE})
+        until((top / "aside" / "b.png").exists)
+        with pytest.raises(SkysortError, match="another process is at work on"):
+            once(top)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError('OS file watch limit reached. about ["/inbox/sub"]'),
+        RuntimeError("Error creating recommended watcher: Too many open files (os error 24)"),
+    ],
+)
+def test_where_the_system_watches_no_more_it_looks_again_and_again(
+    error: Exception, top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = watchfiles.watch
+
+    def at_limit(*folders: Any, **options: Any) -> Any:
+        if not options["force_polling"]:
+            raise error
+        return plain(*folders, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", at_limit)
+    with watching(top):
+        until(lambda: "looks again and again, as with --poll" in events(caplog))
+        put(top, {"inbox/a.png": AIRPLANE})
+        until((top / "aside" / "a.png").exists)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_pictures_are_not_put_where_a_drive_was(
+    top: Path, impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mount() -> int:
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", top / "drive"]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    below = {"drive/aside/below": b"", "drive/look/below": b""}
+    put(top, below)
+    if mount():
+        pytest.skip("mounting is not allowed here")
+    try:
+        (top / "drive" / "look").mkdir()
+        with watching(top, look=top / "drive" / "look", keep_to=top / "drive" / "aside"):
+            until((top / "drive" / "aside").is_dir)
+            subprocess.run(["umount", top / "drive"], check=True)
+            put(top, {"inbox/a.png": BIRD})
+            until(lambda: "cannot go on now" in events(caplog))
+            assert found(top) == {"inbox/a.png": BIRD, **below}
+            mount()
+            for name in ("aside", "look"):
+                (top / "drive" / name).mkdir()
+            until((top / "drive" / "aside" / "a.png").exists)
+    finally:
+        subprocess.run(["umount", top / "drive"], check=False)
+
+
 def test_a_full_disk_is_waited_for(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -382,11 +530,34 @@ def test_a_file_system_that_is_full_takes_pictures_when_there_is_room(top: Path,
         subprocess.run(["umount", top / "aside"], check=True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_a_disk_that_is_full_and_holds_the_journal_loses_nothing(top: Path) -> None:
+    disk = top / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        put(disk, {"inbox/first.png": AIRPLANE})
+        once(disk)
+        pictures = {f"inbox/{number}.png": AIRPLANE + bytes([number]) for number in range(40)}
+        put(disk, pictures)
+        with suppress(OSError), (disk / "large").open("wb", buffering=0) as large:
+            while True:
+                large.write(bytes(512))
+        with pytest.raises(SkysortError, match=r"journal .* cannot be used now: .*(full|I/O error)"):
+            once(disk)
+        (disk / "large").unlink()
+        assert once(disk).actions == {"set-aside": 40}
+        arrived = [AIRPLANE, *pictures.values()]
+        check_that_nothing_is_lost(arrived, disk / "aside", disk / "inbox", disk / "aside", unknown=[])
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 def test_a_folder_that_cannot_be_written_to_is_waited_for(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from skysort.work import move
-
     put(top, {"inbox/a.png": AIRPLANE})
     plain = move.rename_new
 
@@ -427,9 +598,14 @@ def test_counts_are_told_in_prometheus_format() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
-@pytest.mark.parametrize("scenario", ["same", "across"])
-def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(scenario: str, in_memory: Path) -> None:
-    script = [sys.executable, "-m", "tests.work.kill_while_watching", scenario, str(in_memory), "100", "0"]
-    ended = subprocess.run(script, capture_output=True, text=True, check=False, cwd=ROOT)
+@pytest.mark.parametrize("scenario", ["same", "across", "real"])
+def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(
+    scenario: str, in_memory: Path, tmp_path: Path
+) -> None:
+    other = tmp_path if scenario == "real" else in_memory
+    if scenario == "real" and in_memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system to write to")
+    script = [sys.executable, "-m", "tests.work.kill_while_watching", scenario, in_memory, other, 100, 0]
+    ended = subprocess.run(list(map(str, script)), capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
-    assert "100 kills" in ended.stdout
+    assert "100 kills of a watcher" in ended.stdout

@@ -32,14 +32,20 @@ def journal(
     form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
 ) -> None:
     """Show what was done with pictures, newest first."""
+    from skysort.errors import unknown
     from skysort.work.history import corrected, write_corrections, write_csv, write_table
     from skysort.work.journal import Journal
 
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as opened:
         if corrections:
-            write_corrections(corrected(opened), sys.stdout, form.value)
+            found, num_left_out = corrected(opened)
+            write_corrections(found, sys.stdout, form.value)
+            if num_left_out:
+                print(f"{num_left_out:,} left out: no longer where they were put back", file=sys.stderr)
             return
+        if label is not None and label not in (classes := opened.classes()):
+            raise unknown("class", label, classes)
         rows = opened.rows(since=seconds_of(since), label=label, last=last)
         (write_csv if form is JournalForm.csv else write_table)(rows, opened, sys.stdout)
 

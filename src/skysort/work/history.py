@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Literal
 
 from skysort.classifier.rows import write_rows
+from skysort.files import sha256
 from skysort.terminal import printable
 from skysort.work.journal import Journal, Row, Settings
 from skysort.work.telling import iso_time
@@ -18,7 +20,7 @@ COLUMNS = (
 
 
 def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
-    """Write a line a row, for people."""
+    """Write a line a row, for people, in this computer's time zone."""
     for row in rows:
         what = row.action if row.by == "watch" else row.by
         said = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
@@ -27,7 +29,7 @@ def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
         notes += [f"remembered as {row.correction}"] if row.correction else []
         notes += ["not finished"] if row.done is None else []
         note = f"  ({printable('; '.join(notes))})" if notes else ""
-        when = iso_time(row.planned)[:19].replace("T", " ")
+        when = datetime.fromtimestamp(row.planned).isoformat(" ", "seconds")
         file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
 
 
@@ -52,22 +54,32 @@ def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str]) -> None:
     write_rows(map(cells, rows), file)
 
 
-def corrected(journal: Journal) -> Iterator[tuple[Path, str]]:
-    """Yield pictures that people took back, where they are now, and the class that they meant: the newest word."""
-    told: set[Path] = set()
+def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
+    """Return pictures that people took back, and the class that they meant: the newest word.
+
+    Also how many are left out, because the picture is no longer where it was put back.
+    """
+    rows: dict[Path, Row] = {}
     for row in journal.corrections():
-        if row.place not in told and row.correction is not None:
-            told.add(row.place)
-            yield row.place, row.correction
+        rows.setdefault(row.place, row)
+    found = {path: str(row.correction) for path, row in rows.items() if _is_there(row)}
+    return found, len(rows) - len(found)
 
 
-def write_corrections(found: Iterable[tuple[Path, str]], file: IO[str], form: Literal["table", "csv"]) -> None:
+def _is_there(row: Row) -> bool:
+    try:
+        return sha256(row.place) == row.digest
+    except OSError:
+        return False
+
+
+def write_corrections(found: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
     """Write corrections; as CSV, they are what `skysort train` takes."""
     if form == "csv":
         write_rows([("path", "label")], file)
-        write_rows(((str(path), label) for path, label in found), file)
+        write_rows(((str(path), label) for path, label in found.items()), file)
     else:
-        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found)
+        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found.items())
 
 
 def absolute_picture(picture: str | None) -> str | None:

@@ -19,7 +19,7 @@ Known = Callable[[Path, Identity], bool]
 """Tells whether a file has been dealt with and stays where it is."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Waiting:
     """A file that is not dealt with yet."""
 
@@ -70,27 +70,20 @@ class Inbox:
             OSError: when it cannot be read.
         """
         for path in _files(self.folder):
-            self.see(path)
+            self._take_note(path)
 
     def see(self, path: Path) -> None:
-        """Take note of a file that may be new or changed, or of all below a folder."""
-        name = path.name
-        if not (is_image_name(name) or _is_unfinished(name)):
-            if not is_hidden(name) and path.is_dir() and not path.is_symlink():
+        """Take note of what the system told of: a file that may be new or changed, or all below a folder."""
+        if any(map(is_hidden, path.relative_to(self.folder).parts)):
+            return
+        if os.path.isdir(path) and not path.is_symlink():  # noqa: PTH112 - an error is no folder
+            try:
                 for below in _files(path):
-                    self.see(below)
-            return
-        try:
-            file = identity(path)
-        except OSError:  # gone already, or nothing to take
-            return
-        before = self.waiting.get(path)
-        if before is None:
-            if not self.known(path, file):
-                now = time.monotonic()
-                self.waiting[path] = Waiting(file, now, now, now + self.settle)
-        elif before.file != file:
-            self._changed(before, file)
+                    self._take_note(below)
+            except OSError as error:
+                _tell_unreadable(path, error)
+        elif is_image_name(path.name) or _is_unfinished(path.name):
+            self._take_note(path)
 
     def complete(self, num: int) -> list[Path]:
         """Return so many pictures that have not changed for long enough; each is then dealt with or put off."""
@@ -126,6 +119,19 @@ class Inbox:
         """Return how long until a file that was not looked at yet is due; None when there is none."""
         dues = [waiting.due for waiting in self.waiting.values() if not waiting.looked]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _take_note(self, path: Path) -> None:
+        try:
+            file = identity(path)
+        except OSError:  # gone already, or nothing to take
+            return
+        before = self.waiting.get(path)
+        if before is None:
+            if not self.known(path, file):
+                now = time.monotonic()
+                self.waiting[path] = Waiting(file, now, now, now + self.settle)
+        elif before.file != file:
+            self._changed(before, file)
 
     def _is_complete(self, path: Path, waiting: Waiting) -> bool:
         try:
@@ -208,4 +214,8 @@ def _files(folder: Path) -> Iterator[Path]:
         except OSError as error:
             if current == folder:
                 raise
-            tell(logging.WARNING, "cannot read folder", path=str(current), error=error.strerror or str(error))
+            _tell_unreadable(current, error)
+
+
+def _tell_unreadable(folder: Path, error: OSError) -> None:
+    tell(logging.WARNING, "cannot read folder", path=str(folder), error=error.strerror or str(error))

@@ -11,13 +11,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import locked
+from skysort.files import locked, sync_folder
 
 Kind = Literal["move", "copy", "remove", "stay"]
 """`remove` takes a copy back: its source is the copy, its place the original. `stay` leaves a picture as it is."""
@@ -76,10 +76,10 @@ class JournalError(SkysortError):
 
 
 class DamagedJournalError(SkysortError):
-    """The journal is no journal, or no whole one."""
+    """The journal is no journal, no whole one, or one of a newer Skysort: waiting does not help."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What tells a file from another that takes its name."""
 
@@ -136,7 +136,7 @@ class Journal:
     Raises:
         NotUnderstoodError: when there is none and none is to be made.
         JournalError: when it cannot be opened now.
-        DamagedJournalError: when it is no journal.
+        DamagedJournalError: when it is no journal, or a newer one.
     """
 
     def __init__(self, folder: Path, *, make: bool = False) -> None:
@@ -145,12 +145,14 @@ class Journal:
         self._lock = self.folder / "lock"
         if make:
             with self._told():
-                self.folder.mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
+                sync_folder(self.folder.parent)
                 self._lock.touch()
         elif not self.path.exists():
             raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
+        self._may_write = make or os.access(self.folder, os.W_OK)
         with self._told():
-            self._database = sqlite3.connect(self.path, timeout=SECONDS_FOR_OTHERS, isolation_level=None)
+            self._database = self._connect()
         try:
             self._prepare()
         except BaseException:
@@ -169,7 +171,7 @@ class Journal:
             self._database.close()
 
     def moving(self) -> AbstractContextManager[None]:
-        """Be the only process that moves pictures for this journal, as long as rows are unfinished.
+        """Be the only process that moves pictures for this journal; see `skysort.work.move.moving`.
 
         Raises:
             SkysortError: when another has done so for a minute.
@@ -190,6 +192,12 @@ class Journal:
             (text,) = self._database.execute("SELECT settings FROM sessions WHERE id = ?", (session,)).fetchone()
         found = json.loads(text)
         return Settings(**found | {"classes": tuple(found["classes"]), "keep": tuple(found["keep"])})
+
+    def classes(self) -> list[str]:
+        """Return the classes of all that decided."""
+        with self._told():
+            found = self._database.execute("SELECT settings FROM sessions").fetchall()
+        return sorted({name for (text,) in found for name in json.loads(text)["classes"]})
 
     def plan(self, rows: Iterable[Row]) -> list[Row]:
         """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that."""
@@ -215,16 +223,17 @@ class Journal:
 
     def unfinished(self) -> list[Row]:
         """Return the rows that were begun and have no outcome; to be asked for inside `moving`."""
-        return list(self._rows("done IS NULL ORDER BY id"))
+        return list(self._rows(self._database, "done IS NULL ORDER BY id"))
 
     def put_at(self, path: Path) -> Row | None:
         """Return the last row that put a picture at a path, or left it there."""
-        return next(self._rows("place_name = ? AND place_folder = ? ORDER BY id DESC LIMIT 1", _split(path)), None)
+        where = "place_name = ? AND place_folder = ? ORDER BY id DESC LIMIT 1"
+        return next(self._rows(self._database, where, _split(path)), None)
 
     def taken_from(self, path: Path) -> Row | None:
         """Return the last row that took a picture from a path, or copied it."""
         where = "source_name = ? AND source_folder = ? ORDER BY id DESC LIMIT 1"
-        return next(self._rows(where, _split(path)), None)
+        return next(self._rows(self._database, where, _split(path)), None)
 
     def rows(
         self,
@@ -235,7 +244,7 @@ class Journal:
         takeable: Literal["moves", "undos"] | None = None,
         last: int | None = None,
     ) -> Iterator[Row]:
-        """Yield rows, newest first.
+        """Yield rows as they are now, newest first, whatever is written meanwhile.
 
         Args:
             since: seconds since 1970.
@@ -262,23 +271,41 @@ class Journal:
             where.append(f"kind != 'stay' AND by {'=' if takeable == 'undos' else '!='} 'undo' AND {IN_EFFECT}")
         clause = " AND ".join(where) or "1"
         order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
-        yield from self._rows(f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else last))
+        yield from self._rows_now(f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else last))
 
     def corrections(self) -> Iterator[Row]:
         """Yield the rows by which a person said what a picture is, newest first, unless that was taken back."""
-        yield from self._rows(f"correction IS NOT NULL AND {IN_EFFECT} ORDER BY id DESC")
+        yield from self._rows_now(f"correction IS NOT NULL AND {IN_EFFECT} ORDER BY id DESC")
 
-    def _rows(self, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
+    def _rows_now(self, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """Yield rows by a connection of their own: one that has read half of an answer may not write."""
+        with self._told(), closing(self._connect()) as reading:
+            yield from self._rows(reading, where, values)
+
+    def _rows(self, database: sqlite3.Connection, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
         with self._told():
-            found = self._database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
+            found = database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
             while some := found.fetchmany(ROWS_AT_A_TIME):
                 yield from map(_row, some)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._may_write:
+            return sqlite3.connect(self.path, timeout=SECONDS_FOR_OTHERS, isolation_level=None)
+        # SQLite would make files for the write-ahead log even to read; without one, nobody is writing.
+        written_to = self.path.with_name(self.path.name + "-wal").exists()
+        uri = f"{self.path.as_uri()}?mode=ro" + ("" if written_to else "&immutable=1")
+        return sqlite3.connect(uri, uri=True, timeout=SECONDS_FOR_OTHERS, isolation_level=None)
 
     def _prepare(self) -> None:
         with self._told():
             (found,) = self._database.execute("PRAGMA user_version").fetchone()
             if found > FORMAT:
-                raise SkysortError(f"{self.path} is of format {found}, and this Skysort reads up to {FORMAT}")
+                raise DamagedJournalError(
+                    f"{self.path} is of format {found}, and this Skysort reads up to {FORMAT};"
+                    " a newer Skysort reads it"
+                )
+            if not self._may_write:
+                return
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
             if found == 0:

@@ -15,7 +15,7 @@ journal is unfinished, these files may be there (`source` and `place` as in the 
     source removed                              here            done
 
 One rename within a file system goes from the first line to the last. Nothing is ever removed but what was just
-read and has the row's digest, while another file has the same bytes.
+read and has the row's digest and time, while another file has the same bytes and its name is on the disk.
 """
 
 import ctypes
@@ -23,9 +23,10 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,8 @@ RESERVATION = b"reserved by skysort: a picture takes this name in a moment\n"
 RENAME_NOREPLACE = 1  # Linux: linux/fs.h
 RENAME_EXCL = 4  # macOS: sys/stdio.h
 AT_FDCWD = -100
+LARGEST_INTEGER = 2**63 - 1
+"""That SQLite holds. Inode numbers may be larger, and times after the year 2262."""
 NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -71,11 +74,37 @@ def identity_of(found: os.stat_result, path: Path) -> Identity:
     """Return the same from what the system says of a file."""
     if not stat.S_ISREG(found.st_mode):
         raise ChangedError(errno.EINVAL, "not a regular file", str(path))
-    return Identity(found.st_ino & (2**63 - 1), found.st_size, found.st_mtime_ns)
+    return Identity(found.st_ino & LARGEST_INTEGER, found.st_size, min(found.st_mtime_ns, LARGEST_INTEGER))
+
+
+def stands(path: Path) -> bool:
+    """Tell whether anything stands at a path; `os.path.lexists` takes a drive that fails for no.
+
+    Raises:
+        OSError: when that cannot be told now.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+@contextmanager
+def moving(journal: Journal) -> Iterator[list[Outcome]]:
+    """Be the only process that moves pictures for a journal; give what came of what others left unfinished.
+
+    What stays unfinished has the end None, and is not to be moved by another row.
+
+    Raises:
+        SkysortError: when another process has moved pictures for a minute.
+    """
+    with journal.moving():
+        yield finish_unfinished(journal)
 
 
 def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
-    """Write down what is to be done, do it, and write what came of it. To be called inside `journal.moving()`.
+    """Write down what is to be done, do it, and write what came of it. To be called inside `moving`.
 
     A row that could not be done is no longer in the journal, and all is as it was.
     """
@@ -87,14 +116,15 @@ def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
 
 
 def finish_unfinished(journal: Journal) -> list[Outcome]:
-    """Bring what a process that was killed left unfinished to its end. To be called inside `journal.moving()`."""
+    """Bring what a process that was killed left unfinished to its end, as `moving` does."""
     outcomes = []
     for row in journal.unfinished():
         try:
             outcomes.append(Outcome(row, settle(row)))
         except OSError as error:
             outcomes.append(Outcome(row, None, error))
-    sync_folders(folder for row in journal.unfinished() for folder in (row.source.parent, row.place.parent))
+    rows = [outcome.row for outcome in outcomes]
+    sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
     note(journal, outcomes)
     return outcomes
 
@@ -127,8 +157,11 @@ def carry_out(rows: Sequence[Row]) -> list[Outcome]:
             outcomes[row.id] = Outcome(row, "not done", error)
         except OSError as error:
             outcomes[row.id] = _after(error, row)
-    sync_folders(row.place.parent for row in rows)
+    unwritten = sync_folders(row.place.parent for row in rows)
     for row in across:  # after the copies are on the disk under their names
+        if row.place.parent in unwritten:
+            outcomes[row.id] = Outcome(row, None, unwritten[row.place.parent])
+            continue
         try:
             _remove(row)
         except OSError as error:
@@ -149,24 +182,25 @@ def settle(row: Row) -> End:
     coming, going = _coming(row), _going(row)
     if row.kind == "stay":
         return "done"
-    if os.path.lexists(coming):
+    if stands(coming):
         _remove_reservation(row.place, even_empty=row.by != "undo")
         coming.unlink()
     arrived = _holds(row.place, row)
-    if os.path.lexists(going):
-        if arrived and _holds(going, row):
+    if stands(going):
+        if arrived and _is_what_was_read(going, row):
             going.unlink()
         else:
             _give_back(going, row.source)
     if row.kind == "remove":
-        return "not done" if os.path.lexists(row.source) else "done"
+        return "not done" if stands(row.source) else "done"
     if not arrived:
         return _not_arrived(row)
-    if row.kind == "move" and _holds(row.source, row) and not _came_since(row):
+    if row.kind == "move" and _is_what_was_read(row.source, row) and not _came_since(row):
+        sync_folder(row.place.parent)
         try:
             _remove(row)
         except OSError:
-            if os.path.lexists(going):
+            if stands(going):
                 _give_back(going, row.source)
             if not _holds(row.source, row):
                 raise
@@ -240,11 +274,26 @@ def rename_new(source: Path, target: Path) -> None:
         raise
 
 
-def sync_folders(folders: Iterable[Path]) -> None:
-    """Bring the names in some folders to the disk, each folder once."""
+def sync_folders(folders: Iterable[Path]) -> dict[Path, OSError]:
+    """Bring the names in some folders to the disk, each folder once; return those where it failed."""
+    failed = {}
     for folder in set(folders):
-        with suppress(OSError):  # a drive that has gone has its own say in what follows
+        try:
             sync_folder(folder)
+        except OSError as error:
+            failed[folder] = error
+    return failed
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, whose names are on the disk when this returns.
+
+    Raises:
+        OSError: when it cannot be made.
+    """
+    for missing in reversed(list(takewhile(lambda above: not above.is_dir(), (folder, *folder.parents)))):
+        missing.mkdir(exist_ok=True)
+        sync_folder(missing.parent)
 
 
 def _exclusive_call() -> Callable[[bytes, bytes], int] | None:
@@ -269,7 +318,7 @@ def _with_folders(rows: Iterable[Row]) -> tuple[list[Row], list[Outcome]]:
     ready, outcomes = [], []
     for row in rows:
         try:
-            row.place.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(row.place.parent)
             ready.append(row)
         except OSError as error:
             outcomes.append(Outcome(row, "not done", error))
@@ -331,7 +380,7 @@ def _remove(row: Row) -> None:
         rename_new(row.source, going)
     except FileNotFoundError:
         return
-    if _holds(going, row):
+    if _is_what_was_read(going, row):
         going.unlink()
     else:
         _give_back(going, row.source)
@@ -346,7 +395,7 @@ def _after(error: OSError, row: Row) -> Outcome:
 
 
 def _not_arrived(row: Row) -> End:
-    if os.path.lexists(row.source):
+    if stands(row.source):
         _remove_reservation(row.place, even_empty=row.by != "undo")
         return "not done"
     for folder in (row.source.parent, row.place.parent):
@@ -376,10 +425,7 @@ def _remove_reservation(place: Path, *, even_empty: bool = False) -> None:
 
 
 def _came_since(row: Row) -> bool:
-    """Tell whether what stands at the source came after the picture had been renamed into place.
-
-    Its bytes may be the same: cameras write black pictures all night.
-    """
+    """Tell whether what stands at the source came after the picture had been renamed into place."""
     return identity(row.place).inode == row.file.inode != identity(row.source).inode
 
 
@@ -388,6 +434,11 @@ def _is(path: Path, file: Identity) -> bool:
         return identity(path) == file
     except (ChangedError, FileNotFoundError, NotADirectoryError):
         return False
+
+
+def _is_what_was_read(path: Path, row: Row) -> bool:
+    """Tell whether a file has the bytes of a row, and its time: cameras write equal black pictures all night."""
+    return _holds(path, row) and identity(path).mtime_ns == row.file.mtime_ns
 
 
 def _holds(path: Path, row: Row) -> bool:

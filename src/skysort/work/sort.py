@@ -5,13 +5,13 @@ from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import locked, writing
+from skysort.files import locked, sync_folder, writing
 from skysort.pictures.listing import natural
 from skysort.pictures.parallel import groups
 from skysort.work.inbox import pictures_below
 from skysort.work.journal import Identity, Journal, Row, Settings, replaced
 from skysort.work.judge import Judged, judge
-from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity
+from skysort.work.move import Outcome, act, free_place, identity, moving
 from skysort.work.watch import lock_of
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
@@ -41,14 +41,16 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
     settings = Settings("sort", classifier.digest, classifier.classes, folders={"to": str(to)})
     with writing(to):
         to.mkdir(exist_ok=True)
+        sync_folder(to.parent)
     with locked(lock_of(folder)), Journal(to, make=True) as journal:
         session = journal.session(settings)
-        with journal.moving():
-            finish_unfinished(journal)
-        paths = sorted(pictures_below(folder), key=lambda path: natural(str(path)))
+        with moving(journal) as left:
+            unknown = {outcome.row.source: outcome for outcome in left if outcome.end is None}
+        yield from unknown.values()
+        paths = sorted(set(pictures_below(folder)) - unknown.keys(), key=lambda path: natural(str(path)))
         for some in groups(paths, classifier.batch_size):
             judged, failed = judge(classifier, [path for path in some if not _is_sorted(path, journal, session)])
-            with journal.moving():
+            with moving(journal):
                 taken: set[Path] = set()
                 rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
                 rows = [replaced(row, session=session, by="sort") for row in rows]

@@ -17,6 +17,8 @@ from skysort.terminal import printable
 
 log = logging.getLogger("skysort")
 
+State = Literal["watching", "in trouble", "ended"]
+
 SECONDS_BETWEEN_WRITES = 10.0
 
 
@@ -83,7 +85,7 @@ class Counts:
 
 
 class Told:
-    """The files in which counts are told, written whole, and only now and then.
+    """The files in which counts are told, written whole.
 
     Args:
         status: a JSON file; None for none.
@@ -95,10 +97,13 @@ class Told:
         self.status, self.metrics, self.about = status, metrics, about
         self._written = -SECONDS_BETWEEN_WRITES
 
-    def write(self, counts: Counts, state: Literal["watching", "in trouble", "ended"]) -> None:
-        """Write both, while watching only now and then. What cannot be told keeps no picture from being moved."""
-        if state == "watching" and time.monotonic() - self._written < SECONDS_BETWEEN_WRITES:
-            return
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write how things stand."""
+        return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
+
+    def write(self, counts: Counts, state: State) -> None:
+        """Write both. What cannot be told keeps no picture from being moved."""
         self._written = time.monotonic()
         try:
             if self.status:

@@ -9,7 +9,7 @@ from skysort.errors import unknown
 from skysort.files import sha256
 from skysort.pictures.parallel import groups
 from skysort.work.journal import By, Journal, Kind, Row, Settings, replaced
-from skysort.work.move import act, finish_unfinished, identity
+from skysort.work.move import act, identity, moving
 
 AT_A_TIME = 200
 
@@ -47,14 +47,16 @@ def take_back(journal: Journal, rows: Iterable[Row], by: By, label: str | None =
                 settings[row.session] = journal.settings(row.session)
                 if label is not None and label not in settings[row.session].classes:
                     raise unknown("class", label, settings[row.session].classes)
-        with journal.moving():
-            finish_unfinished(journal)
+        with moving(journal) as left:
+            begun = {outcome.row.undoes: outcome.error for outcome in left if outcome.end is None}
             taken: set[Path] = set()
             back: list[Row] = []
             problems: list[TakenBack] = []
             for row in some:
                 corrected = None if by == "redo" else label or corrected_label(row, settings[row.session])
                 try:
+                    if error := begun.get(row.id):
+                        raise error
                     back.append(_opposite(row, by, corrected, taken))
                 except OSError as error:
                     problems.append(TakenBack(row, error.strerror or str(error)))
@@ -96,8 +98,8 @@ def _opposite(row: Row, by: By, correction: str | None, taken: set[Path]) -> Row
         digest = sha256(row.place)
     except FileNotFoundError:
         raise OSError(f"it is no longer at {row.place}") from None
-    if kind == "remove" and digest != row.digest:
-        raise OSError(f"{row.place} was changed since it was copied")
+    if digest != row.digest:
+        raise OSError(f"what is at {row.place} is not what was put there")
     if kind != "remove":
         if row.source in taken or os.path.lexists(row.source):
             raise OSError(f"something else stands at {row.source}; it stays at {row.place}")

@@ -6,21 +6,23 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError, require
-from skysort.files import locked
+from skysort.files import locked, remove_partials, sync_folder
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, Settings, replaced
 from skysort.work.judge import Judged, Rule, judge
-from skysort.work.move import Outcome, act, finish_unfinished, free_place
-from skysort.work.telling import Counts, Told, tell
+from skysort.work.move import Outcome, act, free_place, moving, stands
+from skysort.work.telling import Counts, State, Told, tell
 
 SECONDS_BETWEEN_SWEEPS = 300.0
 """For what the system did not tell of: its queue of changes is not without end."""
+AT_LIMIT = ("watch limit reached", "Error creating")
+"""In errors of watchfiles, when the system watches no more folders or files for anybody."""
 TICK_MS = 500
 POLL_MS = 2000
 
@@ -93,8 +95,8 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
     if not order.once:
         require("watching a folder", "watch", "watchfiles")
     counts = Counts()
+    drives = Drives([order.inbox] if order.dry_run else [order.inbox, *order.targets.values()])
     with ExitStack() as held:
-        held.enter_context(locked(lock_of(order.inbox)))
         journal_of = order.aside
         if order.dry_run:  # in a journal that nobody sees, everything stays where it is
             journal_of = Path(held.enter_context(tempfile.TemporaryDirectory())) / "dry-run"
@@ -102,22 +104,49 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
         delay = 1.0
         while True:
             began = time.monotonic()
-            try:
-                with Journal(journal_of, make=True) as journal:
-                    told.status = journal.folder / "status.json"
-                    _Watcher(classifier, rule, settings, order, stop, journal, counts, told).run()
+            with locked(lock_of(order.inbox)) if order.inbox.is_dir() else nullcontext():
+                try:
+                    drives.check()
+                    with Journal(journal_of, make=True) as journal:
+                        remove_partials(journal.folder)
+                        told.status = journal.folder / "status.json"
+                        _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
                     return counts
-            except DamagedJournalError:
-                raise
-            except (SkysortError, OSError) as error:
-                if order.once:
+                except DamagedJournalError:
                     raise
-                counts.trouble = str(error)
-                told.write(counts, "in trouble")
-                delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
-                tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
-            if stop.wait(delay):
-                return counts
+                except (SkysortError, OSError) as error:
+                    if order.once:
+                        raise
+                    counts.trouble = str(error)
+                    told.write(counts, "in trouble")
+                    delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
+                    tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
+                if stop.wait(delay):
+                    told.write(counts, "ended")
+                    return counts
+
+
+class Drives:
+    """On which drives some folders are: where one is gone, what is found in its place is not its folder."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._mounts = {folder: _mount_of(folder) for folder in folders}
+
+    def check(self) -> None:
+        """Make sure that the folders are there.
+
+        Raises:
+            SkysortError: when one is not, or its drive is gone.
+        """
+        for folder, mount in self._mounts.items():
+            now = _mount_of(folder)
+            if not folder.is_dir() or not now.is_relative_to(mount):
+                raise SkysortError(f"{folder} is not there; is its drive?")
+            self._mounts[folder] = now  # one that is mounted since is not to go either
+
+
+def _mount_of(folder: Path) -> Path:
+    return next(above for above in (folder, *folder.parents) if os.path.ismount(above))
 
 
 @dataclass
@@ -129,6 +158,7 @@ class _Watcher:
     settings: Settings
     order: Order
     stop: Stop
+    drives: Drives
     journal: Journal
     counts: Counts
     told: Told
@@ -139,30 +169,36 @@ class _Watcher:
         """Go on until asked to stop."""
         self.session = self.journal.session(self.settings)
         self.inbox = Inbox(self.order.inbox, self.order.settle, self.order.stuck, self.stays)
+        watched = self.order.inbox.stat()
         for arrived in self.arrivals():
+            if not os.path.samestat(watched, self.order.inbox.stat()):
+                raise SkysortError(f"{self.order.inbox} is another folder than it was")
             for path in arrived:
                 self.inbox.see(path)
             while not self.stop.is_set() and (complete := self.inbox.complete(self.classifier.batch_size)):
                 self.deal_with(complete)
-                self.say_how_it_stands()
-            self.say_how_it_stands()
-        self.told.write(self.counts, "ended")
+                self.say_how_it_stands_now_and_then()
+            self.say_how_it_stands_now_and_then()
+        self.say_how_it_stands("ended")
         if self.order.once and self.inbox.num_failing:
             raise SkysortError(f"{self.inbox.num_failing:,} pictures could not be dealt with; the log says why")
 
     def deal_with(self, complete: list[Path]) -> None:
         """Judge a burst, note what is to be done, do it, note what came of it."""
-        for folder in (self.order.inbox, *(() if self.order.dry_run else self.order.targets.values())):
-            if not folder.is_dir():
-                raise SkysortError(f"{folder} is not there; is its drive?")
+        self.drives.check()
         judged, failed = judge(self.classifier, [path for path in complete if self.is_inside(path)])
         for path, error in failed.items():
             self.failed(path, error)
-        with self.journal.moving():
+        with moving(self.journal) as left:
+            unknown = {outcome.row.source: outcome for outcome in left if outcome.end is None}
             taken: set[Path] = set()
-            rows = [self.intended(picture, taken) for picture in judged if self.is_to_be_moved(picture)]
+            rows = [
+                self.intended(picture, taken)
+                for picture in judged
+                if picture.path not in unknown and self.is_to_be_moved(picture)
+            ]
             outcomes = act(self.journal, rows)
-        for outcome in outcomes:
+        for outcome in [*outcomes, *(unknown[picture.path] for picture in judged if picture.path in unknown)]:
             self.tell_outcome(outcome)
 
     def arrivals(self) -> Iterator[Iterable[Path]]:
@@ -173,23 +209,28 @@ class _Watcher:
             while (seconds := self.inbox.seconds_to_next()) is not None and not self.stop.wait(seconds):
                 yield ()
             return
+        poll = self.order.poll
         while not self.stop.is_set():
             try:
-                yield from self.changes()
-            except (
-                RuntimeError
-            ) as error:  # watchfiles gives up at a name that is not UTF-8; the next sweep finds it
-                tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
-                self.stop.wait(TICK_MS / 1000)
+                yield from self.changes(poll)
+            except (RuntimeError, OSError) as error:
+                if not poll and any(sign in str(error) for sign in AT_LIMIT):
+                    poll = True
+                    tell(logging.WARNING, "looks again and again, as with --poll", error=str(error))
+                elif isinstance(error, OSError):
+                    raise
+                else:  # watchfiles gives up at a name that is not UTF-8; the next sweep finds it
+                    tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
+                    self.stop.wait(TICK_MS / 1000)
 
-    def changes(self) -> Iterator[Iterable[Path]]:
+    def changes(self, poll: bool) -> Iterator[Iterable[Path]]:
         """Yield what the system tells of; sweep once it has begun to, so that nothing is missed, and at times."""
         from watchfiles import watch as changes_below
 
         swept = -math.inf
         for changes in changes_below(
             self.order.inbox, watch_filter=None, step=100, debounce=TICK_MS, rust_timeout=TICK_MS,
-            yield_on_timeout=True, stop_event=self.stop, force_polling=self.order.poll, poll_delay_ms=POLL_MS,
+            yield_on_timeout=True, stop_event=self.stop, force_polling=poll, poll_delay_ms=POLL_MS,
             ignore_permission_denied=True,
         ):  # fmt: skip
             if time.monotonic() - swept > SECONDS_BETWEEN_SWEEPS:
@@ -199,8 +240,8 @@ class _Watcher:
 
     def sweep(self) -> None:
         """Look through the whole inbox, after bringing to an end what was left unfinished."""
-        with self.journal.moving():
-            for outcome in finish_unfinished(self.journal):
+        with moving(self.journal) as left:
+            for outcome in left:
                 row, end = outcome.row, outcome.end or f"not known: {outcome.error}"
                 tell(
                     logging.WARNING, "was interrupted", source=str(row.source), place=str(row.place), end=end
@@ -271,20 +312,26 @@ class _Watcher:
 
     def failed(self, path: Path, error: OSError) -> None:
         """Count and log what could not be done, and put it off."""
-        if not os.path.lexists(path):
-            self.inbox.dealt_with(path)
-            tell(logging.INFO, "taken away by somebody", path=str(path))
-            return
+        with suppress(OSError):
+            if not stands(path):
+                self.inbox.dealt_with(path)
+                tell(logging.INFO, "taken away by somebody", path=str(path))
+                return
         self.counts.failures += 1
         self.inbox.try_again(path)
         tell(logging.ERROR, "failed", path=str(path), error=str(error))
 
-    def say_how_it_stands(self) -> None:
+    def say_how_it_stands_now_and_then(self) -> None:
+        """Do so when it is due: with very many that wait, to count them takes its time."""
+        if self.told.is_due:
+            self.say_how_it_stands("watching")
+
+    def say_how_it_stands(self, state: State) -> None:
         """Bring the counts up to date, and into their files."""
         counts, inbox = self.counts, self.inbox
         counts.waiting, counts.stuck, counts.failing = len(inbox.waiting), inbox.num_stuck, inbox.num_failing
         counts.trouble = ""
-        self.told.write(counts, "watching")
+        self.told.write(counts, state)
 
 
 def _with_folders(order: Order) -> Order:
@@ -299,6 +346,7 @@ def _with_folders(order: Order) -> Order:
         if not order.dry_run:
             try:
                 folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
+                sync_folder(folder.parent)
             except OSError as error:
                 raise SkysortError(f"could not make {folder}: {error.strerror or error}") from None
     return Order(
