@@ -293,8 +293,8 @@ class Training(Section):
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = 10
     """Passes over the training pictures; `auto`: ten, or, of few pictures, as many as make 400 steps."""
     batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = 64
-    """Pictures a step; `all`: one step an epoch. What is left of an epoch is a step of its own from a fourth of this
-    on, else it joins the step before."""
+    """Pictures a step; `all`: one step an epoch. What is left of an epoch is a step of its own from a fourth of
+    this on, else it joins the step before."""
     sampling: Literal["each-once", "balanced"] = "each-once"
     """Which pictures an epoch has: each once, or as many draws shared equally among the classes, so that those of
     rare classes come several times, and those of frequent ones not always. Figures of training in history.csv are
