@@ -29,7 +29,7 @@ from skysort.work.watch import Order, Stop, watch
 from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
-MOST_A_ROUND = 30
+MOST_WAITING = 30
 
 system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
 
@@ -57,7 +57,7 @@ def main() -> None:
         if process == 0:
             # Every third as it runs day and night, the others again and again, which kills more of the moves.
             watch_until_killed(top, other, once=round_ % 3 > 0)
-        enough = len(arrived) + MOST_A_ROUND
+        enough = len(arrived) + max(5, MOST_WAITING - len(files_below(inbox)))
 
         def go_on() -> None:
             if len(arrived) < enough:  # noqa: B023 - called in this round only
@@ -69,8 +69,9 @@ def main() -> None:
         assert os.WIFSIGNALED(status), f"it ended by itself: {status}"
         if (other / "aside.journal" / "journal.sqlite").exists() and chance.random() < 0.3:
             num_undos += take_back_and_kill(other, chance)
-    for part in list(inbox.rglob("*.part")):
-        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
+        if chance.random() < 0.3:
+            end_uploads(inbox)
+    end_uploads(inbox)
     time.sleep(0.05)
     order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
     counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
@@ -129,6 +130,11 @@ def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)
+
+
+def end_uploads(inbox: Path) -> None:
+    for part in list(inbox.rglob("*.part")):
+        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
 
 
 def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
