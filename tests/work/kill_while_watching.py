@@ -30,7 +30,7 @@ from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, 
 from tests.work.test_watch import picture
 
 MOST_WAITING = 100
-LONGEST = 2.0
+LONGEST = 20.0
 """Seconds until one is killed that waits and does not compute."""
 
 system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
