@@ -29,7 +29,7 @@ from skysort.work.watch import Order, Stop, watch
 from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
-MOST_WAITING = 100
+MOST_WAITING = 150
 LONGEST = 20.0
 """Seconds until one is killed that waits and does not compute."""
 
@@ -70,8 +70,7 @@ def main() -> None:
         assert os.WIFSIGNALED(status), f"it ended by itself: {status}"
         if (other / "aside.journal" / "journal.sqlite").exists() and chance.random() < 0.3:
             num_undos += take_back_and_kill(other, chance)
-        if chance.random() < 0.3:
-            end_uploads(inbox)
+        end_uploads(inbox)
     end_uploads(inbox)
     time.sleep(0.05)
     order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
