@@ -29,7 +29,9 @@ from skysort.work.watch import Order, Stop, watch
 from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
-MOST_A_ROUND = 30
+MOST_WAITING = 150
+LONGEST = 20.0
+"""Seconds until one is killed that waits and does not compute."""
 
 system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
 
@@ -57,10 +59,9 @@ def main() -> None:
         if process == 0:
             # Every third as it runs day and night, the others again and again, which kills more of the moves.
             watch_until_killed(top, other, once=round_ % 3 > 0)
-        enough = len(arrived) + MOST_A_ROUND
 
         def go_on() -> None:
-            if len(arrived) < enough:  # noqa: B023 - called in this round only
+            if sum(1 for _ in inbox.iterdir()) < MOST_WAITING:
                 arrived.append(arrive(inbox, chance, len(arrived)))
             time.sleep(chance.uniform(0, 0.01))
 
@@ -69,8 +70,8 @@ def main() -> None:
         assert os.WIFSIGNALED(status), f"it ended by itself: {status}"
         if (other / "aside.journal" / "journal.sqlite").exists() and chance.random() < 0.3:
             num_undos += take_back_and_kill(other, chance)
-    for part in list(inbox.rglob("*.part")):
-        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
+        end_uploads(inbox)
+    end_uploads(inbox)
     time.sleep(0.05)
     order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
     counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
@@ -110,7 +111,7 @@ def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> i
             return time.clock_gettime((~process << 3) | 2)  # its clock: linux/posix-timers.h
         return time.monotonic() - began
 
-    while computed() < seconds:
+    while computed() < seconds and time.monotonic() - began < LONGEST:
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             return status
@@ -129,6 +130,11 @@ def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)
+
+
+def end_uploads(inbox: Path) -> None:
+    for part in list(inbox.rglob("*.part")):
+        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
 
 
 def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
