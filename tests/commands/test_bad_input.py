@@ -345,13 +345,17 @@ def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
     ("content", "message"),
     [("{}", "splits: Field required"), ('{"splits": {"test": {}}}', "splits.test.pictures: Field required")],
 )
-def test_figures_that_are_damaged_are_told(
+def test_figures_that_are_damaged_are_told_and_measured_again(
     content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
+    whole = skysort.Run(run).metrics["splits"]
     (run / "metrics.json").write_text(content)
-    for arguments in (("evaluate", run), ("train", "--resume", run)):
-        check_refused(skysort_command(*arguments), 1, f"{run / 'metrics.json'} is damaged: {message}")
+    resumed = skysort_command("train", "--resume", run)
+    check_refused(resumed, 1, f"{run / 'metrics.json'} is damaged: {message}")
+    assert f"measure it again with: skysort evaluate {run}" in resumed.err
+    assert skysort_command("evaluate", run).code == 0
+    assert skysort.Run(run).metrics["splits"] == whole
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
