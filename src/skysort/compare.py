@@ -109,7 +109,7 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> Pair
     tables = [run.data for run in runs]
     for what, key, fields in (
         ("pictures", "fingerprint", "pictures.size, pictures.channels and pictures.fit"),
-        ("parts", "split_digest", "pictures.protocol and pictures.seed"),
+        ("parts", "split_digest", "pictures.protocol, pictures.seed and way to group them"),
     ):
         ours, others = (getattr(table, key) for table in tables)
         if ours != others:

@@ -7,13 +7,16 @@ from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.decision import Decision
+from skysort.classifier.decision import Decision, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.progress import Progress
 from skysort.run import evaluate_own, measure_run, prepared_again, run_of
 from skysort.run_folder import Run
 from skysort.trust import guarantee
+
+LEAST_CONFIDENCE = 0.5
+"""Below it, a promise is likelier broken than kept: most probably a slip for its rest to 1."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ def decide(
     """
     progress = progress or Progress()
     keep = [keep] if isinstance(keep, str) else keep
+    if confidence < LEAST_CONFIDENCE:
+        raise NotUnderstoodError(
+            f"a confidence of {100 * confidence:.10g} % is that to break the promise rather than to keep it;"
+            f" expected {100 * LEAST_CONFIDENCE:.10g} % at least, such as 95 %"
+        )
     if name and not (name.isprintable() and name.strip()):
         raise NotUnderstoodError(f"expected a name that can be printed for the decision, found {name!r}")
     # Else the decision would be stored, and what it does not be measured.
@@ -77,6 +85,7 @@ def decide(
             )
         found.check_classifier()
         classifier = Classifier(found.classifier)
+        check_kept(classifier.classes, keep)
         prepared = prepared_again(found, Path(data_dir) if data_dir else None, progress)
         leaks = prepared.leaks("calibration")
         if len(leaks):

@@ -145,6 +145,7 @@ def resume(
     with started.locked():
         recipe = resolved(started.recipe, Data.find(started.data.source))
         prepared = prepared_again(started, _path(data_dir), progress)
+        check_calibration(recipe, prepared)
         remove_partials(started.path)
         return _finish(started, recipe, prepared, progress)
 
@@ -251,14 +252,20 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
     keep = recipe.trust.keep_known
     if keep is None:
         return
-    needed = f"to keep {keep} of known pictures takes at least {fewest_for_unknown(keep):,} calibration pictures"
+    fewest = fewest_for_unknown(keep)
+    needed = f"to keep {keep} of known pictures takes at least {fewest:,} calibration pictures, or groups of them"
     if "calibration" not in prepared.parts:
         raise SkysortError(
             f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way"
         )
-    num = len(prepared.to_calibrate())
-    if num < fewest_for_unknown(keep):
-        raise SkysortError(f"{needed}, and there are {num:,}")
+    rows = prepared.to_calibrate()
+    num = len(np.unique(prepared.groups[rows]))
+    if num < fewest:
+        left_out = len(prepared.parts["calibration"]) - len(rows)
+        without = (
+            f", without {left_out:,} pictures of which training or validation has the like" if left_out else ""
+        )
+        raise SkysortError(f"{needed}; there are {num:,}{without}")
 
 
 def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
@@ -270,9 +277,9 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepa
     found = prepared.described()
     if found.outside != expected.outside:
         raise SkysortError(f"the outside pictures of {run.path} have changed: {outside} has others now")
-    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest")):
+    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)
-        if now != before:
+        if now != before and before is not None:
             raise SkysortError(
                 f"the {what} of {run.path} have changed: {expected.source} had {key} {before}"
                 f" when the run started and has {now} now"
@@ -321,8 +328,9 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
             keep = recipe.trust.keep_known
             if keep is None:
                 return None
-            _, logits = logits_of(made, "calibration", collection, prepared.to_calibrate(), progress)
-            return threshold_for_unknown(logits, keep)
+            rows, logits = logits_of(made, "calibration", collection, prepared.to_calibrate(), progress)
+            left_out = len(parts["calibration"]) - len(rows)
+            return threshold_for_unknown(logits, keep, prepared.groups[rows], left_out)
 
         write_classifier(
             run.classifier,
@@ -351,9 +359,7 @@ def evaluate_own(
     classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
 ) -> Evaluation:
     """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
-    listing = prepared.collection.listing
-    unreadable = [row for row in sorted(prepared.collection.unreadable) if listing.parts[row] == part]
-    rows = np.concatenate([rows, np.array(unreadable, np.int64)])
+    rows = np.concatenate([rows, prepared.unreadable_of(part)])
     return evaluate_part(classifier, part, prepared.collection, rows, progress)
 
 
@@ -363,7 +369,7 @@ def measure_run(
     prepared: Prepared,
     seconds: dict[str, float],
     progress: Progress,
-    calibration: Evaluation | None = None,
+    evaluated: Evaluation | None = None,
 ) -> dict[str, Any]:
     """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
 
@@ -373,24 +379,25 @@ def measure_run(
         prepared: the run's pictures.
         seconds: what steps took, beside those known.
         progress: where to say how far it is.
-        calibration: the evaluation of that part, where it has been made.
+        evaluated: a part, where one has been already.
     """
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()
     evaluations = {
-        part: calibration
-        if calibration and part == "calibration"
+        part: evaluated
+        if evaluated and part == evaluated.part
         else evaluate_own(classifier, part, prepared, rows, progress)
         for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
-    test, outside = evaluations["test"], prepared.outside
+    test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
+    new = test.without(leaks)
     known = classifier.table.seconds
     with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
         known = known | run.metrics["seconds"]
     splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
-    if len(leaks := prepared.leaks("test")):
-        splits["test"]["without_duplicates"] = test.figures_without(leaks)
-    effects = {made.name: test.effect_of(made, prepared.groups) for made in classifier.table.decisions}
+    if len(leaks):
+        splits["test"]["without_duplicates"] = new.share_right()
+    effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}
     metrics = {
         "splits": splits,
         "parameters": classifier.table.parameters,
@@ -403,11 +410,12 @@ def measure_run(
     }
     if outside:
         metrics["outside"] = measure_outside(classifier, outside, test, progress)
+    decided_by = None
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
-        calibration = calibration.without(prepared.leaks("calibration"))
+        decided_by = calibration.without(prepared.leaks("calibration"))
     decisions = decided(
-        calibration, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
+        decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
     )
     classifier.table.with_figures(splits["test"]).write(classifier.folder)
     _write_figures(run.path, metrics, test, run, decisions)

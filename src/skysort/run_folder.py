@@ -41,9 +41,11 @@ class Run:
         """The figures of its classifier, checked: what metrics.json holds."""
         try:
             found = read_json(self.path / "metrics.json", Metrics)
-        except SkysortError as error:  # an earlier Skysort's may hold other figures
+        except SkysortError as error:
             again = f"skysort evaluate {shlex.quote(str(self.path))}"
-            raise SkysortError(f"{error}; measure it again with: {again}") from None
+            raise SkysortError(
+                f"{error}; it may be of an earlier Skysort: measure it again with: {again}"
+            ) from None
         return found.model_dump(mode="json", exclude_unset=True)
 
     @property

@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
 LEARNING = ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "sklearn")
@@ -62,7 +64,7 @@ def test_evaluate_takes_scikit_learn_and_nothing_else_of_the_learning_wing(
 
 
 def test_compare_of_two_runs(
-    finished_run: Path, tmp_path: Path, without_learning: str, skysort_command: Command
+    finished_run: Path, tmp_path: Path, without_learning: str, skysort_command: Callable[..., Ended]
 ) -> None:
     other = tmp_path / "other"
     asked = ("skies:240", "--recipe", "mlp", "--run", other, "--quiet", "--set", "training.epochs=1")

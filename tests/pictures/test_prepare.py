@@ -16,3 +16,10 @@ def test_leaks_are_pictures_of_which_an_earlier_part_has_the_like() -> None:
     assert prepared.leaks("calibration").tolist() == [4, 5]
     assert prepared.to_calibrate().tolist() == [6, 7]
     assert prepared.leaks("test").tolist() == [8, 9, 11]
+
+
+def test_of_a_group_with_the_like_of_a_training_picture_none_is_new() -> None:
+    parts = {"train": np.array([0]), "calibration": np.array([1, 2, 3]), "test": np.array([4])}
+    near, groups = np.array([0, 0, 2, 3, 4]), np.array([0, 1, 1, 3, 4])  # near-duplicates may be parted
+    prepared = Prepared(None, None, SimpleNamespace(near=lambda: near), groups, parts)
+    assert prepared.leaks("calibration").tolist() == [1, 2]

@@ -67,12 +67,14 @@ def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
     assert first == again != second
 
 
-def test_an_epoch_taken_up_in_the_middle_goes_on_where_it_was() -> None:
+@pytest.mark.parametrize(("batch_size", "steps"), [(14, 4), (16, 3), (25, 2), (49, 1), (99, 1)])
+def test_an_epoch_taken_up_after_any_step_goes_on_where_it_was(batch_size: int, steps: int) -> None:
     part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
-    whole = [labels.tolist() for _, labels, _ in shuffled(part, 14, 0, 1, 0, CPU)]
-    rest = [labels.tolist() for _, labels, _ in shuffled(part, 14, 0, 1, 2, CPU)]
-    assert rest == whole[2:]
-    assert len(whole) == num_steps(50, 14) == 4
+    whole = [labels.tolist() for _, labels, _ in shuffled(part, batch_size, 0, 1, 0, CPU)]
+    assert len(whole) == num_steps(50, batch_size) == steps
+    for first in range(steps + 1):
+        rest = [labels.tolist() for _, labels, _ in shuffled(part, batch_size, 0, 1, first, CPU)]
+        assert rest == whole[first:]
 
 
 def test_history_has_a_row_an_epoch_and_every_so_many_steps(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 
 from skysort.classifier.decision import ABOVE_ALL, Decision
+from skysort.classifier.format import Kept
 from skysort.classifier.prove import Logits
 from skysort.classifier.rows import labelled, softmax
 from skysort.classifier.unknown import why_unknown
@@ -433,6 +434,15 @@ def test_a_threshold_for_unknown_keeps_the_picture_it_is_made_of_and_loses_all_b
     num_lost = math.floor(round((len(values) + 1) * (1 - keep), 6)) - 1
     assert (unknown.calibration.pictures, unknown.calibration.kept) == (len(values), len(values) - num_lost)
     assert sorted(values)[num_lost] - 0.1 < unknown.threshold < sorted(values)[num_lost]
+
+
+def test_a_threshold_for_unknown_counts_pictures_of_a_group_once() -> None:
+    values, groups = [9.0, 1.0, 8.0, 2.0, 7.0, 3.0], np.array([0, 0, 1, 1, 2, 2])
+    unknown = threshold_for_unknown(logits_of(values), 0.75, groups, left_out=5)
+    alone = threshold_for_unknown(logits_of([1.0, 2.0, 3.0]), 0.75)
+    assert unknown.threshold == alone.threshold
+    assert unknown.calibration == Kept(pictures=6, kept=6, groups=3, left_out=5)
+    assert alone.calibration == Kept(pictures=3, kept=3)
 
 
 @pytest.mark.parametrize(("keep", "fewest"), [(0.5, 1), (0.9, 9), (0.95, 19), (0.99, 99), (0.999, 999)])

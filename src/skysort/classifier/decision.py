@@ -73,6 +73,22 @@ class Decision(Noted):
         return "set-aside" if score >= self.threshold else "keep"
 
 
+def check_kept(classes: Sequence[str], keep: Collection[str]) -> None:
+    """Make sure that classes can be kept, and that others are left to set aside.
+
+    Raises:
+        NotUnderstoodError: when a class to keep is not there, or no other class is left.
+    """
+    for name in keep:
+        if name not in classes:
+            raise unknown("class", name, classes)
+    if not keep or not set(classes) - set(keep):
+        raise NotUnderstoodError(
+            f"expected at least one class to keep and one to set aside,"
+            f" found {len(set(keep))} to keep of {len(classes)}"
+        )
+
+
 def probability_not_kept(
     probabilities: NDArray[np.float64], classes: Sequence[str], keep: Collection[str]
 ) -> NDArray[np.float64]:
@@ -83,15 +99,8 @@ def probability_not_kept(
     Raises:
         NotUnderstoodError: when a class to keep is not there, or no other class is left.
     """
-    for name in keep:
-        if name not in classes:
-            raise unknown("class", name, classes)
+    check_kept(classes, keep)
     others = [number for number, name in enumerate(classes) if name not in keep]
-    if not keep or not others:
-        raise NotUnderstoodError(
-            f"expected at least one class to keep and one to set aside,"
-            f" found {len(keep)} to keep of {len(classes)}"
-        )
     # np.sum chooses its order by the shape; what rounding makes of a sum may be above 1.
     sums: NDArray[np.float64] = np.minimum(probabilities[:, others].cumsum(axis=1)[:, -1], 1.0)
     return sums

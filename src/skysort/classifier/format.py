@@ -53,6 +53,10 @@ class Kept(Described):
 
     pictures: int
     kept: int
+    groups: int | None = None
+    """What the threshold was set by, if not by pictures: groups of them, by the picture least like the classes."""
+    left_out: int = 0
+    """Calibration pictures that were not counted, since training or validation has the like."""
 
 
 class Unknown(Described):

@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
@@ -52,8 +52,6 @@ class OutsideTable(Described):
 class DataTable(Described):
     """data.json: what a run learned from."""
 
-    model_config = ConfigDict(extra="ignore")  # counts of duplicates, which metrics.json has now
-
     format: Literal[1] = 1
     source: str
     """A name, or an absolute path."""
@@ -67,8 +65,17 @@ class DataTable(Described):
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     outside: OutsideTable | None = None
+    groups_digest: str | None = None
+    """Digest of which pictures are not independent; None in a run of an earlier Skysort."""
     data_dir: str | None = None
     """Where named data was looked for, if that was said."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_it_had(cls, found: Any) -> Any:
+        """Leave out the counts of duplicates that earlier versions wrote; metrics.json has them now."""
+        counts = {"in_two_parts", "test_duplicates"}
+        return {key: found[key] for key in found if key not in counts} if isinstance(found, dict) else found
 
 
 MOST_TRAINING_PICTURES = 2000
@@ -97,14 +104,22 @@ class Prepared:
     def leaks(self, part: str) -> Rows:
         """Return the rows of a part of which an earlier part has the like.
 
-        Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group. The
-        parts are used in their order: what train and validation have tells nothing new in calibration.
+        Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group, with
+        all that are of a group with one of these. The parts are used in their order: what train and validation
+        have tells nothing new in calibration.
         """
         names = list(self.parts)
         rows, earlier = self.parts[part], np.concatenate([self.parts[name] for name in names[: names.index(part)]])
         near = self.collection.near()
-        is_leak = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
-        return rows[is_leak]
+        is_alike = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
+        return rows[np.isin(self.groups[rows], self.groups[rows[is_alike]])]
+
+    def unreadable_of(self, part: str) -> Rows:
+        """Return the rows that could not be read of what the data itself declares to be a part."""
+        declared = self.collection.listing.parts
+        if part == "test" and part not in declared and "validation" not in self.parts:
+            part = "validation"  # which is held out, and all that is
+        return np.array([row for row in sorted(self.collection.unreadable) if declared[row] == part], np.int64)
 
     def to_calibrate(self) -> Rows:
         """Return the rows of the calibration part that thresholds are set by: all but its leaks."""
@@ -113,10 +128,11 @@ class Prepared:
     def described(self) -> DataTable:
         """Return what data.json holds."""
         listing = self.collection.listing
-        digest = hashlib.blake2b(digest_size=16)
+        digest, of_groups = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
         counts = {}
         for part, rows in self.parts.items():
             digest.update(part.encode() + rows.astype("<i8").tobytes())
+            of_groups.update(part.encode() + self.groups[rows].astype("<i8").tobytes())
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.collection.unreadable.items()
@@ -132,6 +148,7 @@ class Prepared:
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             outside=outside,
+            groups_digest=of_groups.hexdigest(),
         )
 
     def normalisation(self, normalise: str | Normalisation) -> Normalisation:

@@ -75,7 +75,8 @@ def shuffled(
     """
     rng = np.random.default_rng((seed, epoch, 0))
     order = _balanced(part.labels, rng) if balanced else rng.permutation(part.num_pictures)
-    yield from _batches(part, order[first_step * batch_size :], batch_size, device)
+    if first_step < num_steps(len(order), batch_size):  # else what is left has been in the last batch
+        yield from _batches(part, order[first_step * batch_size :], batch_size, device)
 
 
 def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -67,9 +67,9 @@ class Evaluation:
             figures["accepted"] = share_of(self._is_right[~self.is_unknown])
         return figures
 
-    def figures_without(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the accuracy on the part's pictures without some, as `Share` has it."""
-        return share_of(self.without(rows)._is_right)
+    def share_right(self) -> dict[str, Any]:
+        """Return the share of pictures labelled right, as `Share` has it."""
+        return share_of(self._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
         """Return the evaluation of the part's pictures without some."""
@@ -113,7 +113,7 @@ class Evaluation:
 
     def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
         shares = softmax(self.logits)
-        shares[spared] = [name in keep[:1] for name in self.classes]
+        shares[spared] = [name in keep[:1] for name in self.classes]  # sure to be kept: a score of 0
         return Scores.of(shares, self.truth, self.classes, keep, groups[self.rows])
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:

@@ -180,10 +180,7 @@ class Scores:
 
     def by_group(self) -> Floats:
         """Return the largest score to keep of each group that has any."""
-        names, number = np.unique(self.kept_groups, return_inverse=True)
-        largest = np.full(len(names), -np.inf)
-        np.maximum.at(largest, number, self.kept)
-        return largest
+        return _largest(self.kept, self.kept_groups)
 
 
 def decide(
@@ -340,7 +337,7 @@ def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
 
 
 def fewest_for_unknown(keep: float) -> int:
-    """Return how many calibration pictures a threshold for unknown takes that keeps a share of pictures.
+    """Return how many calibration pictures, or groups, a threshold for unknown takes that keeps a share of them.
 
     >>> fewest_for_unknown(0.95)
     19
@@ -348,26 +345,43 @@ def fewest_for_unknown(keep: float) -> int:
     return math.ceil(1 / _to_lose(keep)) - 1
 
 
-def threshold_for_unknown(logits: Logits, keep: float) -> Unknown:
+def threshold_for_unknown(logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0) -> Unknown:
     """Return the threshold for unknown that keeps a share of pictures like those of the calibration part.
 
     It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
     any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
     conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
-    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less.
+    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less. Of
+    pictures in groups, groups are as likely in any place, and a group's score is the least of its pictures.
 
     Args:
-        logits: (N, classes), of the calibration part, N at least `fewest_for_unknown(keep)`.
+        logits: (N, classes), of the calibration part, of at least `fewest_for_unknown(keep)` groups.
         keep: above 0 and below 1.
+        groups: None where every picture is independent of the others.
+        left_out: calibration pictures that these are without, since training or validation has the like.
     """
-    found = np.sort(unknown_scores(logits))
+    scores = unknown_scores(logits)
+    found = np.sort(scores if groups is None else -_largest(-scores, groups))
     number = math.floor((len(found) + 1) * _to_lose(keep))
     if not number:
         raise ValueError(f"expected at least {fewest_for_unknown(keep)} pictures, found {len(found)}")
     threshold = float(found[number - 1])
     threshold -= ROUNDING * max(1.0, abs(threshold))
-    num_kept = int((found >= threshold).sum())
-    return Unknown(threshold=threshold, keep=keep, calibration=Kept(pictures=len(found), kept=num_kept))
+    kept = Kept(
+        pictures=len(scores),
+        kept=int((scores >= threshold).sum()),
+        groups=len(found) if len(found) < len(scores) else None,
+        left_out=left_out,
+    )
+    return Unknown(threshold=threshold, keep=keep, calibration=kept)
+
+
+def _largest(scores: Floats, groups: Groups) -> Floats:
+    """Return the largest score of each group."""
+    names, number = np.unique(groups, return_inverse=True)
+    largest = np.full(len(names), -np.inf)
+    np.maximum.at(largest, number, scores)
+    return largest
 
 
 def _to_lose(keep: float) -> Fraction:

@@ -122,11 +122,12 @@ class PartFigures(Measured):
     accepted: Share | None = None
     """Labelled right, of those that are not called unknown."""
     without_duplicates: Share | None = None
-    """Labelled right, of the test pictures that no other part has, too; None where there are no others."""
+    """Labelled right, of the test pictures that have nothing alike in an earlier part: no equal picture, no
+    near-duplicate, none of their group. None where all are such."""
 
 
 class Effect(Measured):
-    """What a decision does to the pictures of a part."""
+    """What a decision does to test pictures that have nothing alike in an earlier part."""
 
     lost: SetAside | None
     """Of the classes to keep; None where there are none."""
