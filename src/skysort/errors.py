@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from importlib.util import find_spec
+from pathlib import Path
 
 
 class SkysortError(Exception):
@@ -13,6 +14,15 @@ class SkysortError(Exception):
 
 class StoppedError(SkysortError):
     """It was asked to stop, and can go on."""
+
+
+class HeldError(SkysortError):
+    """Another process holds what was to be held."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        where = path if path.is_dir() else path.parent
+        super().__init__(f"another process is at work on {where}; wait until it has ended")
 
 
 class NotUnderstoodError(SkysortError):

@@ -16,7 +16,7 @@ from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from skysort.errors import SkysortError
+from skysort.errors import HeldError, SkysortError
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -169,7 +169,8 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
         wait: seconds to go on trying while another process holds it.
 
     Raises:
-        SkysortError: when another process holds it, or it cannot be opened.
+        HeldError: when another process holds it.
+        SkysortError: when it cannot be opened.
     """
     with writing(path):
         descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
@@ -177,8 +178,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
         given_up = time.monotonic() + wait
         while not _lock(descriptor):
             if time.monotonic() >= given_up:
-                where = path if path.is_dir() else path.parent
-                raise SkysortError(f"another process is at work on {where}; wait until it has ended")
+                raise HeldError(path)
             time.sleep(SECONDS_BETWEEN_TRIES)
         yield
     finally:

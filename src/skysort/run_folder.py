@@ -94,7 +94,13 @@ class Run:
         Raises:
             SkysortError: when it is not.
         """
-        if read_table(self.classifier).files[MODEL] != self.metrics["classifier"]:
+        table, metrics = read_table(self.classifier), self.metrics
+        if {made.name for made in table.decisions} != metrics.get("decisions", {}).keys():
+            raise SkysortError(
+                f"a decision of {self.path} was interrupted before it was measured; measure it with:"
+                f" skysort evaluate {shlex.quote(str(self.path))}"
+            )
+        if table.files[MODEL] != metrics["classifier"]:
             raise SkysortError(
                 f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
                 " put back what belongs together, or train again"

@@ -175,6 +175,16 @@ def test_calibration_pictures_that_training_has_decide_nothing(
     assert decision.set_aside.pictures == 30
 
 
+def test_a_decision_that_was_interrupted_is_measured_before_another(run: Path, skysort_command: Command) -> None:
+    before = (run / "metrics.json").read_bytes()
+    assert skysort_command("decide", run, *BIRDS).code == 0
+    (run / "metrics.json").write_bytes(before)  # as when it is killed before the last file
+    refused = skysort_command("decide", run, *BIRDS, "--name", "other")
+    assert refused.code == 1 and f"measure it with: skysort evaluate {run}" in refused.err
+    assert skysort_command("evaluate", run).code == 0
+    assert skysort_command("decide", run, *BIRDS, "--name", "other").code == 0
+
+
 def test_other_pictures_are_measured_with_the_decisions(
     run: Path, skysort_command: Command, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from skysort.work.move import identity
 
 CLASSES = ("airplane", "bird")
 EVERYTHING: Sequence[bytes] = ()
-SETTINGS = Settings("watch", "0" * 64, CLASSES, None, ("bird",))
+SETTINGS = Settings("watch", "0" * 64, CLASSES, keep=("bird",))
 
 
 class FirstPixel:

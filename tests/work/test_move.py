@@ -315,6 +315,23 @@ def test_a_source_stays_until_the_name_of_its_copy_is_on_the_disk(
     check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
 
 
+def test_a_rename_is_not_done_until_both_names_are_on_the_disk(
+    inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with Journal(aside, make=True) as journal, journal.moving():
+        rows = with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", failing)
+            outcomes = [*act(journal, rows), *finish_unfinished(journal)]
+        assert [outcome.end for outcome in outcomes] == [None, None]
+        assert len(journal.unfinished()) == 1
+        assert [outcome.end for outcome in finish_unfinished(journal)] == ["done"]
+    check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
+
+
 def test_what_cannot_be_looked_at_now_is_not_taken_for_gone(
     inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

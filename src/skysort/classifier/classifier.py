@@ -60,7 +60,7 @@ class Classifier:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of model.onnx, which is what decides every answer."""
+        """SHA-256 of model.onnx, which is what decides every answer but whether a picture is called unknown."""
         return self.table.files[MODEL]
 
     def decision(self, name: str) -> Decision:

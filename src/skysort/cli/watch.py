@@ -61,21 +61,22 @@ def watch(
     rule: Rule
     if decision:
         rule = chosen = loaded.decision(decision)
-        kept = chosen.keep
+        kept, threshold = chosen.keep, chosen.threshold
         tell(
             logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
             lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
         )  # fmt: skip
     else:
         rule = ByLabel.among(keep or (), loaded.classes)
-        kept = rule.keep
+        kept, threshold = rule.keep, None
         tell(
             logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
             keep=", ".join(kept), inbox=str(inbox),
         )  # fmt: skip
     folders = {"aside": aside, "keep-to": keep_to, "look": look}
+    unknown = None if loaded.table.unknown is None else loaded.table.unknown.threshold
     settings = Settings(
-        "watch", loaded.digest, loaded.classes, decision, kept,
+        "watch", loaded.digest, loaded.classes, decision, threshold, unknown, kept,
         {name: str(folder.resolve()) for name, folder in folders.items() if folder} | {"copy": str(copy)},
     )  # fmt: skip
     order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics)

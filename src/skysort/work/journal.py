@@ -98,6 +98,10 @@ class Settings:
     classes: tuple[str, ...] = ()
     decision: str | None = None
     """Name; None where no promise was made."""
+    threshold: float | None = None
+    """Of the decision."""
+    unknown: float | None = None
+    """From where on the classifier calls a picture unknown."""
     keep: tuple[str, ...] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
 

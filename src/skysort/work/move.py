@@ -23,7 +23,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import takewhile
@@ -124,7 +124,9 @@ def finish_unfinished(journal: Journal) -> list[Outcome]:
         except OSError as error:
             outcomes.append(Outcome(row, None, error))
     rows = [outcome.row for outcome in outcomes]
-    sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
+    outcomes = _on_the_disk(
+        outcomes, sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
+    )
     note(journal, outcomes)
     return outcomes
 
@@ -166,8 +168,18 @@ def carry_out(rows: Sequence[Row]) -> list[Outcome]:
             _remove(row)
         except OSError as error:
             outcomes[row.id] = _after(error, row)
-    sync_folders(row.source.parent for row in rows if row.kind != "copy")
-    return list(outcomes.values())
+    unwritten |= sync_folders(row.source.parent for row in rows if row.kind != "copy")
+    return _on_the_disk(outcomes.values(), unwritten)
+
+
+def _on_the_disk(outcomes: Iterable[Outcome], unwritten: Mapping[Path, OSError]) -> list[Outcome]:
+    """Leave unfinished what a power cut may undo: done in folders that could not be brought to the disk."""
+    found = []
+    for outcome in outcomes:
+        folders = (outcome.row.place.parent, outcome.row.source.parent)
+        error = next((unwritten[folder] for folder in folders if folder in unwritten), None)
+        found.append(Outcome(outcome.row, None, error) if error and outcome.end == "done" else outcome)
+    return found
 
 
 def settle(row: Row) -> End:

@@ -143,6 +143,7 @@ def prometheus(counts: Counts) -> str:
     metric("waiting", "gauge", "Files that wait to be complete or to be tried again.", {"": counts.waiting})
     metric("stuck", "gauge", "Uploads that do not end.", {"": counts.stuck})
     metric("failing", "gauge", "Pictures that are tried again and again.", {"": counts.failing})
+    metric("in_trouble", "gauge", "1 while nothing can be done; status.json says why.", {"": bool(counts.trouble)})
     metric("start_time_seconds", "gauge", "When the watcher was started.", {"": counts.started})
     if counts.last is not None:
         metric("last_picture_time_seconds", "gauge", "When a picture was dealt with last.", {"": counts.last})

@@ -6,12 +6,12 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import NotUnderstoodError, SkysortError, require
+from skysort.errors import HeldError, NotUnderstoodError, SkysortError, require
 from skysort.files import locked, remove_partials, sync_folder
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, Settings, replaced
@@ -104,26 +104,25 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
         delay = 1.0
         while True:
             began = time.monotonic()
-            with locked(lock_of(order.inbox)) if order.inbox.is_dir() else nullcontext():
-                try:
-                    drives.check()
-                    with Journal(journal_of, make=True) as journal:
-                        remove_partials(journal.folder)
-                        told.status = journal.folder / "status.json"
-                        _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
-                    return counts
-                except DamagedJournalError:
+            try:
+                drives.check()
+                with locked(lock_of(order.inbox)), Journal(journal_of, make=True) as journal:
+                    remove_partials(journal.folder)
+                    told.status = journal.folder / "status.json"
+                    _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
+                return counts
+            except DamagedJournalError:
+                raise
+            except (SkysortError, OSError) as error:
+                if order.once or (isinstance(error, HeldError) and error.path == lock_of(order.inbox)):
                     raise
-                except (SkysortError, OSError) as error:
-                    if order.once:
-                        raise
-                    counts.trouble = str(error)
-                    told.write(counts, "in trouble")
-                    delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
-                    tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
-                if stop.wait(delay):
-                    told.write(counts, "ended")
-                    return counts
+                counts.trouble = str(error)
+                told.write(counts, "in trouble")
+                delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
+                tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
+            if stop.wait(delay):
+                told.write(counts, "ended")
+                return counts
 
 
 class Drives:
