@@ -104,25 +104,28 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
         delay = 1.0
         while True:
             began = time.monotonic()
-            try:
-                drives.check()
-                with locked(lock_of(order.inbox)), Journal(journal_of, make=True) as journal:
-                    remove_partials(journal.folder)
-                    told.status = journal.folder / "status.json"
-                    _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
-                return counts
-            except DamagedJournalError:
-                raise
-            except (SkysortError, OSError) as error:
-                if order.once or (isinstance(error, HeldError) and error.path == lock_of(order.inbox)):
+            with ExitStack() as inbox:  # held while it waits, too; one made anew is another to hold
+                try:
+                    if order.inbox.is_dir():
+                        inbox.enter_context(locked(lock_of(order.inbox)))
+                    drives.check()
+                    with Journal(journal_of, make=True) as journal:
+                        remove_partials(journal.folder)
+                        told.status = journal.folder / "status.json"
+                        _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
+                    return counts
+                except DamagedJournalError:
                     raise
-                counts.trouble = str(error)
-                told.write(counts, "in trouble")
-                delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
-                tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
-            if stop.wait(delay):
-                told.write(counts, "ended")
-                return counts
+                except (SkysortError, OSError) as error:
+                    if order.once or (isinstance(error, HeldError) and error.path == lock_of(order.inbox)):
+                        raise
+                    counts.trouble = str(error)
+                    told.write(counts, "in trouble")
+                    delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
+                    tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
+                if stop.wait(delay):
+                    told.write(counts, "ended")
+                    return counts
 
 
 class Drives:
@@ -292,6 +295,11 @@ class _Watcher:
     def tell_outcome(self, outcome: Outcome) -> None:
         """Count and log what came of a picture."""
         row = outcome.row
+        if outcome.end is None:  # wherever it stands, the next moves begin with settling it
+            self.counts.failures += 1
+            self.inbox.try_again(row.source)
+            tell(logging.ERROR, "not finished yet", path=str(row.source), error=str(outcome.error))
+            return
         if outcome.end != "done":
             self.failed(row.source, outcome.error or FileNotFoundError("taken away by somebody"))
             return
