@@ -130,6 +130,10 @@ class ClassifierTable(Described):
         # Where there is no threshold the digest is the one from before there were any.
         fields = [name for name in DECIDING if name != "unknown" or self.unknown is not None]
         deciding = self.model_dump(mode="json", include=set(fields))
+        if (
+            self.unknown is not None
+        ):  # likewise what came later to be told of its calibration, where it tells nothing
+            deciding["unknown"]["calibration"] = self.unknown.calibration.model_dump(exclude_defaults=True)
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:
