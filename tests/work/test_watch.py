@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
         return plain(folder)
 
     put(top, {"inbox/closed/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
-    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False)
+    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, by_own_time=False)
     monkeypatch.setattr(os, "scandir", scandir)
     inbox.see(top / "inbox" / "closed")
     inbox.sweep()

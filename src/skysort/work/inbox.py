@@ -47,10 +47,13 @@ class Inbox:
         settle: seconds for which size and time must stay the same.
         stuck: seconds after which what is still incomplete is told of.
         known: see there.
+        by_own_time: whether a file is as old as its own time says, if it has not been seen for as long. The clock
+            of another computer may have written that, so it is for who looks but once.
     """
 
-    def __init__(self, folder: Path, settle: float, stuck: float, known: Known) -> None:
+    def __init__(self, folder: Path, settle: float, stuck: float, known: Known, *, by_own_time: bool) -> None:
         self.folder, self.settle, self.stuck, self.known = folder, settle, stuck, known
+        self.by_own_time = by_own_time
         self.waiting: dict[Path, Waiting] = {}
 
     @property
@@ -162,8 +165,9 @@ class Inbox:
         waiting.due = waiting.since + self.settle
 
     def _age(self, waiting: Waiting) -> float:
-        """Return for how long a file has been as it is, by what was seen or by its own time."""
-        return max(time.monotonic() - waiting.since, time.time() - waiting.file.mtime_ns / 1e9)
+        """Return for how many seconds a file has been as it is."""
+        seen = time.monotonic() - waiting.since
+        return max(seen, time.time() - waiting.file.mtime_ns / 1e9) if self.by_own_time else seen
 
     def _stuck(self, path: Path, waiting: Waiting) -> None:
         if not waiting.told:

@@ -170,7 +170,8 @@ class _Watcher:
     def run(self) -> None:
         """Go on until asked to stop."""
         self.session = self.journal.session(self.settings)
-        self.inbox = Inbox(self.order.inbox, self.order.settle, self.order.stuck, self.stays)
+        order = self.order
+        self.inbox = Inbox(order.inbox, order.settle, order.stuck, self.stays, by_own_time=order.once)
         watched = self.order.inbox.stat()
         for arrived in self.arrivals():
             if not os.path.samestat(watched, self.order.inbox.stat()):
