@@ -231,6 +231,17 @@ def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
     assert events(caplog) == ["cannot read folder"] * 2
 
 
+@pytest.mark.parametrize("by_own_time", [False, True])
+def test_a_file_from_a_clock_that_is_behind_is_old_for_who_looks_but_once_alone(
+    top: Path, by_own_time: bool
+) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+    os.utime(top / "inbox" / "a.png", (time.time() - 900,) * 2)
+    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, by_own_time=by_own_time)
+    inbox.sweep()
+    assert inbox.is_young(top / "inbox" / "a.png") is not by_own_time
+
+
 def test_a_folder_that_becomes_a_link_leads_nowhere(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(top, {"private/a.png": AIRPLANE, "inbox/sub/a.png": AIRPLANE})
     complete = module.Inbox.complete
@@ -595,6 +606,9 @@ def test_counts_are_told_in_prometheus_format() -> None:
     assert '\nskysort_pictures_total{action="set-aside"} 3\n' in text
     assert "# TYPE skysort_pictures_total counter\n" in text and text.endswith("\n")
     assert "last_picture" not in text and "skysort_start_time_seconds 12.5\n" in text
+    assert "\nskysort_in_trouble 0\n" in text
+    counts.trouble = "aside is not there"
+    assert "\nskysort_in_trouble 1\n" in prometheus(counts)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
