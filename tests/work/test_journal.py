@@ -40,6 +40,18 @@ def test_equal_settings_are_one_session(journal: Journal) -> None:
     assert journal.session(SETTINGS) == journal.session(SETTINGS)
 
 
+def test_mounts_are_kept_in_a_journal_from_before_they_were(journal: Journal, tmp_path: Path) -> None:
+    journal.plan(with_session(journal, [ROW]))
+    journal._database.execute("DROP TABLE mounts")
+    journal.close()
+    with Journal(tmp_path / "aside") as opened:
+        assert opened.mounts() == {} and len(list(opened.rows())) == 1
+        opened.note_mounts({Path("/mnt/caf\udce9"): Path("/mnt"), Path("/b"): Path("/b")})
+        opened.note_mounts({Path("/b"): Path("/")})
+    with Journal(tmp_path / "aside") as opened:
+        assert opened.mounts() == {Path("/mnt/caf\udce9"): Path("/mnt"), Path("/b"): Path("/")}
+
+
 def test_a_journal_that_another_process_writes_to_is_read(journal: Journal, tmp_path: Path) -> None:
     other = Journal(tmp_path / "aside")
     journal.plan(with_session(journal, [ROW]))

@@ -134,6 +134,25 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     assert found(top) == {"aside/a.png": AIRPLANE}
 
 
+@pytest.mark.parametrize("on_the_drive", ["inbox", "aside"])
+def test_nothing_is_taken_back_where_a_drive_was(
+    on_the_drive: str, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drives = {Path(top.anchor), top / on_the_drive}
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) in drives)
+    put(top, {"inbox/sub/a.png": AIRPLANE})
+    once(top)
+    drives.remove(top / on_the_drive)
+    (top / "inbox" / "sub").rmdir()
+    with Journal(top / "aside") as journal:
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        assert taken.problem == f"{top / on_the_drive} is not there; is its drive?"
+        assert found(top) == {"aside/sub/a.png": AIRPLANE} and not (top / "inbox" / "sub").exists()
+        drives.add(top / on_the_drive)
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        assert not taken.problem and found(top) == {"inbox/sub/a.png": AIRPLANE}
+
+
 def test_copies_leave_the_inbox_as_it_is(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
     assert once(top, copy=True, keep_to=top / "blog").actions == {"keep": 1, "set-aside": 1}

@@ -61,6 +61,12 @@ CREATE INDEX IF NOT EXISTS unfinished ON rows(id) WHERE done IS NULL;
 CREATE INDEX IF NOT EXISTS undoing ON rows(undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX IF NOT EXISTS corrections ON rows(id) WHERE correction IS NOT NULL;
 """
+MOUNTS = """
+CREATE TABLE IF NOT EXISTS mounts (   -- where the drive of a folder was mounted when pictures were last moved
+    folder BLOB PRIMARY KEY,
+    mount BLOB NOT NULL
+)
+"""
 COLUMNS = (
     "session, planned, done, kind, by, source_name, source_folder, place_name, place_folder,"
     " digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction"
@@ -154,6 +160,7 @@ class Journal:
                 self._lock.touch()
         elif not self.path.exists():
             raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
+        self._mounts: dict[Path, Path] = {}
         self._may_write = make or os.access(self.folder, os.W_OK)
         with self._told():
             self._database = self._connect()
@@ -202,6 +209,21 @@ class Journal:
         with self._told():
             found = self._database.execute("SELECT settings FROM sessions").fetchall()
         return sorted({name for (text,) in found for name in json.loads(text)["classes"]})
+
+    def note_mounts(self, mounts: Mapping[Path, Path]) -> None:
+        """Write where the drives of folders are mounted, if this journal has not just done so."""
+        if mounts == self._mounts:
+            return
+        cells = [(os.fsencode(folder), os.fsencode(mount)) for folder, mount in mounts.items()]
+        with self._told(), self._transaction():
+            self._database.executemany("INSERT OR REPLACE INTO mounts VALUES (?, ?)", cells)
+        self._mounts = dict(mounts)
+
+    def mounts(self) -> dict[Path, Path]:
+        """Return where the drives of folders were mounted when pictures were moved last."""
+        with self._told():
+            found = self._database.execute("SELECT folder, mount FROM mounts").fetchall()
+        return {Path(os.fsdecode(folder)): Path(os.fsdecode(mount)) for folder, mount in found}
 
     def plan(self, rows: Iterable[Row]) -> list[Row]:
         """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that."""
@@ -314,6 +336,7 @@ class Journal:
             self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
             if found == 0:
                 self._database.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+            self._database.execute(MOUNTS)  # journals of format 1 were begun without
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

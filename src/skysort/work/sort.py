@@ -8,6 +8,7 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked, sync_folder, writing
 from skysort.pictures.listing import natural
 from skysort.pictures.parallel import groups
+from skysort.work.drives import mount_of
 from skysort.work.inbox import pictures_below
 from skysort.work.journal import Identity, Journal, Row, Settings, replaced
 from skysort.work.judge import Judged, judge
@@ -54,6 +55,7 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
                 taken: set[Path] = set()
                 rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
                 rows = [replaced(row, session=session, by="sort") for row in rows]
+                journal.note_mounts({where: mount_of(where) for where in (folder, to)})
                 outcomes = act(journal, [row for row in rows if row.kind != "stay"])
             yield from outcomes
             yield from (Outcome(row, "done") for row in rows if row.kind == "stay")

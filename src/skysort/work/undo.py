@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skysort.errors import unknown
+from skysort.errors import SkysortError, unknown
 from skysort.files import sha256
 from skysort.pictures.parallel import groups
+from skysort.work.drives import Drives
 from skysort.work.journal import By, Journal, Kind, Row, Settings, replaced
 from skysort.work.move import act, identity, moving
 
@@ -41,6 +42,7 @@ def take_back(journal: Journal, rows: Iterable[Row], by: By, label: str | None =
         NotUnderstoodError: when the label is no class of the classifier that judged them.
     """
     settings: dict[int, Settings] = {}
+    drives = Drives(journal.mounts())
     for some in groups(rows, AT_A_TIME):
         for row in some:
             if row.session not in settings:
@@ -55,11 +57,13 @@ def take_back(journal: Journal, rows: Iterable[Row], by: By, label: str | None =
             for row in some:
                 corrected = None if by == "redo" else label or corrected_label(row, settings[row.session])
                 try:
+                    for path in (row.source, row.place):
+                        drives.check_of(path)
                     if error := begun.get(row.id):
                         raise error
                     back.append(_opposite(row, by, corrected, taken))
-                except OSError as error:
-                    problems.append(TakenBack(row, error.strerror or str(error)))
+                except (OSError, SkysortError) as error:
+                    problems.append(TakenBack(row, getattr(error, "strerror", None) or str(error)))
             outcomes = {outcome.row.undoes: outcome for outcome in act(journal, back)}
         yield from problems
         for row in some:

@@ -13,6 +13,7 @@ from pathlib import Path
 from skysort.classifier.classifier import Classifier
 from skysort.errors import HeldError, NotUnderstoodError, SkysortError, require
 from skysort.files import locked, remove_partials, sync_folder
+from skysort.work.drives import Drives, mount_of
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, Settings, replaced
 from skysort.work.judge import Judged, Rule, judge
@@ -95,7 +96,8 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
     if not order.once:
         require("watching a folder", "watch", "watchfiles")
     counts = Counts()
-    drives = Drives([order.inbox] if order.dry_run else [order.inbox, *order.targets.values()])
+    folders = [order.inbox] if order.dry_run else [order.inbox, *order.targets.values()]
+    drives = Drives({folder: mount_of(folder) for folder in folders})
     with ExitStack() as held:
         journal_of = order.aside
         if order.dry_run:  # in a journal that nobody sees, everything stays where it is
@@ -126,29 +128,6 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
                 if stop.wait(delay):
                     told.write(counts, "ended")
                     return counts
-
-
-class Drives:
-    """On which drives some folders are: where one is gone, what is found in its place is not its folder."""
-
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self._mounts = {folder: _mount_of(folder) for folder in folders}
-
-    def check(self) -> None:
-        """Make sure that the folders are there.
-
-        Raises:
-            SkysortError: when one is not, or its drive is gone.
-        """
-        for folder, mount in self._mounts.items():
-            now = _mount_of(folder)
-            if not folder.is_dir() or not now.is_relative_to(mount):
-                raise SkysortError(f"{folder} is not there; is its drive?")
-            self._mounts[folder] = now  # one that is mounted since is not to go either
-
-
-def _mount_of(folder: Path) -> Path:
-    return next(above for above in (folder, *folder.parents) if os.path.ismount(above))
 
 
 @dataclass
@@ -189,6 +168,7 @@ class _Watcher:
     def deal_with(self, complete: list[Path]) -> None:
         """Judge a burst, note what is to be done, do it, note what came of it."""
         self.drives.check()
+        self.journal.note_mounts(self.drives.mounts)
         judged, failed = judge(self.classifier, [path for path in complete if self.is_inside(path)])
         for path, error in failed.items():
             self.failed(path, error)
