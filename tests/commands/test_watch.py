@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from skysort.work.journal import Journal
+from skysort.work.move import act
+from skysort.work.undo import take_back
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes, start
+from tests.work.making import row_for, with_session
 
 Command = Callable[..., Ended]
 QUICK = ("--once", "--settle", "0.01")
@@ -102,6 +107,46 @@ def test_undo_says_what_stands_there_now(top: Path, finished_run: Path, skysort_
     assert (top / "inbox" / name).read_bytes() == b"a new one" and (top / "aside" / name).exists()
 
 
+def test_undo_of_a_name_that_several_have_lists_them(
+    top: Path, finished_run: Path, skysort_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "inbox" / "0.jpg").write_bytes(picture_bytes(0, form="JPEG"))
+    skysort_command(*watched(top, finished_run, *QUICK, "--keep-to", top / "blog"))
+    before = names(top)
+    ended = skysort_command("undo", top / "aside", "--picture", "0.jpg")
+    assert (ended.code, ended.out, names(top)) == (2, "", before)
+    assert "2 pictures are or were called '0.jpg':" in ended.err
+    for name in ("0.jpg", "sub/0.jpg"):
+        assert f"(from {top / 'inbox' / name})" in ended.err
+    monkeypatch.chdir(top)
+    assert skysort_command("undo", "aside", "--picture", "inbox/sub/0.jpg").code == 0
+    assert names(top / "inbox") == {"broken.jpg", "sub/0.jpg"}
+    assert skysort_command("undo", "aside", "--picture", "0.jpg").code == 0
+    assert names(top / "inbox") == {"broken.jpg", "sub/0.jpg", "0.jpg"}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_undo_finishes_what_was_interrupted_or_says_that_it_cannot(
+    is_there: bool, top: Path, skysort_command: Command
+) -> None:
+    path, place = top / "inbox" / "sub" / "0.jpg", top / "aside" / "0.jpg"
+    with Journal(top / "aside", make=True) as journal, journal.moving():
+        journal.plan(with_session(journal, [row_for(path, place)]))
+    (top / "aside").mkdir()
+    path.rename(place)
+    if not is_there:
+        (top / "aside").rename(top / "gone")
+        (top / "inbox" / "sub").rename(top / "sub")
+    ended = skysort_command("undo", top / "aside", "--all")
+    if is_there:
+        assert (ended.code, path.exists(), ended.err) == (0, True, "")
+    else:
+        assert ended.code == 1 and f"not finished yet: {path} -> {place}" in ended.err
+        assert (
+            "1 move cannot be finished now" in ended.err and "the next watch, sort or undo finishes" in ended.err
+        )
+
+
 def test_a_person_may_say_what_a_picture_is(top: Path, finished_run: Path, skysort_command: Command) -> None:
     skysort_command(*watched(top, finished_run, *QUICK))
     ended = skysort_command("undo", top / "aside", "--last", 1, "--label", "brid")
@@ -109,6 +154,19 @@ def test_a_person_may_say_what_a_picture_is(top: Path, finished_run: Path, skyso
     assert skysort_command("undo", top / "aside", "--last", 1, "--label", "airplane").code == 0
     (row,) = rows_of(skysort_command("journal", top / "aside", "--corrections", "--format", "csv"))
     assert row["label"] == "airplane"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_a_name_that_is_no_text_keeps_no_correction_from_being_read(top: Path, skysort_command: Command) -> None:
+    (top / "inbox" / "caf\udce9.jpg").touch()
+    with Journal(top / "aside", make=True) as journal, journal.moving():
+        files = [row_for(path, top / "aside" / path.name) for path in (top / "inbox").glob("*.jpg")]
+        act(journal, with_session(journal, files))
+    with Journal(top / "aside") as journal:
+        assert len(list(take_back(journal, journal.rows(takeable="moves"), "undo"))) == 2
+    ended = skysort_command("journal", top / "aside", "--corrections", "--format", "csv")
+    assert rows_of(ended) == [{"path": str(top / "inbox" / "broken.jpg"), "label": "bird"}]
+    assert "1 left out: their names are not UTF-8" in ended.err
 
 
 def test_a_decision_decides(top: Path, finished_run: Path, skysort_command: Command) -> None:

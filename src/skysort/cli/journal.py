@@ -33,14 +33,22 @@ def journal(
 ) -> None:
     """Show what was done with pictures, newest first."""
     from skysort.errors import unknown
-    from skysort.work.history import corrected, write_corrections, write_csv, write_table
+    from skysort.work.history import corrected, is_text, write_corrections, write_csv, write_table
     from skysort.work.journal import Journal
 
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as opened:
         if corrections:
             found, num_left_out = corrected(opened)
+            no_text = [path for path in found if form is JournalForm.csv and not is_text(path)]
+            for path in no_text:  # one would keep the others from being read
+                del found[path]
             write_corrections(found, sys.stdout, form.value)
+            if no_text:
+                print(
+                    f"{len(no_text):,} left out: their names are not UTF-8, which a CSV file to train on is;"
+                    " without --format csv they are shown", file=sys.stderr,
+                )  # fmt: skip
             if num_left_out:
                 print(f"{num_left_out:,} left out: no longer where they were put back", file=sys.stderr)
             return

@@ -1,19 +1,29 @@
 """skysort undo: pictures back to where they were."""
 
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skysort.cli.journal import Since
+
+if TYPE_CHECKING:
+    from skysort.work.journal import Row
+
+MOST_LISTED = 10
 
 
 def undo(
     folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
     last: Annotated[int | None, typer.Option(min=1, help="The last so many that are not taken back yet.")] = None,
     picture: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The picture of this name or path, before or since.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The picture of this name or path, before or since; with --last, if several are."
+        ),
     ] = None,
     since: Since = None,
     everything: Annotated[bool, typer.Option("--all", help="All.")] = False,
@@ -25,9 +35,10 @@ def undo(
     """Put pictures back where they were, newest first. Exit code 1 if any could not be."""
     from skysort.cli.journal import seconds_of
     from skysort.errors import NotUnderstoodError, SkysortError
-    from skysort.terminal import printable
+    from skysort.terminal import counted, printable
     from skysort.work.history import absolute_picture
     from skysort.work.journal import Journal
+    from skysort.work.move import moving
     from skysort.work.undo import take_back
 
     if everything == bool(last or picture or since):
@@ -37,10 +48,22 @@ def undo(
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     num = num_failed = 0
     with Journal(folder) as journal:
+        with moving(journal) as left:  # what was interrupted is brought to its end, and taken back like the rest
+            unfinished = [outcome for outcome in left if outcome.end is None]
+        for outcome in unfinished[:MOST_LISTED]:
+            where = f"{outcome.row.source} -> {outcome.row.place}"
+            print(f"not finished yet: {printable(where)}  ({printable(str(outcome.error))})", file=sys.stderr)
+        if unfinished:
+            print(
+                f"{counted(len(unfinished), 'move')} cannot be finished now, and not be taken back before that;"
+                " the next watch, sort or undo finishes what it can", file=sys.stderr,
+            )  # fmt: skip
         rows = journal.rows(
             since=seconds_of(since), picture=absolute_picture(picture), last=last,
             takeable="undos" if redo else "moves",
         )  # fmt: skip
+        if picture and last is None:
+            rows = _only_one(picture, rows)
         for taken in take_back(journal, rows, "redo" if redo else "undo", label):
             row = taken.row
             if taken.problem:
@@ -54,3 +77,24 @@ def undo(
         raise SkysortError(f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above")
     if not num:
         raise SkysortError("there is nothing to take back that fits")
+
+
+def _only_one(picture: str, rows: Iterator["Row"]) -> Iterator["Row"]:
+    """Return rows if they are not of several pictures.
+
+    Raises:
+        NotUnderstoodError: when they are; the message lists them.
+    """
+    from skysort.errors import NotUnderstoodError
+    from skysort.terminal import printable
+
+    found = list(islice(rows, MOST_LISTED))
+    if len(found) < 2:
+        return iter(found)
+    num = len(found) + sum(1 for _ in rows)
+    lines = [f"{printable(str(row.place))}  (from {printable(str(row.source))})" for row in found]
+    lines += [f"and {num - len(found):,} more"] if num > len(found) else []
+    raise NotUnderstoodError(
+        "\n  ".join([f"{num:,} pictures are or were called '{printable(picture)}':", *lines])
+        + "\ngive the path where one is now, or take the last of them with --last"
+    )
