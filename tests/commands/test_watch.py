@@ -238,10 +238,19 @@ def test_sort_copies_or_moves_into_a_folder_a_class(
     copies = names(top / "sorted")
     assert names(top / "inbox") == arrived
     assert {name.split("/", 1)[1] for name in copies} == arrived - {"broken.jpg"}
-    skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
+    ended = skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
+    assert f"12  as the journal of {top / 'sorted'} has them: copied before, or taken back" in ended.out
     assert names(top / "sorted") == copies
     assert skysort_command("undo", top / "sorted", "--all").code == 0
     assert names(top / "sorted") == set() and names(top / "inbox") == arrived
+    ended = skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
+    assert (
+        f"       12  as the journal of {top / 'sorted'} has them" in ended.out and names(top / "sorted") == set()
+    )
+    assert f"skysort undo {top / 'sorted'} --redo --all" in ended.out
+    assert skysort_command("undo", top / "sorted", "--redo", "--all").code == 0
+    assert names(top / "sorted") == copies
+    assert skysort_command("undo", top / "sorted", "--all").code == 0
     skysort_command("sort", finished_run, top / "inbox", "--to", top / "elsewhere", "--move")
     assert names(top / "elsewhere") == copies and names(top / "inbox") == {"broken.jpg"}
     assert skysort_command("undo", top / "elsewhere", "--all").code == 0

@@ -26,6 +26,7 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
 
     Yields:
         What came of each picture; those that got no class have a row of kind `stay`, which is not written down.
+        One that was copied before, or that a person took back, comes with the journal's row, which is `done`.
 
     Raises:
         NotUnderstoodError: when there is no such folder, or both are in one another.
@@ -50,7 +51,9 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
         yield from unknown.values()
         paths = sorted(set(pictures_below(folder)) - unknown.keys(), key=lambda path: natural(str(path)))
         for some in groups(paths, classifier.batch_size):
-            judged, failed = judge(classifier, [path for path in some if not _is_sorted(path, journal, session)])
+            known = {path: row for path in some if (row := _sorted_before(path, journal, session))}
+            yield from (Outcome(row, "done") for row in known.values())
+            judged, failed = judge(classifier, [path for path in some if path not in known])
             with moving(journal):
                 taken: set[Path] = set()
                 rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
@@ -62,19 +65,21 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
             yield from (Outcome(_not_read(path), "not done", error) for path, error in failed.items())
 
 
-def _is_sorted(path: Path, journal: Journal, session: int) -> bool:
-    """Tell whether a picture was copied before, or a person took it back."""
+def _sorted_before(path: Path, journal: Journal, session: int) -> Row | None:
+    """Return the row by which a picture was copied before, or a person took it back."""
     put, copied = journal.put_at(path), journal.taken_from(path)
     rows = [row for row in (put, copied) if row]
     try:
         file = identity(path)
     except OSError:
-        return False
-    return any(
-        (row.by == "undo" or (row.kind == "copy" and row.session == session))
-        and (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns)
+        return None
+    matching = (
+        row
         for row in rows
+        if (row.by == "undo" or (row.kind == "copy" and row.session == session))
+        and (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns)
     )
+    return next(matching, None)
 
 
 def _not_read(path: Path) -> Row:
