@@ -316,6 +316,16 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
         ("nowhere", {"aside": "aside"}, "no such folder"),
         ("inbox", {"aside": "inbox/aside"}, "must not be in one another"),
         ("inbox", {"aside": "aside", "look": "."}, "must not be in one another"),
+        (
+            "inbox",
+            {"aside": "aside", "look": "aside/look"},
+            "--look .* and --aside .*, or mixed with what goes to the",
+        ),
+        (
+            "inbox",
+            {"aside": "aside", "keep_to": "aside"},
+            "--aside .* and --keep-to .* must not be in one another",
+        ),
     ],
 )
 def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], message: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import permutations
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
@@ -328,9 +329,14 @@ def _with_folders(order: Order) -> Order:
         raise NotUnderstoodError(f"{order.inbox}: no such folder")
     inbox = order.inbox.resolve()
     resolved = {name: folder.resolve() for name, folder in _named(order).items()}
-    for name, folder in resolved.items():
-        if folder.is_relative_to(inbox) or inbox.is_relative_to(folder):
-            raise NotUnderstoodError(f"--{name} {folder} and the inbox {inbox} must not be in one another")
+    said = {"the inbox": inbox} | {f"--{name}": folder for name, folder in resolved.items()}
+    for (one, folder), (other, above) in permutations(said.items(), 2):
+        if folder.is_relative_to(above):
+            raise NotUnderstoodError(
+                f"{one} {folder} and {other} {above} must not be in one another: what goes to one would be sorted"
+                " again, or mixed with what goes to the other"
+            )
+    for folder in resolved.values():
         if not order.dry_run:
             try:
                 folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
