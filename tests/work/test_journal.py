@@ -93,6 +93,11 @@ def test_without_a_journal_none_is_begun(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_more_rows_than_sqlite_can_count_are_all(journal: Journal) -> None:
+    journal.plan(with_session(journal, [ROW, ROW]))
+    assert len(list(journal.rows(last=10**30))) == 2
+
+
 def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(journal.path) as database:

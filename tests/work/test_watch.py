@@ -334,6 +334,15 @@ def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], messa
         watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, Stop())
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
+@pytest.mark.parametrize("name", ["settle", "stuck"])
+def test_times_that_never_come_are_refused(name: str, seconds: float, top: Path) -> None:
+    with pytest.raises(
+        NotUnderstoodError, match=f"--{name} takes a number of seconds, 0 or more; found {seconds}"
+    ):
+        once(top, **{name: seconds})
+
+
 def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
     with pytest.raises(SkysortError, match=r"could not make .*drive/aside: No such file"):
         once(top, look=top / "drive" / "aside")

@@ -9,6 +9,7 @@ or to one that was killed.
 import json
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -297,7 +298,9 @@ class Journal:
             where.append(f"kind != 'stay' AND by {'=' if takeable == 'undos' else '!='} 'undo' AND {IN_EFFECT}")
         clause = " AND ".join(where) or "1"
         order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
-        yield from self._rows_now(f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else last))
+        yield from self._rows_now(
+            f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else min(last, sys.maxsize))
+        )
 
     def corrections(self) -> Iterator[Row]:
         """Yield the rows by which a person said what a picture is, newest first, unless that was taken back."""

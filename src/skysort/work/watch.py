@@ -71,6 +71,16 @@ class Order:
     """Seconds after which an upload that does not end is told of, and an unreadable picture taken for one."""
     metrics: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse times that never come.
+
+        Raises:
+            NotUnderstoodError: for one that is not a number of seconds.
+        """
+        for name in ("settle", "stuck"):
+            if not 0 <= (seconds := getattr(self, name)) < math.inf:
+                raise NotUnderstoodError(f"--{name} takes a number of seconds, 0 or more; found {seconds}")
+
     @property
     def targets(self) -> dict[str, Path]:
         """Folders by action."""
