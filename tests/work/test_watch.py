@@ -24,7 +24,7 @@ from skysort.work import move
 from skysort.work import watch as module
 from skysort.work.journal import Journal, Row
 from skysort.work.judge import ByLabel
-from skysort.work.telling import Counts, JsonLines, TextLines, prometheus
+from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
 from tests.work.making import CLASSES, SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
@@ -382,7 +382,7 @@ def test_a_time_beyond_what_the_journal_holds_harms_nothing(top: Path) -> None:
 
 
 def test_a_move_that_is_not_finished_is_not_begun_anew(
-    top: Path, across: None, monkeypatch: pytest.MonkeyPatch
+    top: Path, across: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Else the picture would be copied a second time, under another name."""
     put(top, {"inbox/a.png": AIRPLANE})
@@ -400,6 +400,7 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
             with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
                 once(top)
             assert found(top) == {"inbox/a.png": AIRPLANE, "aside/a.png": AIRPLANE}
+    assert events(caplog).count("not finished yet") == 2 and "failed" not in events(caplog)
     once(top)
     assert found(top) == {"aside/a.png": AIRPLANE}
     check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
@@ -551,6 +552,8 @@ def test_a_full_disk_is_waited_for(
         status = top / "aside.journal" / "status.json"
         until(lambda: "No space left" in json.loads(status.read_text())["trouble"])
         assert found(top) == {"inbox/a.png": AIRPLANE}
+        with pytest.raises(SkysortError, match="another process is at work on"):  # held while it waits, too
+            once(top)
         monkeypatch.setattr(module, "act", plain)
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
 
@@ -635,6 +638,29 @@ def test_a_drive_that_vanishes_is_waited_for(top: Path, impatient: None, caplog:
         assert not (top / "blog").exists()
         (top / "gone").rename(top / "blog")
         until(lambda: found(top) == {"blog/a.png": BIRD})
+
+
+def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    put(top, {"inbox/a.png": AIRPLANE})
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr(module, "act", full)
+        once(top, metrics=top / "skysort.prom")
+    status = json.loads((top / "aside.journal" / "status.json").read_text())
+    assert status["state"] == "ended" and "No space left" in status["trouble"]
+    assert "\nskysort_in_trouble 1\n" in (top / "skysort.prom").read_text()
+    once(top, metrics=top / "skysort.prom")
+    assert "\nskysort_in_trouble 0\n" in (top / "skysort.prom").read_text()
+
+
+def test_metrics_are_told_where_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Told(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
+    assert events(caplog) == ["cannot tell how it stands"]
+    assert "skysort_in_trouble 0" in (top / "skysort.prom").read_text()
 
 
 def test_counts_are_told_in_prometheus_format() -> None:

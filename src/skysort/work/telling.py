@@ -103,15 +103,15 @@ class Told:
         return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
 
     def write(self, counts: Counts, state: State) -> None:
-        """Write both. What cannot be told keeps no picture from being moved."""
+        """Write both, each even if the other cannot be. What cannot be told keeps no picture from moving."""
         self._written = time.monotonic()
-        try:
-            if self.status:
-                write_whole(self.status, json.dumps(self._status(counts, state), indent=2) + "\n")
-            if self.metrics:
-                write_whole(self.metrics, prometheus(counts))
-        except SkysortError as error:
-            tell(logging.WARNING, "cannot tell how it stands", error=str(error))
+        status = json.dumps(self._status(counts, state), indent=2) + "\n"
+        for path, text in ((self.status, status), (self.metrics, prometheus(counts))):
+            try:
+                if path:
+                    write_whole(path, text)
+            except SkysortError as error:
+                tell(logging.WARNING, "cannot tell how it stands", error=str(error))
 
     def _status(self, counts: Counts, state: str) -> dict[str, Any]:
         return {

@@ -126,16 +126,22 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
                         remove_partials(journal.folder)
                         told.status = journal.folder / "status.json"
                         _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
-                    return counts
-                except DamagedJournalError:
-                    raise
                 except (SkysortError, OSError) as error:
-                    if order.once or (isinstance(error, HeldError) and error.path == lock_of(order.inbox)):
+                    if isinstance(error, HeldError) and error.path == lock_of(order.inbox):
                         raise
+                    ends = order.once or isinstance(error, DamagedJournalError)
                     counts.trouble = str(error)
-                    told.write(counts, "in trouble")
+                    told.write(counts, "ended" if ends else "in trouble")
+                    if ends:
+                        raise
                     delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
                     tell(logging.ERROR, "cannot go on now", error=str(error), seconds_to_next_try=delay)
+                else:
+                    if order.once and counts.failing:
+                        raise SkysortError(
+                            f"{counts.failing:,} pictures could not be dealt with; the log says why"
+                        )
+                    return counts
                 if stop.wait(delay):
                     told.write(counts, "ended")
                     return counts
@@ -173,8 +179,6 @@ class _Watcher:
                 self.say_how_it_stands_now_and_then()
             self.say_how_it_stands_now_and_then()
         self.say_how_it_stands("ended")
-        if self.order.once and self.inbox.num_failing:
-            raise SkysortError(f"{self.inbox.num_failing:,} pictures could not be dealt with; the log says why")
 
     def deal_with(self, complete: list[Path]) -> None:
         """Judge a burst, note what is to be done, do it, note what came of it."""
