@@ -26,7 +26,7 @@ from skysort.work.judge import ByLabel
 from skysort.work.move import free_place
 from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
-from tests.work.making import SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
+from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
 MOST_WAITING = 150
@@ -74,7 +74,7 @@ def main() -> None:
     end_uploads(inbox)
     time.sleep(0.05)
     order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
-    counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
+    counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), order, Stop())
     check_that_nothing_is_lost(
         arrived, other / "aside", inbox, other / "aside", other / "blog", other / "look", unknown=[]
     )
@@ -126,7 +126,7 @@ def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     )
     try:
         while True:
-            watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), SETTINGS, order, Stop())
+            watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), order, Stop())
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)

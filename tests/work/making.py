@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class FirstPixel:
     digest = "0" * 64
     shape = Shape(8, 3)
     batch_size = 8
+    table = SimpleNamespace(unknown=None)
 
     def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
         return [

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,12 +19,13 @@ import watchfiles
 from PIL import Image
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Calibration, Decision
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.work import move
 from skysort.work import watch as module
 from skysort.work.journal import Journal, Row
-from skysort.work.judge import ByLabel
+from skysort.work.judge import ByLabel, Rule
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
@@ -56,9 +58,9 @@ def put(top: Path, files: dict[str, bytes]) -> None:
         (top / name).write_bytes(content)
 
 
-def once(top: Path, **changed: Any) -> Counts:
+def once(top: Path, rule: Rule = RULE, **changed: Any) -> Counts:
     order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, Stop())
+    return watch(cast(Classifier, FirstPixel()), rule, order, Stop())
 
 
 def found(top: Path) -> dict[str, bytes]:
@@ -93,8 +95,14 @@ def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> Non
     assert airplane.place == top / "aside" / "a.png" and airplane.done
     assert (broken.label, broken.action) == (None, "look")
     assert broken.reason == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    folders = {
+        "aside": str(top / "aside"),
+        "keep-to": str(top / "blog"),
+        "look": str(top / "look"),
+        "copy": "False",
+    }
     with Journal(top / "aside") as journal:
-        assert journal.settings(airplane.session) == SETTINGS
+        assert journal.settings(airplane.session) == replace(SETTINGS, folders=folders)
 
 
 def test_what_stays_is_written_down_once(top: Path) -> None:
@@ -106,6 +114,22 @@ def test_what_stays_is_written_down_once(top: Path) -> None:
     assert rows(top) == before
     put(top, {"inbox/a.png": AIRPLANE})
     assert once(top).actions == {"set-aside": 1}
+
+
+def test_another_threshold_is_another_session_that_judges_anew(top: Path) -> None:
+    def decision(threshold: float) -> Decision:
+        return Decision(
+            name="keep-bird", keep=("bird",), threshold=threshold, lose_at_most=0.1, confidence=0.9,
+            calibration=Calibration(pictures=100, lost=0), set_aside=None, made="2026-11-23",
+        )  # fmt: skip
+
+    put(top, {"inbox/a.png": AIRPLANE})
+    assert once(top, decision(0.95)).actions == {"keep": 1}
+    assert once(top, decision(0.95)).actions == {}
+    assert once(top, decision(0.8)).actions == {"set-aside": 1}
+    with Journal(top / "aside") as journal:
+        sessions = [journal.settings(row.session) for row in journal.rows()]
+    assert [(found.decision, found.threshold) for found in sessions] == [("keep-bird", 0.8), ("keep-bird", 0.95)]
 
 
 def test_a_name_that_is_there_gets_a_number(top: Path) -> None:
@@ -331,7 +355,7 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
 def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], message: str) -> None:
     order = Order(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
     with pytest.raises(NotUnderstoodError, match=message):
-        watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, Stop())
+        watch(cast(Classifier, FirstPixel()), RULE, order, Stop())
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
@@ -415,7 +439,7 @@ def watching(top: Path, **changed: Any) -> Iterator[None]:
 
     def run() -> None:
         try:
-            watch(cast(Classifier, FirstPixel()), RULE, SETTINGS, order, stop)
+            watch(cast(Classifier, FirstPixel()), RULE, order, stop)
         except BaseException as error:
             failed.append(error)
 

@@ -46,7 +46,6 @@ def watch(
 
     from skysort.classifier.classifier import Classifier
     from skysort.errors import NotUnderstoodError
-    from skysort.work.journal import Settings
     from skysort.work.judge import ByLabel, Rule
     from skysort.work.telling import log_to_stderr, tell
     from skysort.work.watch import Order, Stop
@@ -61,28 +60,20 @@ def watch(
     rule: Rule
     if decision:
         rule = chosen = loaded.decision(decision)
-        kept, threshold = chosen.keep, chosen.threshold
         tell(
             logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
             lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
         )  # fmt: skip
     else:
         rule = ByLabel.among(keep or (), loaded.classes)
-        kept, threshold = rule.keep, None
         tell(
             logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
-            keep=", ".join(kept), inbox=str(inbox),
+            keep=", ".join(rule.keep), inbox=str(inbox),
         )  # fmt: skip
-    folders = {"aside": aside, "keep-to": keep_to, "look": look}
-    unknown = None if loaded.table.unknown is None else loaded.table.unknown.threshold
-    settings = Settings(
-        "watch", loaded.digest, loaded.classes, decision, threshold, unknown, kept,
-        {name: str(folder.resolve()) for name, folder in folders.items() if folder} | {"copy": str(copy)},
-    )  # fmt: skip
     order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics)
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stop.set())
-    counts = watched(loaded, rule, settings, order, stop)
+    counts = watched(loaded, rule, order, stop)
     tell(logging.INFO, "ended", **counts.actions, waiting=counts.waiting, stuck=counts.stuck)

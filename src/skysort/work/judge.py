@@ -25,6 +25,10 @@ OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 class Rule(Protocol):
     """What says what to do with a picture; a `Decision` is one."""
 
+    @property
+    def keep(self) -> tuple[str, ...]:
+        """Classes to keep, in the classifier's order."""
+
     def action(self, prediction: Prediction) -> Action:
         """Return what to do with a picture."""
 

@@ -12,6 +12,7 @@ from itertools import permutations
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision
 from skysort.errors import HeldError, NotUnderstoodError, SkysortError, require
 from skysort.files import locked, remove_partials, sync_folder
 from skysort.work.drives import Drives, mount_of
@@ -88,13 +89,12 @@ class Order:
         return {action: folder for action, folder in to.items() if folder}
 
 
-def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, stop: Stop) -> Counts:
+def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Counts:
     """Watch an inbox until it is asked to stop, or once.
 
     Args:
         classifier: that judges.
         rule: what to do by its answers.
-        settings: for the journal: what decided.
         order: what to watch, and where pictures go.
         stop: set when it is to end; the burst in hand is finished.
 
@@ -106,6 +106,7 @@ def watch(classifier: Classifier, rule: Rule, settings: Settings, order: Order, 
     order = _with_folders(order)
     if not order.once:
         require("watching a folder", "watch", "watchfiles")
+    settings = _settings(classifier, rule, order)
     counts = Counts()
     folders = [order.inbox] if order.dry_run else [order.inbox, *order.targets.values()]
     drives = Drives({folder: mount_of(folder) for folder in folders})
@@ -188,15 +189,15 @@ class _Watcher:
         for path, error in failed.items():
             self.failed(path, error)
         with moving(self.journal) as left:
-            unknown = {outcome.row.source: outcome for outcome in left if outcome.end is None}
+            unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
             taken: set[Path] = set()
             rows = [
                 self.intended(picture, taken)
                 for picture in judged
-                if picture.path not in unknown and self.is_to_be_moved(picture)
+                if picture.path not in unsettled and self.is_to_be_moved(picture)
             ]
             outcomes = act(self.journal, rows)
-        for outcome in [*outcomes, *(unknown[picture.path] for picture in judged if picture.path in unknown)]:
+        for outcome in [*outcomes, *(unsettled[picture.path] for picture in judged if picture.path in unsettled)]:
             self.tell_outcome(outcome)
 
     def arrivals(self) -> Iterator[Iterable[Path]]:
@@ -360,6 +361,16 @@ def _with_folders(order: Order) -> Order:
     return Order(
         **vars(order) | {"inbox": inbox} | {name.replace("-", "_"): folder for name, folder in resolved.items()}
     )
+
+
+def _settings(classifier: Classifier, rule: Rule, order: Order) -> Settings:
+    """Return what the journal tells sessions apart by; the folders of the order are absolute."""
+    decision, threshold = (rule.name, rule.threshold) if isinstance(rule, Decision) else (None, None)
+    unknown = None if classifier.table.unknown is None else classifier.table.unknown.threshold
+    return Settings(
+        "watch", classifier.digest, classifier.classes, decision, threshold, unknown, rule.keep,
+        {name: str(folder) for name, folder in _named(order).items()} | {"copy": str(order.copy)},
+    )  # fmt: skip
 
 
 def _named(order: Order) -> dict[str, Path]:
