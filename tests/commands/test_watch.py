@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -20,6 +21,7 @@ from tests.conftest import command, picture_bytes, start
 from tests.work.making import row_for, with_session
 
 Command = Callable[..., Ended]
+ROOT = Path(__file__).parents[2]
 QUICK = ("--once", "--settle", "0.01")
 
 
@@ -277,6 +279,11 @@ def test_it_watches_until_it_is_asked_to_end(number: signal.Signals, top: Path, 
     assert json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))["state"] == "ended"
 
 
+def test_its_help_says_what_is_needed(skysort_command: Command) -> None:
+    ended = skysort_command("watch", "--help")
+    assert "One of --decision and --keep is needed" in " ".join(ended.out.split())
+
+
 def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_command: Command) -> None:
     skysort_command(*watched(top, finished_run, *QUICK, "--metrics", top / "skysort.prom"))
     told = dict(
@@ -285,3 +292,9 @@ def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_c
     status = json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))
     assert int(told['skysort_pictures_total{action="keep"}']) == status["actions"]["keep"]
     assert sum(status["actions"].values()) == 12 and status["waiting"] == 1
+    page = (ROOT / "docs" / "watching.md").read_text("utf-8")
+    assert set(status) == {
+        name
+        for line in page.split("## How things stand")[1].split("\n## ")[0].splitlines()
+        for name in re.findall(r"`([a-z]+)`", line.split("|")[1] if line.startswith("| `") else "")
+    }

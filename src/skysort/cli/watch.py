@@ -21,10 +21,12 @@ def watch(
     aside: Annotated[
         Path, typer.Option(help="Where pictures that are not to be kept go. The journal is beside it.")
     ],
-    decision: Annotated[str | None, typer.Option(metavar="NAME", help="What decides (skysort decide).")] = None,
+    decision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What decides (skysort decide); this or --keep.")
+    ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="CLASS", help="Or: the labels to keep, with no promise. Repeatable."),
+        typer.Option(metavar="CLASS", help="The labels to keep, with no promise; this or --decision. Repeatable."),
     ] = None,
     keep_to: Annotated[Path | None, typer.Option(help="Where pictures to keep go.  [default: they stay]")] = None,
     look: Annotated[
@@ -41,7 +43,10 @@ def watch(
     log_format: Annotated[LogForm, typer.Option(help="Of the lines on standard error.")] = LogForm.text,
     metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
 ) -> None:
-    """Sort what comes into a folder, until stopped. Nothing is deleted, and all can be taken back."""
+    """Sort what comes into a folder, until stopped. Nothing is deleted, and all can be taken back.
+
+    One of --decision and --keep is needed: it says which pictures to keep.
+    """
     import logging
 
     from skysort.classifier.classifier import Classifier
