@@ -68,7 +68,11 @@ def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
 
 def is_text(path: Path) -> bool:
     """Tell whether a path can stand in a CSV file to train on, which is UTF-8."""
-    return not any(0xDC80 <= ord(char) <= 0xDCFF for char in str(path))
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_there(row: Row) -> bool:
