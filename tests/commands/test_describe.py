@@ -68,6 +68,12 @@ def test_a_recipe(skysort_command: Command) -> None:
     assert table["in all"] == ["18,090", "753,728", "110.9", "kB"]
 
 
+def test_a_layer_of_a_kind_of_its_own_is_one_layer(skysort_command: Command) -> None:
+    table = rows(skysort_command("describe", "swift"))
+    assert table["0 Whitening"] == ["24x31x31", "312", "276,768", "2", "92.3", "kB"]
+    assert table["2.first Conv2d"][:2] == ["32x31x31", "6,912"]
+
+
 def test_size_channels_and_classes(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mnist-cnn", "--size", 28, "--channels", 1, "--classes", 10)
     assert rows(ended)["in all"][0] == "421,642"

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from skysort.classifier.prove import LARGEST_DIFFERENCE
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.networks.convolution import Conv2d
 from skysort.networks.layers import (
     LogitOfOne,
     PictureNetwork,
@@ -137,10 +138,10 @@ def test_every_layer_gives_the_shape_of_the_text(recipe: str, shapes: list[tuple
 @pytest.mark.parametrize(
     ("setting", "kinds"),
     [
-        ("network.pooling=average", [nn.Conv2d, nn.Tanh, nn.AvgPool2d]),
-        ("network.normalisation=local-response", [nn.Conv2d, nn.Tanh, nn.LocalResponseNorm, nn.MaxPool2d]),
-        ("network.normalisation=batch", [nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Tanh]),
-        ("network.dropout=0.4", [nn.Conv2d, nn.MaxPool2d, nn.Tanh, nn.Dropout2d]),
+        ("network.pooling=average", [Conv2d, nn.Tanh, nn.AvgPool2d]),
+        ("network.normalisation=local-response", [Conv2d, nn.Tanh, nn.LocalResponseNorm, nn.MaxPool2d]),
+        ("network.normalisation=batch", [Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Tanh]),
+        ("network.dropout=0.4", [Conv2d, nn.MaxPool2d, nn.Tanh, nn.Dropout2d]),
     ],
 )
 def test_an_option_puts_its_layer_where_the_texts_have_it(setting: str, kinds: list[type[nn.Module]]) -> None:

@@ -30,7 +30,7 @@ _VIEWS = (torch.ops.aten.view, torch.ops.aten._unsafe_view)
 
 @dataclass(frozen=True)
 class Layer:
-    """One call of a module of torch.nn, or of one function between modules, for one picture."""
+    """One call of a layer of torch.nn, or of one function between layers, for one picture."""
 
     name: str
     """Where the module is in the network, as `blocks.0.conv`; for a function, the module that calls it."""
@@ -130,8 +130,10 @@ class _Frame:
 
     @property
     def is_one_layer(self) -> bool:
-        """Whether it is a layer by itself, and not something of the person's own that calls functions."""
-        return type(self.module).__module__.startswith("torch.nn.") and not isinstance(self.module, nn.Identity)
+        """Whether it is a layer of torch.nn, or a kind of one, and not something that calls layers or functions."""
+        kind = next(kind for kind in type(self.module).__mro__ if kind.__module__.startswith("torch.nn."))
+        is_container = kind is not type(self.module) and any(self.module.children())
+        return kind not in (nn.Module, nn.Identity) and not is_container
 
     def clear(self) -> None:
         """Make room for the next function's figures."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.networks.convolution import Conv2d
 from skysort.networks.swift import TooSmallError, Whitening, swift_layers
 from skysort.pictures.decode import Shape
 from skysort.recipe import AnyNetwork, ConvNetwork, Loss, Normalisation, Recipe, Residual, SwiftNetwork
@@ -153,7 +154,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         channels, kernel = network.channels[-1], network.kernel
         is_normalised = normalisation == "batch"
-        self.convolution = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=not is_normalised)
+        self.convolution = Conv2d(channels, channels, kernel, padding=kernel // 2, bias=not is_normalised)
         self.normalisation = nn.BatchNorm2d(channels) if is_normalised else nn.Identity()
         self.activation = _ACTIVATIONS[network.activation]()
         if isinstance(self.normalisation, nn.BatchNorm2d):
@@ -209,7 +210,7 @@ def _convolutions(network: ConvNetwork, channels: int, size: int) -> tuple[list[
     layers: list[nn.Module] = []
     padding = network.kernel // 2 if network.padding == "same" else network.padding
     for inputs, outputs in pairwise((channels, *network.channels)):
-        layers.append(nn.Conv2d(inputs, outputs, network.kernel, padding=padding))
+        layers.append(Conv2d(inputs, outputs, network.kernel, padding=padding))
         layers += _after_convolution(network, outputs)
         size = _halved(size + 2 * padding - network.kernel + 1)
     if network.residual is not None:

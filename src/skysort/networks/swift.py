@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skysort.networks.convolution import Conv2d
 from skysort.recipe import SwiftNetwork
 
 BATCHNORM_MOMENTUM = 0.4
@@ -22,7 +23,7 @@ SMALLEST_LAST = 2
 """Side of the last group's output, at least."""
 
 
-class Whitening(nn.Conv2d):
+class Whitening(Conv2d):
     """A convolution whose filters are computed from the training pictures and then stay as they are.
 
     Its filters are the directions in which patches vary most, each scaled so that patches have variance one
