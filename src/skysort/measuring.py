@@ -90,9 +90,14 @@ def measure_run(
 
 
 def measure_others(
-    classifier: Classifier, asked: str, output: Path | None, data_dir: Path | None, progress: Progress
+    classifier: Classifier,
+    asked: str,
+    grouped: Pictures,
+    output: Path | None,
+    data_dir: Path | None,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Measure a classifier on pictures that are not its run's."""
+    """Measure a classifier on pictures that are not its run's, of which those are told that come in groups."""
     if output is not None:
         require("a report", "train", "matplotlib", "jinja2")
         if (output / "recipe.toml").exists():
@@ -109,7 +114,7 @@ def measure_others(
         progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
     started = time.perf_counter()
     evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
-    groups = groups_of(collection, Pictures(), progress)
+    groups = groups_of(collection, grouped, progress)
     effects = {made.name: evaluation.effect_of(made, groups) for made in classifier.table.decisions}
     metrics = {
         "splits": {"test": evaluation.figures(groups)},

@@ -151,6 +151,7 @@ def evaluate(
     data: str | PathLike[str] | None = None,
     *,
     output: str | PathLike[str] | None = None,
+    group_by: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -163,6 +164,7 @@ def evaluate(
         classifier: a run folder, its `classifier/` folder, or a copy of that.
         data: as for train; it need not hold every class.
         output: a folder for metrics.json, predictions.csv and report.html, for other pictures than its own.
+        group_by: as `pictures.group_by` of a recipe, likewise: pictures of the same match are not independent.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -177,9 +179,12 @@ def evaluate(
     require("measuring", "train", "sklearn")
     progress = progress or Progress()
     if data is not None:
-        return measure_others(Classifier(classifier), str(data), _path(output), _path(data_dir), progress)
+        grouped = Recipe.load(DEFAULT_RECIPE).with_values(pictures={"group_by": group_by}).pictures
+        return measure_others(Classifier(classifier), str(data), grouped, _path(output), _path(data_dir), progress)
     if output is not None:
         raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
+    if group_by is not None:
+        raise NotUnderstoodError("--group-by goes with other pictures; a run's own have the groups of its recipe")
     run = run_of(find_classifier(Path(classifier)), "name the pictures to measure it on")
     with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:
