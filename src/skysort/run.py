@@ -20,13 +20,12 @@ from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
-from skysort.recipe import Augment, Recipe
+from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import logits_of
 from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
 
-DEFAULT_RECIPE = "swift"
 KEEP_KNOWN = 0.95
 """Of real pictures, where a run has outside pictures and its recipe does not say."""
 NUM_PROOF_PICTURES = 32
@@ -93,9 +92,7 @@ def train(
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
-        by_group = recipe.pictures.group_by and ["--group-by", recipe.pictures.group_by]
-        again = shlex.join(["skysort", "check", str(data), *(by_group or [])])
-        progress.say(f"{findings}; {again} says which")
+        progress.say(f"{findings}; {_how_to_check(str(data), found, recipe.pictures, data_dir)} says which")
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)
@@ -231,6 +228,19 @@ def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
     if augment.test_time_flip == "auto":
         chosen["test_time_flip"] = means_the_same
     return chosen
+
+
+def _how_to_check(asked: str, data: Data, pictures: Pictures, data_dir: str | PathLike[str] | None) -> str:
+    """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
+    shape = data.shape(None, None, "stretch")
+    usual = Pictures(size=shape.size, channels=shape.channels)
+    words = ["skysort", "check", asked]
+    for field in ("size", "channels", "fit", "near_duplicates", "burst_seconds"):
+        if (value := getattr(pictures, field)) != getattr(usual, field):
+            words += ["--set", f"pictures.{field}={value}"]
+    words += ["--group-by", pictures.group_by] if pictures.group_by else []
+    words += ["--data-dir", str(data_dir)] if data_dir else []
+    return shlex.join(words)
 
 
 def check_loss(recipe: Recipe, prepared: Prepared) -> None:
