@@ -66,8 +66,11 @@ class ClassFigures(Measured):
 
     pictures: int
     accuracy: float | None
+    """The recall, too, as metrics.json has called it from the start."""
     recall: float | None
+    """Share of the class's pictures that were labelled as it."""
     interval95: tuple[float, float] | None
+    """Of the recall."""
     labelled: int
     """Pictures of whatever class that were labelled as this one."""
     precision: float | None
