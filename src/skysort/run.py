@@ -133,7 +133,11 @@ def resume(
     if not (started.path / "recipe.toml").exists():
         raise SkysortError(f"{run} holds no run: it has no recipe.toml")
     if started.is_finished:
-        progress.say(f"{run} is finished; there is nothing to resume")
+        folder = shlex.quote(str(run))
+        progress.say(
+            f"{run} is finished; there is nothing to resume. Measure it again with: skysort evaluate {folder};"
+            f" label pictures with: skysort predict {folder} PICTURES"
+        )
         return started
     with started.locked():
         recipe = resolved(started.recipe, Data.find(started.data.source))
