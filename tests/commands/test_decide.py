@@ -109,6 +109,7 @@ def test_a_name_that_stands_for_other_classes_is_not_taken_over(run: Path, skyso
     table = read_table(run / "classifier")
     other = table.decisions[0].model_copy(update={"keep": ("airplane",)})
     table.with_decision(other).write(run / "classifier")
+    assert skysort_command("evaluate", run).code == 0
     ended = skysort_command("decide", run, *BIRDS)
     assert (ended.code, ended.out) == (1, "")
     assert "'keep-bird' is the name of a decision that keeps 'airplane'; choose another with --name" in ended.err
