@@ -10,8 +10,9 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, require
+from skysort.measuring import evaluate_own, measure_run
 from skysort.progress import Progress
-from skysort.run import evaluate_own, measure_run, prepared_again, run_of
+from skysort.run import prepared_again, run_of
 from skysort.run_folder import Run
 from skysort.trust import guarantee
 

@@ -19,6 +19,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["tanh", "relu"]
 Protocol = Literal["four-way", "tutorial"]
 
+DEFAULT_RECIPE = "swift"
 AUTO_EPOCHS, AUTO_STEPS = 10, 400
 """Of `training.epochs = "auto"`, at least."""
 

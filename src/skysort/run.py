@@ -3,7 +3,6 @@
 import os
 import shlex
 import time
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,19 @@ from numpy.typing import NDArray
 from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import Unknown, find_classifier
-from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require, unknown
+from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require
 from skysort.files import remove_partials, whole_folder, write_whole
+from skysort.measuring import measure_others, measure_run
 from skysort.pictures.check import quick_findings, summary
-from skysort.pictures.collection import Data, open_collection
-from skysort.pictures.grouping import groups_of
+from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, evenly, prepare
-from skysort.pictures.split import Rows
 from skysort.progress import Progress
-from skysort.recipe import Augment, Pictures, Recipe
+from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
 from skysort.run_folder import Run, free_folder, json_text
 from skysort.trust.calibration import fit_temperature
-from skysort.trust.evaluation import Evaluation, evaluate_part, logits_of
+from skysort.trust.evaluation import logits_of
 from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
-from skysort.trust.outside import measure_outside
-from skysort.trust.report import Decided, decided, write_report
 
-DEFAULT_RECIPE = "swift"
 KEEP_KNOWN = 0.95
 """Of real pictures, where a run has outside pictures and its recipe does not say."""
 NUM_PROOF_PICTURES = 32
@@ -97,9 +92,7 @@ def train(
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
-        by_group = recipe.pictures.group_by and ["--group-by", recipe.pictures.group_by]
-        again = shlex.join(["skysort", "check", str(data), *(by_group or [])])
-        progress.say(f"{findings}; {again} says which")
+        progress.say(f"{findings}; {_how_to_check(str(data), found, recipe.pictures, data_dir)} says which")
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)
@@ -140,7 +133,11 @@ def resume(
     if not (started.path / "recipe.toml").exists():
         raise SkysortError(f"{run} holds no run: it has no recipe.toml")
     if started.is_finished:
-        progress.say(f"{run} is finished; there is nothing to resume")
+        folder = shlex.quote(str(run))
+        progress.say(
+            f"{run} is finished; there is nothing to resume. Measure it again with: skysort evaluate {folder};"
+            f" label pictures with: skysort predict {folder} PICTURES"
+        )
         return started
     with started.locked():
         recipe = resolved(started.recipe, Data.find(started.data.source))
@@ -155,6 +152,7 @@ def evaluate(
     data: str | PathLike[str] | None = None,
     *,
     output: str | PathLike[str] | None = None,
+    group_by: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -167,6 +165,7 @@ def evaluate(
         classifier: a run folder, its `classifier/` folder, or a copy of that.
         data: as for train; it need not hold every class.
         output: a folder for metrics.json, predictions.csv and report.html, for other pictures than its own.
+        group_by: as `pictures.group_by` of a recipe, likewise: pictures of the same match are not independent.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -181,9 +180,12 @@ def evaluate(
     require("measuring", "train", "sklearn")
     progress = progress or Progress()
     if data is not None:
-        return _measure_others(Classifier(classifier), str(data), _path(output), _path(data_dir), progress)
+        grouped = Recipe.load(DEFAULT_RECIPE).with_values(pictures={"group_by": group_by}).pictures
+        return measure_others(Classifier(classifier), str(data), grouped, _path(output), _path(data_dir), progress)
     if output is not None:
         raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
+    if group_by is not None:
+        raise NotUnderstoodError("--group-by goes with other pictures; a run's own have the groups of its recipe")
     run = run_of(find_classifier(Path(classifier)), "name the pictures to measure it on")
     with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:
@@ -230,6 +232,19 @@ def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
     if augment.test_time_flip == "auto":
         chosen["test_time_flip"] = means_the_same
     return chosen
+
+
+def _how_to_check(asked: str, data: Data, pictures: Pictures, data_dir: str | PathLike[str] | None) -> str:
+    """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
+    shape = data.shape(None, None, "stretch")
+    usual = Pictures(size=shape.size, channels=shape.channels)
+    words = ["skysort", "check", asked]
+    for field in ("size", "channels", "fit", "near_duplicates", "burst_seconds"):
+        if (value := getattr(pictures, field)) != getattr(usual, field):
+            words += ["--set", f"pictures.{field}={value}"]
+    words += ["--group-by", pictures.group_by] if pictures.group_by else []
+    words += ["--data-dir", str(data_dir)] if data_dir else []
+    return shlex.join(words)
 
 
 def check_loss(recipe: Recipe, prepared: Prepared) -> None:
@@ -353,121 +368,6 @@ def _fitted(logits: NDArray[np.float32], truth: NDArray[np.int64], progress: Pro
     end = ", the lowest that so few mistakes on them speak for" if is_lowest else ""
     progress.say(f"calibrated on {len(truth):,} validation pictures: temperature {temperature:.3g}{end}")
     return temperature
-
-
-def evaluate_own(
-    classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
-) -> Evaluation:
-    """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
-    rows = np.concatenate([rows, prepared.unreadable_of(part)])
-    return evaluate_part(classifier, part, prepared.collection, rows, progress)
-
-
-def measure_run(
-    run: Run,
-    classifier: Classifier,
-    prepared: Prepared,
-    seconds: dict[str, float],
-    progress: Progress,
-    evaluated: Evaluation | None = None,
-) -> dict[str, Any]:
-    """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
-
-    Args:
-        run: its folder, locked.
-        classifier: the run's.
-        prepared: the run's pictures.
-        seconds: what steps took, beside those known.
-        progress: where to say how far it is.
-        evaluated: a part, where one has been already.
-    """
-    require("a report", "train", "matplotlib", "jinja2")
-    started = time.perf_counter()
-    evaluations = {
-        part: evaluated
-        if evaluated and part == evaluated.part
-        else evaluate_own(classifier, part, prepared, rows, progress)
-        for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
-    }
-    test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
-    new = test.without(leaks)
-    known = classifier.table.seconds
-    with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
-        known = known | run.metrics["seconds"]
-    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
-    if len(leaks):
-        splits["test"]["without_duplicates"] = new.share_right()
-    effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}
-    metrics = {
-        "splits": splits,
-        "parameters": classifier.table.parameters,
-        "temperature": classifier.table.temperature,
-        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
-        "protocol": run.recipe.pictures.protocol,
-        "classifier": classifier.digest,
-        "data": classifier.table.data,
-        "decisions": effects,
-    }
-    if outside:
-        metrics["outside"] = measure_outside(classifier, outside, test, progress)
-    decided_by = None
-    if calibration := evaluations.get("calibration"):
-        calibration.write_csv(run.path / "calibration.csv")
-        decided_by = calibration.without(prepared.leaks("calibration"))
-    decisions = decided(
-        decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
-    )
-    classifier.table.with_figures(splits["test"]).write(classifier.folder)
-    _write_figures(run.path, metrics, test, run, decisions)
-    return metrics
-
-
-def _measure_others(
-    classifier: Classifier, asked: str, output: Path | None, data_dir: Path | None, progress: Progress
-) -> dict[str, Any]:
-    """Measure a classifier on pictures that are not its run's."""
-    if output is not None:
-        require("a report", "train", "matplotlib", "jinja2")
-        if (output / "recipe.toml").exists():
-            raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
-    found = Data.find(asked)
-    collection = open_collection(found, classifier.shape, data_dir, progress)
-    for name in collection.listing.classes:
-        if name not in classifier.classes:
-            raise unknown("class", name, classifier.classes)
-    data = {"source": found.name, "fingerprint": collection.fingerprint()}
-    # A test part that the data itself declares was kept from training.
-    is_seen = "test" not in collection.listing.parts and bool(data.items() & classifier.table.data.items())
-    if is_seen:
-        progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
-    started = time.perf_counter()
-    evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
-    groups = groups_of(collection, Pictures(), progress)
-    effects = {made.name: evaluation.effect_of(made, groups) for made in classifier.table.decisions}
-    metrics = {
-        "splits": {"test": evaluation.figures(groups)},
-        "parameters": classifier.table.parameters,
-        "temperature": classifier.table.temperature,
-        "seconds": {"evaluation": time.perf_counter() - started},
-        "protocol": "seen pictures" if is_seen else "other pictures",
-        "classifier": classifier.digest,
-        "data": data,
-        "decisions": effects,
-    }
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        shown = decided(None, groups, classifier.table.decisions, effects, evaluation.classes, classifier.folder)
-        _write_figures(output, metrics, evaluation, None, shown)
-    return metrics
-
-
-def _write_figures(
-    folder: Path, metrics: dict[str, Any], test: Evaluation, run: Run | None, decisions: list[Decided]
-) -> None:
-    """Write rows, report and figures; the figures last, since they say that all is there."""
-    test.write_csv(folder / "predictions.csv")
-    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
-    write_whole(folder / "metrics.json", json_text(metrics))
 
 
 def run_of(classifier: Path, otherwise: str) -> Run:

@@ -94,13 +94,16 @@ class Run:
         Raises:
             SkysortError: when it is not.
         """
-        table, metrics = read_table(self.classifier), self.metrics
-        if {made.name for made in table.decisions} != metrics.get("decisions", {}).keys():
+        table, metrics = read_table(self.classifier), Metrics.model_validate(self.metrics)
+        decisions = {made.name: made for made in table.decisions}
+        if decisions.keys() != metrics.decisions.keys() or not all(
+            effect.is_of(decisions[name]) for name, effect in metrics.decisions.items()
+        ):
             raise SkysortError(
                 f"a decision of {self.path} was interrupted before it was measured; measure it with:"
                 f" skysort evaluate {shlex.quote(str(self.path))}"
             )
-        if table.files[MODEL] != metrics["classifier"]:
+        if table.files[MODEL] != metrics.classifier:
             raise SkysortError(
                 f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
                 " put back what belongs together, or train again"

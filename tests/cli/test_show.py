@@ -57,6 +57,19 @@ def test_no_terminal_is_too_narrow_for_a_figure(
         assert ["species", str(number), *counts] in rows
 
 
+def test_the_recall_of_a_class_is_told_once_and_what_it_is() -> None:
+    truth, labels = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    figures = measure(np.eye(2, dtype=np.float32)[labels], truth, ("cat", "dog"))
+    rows = [
+        re.split(r"\s{2,}", line.strip()) for line in shown(metrics_of({**figures, "unreadable": 0})).splitlines()
+    ]
+    headings = ["class (test)", "pictures", "recall (its pictures labelled right)", "95 % interval", "precision"]
+    assert [row[:5] for row in rows if row[0] == "class (test)"] == [headings]
+    low, high = figures["classes"]["cat"]["interval95"]
+    (cat, _) = (row for row in rows if row[0] == "cat")
+    assert cat == ["cat", "3", "0.6667", f"{low:.4f} to {high:.4f}", "1.0000", "0.8000", "0.9167", "0.8333"]
+
+
 def test_a_run_made_before_a_figure_was_known_is_shown_without_it() -> None:
     figures = {**measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")), "unreadable": 0}
     for later in ("balanced_accuracy", "balanced_accuracy_interval95", "calibration_error"):

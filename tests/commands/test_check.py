@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -203,6 +204,41 @@ def test_groups_that_stand_in_several_parts_are_found(
     trained = skysort_command("train", folder, "--group-by", r"visit\d", "--run", tmp_path / "run", *quick)
     assert trained.code == 0 and "makes figures lie: group-leak (1); skysort check" in trained.err
     assert rf"skysort check {folder} --group-by 'visit\d' says which" in trained.err
+
+
+def test_what_training_says_to_type_finds_what_training_found(skysort_command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "my pictures"
+    rows = ["path,label,split"]
+    for number in range(60):
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = (
+            f"2024:05:01 10:{number:02}:00" if number > 1 else f"2024:05:01 09:00:0{number}"
+        )
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        name = f"visit {min(number, 50)}-{number}.jpg"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / name, exif=exif)
+        # A burst in both parts; a visit in both parts.
+        rows.append(f"{name},{'ab'[number // 2 % 2]},{'test' if number % 6 == 1 else 'train'}")
+    (folder / "all.csv").write_text("\n".join(rows), encoding="utf-8")
+    settings = (
+        "pictures.size=24",
+        "pictures.burst_seconds=5",
+        "pictures.near_duplicates=apart",
+        "training.epochs=1",
+    )
+    quick = ("--recipe", "mlp", "--threads", 1, *(word for setting in settings for word in ("--set", setting)))
+    several_ways = ("--group-by", r"visit (\d+)", "--data-dir", tmp_path / "some where")
+    trained = skysort_command("train", folder / "all.csv", "--run", tmp_path / "run", *several_ways, *quick)
+    assert trained.code == 0, trained.err
+    (counts, hint) = re.findall(r"makes figures lie: (.*?); .*?(skysort check .*) says which\n", trained.err)[0]
+    assert counts == "group-leak (2)"
+    typed = shlex.split(hint)[1:]
+    assert typed[typed.index("--data-dir") + 1] == str(tmp_path / "some where")
+    assert [word for word in typed if word.startswith("pictures.")] == [
+        "pictures.size=24", "pictures.near_duplicates=apart", "pictures.burst_seconds=5.0"
+    ]  # fmt: skip
+    assert found(skysort_command(*typed, "--format", "json", "--quiet"))["group-leak"]["count"] == 2
 
 
 def test_all_faults_of_a_table_are_told_at_once(skysort_command: Command, tmp_path: Path) -> None:

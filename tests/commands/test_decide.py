@@ -109,6 +109,7 @@ def test_a_name_that_stands_for_other_classes_is_not_taken_over(run: Path, skyso
     table = read_table(run / "classifier")
     other = table.decisions[0].model_copy(update={"keep": ("airplane",)})
     table.with_decision(other).write(run / "classifier")
+    assert skysort_command("evaluate", run).code == 0
     ended = skysort_command("decide", run, *BIRDS)
     assert (ended.code, ended.out) == (1, "")
     assert "'keep-bird' is the name of a decision that keeps 'airplane'; choose another with --name" in ended.err
@@ -175,13 +176,29 @@ def test_calibration_pictures_that_training_has_decide_nothing(
     assert decision.set_aside.pictures == 30
 
 
-def test_a_decision_that_was_interrupted_is_measured_before_another(run: Path, skysort_command: Command) -> None:
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_decision_that_was_interrupted_is_measured_before_another(
+    replaces: bool, run: Path, skysort_command: Command
+) -> None:
+    if replaces:
+        assert skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "40%").code == 0
     before = (run / "metrics.json").read_bytes()
     assert skysort_command("decide", run, *BIRDS).code == 0
     (run / "metrics.json").write_bytes(before)  # as when it is killed before the last file
     refused = skysort_command("decide", run, *BIRDS, "--name", "other")
     assert refused.code == 1 and f"measure it with: skysort evaluate {run}" in refused.err
     assert skysort_command("evaluate", run).code == 0
+    assert skysort_command("decide", run, *BIRDS, "--name", "other").code == 0
+
+
+def test_figures_from_before_they_said_of_which_decision_they_are_go_by_its_name(
+    run: Path, skysort_command: Command
+) -> None:
+    assert skysort_command("decide", run, *BIRDS).code == 0
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    effect = metrics["decisions"]["keep-bird"]
+    assert effect.pop("keep") == ["bird"] and effect.pop("threshold")
+    (run / "metrics.json").write_text(json.dumps(metrics), "utf-8")
     assert skysort_command("decide", run, *BIRDS, "--name", "other").code == 0
 
 

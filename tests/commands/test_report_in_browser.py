@@ -164,8 +164,8 @@ def test_parts_classes_and_confusion_are_those_of_metrics_json(page: Page, metri
     ]
     test = metrics["splits"]["test"]
     assert rows_of(page, "classes") == [
-        f"{name} {figures['pictures']:,} {with_interval(figures, 'accuracy', 'interval95')}"
-        f" {with_interval(figures, 'precision')} {percent(figures['recall'])} "
+        f"{name} {figures['pictures']:,} {with_interval(figures, 'recall', 'interval95')}"
+        f" {with_interval(figures, 'precision')} "
         + " ".join(with_interval(figures, figure) for figure in ("f1", "average_precision", "roc_auc"))
         for name, figures in test["classes"].items()
     ]

@@ -1,6 +1,7 @@
 """A run that was killed, at whatever moment, and resumed ends with the same bytes as one that was not."""
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.conftest import command, start
+from tests.conftest import command, picture_bytes, start
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
@@ -118,9 +119,15 @@ def test_interrupted_while_the_classifier_is_written_it_says_how_to_go_on(tmp_pa
     assert not (run / "classifier").exists()
 
 
-def test_resuming_a_finished_run_does_nothing(skysort_command: Callable[..., Ended], untouched: Path) -> None:
+def test_resuming_a_finished_run_does_nothing_and_says_what_to_do(
+    skysort_command: Callable[..., Ended], untouched: Path, tmp_path: Path
+) -> None:
     before = {path: path.stat().st_mtime_ns for path in untouched.rglob("*")}
     ended = skysort_command("train", "--resume", untouched)
     assert ended.code == 0
-    assert "is finished; there is nothing to resume" in ended.err
+    assert f"{untouched} is finished; there is nothing to resume." in ended.err
+    evaluate, predict = re.findall(r"with: skysort (.*?)(?:;|\n)", ended.err)
+    assert (evaluate, predict) == (f"evaluate {untouched}", f"predict {untouched} PICTURES")
+    (tmp_path / "bird.png").write_bytes(picture_bytes(0))
+    assert skysort_command(*predict.replace("PICTURES", str(tmp_path / "bird.png")).split()).code == 0
     assert {path: path.stat().st_mtime_ns for path in untouched.rglob("*")} == before

@@ -91,6 +91,25 @@ def test_other_pictures_are_matched_by_class_name_and_need_not_hold_all(
     )
 
 
+def test_other_pictures_are_measured_with_their_groups(
+    finished_run: Path, make_folder: MakeFolder, skysort_command: Command, tmp_path: Path
+) -> None:
+    visits = {f"{name}/visit{number}": 4 for name in ("airplane", "bird") for number in range(3)}
+    others = ("evaluate", finished_run, make_folder(visits))
+    assert "intervals do not allow for" not in skysort_command(*others).out
+    ended = skysort_command(*others, "--group-by", r"\w+/visit\d", "--output", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    assert "come in 6 groups, which intervals do not allow for: up to 2.00 times as wide" in ended.out
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text("utf-8"))
+    assert metrics["splits"]["test"]["grouped"] == {"groups": 6, "widening": 2.0}
+    for refused, message in (
+        (skysort_command(*others, "--group-by", "visit("), "pictures.group_by: no regular expression"),
+        (skysort_command(*others[:2], "--group-by", "visit"), "--group-by goes with other pictures"),
+    ):
+        assert (refused.code, refused.out) == (2, "")
+        assert message in refused.err
+
+
 def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
     skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
 ) -> None:

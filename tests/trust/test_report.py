@@ -150,9 +150,8 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
         assert page.row(1, name) == " ".join(shares)
     for name, figures in test["classes"].items():
         assert page.row(2, name) == (
-            f"12 {percent(figures['accuracy'])} {percents(figures['interval95'])}"
+            f"12 {percent(figures['recall'])} {percents(figures['interval95'])}"
             f" {percent(figures['precision'])} {percents(figures['precision_interval95'])}"
-            f" {percent(figures['recall'])}"
             + "".join(
                 f" {percent(figures[figure])} {percents(figures[f'{figure}_interval95'])}"
                 for figure in ("f1", "average_precision", "roc_auc")
@@ -317,7 +316,7 @@ def test_a_class_and_a_part_of_one_picture(tmp_path: Path) -> None:
     test = Evaluation("test", whole.collection, whole.classes, whole.rows[:1], whole.truth[:1], logits, {})
     page = Page(written(tmp_path, metrics_of(test), test, None))
     assert "Of 1 picture, 1 was sorted right: 100.0 %" in " ".join(page.texts).replace("\N{NO-BREAK SPACE}", " ")
-    assert page.row(2, "plane") == "0 none none none none none none"
+    assert page.row(2, "plane") == "0 none none none none none"
 
 
 @pytest.mark.parametrize(("side", "channels", "shown"), [(8, 1, 96), (32, 3, 96), (28, 1, 84), (224, 3, 72)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, Quiet
+from skysort.cli.options import DataDir, GroupBy, Quiet, with_groups
 
 if TYPE_CHECKING:
     from skysort.pictures.check import Checked
@@ -27,29 +27,28 @@ def check(
         Path | None, typer.Option(help="Folder for check.json and check.html, a page of thumbnails.")
     ] = None,
     group_by: GroupBy = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="As for train, of which those of pictures count."),
+    ] = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
     """Look for what would make figures lie, or stop training. Exit code 1 if there is any."""
-    from pydantic import ValidationError
-
-    from skysort.errors import NotUnderstoodError, SkysortError, require
+    from skysort.errors import SkysortError, require
     from skysort.files import write_whole
     from skysort.pictures.check import check as look
     from skysort.pictures.collection import Data, open_collection
     from skysort.pictures.grouping import groups_of
     from skysort.pictures.originals import open_originals
     from skysort.progress import Progress
-    from skysort.recipe import Pictures
+    from skysort.recipe import DEFAULT_RECIPE, Recipe
     from skysort.run_folder import json_text
 
     if output:
         require("a page of thumbnails", "train", "jinja2")
     progress = Progress.for_terminal(quiet=quiet)
-    try:
-        pictures = Pictures(group_by=group_by)
-    except ValidationError as error:
-        raise NotUnderstoodError(str(error.errors()[0]["ctx"]["error"])) from None
+    pictures = Recipe.load(DEFAULT_RECIPE, with_groups(settings, group_by)).pictures
     found = Data.find(data)
     shape = found.shape(pictures.size, pictures.channels, pictures.fit)
     collection = open_collection(found, shape, data_dir, progress)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, Quiet
+from skysort.cli.options import DataDir, GroupBy, Quiet
 
 
 def evaluate(
@@ -17,6 +17,7 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")
     ] = None,
+    group_by: GroupBy = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -26,5 +27,7 @@ def evaluate(
     from skysort.progress import Progress
 
     progress = Progress.for_terminal(quiet=quiet)
-    metrics = runs.evaluate(classifier, data, output=output, data_dir=data_dir, progress=progress)
+    metrics = runs.evaluate(
+        classifier, data, output=output, group_by=group_by, data_dir=data_dir, progress=progress
+    )
     show_metrics(metrics, sys.stdout)

@@ -1,5 +1,6 @@
 """Options that several verbs share."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,3 +17,10 @@ Settings = Annotated[
     typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipes."),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
+
+
+def with_groups(settings: list[str] | None, group_by: str | None) -> list[str]:
+    """Return settings with the one that `--group-by` stands for."""
+    # As JSON it is TOML, too, whatever is in it.
+    by_path = [f"pictures.group_by={json.dumps(group_by, ensure_ascii=False)}"] if group_by else []
+    return [*(settings or []), *by_path]

@@ -1,13 +1,12 @@
 """skysort train: from pictures to a classifier."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, Quiet, Settings
+from skysort.cli.options import DataDir, GroupBy, Quiet, Settings, with_groups
 from skysort.errors import NotUnderstoodError
 
 
@@ -40,6 +39,7 @@ def train(
     from skysort import run as runs
     from skysort.cli.show import show_run
     from skysort.progress import Progress
+    from skysort.recipe import DEFAULT_RECIPE
 
     progress = Progress.for_terminal(quiet=quiet)
     if resume:
@@ -60,14 +60,12 @@ def train(
     elif data is None:
         raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
     else:
-        overrides = list(settings or [])
-        # As JSON it is TOML, too, whatever is in it.
-        overrides += [f"pictures.group_by={json.dumps(group_by, ensure_ascii=False)}"] if group_by else []
+        overrides = with_groups(settings, group_by)
         overrides += [f"training.device='{device}'"] if device else []
         overrides += [f"training.threads={threads}"] if threads else []
         finished = runs.train(
             data,
-            recipe or runs.DEFAULT_RECIPE,
+            recipe or DEFAULT_RECIPE,
             run,
             settings=tuple(overrides),
             budget=budget,

@@ -109,7 +109,8 @@ class Evaluation:
             "lost": share_lost(scores, decision.threshold),
             "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
         }
-        return {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
+        dumped = {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
+        return {**dumped, **decision.model_dump(mode="json", include={"keep", "threshold"})}
 
     def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
         shares = softmax(self.logits)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from skysort.classifier.decision import SetAside
+from skysort.classifier.decision import Decision, SetAside
 from skysort.classifier.rows import softmax
 from skysort.trust.calibration import calibration_error, cross_entropies
 from skysort.trust.intervals import (
@@ -66,8 +66,11 @@ class ClassFigures(Measured):
 
     pictures: int
     accuracy: float | None
+    """The recall, too, as metrics.json has called it from the start."""
     recall: float | None
+    """Share of the class's pictures that were labelled as it."""
     interval95: tuple[float, float] | None
+    """Of the recall."""
     labelled: int
     """Pictures of whatever class that were labelled as this one."""
     precision: float | None
@@ -133,6 +136,13 @@ class Effect(Measured):
     """Of the classes to keep; None where there are none."""
     set_aside: SetAside | None
     """Of the others."""
+    keep: tuple[str, ...] = ()
+    """The decision's, as the next, since another may have its name now; older figures lack both."""
+    threshold: float | None = None
+
+    def is_of(self, decision: Decision) -> bool:
+        """Return whether this is what a decision does, as far as it says of which it is."""
+        return self.threshold is None or (self.keep, self.threshold) == (decision.keep, decision.threshold)
 
 
 class OutsideFigures(Measured):

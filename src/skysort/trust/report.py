@@ -213,7 +213,7 @@ def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> li
 def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
     """Return the classes of which the smallest share was labelled right."""
     measured = [(name, figures) for name, figures in classes.items() if figures["pictures"]]
-    return dict(sorted(measured, key=lambda named: named[1]["accuracy"])[:NUM_WEAKEST])
+    return dict(sorted(measured, key=lambda named: named[1]["recall"])[:NUM_WEAKEST])
 
 
 def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:

@@ -1,0 +1,142 @@
+"""The roof: a classifier measured, on its run's pictures or on others; what a run leaves of that."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysort.classifier.classifier import Classifier
+from skysort.errors import SkysortError, require, unknown
+from skysort.files import write_whole
+from skysort.pictures.collection import Data, open_collection
+from skysort.pictures.grouping import groups_of
+from skysort.pictures.prepare import Prepared
+from skysort.pictures.split import Rows
+from skysort.progress import Progress
+from skysort.recipe import Pictures
+from skysort.run_folder import Run, json_text
+from skysort.trust.evaluation import Evaluation, evaluate_part
+from skysort.trust.outside import measure_outside
+from skysort.trust.report import Decided, decided, write_report
+
+
+def evaluate_own(
+    classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
+) -> Evaluation:
+    """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
+    rows = np.concatenate([rows, prepared.unreadable_of(part)])
+    return evaluate_part(classifier, part, prepared.collection, rows, progress)
+
+
+def measure_run(
+    run: Run,
+    classifier: Classifier,
+    prepared: Prepared,
+    seconds: dict[str, float],
+    progress: Progress,
+    evaluated: Evaluation | None = None,
+) -> dict[str, Any]:
+    """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
+
+    Args:
+        run: its folder, locked.
+        classifier: the run's.
+        prepared: the run's pictures.
+        seconds: what steps took, beside those known.
+        progress: where to say how far it is.
+        evaluated: a part, where one has been already.
+    """
+    require("a report", "train", "matplotlib", "jinja2")
+    started = time.perf_counter()
+    evaluations = {
+        part: evaluated
+        if evaluated and part == evaluated.part
+        else evaluate_own(classifier, part, prepared, rows, progress)
+        for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+    }
+    test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
+    new = test.without(leaks)
+    known = classifier.table.seconds
+    with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
+        known = known | run.metrics["seconds"]
+    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
+    if len(leaks):
+        splits["test"]["without_duplicates"] = new.share_right()
+    effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}
+    metrics = {
+        "splits": splits,
+        "parameters": classifier.table.parameters,
+        "temperature": classifier.table.temperature,
+        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
+        "protocol": run.recipe.pictures.protocol,
+        "classifier": classifier.digest,
+        "data": classifier.table.data,
+        "decisions": effects,
+    }
+    if outside:
+        metrics["outside"] = measure_outside(classifier, outside, test, progress)
+    decided_by = None
+    if calibration := evaluations.get("calibration"):
+        calibration.write_csv(run.path / "calibration.csv")
+        decided_by = calibration.without(prepared.leaks("calibration"))
+    decisions = decided(
+        decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
+    )
+    classifier.table.with_figures(splits["test"]).write(classifier.folder)
+    _write_figures(run.path, metrics, test, run, decisions)
+    return metrics
+
+
+def measure_others(
+    classifier: Classifier,
+    asked: str,
+    grouped: Pictures,
+    output: Path | None,
+    data_dir: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Measure a classifier on pictures that are not its run's, of which those are told that come in groups."""
+    if output is not None:
+        require("a report", "train", "matplotlib", "jinja2")
+        if (output / "recipe.toml").exists():
+            raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
+    found = Data.find(asked)
+    collection = open_collection(found, classifier.shape, data_dir, progress)
+    for name in collection.listing.classes:
+        if name not in classifier.classes:
+            raise unknown("class", name, classifier.classes)
+    data = {"source": found.name, "fingerprint": collection.fingerprint()}
+    # A test part that the data itself declares was kept from training.
+    is_seen = "test" not in collection.listing.parts and bool(data.items() & classifier.table.data.items())
+    if is_seen:
+        progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
+    started = time.perf_counter()
+    evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
+    groups = groups_of(collection, grouped, progress)
+    effects = {made.name: evaluation.effect_of(made, groups) for made in classifier.table.decisions}
+    metrics = {
+        "splits": {"test": evaluation.figures(groups)},
+        "parameters": classifier.table.parameters,
+        "temperature": classifier.table.temperature,
+        "seconds": {"evaluation": time.perf_counter() - started},
+        "protocol": "seen pictures" if is_seen else "other pictures",
+        "classifier": classifier.digest,
+        "data": data,
+        "decisions": effects,
+    }
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        shown = decided(None, groups, classifier.table.decisions, effects, evaluation.classes, classifier.folder)
+        _write_figures(output, metrics, evaluation, None, shown)
+    return metrics
+
+
+def _write_figures(
+    folder: Path, metrics: dict[str, Any], test: Evaluation, run: Run | None, decisions: list[Decided]
+) -> None:
+    """Write rows, report and figures; the figures last, since they say that all is there."""
+    test.write_csv(folder / "predictions.csv")
+    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
+    write_whole(folder / "metrics.json", json_text(metrics))
