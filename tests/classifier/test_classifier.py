@@ -57,6 +57,10 @@ def test_the_onnx_model_runs_by_itself_on_bytes(finished_run: Path) -> None:
     assert (logits.name, logits.shape[1:]) == ("logits", [2])
 
 
+def test_the_onnx_model_names_no_folder_of_the_computer_that_made_it(finished_run: Path) -> None:
+    assert b".py" not in (finished_run / "classifier" / "model.onnx").read_bytes()
+
+
 def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> None:
     layers = build_layers(Recipe.load("convnet").network, Shape(32, 3), 2)
     network = PictureNetwork(layers, nn.Identity(), [0.0] * 3, [1.0] * 3)

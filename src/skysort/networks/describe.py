@@ -130,7 +130,7 @@ class _Frame:
 
     @property
     def is_one_layer(self) -> bool:
-        """Whether it is a layer of torch.nn, or a kind of one, and not something that calls layers or functions."""
+        """Whether it is a layer of torch.nn, or a kind of one, and not what calls layers or functions."""
         kind = next(kind for kind in type(self.module).__mro__ if kind.__module__.startswith("torch.nn."))
         is_container = kind is not type(self.module) and any(self.module.children())
         return kind not in (nn.Module, nn.Identity) and not is_container

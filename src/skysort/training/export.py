@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from safetensors.torch import save
 from torch import nn
 
@@ -121,5 +122,6 @@ def _onnx(network: nn.Module, shape: Shape) -> bytes:
         verbose=False,
     )
     assert program is not None  # as it is whenever no file is asked for
+    ClearMetadataAndDocStringPass()(program.model)  # which quote code, with the folders of this computer
     serialized: bytes = program.model_proto.SerializeToString()
     return serialized
