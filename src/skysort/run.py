@@ -93,6 +93,12 @@ def train(
     check_calibration(recipe, prepared)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
         progress.say(f"{findings}; {_how_to_check(str(data), found, recipe.pictures, data_dir)} says which")
+    classes = prepared.collection.listing.classes
+    if found.named is None and recipe.augment.flip != "none" and all(len(name) == 1 for name in classes):
+        progress.say(
+            f"classes are named {', '.join(classes[:3])} …: if their mirror images mean something else, as of"
+            " digits, add --set augment.flip=none --set augment.test_time_flip=false"
+        )
     if seconds is not None:
         try:
             recipe = within(recipe, prepared, seconds, started, progress)

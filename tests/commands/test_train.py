@@ -275,6 +275,23 @@ def test_within_a_time_the_default_recipe_is_cut_to_fit_and_says_what_it_expects
     assert f"epoch {recipe.training.epochs}/{recipe.training.epochs}" in ended.err
 
 
+def test_it_asks_about_mirror_images_where_classes_may_be_characters(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    quick = ("--threads", 1, "--set", "training.epochs=1", "--set", "network.width=2")
+    digits, named = make_folder({"0": 8, "7": 8}, "digits"), make_folder({"0": 8, "seven": 8}, "named")
+    asked = "classes are named 0, 7 …: if their mirror images"
+    ended = skysort_command("train", digits, "--run", tmp_path / "digits-run", *quick)
+    assert ended.code == 0, ended.err
+    assert asked in ended.err
+    setting = re.findall(r"--set (\S+)", ended.err.partition(asked)[2].splitlines()[0])
+    again = [word for one in setting for word in ("--set", one)]
+    for data, options in ((digits, again), (named, [])):
+        ended = skysort_command("train", data, "--run", tmp_path / f"{data.name}-again", *quick, *options)
+        assert ended.code == 0, ended.err
+        assert asked not in ended.err
+
+
 def test_a_time_too_short_leaves_no_run_and_names_one_that_would_do(
     skysort_command: Command, tmp_path: Path
 ) -> None:
