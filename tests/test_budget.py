@@ -95,6 +95,35 @@ def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: py
     recipe = resolved(Recipe.load("swift", ["pictures.size=8"]), Data.find("digits"))
     small = prepare(Data.find("digits"), recipe.pictures, None, Progress())
     assert chosen(recipe, small, 60).training.epochs == 54
+    assert chosen(recipe, small, 6).training.epochs == 3  # fewer than its form takes elsewhere
+
+
+def test_a_recipe_that_a_budget_has_left_is_chosen_anew(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds_an_epoch(monkeypatch, QUICK_FIRST)
+    first = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 20)
+    again = chosen(first, prepared, 1000)
+    assert isinstance(first.network, SwiftNetwork)
+    assert isinstance(again.network, SwiftNetwork)
+    assert (first.network.stride, again.network.stride) == (2, 1)
+
+
+def test_what_measuring_takes_is_taken_off(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def measured(recipe: Recipe, _prepared: Prepared) -> Costs:
+        now[0] += 10.0
+        assert isinstance(recipe.network, SwiftNetwork)
+        return Costs(epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
+
+    monkeypatch.setattr(budget, "measured", measured)
+    said: list[str] = []
+    recipe = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 50, said)
+    assert isinstance(recipe.network, SwiftNetwork)
+    assert (recipe.network.stride, recipe.network.width) == (2, 64)  # the third would not have six epochs
+    assert recipe.training.epochs == int((50 * (1 - budget.SHARE_KEPT) - 30) / 2)
 
 
 @pytest.mark.parametrize("field", budget.DECIDED_BY_BUDGET)

@@ -85,21 +85,27 @@ def within(recipe: Recipe, prepared: Prepared, seconds: float, started: float, p
     Raises:
         SkysortError: when not even one epoch fits, naming the time that would do.
     """
-    chosen, least = None, float("inf")
+
+    def left_for_epochs(costs: Costs) -> float:
+        return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
+
+    chosen = None
     for candidate, least_epochs in _candidates(recipe, prepared.shape.size):
         costs = measured(candidate, prepared)
-        left = (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
-        num_epochs = int(left / costs.epoch)
-        least = min(least, seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
-        if num_epochs >= least_epochs:
-            chosen = candidate.with_values(training={"epochs": num_epochs}), costs, num_epochs
-        elif chosen or num_epochs < 1:
-            break  # those to come take longer still
-    if chosen is None:
-        raise SkysortError(
-            f"{span(seconds)} are too short for these pictures on this computer; {span(least)} would be enough"
-        )
-    recipe, costs, num_epochs = chosen
+        left = left_for_epochs(costs)
+        if left < least_epochs * costs.epoch:  # those to come take longer still
+            if chosen is None:
+                least = span(seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
+                raise SkysortError(
+                    f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough"
+                )
+            break
+        chosen = candidate, costs
+    assert chosen is not None  # there is a first candidate
+    recipe, costs = chosen
+    # Only now, since the forms after it have taken their time to be measured.
+    num_epochs = max(1, int(left_for_epochs(costs) / costs.epoch))
+    recipe = recipe.with_values(training={"epochs": num_epochs})
     network = recipe.network
     form = ""
     if isinstance(network, SwiftNetwork):
@@ -113,15 +119,21 @@ def within(recipe: Recipe, prepared: Prepared, seconds: float, started: float, p
 
 
 def _candidates(recipe: Recipe, size: int) -> list[tuple[Recipe, int]]:
-    """Return recipes, the quickest first, with the number of epochs from which on each is the best."""
+    """Return recipes, the quickest first, with the number of epochs from which on each is the best.
+
+    That of the first is one.
+    """
     network = recipe.network
     if not isinstance(network, SwiftNetwork):
         return [(recipe, 1)]
-    stride = network.stride_for(size)
+    stride = SwiftNetwork().stride_for(size)  # whatever an earlier budget has chosen
+    forms = [form for form in FORMS if form.stride == 1 or size >= SMALLEST_FOR_WIDER_STRIDE]
     return [
-        (recipe.with_values(network={"width": form.width, "stride": form.stride * stride}), form.least_epochs)
-        for form in FORMS
-        if form.stride == 1 or size >= SMALLEST_FOR_WIDER_STRIDE
+        (
+            recipe.with_values(network={"width": form.width, "stride": form.stride * stride}),
+            form.least_epochs if number else 1,
+        )
+        for number, form in enumerate(forms)
     ]
 
 
