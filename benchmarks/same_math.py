@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import torch
 from measuring import report
 
@@ -59,12 +58,9 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
     prepared = prepare(data, recipe.pictures, None, Progress())
 
-    from skysort.training.batches import Part
     from skysort.training.start import part_of, starting_network
 
-    whole = part_of(prepared, "train")
-    rows = evenly(np.arange(whole.num_pictures), num_pictures)
-    part = Part(len(rows), lambda numbers: whole.pixels(rows[numbers]), whole.labels[rows])
+    part = part_of(prepared.collection, evenly(prepared.parts["train"], num_pictures))
     network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
     return recipe, part, network, prepared.normalisation(recipe.pictures.normalise)
 

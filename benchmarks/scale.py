@@ -106,7 +106,7 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     from skysort.training.batches import Part, shuffled
     from skysort.training.start import part_of
 
-    part = part_of(prepared, "train")
+    part = part_of(prepared.collection, prepared.parts["train"])
     task = made_task(Recipe.load(recipe), size, len(prepared.collection.listing.classes))
     some = np.random.default_rng(0).integers(0, part.num_pictures, STEPS * task.batch_size)
     task.train = Part(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])

@@ -59,7 +59,8 @@ def test_figures_of_train_are_of_a_share_unless_a_text_has_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_pictures", "epochs"), [(5, 400), (250, 400), (500, 200), (10_000, 10), (50_000, 10)]
+    ("num_pictures", "epochs"),
+    [(5, 400), (250, 400), (260, 400), (500, 200), (520, 200), (10_000, 10), (50_000, 10)],
 )
 def test_few_pictures_are_passed_more_often(num_pictures: int, epochs: int) -> None:
     assert Recipe.load("swift").training.epochs_for(num_pictures) == epochs

@@ -141,20 +141,17 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     """Return what a recipe takes here, by a few steps of it."""
     import torch
 
-    from skysort.training.batches import Part
     from skysort.training.device import computing_threads
     from skysort.training.fit import fit
     from skysort.training.loop import evaluate
     from skysort.training.optimizer import loss_function
-    from skysort.training.start import starting_network
+    from skysort.training.start import part_of, starting_network
 
     collection, rows = prepared.collection, prepared.parts["train"]
     training = recipe.training
     a_step = min(training.pictures_a_step(len(rows)), len(rows))
     some = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * a_step)
-    part = Part(len(some), lambda numbers: collection.pixels(some[numbers]), collection.listing.labels[some])
     few = evenly(rows, PICTURES_TIMED)
-    answered = Part(len(few), lambda numbers: collection.pixels(few[numbers]), collection.listing.labels[few])
     # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
     short = recipe.with_values(
         training={"epochs": 1, "log_every": 1, "batch_size": a_step},
@@ -164,17 +161,17 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
         network = starting_network(recipe, prepared)
         started = time.perf_counter()
-        fit(network, short, part, None, Path(folder), Progress())
+        fit(network, short, part_of(collection, some), None, Path(folder), Progress())
         step, steps = _seconds_of_steps(Path(folder) / "history.csv")
         beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
         started = time.perf_counter()
-        evaluate(network, answered, loss_function(recipe.loss), torch.device(training.device))
+        evaluate(network, part_of(collection, few), loss_function(recipe.loss), torch.device(training.device))
         a_picture = (time.perf_counter() - started) / len(few)
     num_validated = len(prepared.parts.get("validation", ()))
     num_measured = sum(len(of_part) for of_part in prepared.measured(all_of_train=recipe.speaks_of_train).values())
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
-        -(-len(rows) // a_step) * step + beside_steps + num_validated * a_picture,
+        len(rows) / a_step * step + beside_steps + num_validated * a_picture,
         SECONDS_TO_FINISH + (num_measured + num_validated) * views * a_picture,  # validation for the temperature
     )
 

@@ -22,6 +22,8 @@ Protocol = Literal["four-way", "tutorial"]
 DEFAULT_RECIPE = "swift"
 AUTO_EPOCHS, AUTO_STEPS = 10, 400
 """Of `training.epochs = "auto"`, at least."""
+SMALLEST_SHARE_OF_A_BATCH = 4
+"""What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
 
 
 class Section(BaseModel):
@@ -313,12 +315,24 @@ class Training(Section):
         """Return the number of epochs for so many training pictures."""
         if self.epochs != "auto":
             return self.epochs
-        steps_an_epoch = -(-num_pictures // self.pictures_a_step(num_pictures))
+        steps_an_epoch = num_steps(num_pictures, self.pictures_a_step(num_pictures))
         return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_an_epoch))
 
     def pictures_a_step(self, num_pictures: int) -> int:
         """Return the batch size for so many training pictures."""
         return num_pictures if self.batch_size == "all" else self.batch_size
+
+
+def num_steps(num_pictures: int, batch_size: int) -> int:
+    """Return how many steps an epoch has.
+
+    The last batch may be smaller than the others, down to a fourth; what would be less goes into the one before,
+    which is larger for it. For a step counts as much as any other, however few its pictures: steps of Muon have
+    one length, and batch normalisation goes by the batches it saw last. On 48,001 digits, where the last of 193
+    batches had a single picture, an epoch 95 % right in training left a network 22 % right on validation.
+    """
+    fewest = -(-batch_size // SMALLEST_SHARE_OF_A_BATCH)
+    return min(num_pictures, max(1, (num_pictures + batch_size - fewest) // batch_size))
 
 
 class Trust(Section):

@@ -334,8 +334,8 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
     classes = collection.listing.classes
     with computing_threads(recipe.training.threads):
         network = starting_network(recipe, prepared)
-        validation = part_of(prepared, "validation") if "validation" in parts else None
-        training = fit(network, recipe, part_of(prepared, "train"), validation, run.path, progress)
+        validation = part_of(collection, parts["validation"]) if "validation" in parts else None
+        training = fit(network, recipe, part_of(collection, parts["train"]), validation, run.path, progress)
         started = time.perf_counter()
         temperature = 1.0
         if validation is not None:

@@ -51,7 +51,9 @@ def in_training_mode(
     loss, seed = loss_function(recipe.loss), recipe.training.seed
     with computing_threads(recipe.training.threads):
         return {
-            part: evaluate_in_training_mode(network, part_of(prepared, part), loss, seed, device).accuracy
+            part: evaluate_in_training_mode(
+                network, part_of(prepared.collection, prepared.parts[part]), loss, seed, device
+            ).accuracy
             for part in ("train", "test")
         }
 

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from skysort.pictures.decode import Pixels
+from skysort.recipe import num_steps
 from skysort.training import batches
-from skysort.training.batches import Part, in_turn, num_steps, shuffled
+from skysort.training.batches import Part, in_turn, shuffled
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)

@@ -16,11 +16,11 @@ from skysort.errors import SkysortError, StoppedError
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Pixels, Shape
 from skysort.progress import Progress
-from skysort.recipe import Normalisation, Recipe
+from skysort.recipe import Normalisation, Recipe, num_steps
 from skysort.training import fit as fitting
 from skysort.training import loop
 from skysort.training.augment import augmented
-from skysort.training.batches import Part, num_steps, shuffled
+from skysort.training.batches import Part, shuffled
 from skysort.training.fit import fit
 from skysort.training.loop import DivergedError
 

@@ -9,12 +9,17 @@ from torch.nn import functional
 
 
 class Conv2d(nn.Conv2d):
-    """PyTorch's own, but that in training on a CPU the gradient of its biases is summed apart.
+    """PyTorch's own, with fewer options, but that in training on a CPU the gradient of its biases is summed apart.
 
     oneDNN computes that gradient together with the filters'. For a first layer of three channels that takes more
     than twice the time of the filters' alone, and no less where the filters do not learn; docs/performance.md has
     the figures.
     """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding, bias=bias)
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (N, out, H', W') for (N, in, H, W)."""

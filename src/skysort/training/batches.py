@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skysort.pictures.decode import Pixels
+from skysort.recipe import num_steps
 
 CHUNK_BYTES = 2**22
 """Of pictures that are gathered at once: many small batches, or one that is larger."""
-SMALLEST_SHARE_OF_A_BATCH = 4
-"""What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -45,18 +44,6 @@ class Batch(NamedTuple):
     """(N,) int64, on the device."""
     rows: Tensor
     """(N,) int64, on the CPU: which of the part's pictures these are."""
-
-
-def num_steps(num_pictures: int, batch_size: int) -> int:
-    """Return how many steps an epoch has.
-
-    The last batch may be smaller than the others, down to a fourth; what would be less goes into the one before,
-    which is larger for it. For a step counts as much as any other, however few its pictures: steps of Muon have
-    one length, and batch normalisation goes by the batches it saw last. On 48,001 digits, where the last of 193
-    batches had a single picture, an epoch 95 % right in training left a network 22 % right on validation.
-    """
-    fewest = -(-batch_size // SMALLEST_SHARE_OF_A_BATCH)
-    return min(num_pictures, max(1, (num_pictures + batch_size - fewest) // batch_size))
 
 
 def shuffled(

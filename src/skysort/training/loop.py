@@ -17,9 +17,9 @@ from torch import Tensor
 from skysort.errors import SkysortError
 from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe import Recipe
+from skysort.recipe import Recipe, num_steps
 from skysort.training.augment import augmented
-from skysort.training.batches import Batch, Part, in_turn, num_steps, shuffled
+from skysort.training.batches import Batch, Part, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
 

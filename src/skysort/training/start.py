@@ -3,7 +3,9 @@
 import torch
 
 from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.pictures.collection import Collection
 from skysort.pictures.prepare import Prepared, evenly
+from skysort.pictures.split import Rows
 from skysort.recipe import Recipe
 from skysort.training.batches import Part
 
@@ -11,11 +13,9 @@ PIXEL_BYTES_LOOKED_AT = 2**23
 """Of training pictures, by layers that go by their statistics: 2,730 of 32x32 RGB, 55 of 224x224."""
 
 
-def part_of(prepared: Prepared, name: str) -> Part:
-    """Return one part of a run's pictures, as the loop takes them."""
-    collection, rows = prepared.collection, prepared.parts[name]
-    labels = collection.listing.labels[rows]
-    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), labels)
+def part_of(collection: Collection, rows: Rows) -> Part:
+    """Return some of the pictures, as the loop takes them."""
+    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), collection.listing.labels[rows])
 
 
 def starting_network(recipe: Recipe, prepared: Prepared) -> PictureNetwork:
