@@ -136,7 +136,7 @@ def test_costs_are_measured_on_the_pictures_themselves(prepared: Prepared) -> No
     recipe = resolved(Recipe.load("swift", ["network.width=2", "training.batch_size=16"]), Data.find("skies:240"))
     costs = budget.measured(recipe, prepared)
     assert 0 < costs.epoch < 60
-    assert costs.end > budget.SECONDS_TO_FINISH
+    assert costs.end < 60
 
 
 @pytest.mark.parametrize(

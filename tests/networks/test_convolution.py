@@ -11,16 +11,17 @@ def made(kind: type[nn.Conv2d], **options: int) -> nn.Conv2d:
 
 
 def gradients(layer: nn.Conv2d, values: torch.Tensor) -> list[torch.Tensor | None]:
-    layer(values).square().sum().backward()
+    layer(values).square().mean().backward()
     return [parameter.grad for parameter in (layer.weight, layer.bias)] + [values.grad]
 
 
+@pytest.mark.parametrize("num_pictures", [2, 90])
 @pytest.mark.parametrize("options", [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 2}])
 @pytest.mark.parametrize("learns_filters", [True, False])
 @pytest.mark.parametrize("first", [True, False])
-def test_it_is_pytorchs_own(options: dict[str, int], learns_filters: bool, first: bool) -> None:
+def test_it_is_pytorchs_own(num_pictures: int, options: dict[str, int], learns_filters: bool, first: bool) -> None:
     own, plain = made(Conv2d, **options), made(nn.Conv2d, **options)
-    values = torch.randn(5, 3, 11, 11).contiguous(memory_format=torch.channels_last)
+    values = torch.randn(num_pictures, 3, 11, 11).contiguous(memory_format=torch.channels_last)
     assert torch.equal(own(values), plain(values))
     assert torch.equal(own.eval()(values), plain(values))
     own.train()
@@ -31,14 +32,14 @@ def test_it_is_pytorchs_own(options: dict[str, int], learns_filters: bool, first
     for ours, theirs in zip(*found, strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None and theirs is not None:
-            torch.testing.assert_close(ours, theirs)
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)  # thousands added in another order
 
 
 def test_filters_that_do_not_learn_have_no_gradient_computed() -> None:
     layer = made(Conv2d)
     layer.weight.requires_grad = False
     with torch.profiler.profile() as profile:
-        layer(torch.randn(2, 3, 8, 8)).sum().backward()
+        layer(torch.randn(90, 3, 11, 11)).sum().backward()
     names = {event.key for event in profile.key_averages()}
     assert "aten::sum" in names
     assert not names & {"aten::convolution_backward", "aten::mkldnn_convolution_backward"}

@@ -7,9 +7,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+FEWEST_POSITIONS = 10_000
+"""Pixels of all pictures of a batch from which on it is worth the calls from Python, which take some 0.1 ms."""
+
 
 class Conv2d(nn.Conv2d):
-    """PyTorch's own, with fewer options, but that in training on a CPU the gradient of its biases is summed apart.
+    """PyTorch's own, but that in training on a CPU, on large batches, the gradient of its biases is summed apart.
 
     oneDNN computes that gradient together with the filters'. For a first layer of three channels that takes more
     than twice the time of the filters' alone, and no less where the filters do not learn; docs/performance.md has
@@ -23,10 +26,14 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (N, out, H', W') for (N, in, H, W)."""
-        if self.training and self.bias is not None and values.device.type == "cpu":
+        if self.training and self.bias is not None and self._is_worth_it(values):
             outputs: Tensor = _BiasApart.apply(values, self.weight, self.bias, self.stride, self.padding)
             return outputs
         return super().forward(values)
+
+    @staticmethod
+    def _is_worth_it(values: Tensor) -> bool:
+        return values.device.type == "cpu" and values[:, 0].numel() >= FEWEST_POSITIONS
 
 
 class _BiasApart(torch.autograd.Function):
