@@ -75,6 +75,19 @@ def test_measuring_in_training_mode_leaves_the_network_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "sizes"), [(32, [250, 250]), (64, [250, 250]), (224, [20, 20, 20]), (1200, [1, 1])]
+)
+def test_large_pictures_are_evaluated_fewer_at_a_time(size: int, sizes: list[int]) -> None:
+    num = sum(sizes)
+    part = Part(num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64))
+    layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    found: list[int] = []
+    layers.register_forward_hook(lambda _module, inputs, _outputs: found.append(len(inputs[0])))
+    evaluate(PictureNetwork(layers, nn.Identity(), HALF.mean, HALF.std), part, LOSS, CPU)
+    assert found == sizes
+
+
+@pytest.mark.parametrize(
     ("recipe", "depends"),
     [("mlp", False), ("convnet", False), ("convnet-dropout", True), ("resnet-deep-shared", True)],
 )

@@ -23,7 +23,8 @@ from skysort.training.batches import Batch, Part, in_turn, num_steps, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
 
-EVALUATION_BATCH = 250
+EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
+"""At most: 250 pictures up to 64x64, 20 of 224x224. A first layer's outputs alone take many times their bytes."""
 TRAINING_MODE_BATCH = 64
 """As the texts have it."""
 
@@ -233,7 +234,7 @@ def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterat
 @torch.no_grad()
 def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, device: torch.device) -> Sums:
     """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
-    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return _measured(folded(network), batches, loss_function)
 
 
@@ -241,7 +242,7 @@ def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, d
 def logits_in_use(network: PictureNetwork, part: Part, device: torch.device, *, flip: bool) -> NDArray[np.float32]:
     """Return (N, classes) logits of a part's pictures, as the finished classifier gives them at temperature 1."""
     in_use = InUse(folded(network), flip=flip)
-    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
@@ -260,6 +261,11 @@ def evaluate_in_training_mode(
         chances_of(seed, 0, 0, device),
     ):
         return _measured(network, batches, loss_function)
+
+
+def _evaluated_at_once(part: Part) -> int:
+    bytes_a_picture = part.pixels(np.zeros(1, np.int64)).nbytes
+    return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_a_picture))
 
 
 def _measured(network: PictureNetwork, batches: Iterable[Batch], loss_function: LossFunction) -> Sums:
