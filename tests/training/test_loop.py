@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,16 @@ from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Shape
 from skysort.recipe import Loss, Normalisation, Recipe
 from skysort.training.batches import Part
-from skysort.training.loop import chances_of, evaluate, evaluate_in_training_mode
-from skysort.training.optimizer import loss_function
+from skysort.training.loop import (
+    DivergedError,
+    Outcomes,
+    Task,
+    chances_of,
+    evaluate,
+    evaluate_in_training_mode,
+    train_epoch,
+)
+from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
 
 CPU = torch.device("cpu")
 LOSS = loss_function(Loss())
@@ -72,6 +82,23 @@ def test_measuring_in_training_mode_leaves_the_network_as_it_was() -> None:
     assert first == second
     assert not network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def task_of(network: PictureNetwork, recipe: Recipe, loss: LossFunction) -> Task:
+    return Task(network, build_optimizer(recipe.optimizer, network.parameters()), loss, recipe, by_class(60), CPU)
+
+
+def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved() -> None:
+    recipe = Recipe.load("swift", ["network.width=4", "training.batch_size=20", "augment.flip=none"])
+    network = initial_network(recipe, Shape(8, 3), 2, HALF)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    task = task_of(network, recipe, lambda outputs, _labels: outputs.sum() * math.nan)
+    with pytest.raises(DivergedError, match=r"the loss became nan in epoch 1, step 1, .* no weight was updated"):
+        train_epoch(task, 1, 0, Outcomes(CPU, lambda *_: None), lambda _: None)
+    weights = {name for name, _ in network.named_parameters()}
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert not moved & weights
 
 
 @pytest.mark.parametrize(

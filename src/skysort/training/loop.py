@@ -126,7 +126,7 @@ class Outcomes:
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss became {loss} in epoch {outcome.epoch}, step {outcome.step + 1}, at learning rate"
-                f" {outcome.rate:g}; {'training ended there' if self._lag else 'nothing was updated'}."
+                f" {outcome.rate:g}; {'training ended there' if self._lag else 'no weight was updated'}."
                 f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}"
             )
         self.count(outcome.fit.item(), int(outcome.correct.item()), outcome.pictures)
@@ -184,7 +184,7 @@ def train_epoch(
         after_step: called with the number of steps done.
 
     Raises:
-        DivergedError: when a loss is not finite; on a CPU the network is left as it was before that step.
+        DivergedError: when a loss is not finite; on a CPU before that step has changed a weight.
     """
     recipe, network, optimizer, device = task.recipe, task.network, task.optimizer, task.device
     seed, has_penalty = recipe.training.seed, bool(recipe.loss.l1 or recipe.loss.l2)
