@@ -1,9 +1,10 @@
 import math
+from itertools import count
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Shape
@@ -99,6 +100,39 @@ def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved
     assert not moved & weights
+
+
+def mlp_task(loss: LossFunction) -> Task:
+    recipe = Recipe.load("mlp-small", ["training.batch_size=20", "optimizer.learning_rate=0.1"])
+    return task_of(initial_network(recipe, Shape(8, 3), 2, HALF), recipe, loss)
+
+
+def test_figures_that_are_read_a_step_late_are_the_same_in_the_same_order() -> None:
+    at_once: list[tuple[float, int, int]] = []
+    late: list[tuple[float, int, int]] = []
+    train_epoch(mlp_task(LOSS), 1, 0, Outcomes(CPU, lambda *figures: at_once.append(figures)), lambda _: None)
+    num_read = []
+    outcomes = Outcomes(CPU, lambda *figures: late.append(figures), lag=1)
+    train_epoch(mlp_task(LOSS), 1, 0, outcomes, lambda _: num_read.append(len(late)))
+    assert num_read == [0, 1, 2]
+    outcomes.read_all()
+    assert late == at_once
+    assert [pictures for _loss, _right, pictures in late] == [20] * 3
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int) -> None:
+    steps = count(1)
+
+    def breaking(outputs: Tensor, labels: Tensor) -> Tensor:
+        return LOSS(outputs, labels) * (math.inf if next(steps) == broken else 1)
+
+    done: list[int] = []
+    outcomes = Outcomes(CPU, lambda *_: None, lag=1)
+    with pytest.raises(DivergedError, match=rf"the loss became inf in epoch 1, step {broken}, .* ended there"):
+        train_epoch(mlp_task(breaking), 1, 0, outcomes, done.append)
+        outcomes.read_all()
+    assert len(done) == broken  # with the update that was not wanted, and none after it
 
 
 @pytest.mark.parametrize(

@@ -85,12 +85,15 @@ class Outcomes:
         device: where steps are computed.
         count: called in the order of the steps with a batch's mean loss (penalties left out), how many of its
             pictures were labelled right, and how many there are.
+        lag: how many steps late figures are read; unset, as said above.
     """
 
-    def __init__(self, device: torch.device, count: Callable[[float, int, int], None]) -> None:
+    def __init__(
+        self, device: torch.device, count: Callable[[float, int, int], None], lag: int | None = None
+    ) -> None:
         self.count = count
         self._device = device
-        self._lag = 0 if device.type == "cpu" else 1
+        self._lag = int(device.type != "cpu") if lag is None else lag
         self._coming: deque[_Outcome] = deque()
 
     def put(
@@ -102,7 +105,7 @@ class Outcomes:
             DivergedError: when a loss that is due is not finite.
         """
         arrived = None
-        if self._lag:
+        if self._device.type != "cpu":
             loss, fit, correct = (figure.detach().to("cpu", non_blocking=True) for figure in (loss, fit, correct))
             arrived = torch.Event(self._device)
             arrived.record()
