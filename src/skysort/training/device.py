@@ -79,9 +79,10 @@ def _physical_memory() -> int | None:
 
 @contextmanager
 def computing_threads(num: int) -> Iterator[None]:
-    """Compute with a number of threads and without denormal numbers, and restore both as they were before.
+    """Compute with a number of threads and without denormal numbers, and restore both for this thread.
 
-    Memory that is freed stays with the process from here on.
+    The process stays changed: threads that OpenMP started meanwhile go on flushing denormals, and memory that is
+    freed stays with the process.
 
     A processor takes many times as long for numbers below 1e-38. Flushing them to zero is a setting of each thread
     that a new one inherits, so it reaches all threads if this comes before PyTorch first computes on several.
