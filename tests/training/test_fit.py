@@ -22,7 +22,7 @@ from skysort.training import loop
 from skysort.training.augment import augmented
 from skysort.training.batches import Part, num_steps, shuffled
 from skysort.training.fit import fit
-from skysort.training.loop import DivergedError
+from skysort.training.outcomes import DivergedError
 
 CPU = torch.device("cpu")
 SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "training.batch_size=14"]

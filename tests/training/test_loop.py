@@ -11,8 +11,6 @@ from skysort.pictures.decode import Shape
 from skysort.recipe import Loss, Normalisation, Recipe
 from skysort.training.batches import Part
 from skysort.training.loop import (
-    DivergedError,
-    Outcomes,
     Task,
     chances_of,
     evaluate,
@@ -20,6 +18,7 @@ from skysort.training.loop import (
     train_epoch,
 )
 from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
+from skysort.training.outcomes import DivergedError, Outcomes
 
 CPU = torch.device("cpu")
 LOSS = loss_function(Loss())
