@@ -27,8 +27,9 @@ from skysort.recipe import Normalisation, Recipe
 from skysort.run import resolved
 from skysort.training.batches import Part
 from skysort.training.device import computing_threads, resolve_threads
-from skysort.training.loop import Outcomes, Task, train_epoch
+from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
+from skysort.training.outcomes import Outcomes
 
 SIDES = (1024, 2048, 4096)
 SECONDS_A_ROUND = 1.0

@@ -88,8 +88,9 @@ def largest_differences(name: str) -> tuple[float, float]:
 
     from skysort.training.batches import shuffled
     from skysort.training.device import computing_threads
-    from skysort.training.loop import Outcomes, Task, train_epoch
+    from skysort.training.loop import Task, train_epoch
     from skysort.training.optimizer import build_optimizer, loss_function
+    from skysort.training.outcomes import Outcomes
 
     cpu = torch.device("cpu")
     optimizer = build_optimizer(recipe.optimizer, network.parameters())

@@ -172,8 +172,9 @@ class Loss(Section):
     for cross-entropy. The losses of history.csv have it in, those of the finished classifier do not."""
     class_weights: Literal["none", "balanced"] = "none"
     """How much a picture counts: `balanced`, the more the rarer its class (pictures / classes / pictures of the
-    class), in a weighted mean over the batch; for cross-entropy and negative-log-likelihood. The losses of
-    history.csv are weighted, too, and probabilities come out as if all classes were equally frequent."""
+    class), in a weighted mean over the batch, a mixed picture by its share of each class; for cross-entropy and
+    negative-log-likelihood. The losses of history.csv are weighted, too, and probabilities come out as if all
+    classes were equally frequent."""
     l1: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the sum of the parameters' absolute values, added to what a step makes smaller; losses that are
     reported leave penalties out."""

@@ -46,6 +46,9 @@ def train(
 ) -> Run:
     """Train a network on pictures, write its classifier folder, and measure that.
 
+    The process stays changed: threads that PyTorch started go on taking numbers below 1e-38 for zero, and memory
+    that is freed is kept for the next use.
+
     Args:
         data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file.
         recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, or a Recipe.

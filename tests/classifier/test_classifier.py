@@ -274,6 +274,26 @@ def test_a_stream_that_is_closed_or_fails_leaves_no_thread(
     assert set(threading.enumerate()) == before
 
 
+@pytest.mark.parametrize("num_thumbnails", [0, 1, 20])
+def test_large_files_are_decoded_on_threads_though_small_ones_come_first(
+    num_thumbnails: int, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(num_thumbnails + 5):
+        size = (8, 8) if number < num_thumbnails else (60, 60)
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number, size))
+    two_at_once = threading.Barrier(2, timeout=20)
+
+    def decode_two_at_once(content: bytes, shape: Shape) -> Pixels:
+        if threading.current_thread() is not threading.main_thread():
+            two_at_once.wait()
+        return decode(content, shape)
+
+    monkeypatch.setattr("skysort.pictures.parallel.num_cores", lambda: 2)
+    monkeypatch.setattr("skysort.classifier.classifier.decode", decode_two_at_once)
+    rows = skysort.load(finished_run).predict(tmp_path)
+    assert [row.status for row in rows] == ["ok"] * (num_thumbnails + 5)
+
+
 def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:
     pictures, logits = np.zeros((1, 3, 8, 8), np.uint8), np.array([[4e6, -4e6]], np.float32)
     write_proof(tmp_path / "proof.npz", pictures, logits, "same")

@@ -1,19 +1,24 @@
 import platform
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.training.device import (
+    FEWEST_STEPS_COMPILED,
     MOST_THREADS,
     check_memory,
+    compiled,
     computing_threads,
     flushes_denormals,
     keep_freed_memory,
+    mixed_precision,
     resolve_device,
     resolve_threads,
+    sent,
 )
 
 
@@ -88,3 +93,41 @@ def test_memory_that_is_freed_is_used_again_without_clearing_its_pages() -> None
     page_faults()
     pages_of_one = 4 * 4_000_000 / resource.getpagesize()
     assert page_faults() < 2 * pages_of_one  # of 20
+
+
+CUDA = torch.device("cuda")
+
+
+def test_a_transfer_to_a_graphics_card_is_from_pinned_memory_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers = torch.arange(3)
+    assert sent(numbers, torch.device("cpu")) is numbers
+    found: list[object] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: (found.append("pinned"), tensor)[1])
+    monkeypatch.setattr(torch.Tensor, "to", lambda _, device, **how: found.extend((device, how)))
+    sent(numbers, CUDA)
+    assert found == ["pinned", CUDA, {"non_blocking": True}]
+
+
+@pytest.mark.parametrize(("by_itself", "emulated"), [(True, True), (False, True), (False, False)])
+def test_bfloat16_is_for_graphics_cards_that_do_not_emulate_it(
+    by_itself: bool, emulated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_supported(including_emulation: bool = True) -> bool:
+        return emulated if including_emulation else by_itself
+
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", is_supported)
+    monkeypatch.setattr("torch.autocast", lambda *arguments: nullcontext(arguments))
+    with mixed_precision(CUDA) as found:
+        assert found == (("cuda", torch.bfloat16) if by_itself else None)
+    with mixed_precision(torch.device("cpu")) as found:
+        assert found is None
+
+
+def test_a_network_is_compiled_where_steps_on_a_graphics_card_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, quicker = torch.nn.Identity(), torch.nn.Identity()
+    monkeypatch.setattr("torch.compile", lambda of: quicker if of is network else None)
+    assert compiled(network, CUDA, FEWEST_STEPS_COMPILED) is quicker
+    assert compiled(network, CUDA, FEWEST_STEPS_COMPILED - 1) is network
+    assert compiled(network, torch.device("cpu"), 10 * FEWEST_STEPS_COMPILED) is network

@@ -22,7 +22,7 @@ from skysort.training import loop
 from skysort.training.augment import augmented
 from skysort.training.batches import Part, shuffled
 from skysort.training.fit import fit
-from skysort.training.loop import DivergedError
+from skysort.training.outcomes import DivergedError
 
 CPU = torch.device("cpu")
 SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "training.batch_size=14"]
@@ -209,7 +209,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(tmp_path: Pa
 def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path: Path) -> None:
     recipe = Recipe.load("mnist-cnn", [*SETTINGS, "optimizer.learning_rate=1e30"])
     network = make_network(recipe)
-    with pytest.raises(DivergedError, match=r"epoch 1, step \d, at learning rate 1e\+30; nothing was updated"):
+    with pytest.raises(DivergedError, match=r"epoch 1, step \d, at learning rate 1e\+30; no weight was updated"):
         fit(network, recipe, make_part(), None, tmp_path, Progress())
     assert all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
 

@@ -1,14 +1,24 @@
+import math
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.pictures.decode import Shape
 from skysort.recipe import Loss, Normalisation, Recipe
 from skysort.training.batches import Part
-from skysort.training.loop import chances_of, evaluate, evaluate_in_training_mode
-from skysort.training.optimizer import loss_function
+from skysort.training.loop import (
+    Task,
+    chances_of,
+    evaluate,
+    evaluate_in_training_mode,
+    train_epoch,
+)
+from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
+from skysort.training.outcomes import DivergedError, Outcomes
 
 CPU = torch.device("cpu")
 LOSS = loss_function(Loss())
@@ -72,6 +82,69 @@ def test_measuring_in_training_mode_leaves_the_network_as_it_was() -> None:
     assert first == second
     assert not network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def task_of(network: PictureNetwork, recipe: Recipe, loss: LossFunction) -> Task:
+    return Task(network, build_optimizer(recipe.optimizer, network.parameters()), loss, recipe, by_class(60), CPU)
+
+
+def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved() -> None:
+    recipe = Recipe.load("swift", ["network.width=4", "training.batch_size=20", "augment.flip=none"])
+    network = initial_network(recipe, Shape(8, 3), 2, HALF)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    task = task_of(network, recipe, lambda outputs, _labels: outputs.sum() * math.nan)
+    with pytest.raises(DivergedError, match=r"the loss became nan in epoch 1, step 1, .* no weight was updated"):
+        train_epoch(task, 1, 0, Outcomes(CPU, lambda *_: None), lambda _: None)
+    weights = {name for name, _ in network.named_parameters()}
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved
+    assert not moved & weights
+
+
+def mlp_task(loss: LossFunction) -> Task:
+    recipe = Recipe.load("mlp-small", ["training.batch_size=20", "optimizer.learning_rate=0.1"])
+    return task_of(initial_network(recipe, Shape(8, 3), 2, HALF), recipe, loss)
+
+
+def test_figures_that_are_read_a_step_late_are_the_same_in_the_same_order() -> None:
+    at_once: list[tuple[float, int, int]] = []
+    late: list[tuple[float, int, int]] = []
+    train_epoch(mlp_task(LOSS), 1, 0, Outcomes(CPU, lambda *figures: at_once.append(figures)), lambda _: None)
+    num_read = []
+    outcomes = Outcomes(CPU, lambda *figures: late.append(figures), lag=1)
+    train_epoch(mlp_task(LOSS), 1, 0, outcomes, lambda _: num_read.append(len(late)))
+    assert num_read == [0, 1, 2]
+    outcomes.read_all()
+    assert late == at_once
+    assert [pictures for _loss, _right, pictures in late] == [20] * 3
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int) -> None:
+    steps = count(1)
+
+    def breaking(outputs: Tensor, labels: Tensor) -> Tensor:
+        return LOSS(outputs, labels) * (math.inf if next(steps) == broken else 1)
+
+    done: list[int] = []
+    outcomes = Outcomes(CPU, lambda *_: None, lag=1)
+    with pytest.raises(DivergedError, match=rf"the loss became inf in epoch 1, step {broken}, .* ended there"):
+        train_epoch(mlp_task(breaking), 1, 0, outcomes, done.append)
+        outcomes.read_all()
+    assert len(done) == broken  # with the update that was not wanted, and none after it
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(32, [250, 250]), (64, [250, 250]), (224, [20, 20, 20]), (1200, [1, 1])]
+)
+def test_large_pictures_are_evaluated_fewer_at_a_time(size: int, sizes: list[int]) -> None:
+    num = sum(sizes)
+    part = Part(num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64))
+    layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    found: list[int] = []
+    layers.register_forward_hook(lambda _module, inputs, _outputs: found.append(len(inputs[0])))
+    evaluate(PictureNetwork(layers, nn.Identity(), HALF.mean, HALF.std), part, LOSS, CPU)
+    assert found == sizes
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,17 @@ def test_a_weighted_loss_is_the_weighted_mean_of_pictures(name: str) -> None:
     assert loss(logits, labels).item() == pytest.approx(expected.item())
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_a_weighted_loss_of_shares_is_that_of_as_many_pictures_of_each_class(label_smoothing: float) -> None:
+    logits, weights = torch.tensor([[1.0, 3.0, 0.5], [0.0, -2.0, 1.0]]), torch.tensor([3.0, 1.0, 0.5])
+    loss = loss_function(Loss(class_weights="balanced", label_smoothing=label_smoothing), weights)
+    shares = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.5, 0.5]])
+    labels = torch.tensor([0, 1, 1, 1, 1, 1, 2, 2])
+    expected = loss(logits.repeat_interleave(4, dim=0), labels)
+    assert loss(logits, shares).item() == pytest.approx(expected.item())
+    assert loss(logits, torch.eye(3)[[2, 0]]).item() == pytest.approx(loss(logits, torch.tensor([2, 0])).item())
+
+
 def test_the_losses_of_one_output_tell_the_classes_apart() -> None:
     for name in ("regression", "binary-cross-entropy"):
         loss = loss_function(Loss.model_validate({"name": name}))

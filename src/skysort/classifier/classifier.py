@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
 SMALL_FILES_AT_A_TIME = 32
 """Handed to a thread together, since one alone takes hardly longer to decode than to hand over."""
+FILES_LOOKED_AT = 32
+"""At most, by their sizes, before it is clear how many threads decode."""
 
 Decoded = tuple[str, Pixels | str]
 """A path, and its picture or the reason why there is none."""
@@ -127,20 +130,20 @@ class Classifier:
 
         Threads go on decoding the next batch while the network is at work on one.
         """
-        first = next(files, None)
-        if first is None:
-            return
-        path, read = first
-        picture: Pixels | str
-        num_bytes = np.inf
-        try:
-            content = read()
-            num_bytes = len(content)
-            picture = decode(content, self.shape)
-        except UnreadablePictureError as reason:
-            picture = str(reason)
-        yield path, picture
-        threads = threads_for(num_bytes)
+        # One large file among the first is enough: beside it, small ones hardly count.
+        threads = 1
+        for path, read in islice(files, FILES_LOOKED_AT):
+            content = b""
+            picture: Pixels | str
+            try:
+                content = read()
+                picture = decode(content, self.shape)
+            except UnreadablePictureError as reason:
+                picture = str(reason)
+            yield path, picture
+            threads = threads_for(len(content))
+            if threads > 1:
+                break
         num = SMALL_FILES_AT_A_TIME if threads == 1 else 1
         ahead = max(2 * threads, self.batch_size // num)
         for group in in_order(self._decode_files, groups(files, num), threads, ahead):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from skysort.recipe import Augment
 from skysort.training import changes
+from skysort.training.device import sent
 
 NARROWEST, WIDEST = 3 / 4, 4 / 3
 """Width by height of a resized crop (Szegedy et al., Going deeper with convolutions, 2014)."""
@@ -32,7 +33,7 @@ def augmented(
     Args:
         pictures: (N, C, H, W) uint8.
         labels: (N,) int64.
-        rows: (N,) int64, which of the training pictures these are.
+        rows: (N,) int64 on the CPU, which of the training pictures these are.
         augment: what may be done; nothing in it is `auto` any more.
         seed: of the run; with epoch and step it decides all chances, on every device alike.
         epoch: counted from 1.
@@ -51,13 +52,14 @@ def augmented(
     device = pictures.device
 
     def drawn(values: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(values.astype(np.float32) if values.dtype == np.float64 else values).to(device)
+        values = values.astype(np.float32) if values.dtype == np.float64 else values
+        return sent(torch.from_numpy(values), device)
 
     pictures = pictures.contiguous()  # which is quicker to copy by lines
     if augment.flip == "random":
         pictures = changes.flipped(pictures, drawn(rng.random(num) < 0.5))
     if augment.flip == "alternating":
-        pictures = changes.flipped(pictures, _coins(rows.to(device), seed) == (epoch % 2 == 1))
+        pictures = changes.flipped(pictures, _coins(sent(rows, device), seed) == (epoch % 2 == 1))
     if augment.shift:
         across, down = drawn(rng.integers(0, 2 * augment.shift + 1, (2, num)))
         pictures = changes.shifted(pictures, augment.shift, across, down, augment.border)

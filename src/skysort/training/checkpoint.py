@@ -17,7 +17,8 @@ from torch import Tensor
 
 from skysort.errors import SkysortError
 from skysort.files import sha256, write_whole
-from skysort.training.loop import Sums, Task
+from skysort.training.loop import Task
+from skysort.training.outcomes import Sums
 
 FORMAT = 1
 

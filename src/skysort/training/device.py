@@ -79,9 +79,10 @@ def _physical_memory() -> int | None:
 
 @contextmanager
 def computing_threads(num: int) -> Iterator[None]:
-    """Compute with a number of threads and without denormal numbers, and restore both as they were before.
+    """Compute with a number of threads and without denormal numbers, and restore both for this thread.
 
-    Memory that is freed stays with the process from here on.
+    The process stays changed: threads that OpenMP started meanwhile go on flushing denormals, and memory that is
+    freed stays with the process.
 
     A processor takes many times as long for numbers below 1e-38. Flushing them to zero is a setting of each thread
     that a new one inherits, so it reaches all threads if this comes before PyTorch first computes on several.
@@ -114,12 +115,20 @@ def flushes_denormals() -> bool:
     return (torch.tensor(SMALLEST_NORMAL) / 2).item() == 0
 
 
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU's on a device; a graphics card goes on meanwhile with what it is at."""
+    if device.type == "cuda":  # from pinned memory a transfer need not be waited for
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
     """Let a graphics card that has it compute in bfloat16 what that is enough for; elsewhere nothing changes.
 
-    It has the range of float32, so that no loss needs scaling. Not yet run on such a card.
+    It has the range of float32, so that no loss needs scaling. Cards that only emulate it are slower with it. Not
+    yet run on such a card.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", torch.bfloat16)
     return nullcontext()
 

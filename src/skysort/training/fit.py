@@ -18,8 +18,9 @@ from skysort.recipe import Recipe
 from skysort.training.batches import Part
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
 from skysort.training.history import History, Row
-from skysort.training.loop import Outcomes, Sums, Task, evaluate, train_epoch
+from skysort.training.loop import Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, class_weights, loss_function
+from skysort.training.outcomes import Outcomes, Sums
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 SECONDS_BETWEEN_TELLS = 0.05

@@ -1,20 +1,16 @@
 """The training loop: for a batch, forward, loss, check, backward, step, count."""
 
 import copy
-import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skysort.errors import SkysortError
 from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe import Recipe, num_steps
@@ -22,113 +18,12 @@ from skysort.training.augment import augmented
 from skysort.training.batches import Batch, Part, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
+from skysort.training.outcomes import Outcomes, Sums
 
-EVALUATION_BATCH = 250
+EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
+"""At most: 250 pictures up to 64x64, 20 of 224x224. A first layer's outputs alone take many times their bytes."""
 TRAINING_MODE_BATCH = 64
 """As the texts have it."""
-
-
-class DivergedError(SkysortError):
-    """The loss is no number any more."""
-
-
-@dataclass
-class Sums:
-    """What adds up over pictures."""
-
-    loss: float = 0.0
-    correct: int = 0
-    pictures: int = 0
-    seconds: float = 0.0
-
-    def add(self, loss: float, correct: int, pictures: int) -> None:
-        """Count one batch: its mean loss, how many of its pictures are labelled right, and how many there are."""
-        self.loss += loss * pictures
-        self.correct += correct
-        self.pictures += pictures
-
-    @property
-    def mean_loss(self) -> float:
-        """A picture's loss."""
-        return self.loss / self.pictures
-
-    @property
-    def accuracy(self) -> float:
-        """Share of pictures labelled right."""
-        return self.correct / self.pictures
-
-
-class _Outcome(NamedTuple):
-    """What a step gave, on its way from the device."""
-
-    epoch: int
-    step: int
-    rate: float
-    loss: Tensor
-    """With penalties."""
-    fit: Tensor
-    """Without."""
-    correct: Tensor
-    pictures: int
-    arrived: torch.Event | None
-    """None where nothing has to be waited for."""
-
-
-class Outcomes:
-    """What steps gave, read at once on a CPU; on an accelerator a step late, so that it is not waited for.
-
-    On an accelerator a loss that is no number is thus noticed one update late: the run stops all the same, and no
-    checkpoint holds that update, since one is written after `read_all`.
-
-    Args:
-        device: where steps are computed.
-        count: called in the order of the steps with a batch's mean loss (penalties left out), how many of its
-            pictures were labelled right, and how many there are.
-    """
-
-    def __init__(self, device: torch.device, count: Callable[[float, int, int], None]) -> None:
-        self.count = count
-        self._device = device
-        self._lag = 0 if device.type == "cpu" else 1
-        self._coming: deque[_Outcome] = deque()
-
-    def put(
-        self, epoch: int, step: int, rate: float, loss: Tensor, fit: Tensor, correct: Tensor, pictures: int
-    ) -> None:
-        """Take a step's figures, and read what is due.
-
-        Raises:
-            DivergedError: when a loss that is due is not finite.
-        """
-        arrived = None
-        if self._lag:
-            loss, fit, correct = (figure.detach().to("cpu", non_blocking=True) for figure in (loss, fit, correct))
-            arrived = torch.Event(self._device)
-            arrived.record()
-        self._coming.append(_Outcome(epoch, step, rate, loss, fit, correct, pictures, arrived))
-        while len(self._coming) > self._lag:
-            self._read(self._coming.popleft())
-
-    def read_all(self) -> None:
-        """Wait for what is still on its way.
-
-        Raises:
-            DivergedError: when a loss is not finite.
-        """
-        while self._coming:
-            self._read(self._coming.popleft())
-
-    def _read(self, outcome: _Outcome) -> None:
-        if outcome.arrived is not None:
-            outcome.arrived.synchronize()
-        loss = outcome.loss.item()
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss became {loss} in epoch {outcome.epoch}, step {outcome.step + 1}, at learning rate"
-                f" {outcome.rate:g}; {'training ended there' if self._lag else 'nothing was updated'}."
-                f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}"
-            )
-        self.count(outcome.fit.item(), int(outcome.correct.item()), outcome.pictures)
 
 
 @dataclass
@@ -183,7 +78,7 @@ def train_epoch(
         after_step: called with the number of steps done.
 
     Raises:
-        DivergedError: when a loss is not finite; on a CPU the network is left as it was before that step.
+        DivergedError: when a loss is not finite; on a CPU before that step has changed a weight.
     """
     recipe, network, optimizer, device = task.recipe, task.network, task.optimizer, task.device
     seed, has_penalty = recipe.training.seed, bool(recipe.loss.l1 or recipe.loss.l2)
@@ -233,7 +128,7 @@ def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterat
 @torch.no_grad()
 def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, device: torch.device) -> Sums:
     """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
-    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return _measured(folded(network), batches, loss_function)
 
 
@@ -241,7 +136,7 @@ def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, d
 def logits_in_use(network: PictureNetwork, part: Part, device: torch.device, *, flip: bool) -> NDArray[np.float32]:
     """Return (N, classes) logits of a part's pictures, as the finished classifier gives them at temperature 1."""
     in_use = InUse(folded(network), flip=flip)
-    with closing(in_turn(part, EVALUATION_BATCH, device)) as batches:
+    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
@@ -260,6 +155,11 @@ def evaluate_in_training_mode(
         chances_of(seed, 0, 0, device),
     ):
         return _measured(network, batches, loss_function)
+
+
+def _evaluated_at_once(part: Part) -> int:
+    bytes_a_picture = part.pixels(np.zeros(1, np.int64)).nbytes
+    return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_a_picture))
 
 
 def _measured(network: PictureNetwork, batches: Iterable[Batch], loss_function: LossFunction) -> Sums:

@@ -63,8 +63,10 @@ def loss_function(loss: Loss, weights: Tensor | None = None) -> LossFunction:
         loss: of the recipe.
         weights: (classes,) of each class, on the device; None for all alike.
     """
-    if loss.label_smoothing or weights is not None:
-        return partial(functional.cross_entropy, weight=weights, label_smoothing=loss.label_smoothing)
+    if weights is not None:
+        return partial(_weighted_mean, weights, loss.label_smoothing)
+    if loss.label_smoothing:
+        return partial(functional.cross_entropy, label_smoothing=loss.label_smoothing)
     return _LOSSES[loss.name]
 
 
@@ -84,6 +86,12 @@ def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
             if parameter.requires_grad:
                 added = added + loss.l1 * parameter.abs().sum() + loss.l2 * parameter.square().sum()
     return added
+
+
+def _weighted_mean(weights: Tensor, label_smoothing: float, logits: Tensor, targets: Tensor) -> Tensor:
+    mean = functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
+    # PyTorch divides by the weights of the pictures where it has labels, by their number where it has shares.
+    return mean * len(targets) / (targets @ weights).sum() if targets.is_floating_point() else mean
 
 
 def _mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
