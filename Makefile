@@ -32,9 +32,12 @@ AS_TRAIN := GOMP_SPINCOUNT=30000
 bench: demo
 	$(BIN)/python benchmarks/same_math.py --output runs/bench/same_math.json
 	$(BIN)/python benchmarks/time_to_accuracy.py --output runs/bench/time_to_accuracy.json
+	$(BIN)/python benchmarks/at_a_time.py cifar10 --budget 10m --output runs/bench/cifar10_in_10m.json
+	$(BIN)/python benchmarks/at_a_time.py cifar10 --budget 30m --repeats 1 --output runs/bench/cifar10_in_30m.json
+	$(BIN)/python benchmarks/at_a_time.py mnist --budget-of mnist-cnn --output runs/bench/mnist_in_plain_time.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/limit.py swift --set network.width=128 --output runs/bench/limit.json
 	$(BIN)/python benchmarks/pictures.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/pictures.json
-	$(BIN)/python benchmarks/inference.py runs/demo/swift runs/demo/unseen --output runs/bench/inference.json
+	$(BIN)/python benchmarks/inference.py runs/demo/swift --output runs/bench/inference.json
 	$(BIN)/python benchmarks/start.py skies cifar10 --output runs/bench/start.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json

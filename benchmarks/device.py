@@ -15,7 +15,7 @@ from limit import made_task, run_epochs
 from measuring import report, seconds_of, summary
 
 from skysort.recipe import Recipe
-from skysort.training.device import resolve_threads
+from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task
 
 RECIPES = ("lenet", "lenet-wide")
@@ -30,8 +30,24 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     asked = parser.parse_args()
     threads = resolve_threads(0)
-    torch.set_num_threads(threads)
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    with computing_threads(threads):
+        milliseconds = measured(devices, asked.repeats)
+    found = torch.cuda.get_device_name() if "cuda" in devices else "none: only the CPU was measured"
+    report(
+        "How much does a GPU help, and how much more a wider network?",
+        {
+            "CUDA device": found,
+            "milliseconds a step": {name: summary(values) for name, values in milliseconds.items()},
+        },
+        asked.output,
+        device=devices[-1],
+        threads=threads,
+    )
+
+
+def measured(devices: list[str], repeats: int) -> dict[str, list[float]]:
+    """Return milliseconds a step, by what was trained where."""
     tasks = {}
     for recipe in RECIPES:
         for batch, num_steps in STEPS_OF_BATCHES.items():
@@ -39,22 +55,12 @@ def main() -> None:
                 loaded = Recipe.load(recipe, [f"training.batch_size={batch}"])
                 tasks[f"{recipe}, {batch} a step, {device}"] = made_task(loaded, None, None, device, num_steps)
     milliseconds: dict[str, list[float]] = {name: [] for name in tasks}
-    for _ in range(asked.repeats + 1):
+    for repeat in range(repeats + 1):
         for name, task in tasks.items():
             took = seconds_of(partial(run_to_the_end, task))
-            milliseconds[name].append(1000 * took / task.steps_an_epoch)
-    found = torch.cuda.get_device_name() if "cuda" in devices else "none: only the CPU was measured"
-    report(
-        "How much does a GPU help, and how much more a wider network?",
-        {
-            "CUDA device": found,
-            # The first time warms up.
-            "milliseconds a step": {name: summary(measured[1:]) for name, measured in milliseconds.items()},
-        },
-        asked.output,
-        device=devices[-1],
-        threads=threads,
-    )
+            if repeat:  # the first warms up
+                milliseconds[name].append(1000 * took / task.steps_an_epoch)
+    return milliseconds
 
 
 def run_to_the_end(task: Task) -> None:

@@ -2,14 +2,17 @@
 
     python benchmarks/limit.py convnet --batch 256
 
-The peak is the fastest of three sizes of float32 matrix product, measured anew beside every few steps of training.
-FLOPs are those of a step's convolutions and matrix products, forward and backward; what the optimizer multiplies
-counts as time alone.
+A round is an epoch of some seconds, with batches prepared ahead as in any other, and beside it as many seconds of
+float32 matrix products of each of three sizes. The peak is that of the size whose median product is the fastest.
+FLOPs are those of a step's convolutions and matrix products, forward and backward; what the optimizer multiplies,
+and the epoch's first batch, count as time alone.
 """
 
 import argparse
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,8 @@ from skysort.training.optimizer import build_optimizer, loss_function
 from skysort.training.outcomes import Outcomes
 
 SIDES = (1024, 2048, 4096)
-SECONDS_A_ROUND = 1.0
+SECONDS_A_ROUND = 3.0
+FEWEST_STEPS = 3
 PICTURES_OF_ALL = 64
 """A step of a recipe that takes all pictures at once, of which noise has no number."""
 KINDS = {
@@ -71,22 +75,24 @@ def main() -> None:
 
 def measured(recipe: Recipe, size: int | None, num_classes: int | None, num_rounds: int) -> dict[str, Any]:
     """Measure peak and steps in turn, then once more under the profiler."""
-    task = made_task(recipe, size, num_classes)
-    flops = flops_of_step(task)
-    run_epochs(task, 3)  # the first are slower
-    num_steps = max(3, round(SECONDS_A_ROUND / seconds_of(lambda: run_epochs(task, 3)) * 3))
+    short = made_task(recipe, size, num_classes, num_steps=FEWEST_STEPS)
+    flops = flops_of_a_picture(short)
+    run_epochs(short, 1)  # the first steps are slower
+    num_steps = max(1, round(SECONDS_A_ROUND / seconds_of(partial(run_epochs, short, 1)))) * FEWEST_STEPS
+    task = made_task(recipe, size, num_classes, num_steps=num_steps)
     peaks, rates, shares = [], [], []
     for _ in range(num_rounds):
         peaks.append(max(product_rate(side) for side in SIDES))
-        rates.append(flops * num_steps / seconds_of(lambda: run_epochs(task, num_steps)))
+        rates.append(flops * task.train.num_pictures / seconds_of(partial(run_epochs, task, 1)))
         shares.append(rates[-1] / peaks[-1])
     return {
-        "pictures a step": task.train.num_pictures,
-        "FLOPs a picture a step": flops / task.train.num_pictures,
+        "pictures a step": task.batch_size,
+        "steps a round": task.steps_an_epoch,
+        "FLOPs a picture a step": flops,
         "peak, GFLOP/s": summary([peak / 1e9 for peak in peaks]),
         "training, GFLOP/s": summary([rate / 1e9 for rate in rates]),
         "share of the peak": summary(shares),
-        "share of the operations' time": shares_by_kind(task),
+        "share of the operations' time": shares_by_kind(short),
     }
 
 
@@ -115,24 +121,28 @@ def run_epochs(task: Task, num: int) -> None:
         train_epoch(task, 1, 0, Outcomes(task.device, lambda *_: None), lambda _: None)
 
 
-def flops_of_step(task: Task) -> int:
-    """Count the FLOPs of a forward and a backward pass."""
-    pictures = torch.from_numpy(task.train.pixels(np.arange(task.train.num_pictures)))
+def flops_of_a_picture(task: Task) -> float:
+    """Count the FLOPs of a forward and a backward pass, for one picture of a batch."""
+    rows = np.arange(task.batch_size)
+    pictures, labels = torch.from_numpy(task.train.pixels(rows)), torch.from_numpy(task.train.labels[rows])
     with FlopCounterMode(display=False) as counter:
-        task.loss_function(task.network(pictures), torch.from_numpy(task.train.labels)).backward()
-    return counter.get_total_flops()
+        task.loss_function(task.network(pictures), labels).backward()
+    return counter.get_total_flops() / task.batch_size
 
 
 def product_rate(side: int) -> float:
-    """Return the FLOP/s of a square matrix product, the fastest of three."""
+    """Return the FLOP/s of a square matrix product, the median of a round's."""
     left, right = torch.randn(side, side), torch.randn(side, side)
-    return 2 * side**3 / min(seconds_of(lambda: torch.mm(left, right)) for _ in range(3))
+    seconds: list[float] = []
+    while sum(seconds) < SECONDS_A_ROUND:
+        seconds.append(seconds_of(lambda: torch.mm(left, right)))
+    return 2 * side**3 / median(seconds)
 
 
 def shares_by_kind(task: Task) -> dict[str, float]:
     """Return which share of the time inside PyTorch's operations each kind takes."""
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        run_epochs(task, 5)
+        run_epochs(task, 2)
     times: Counter[str] = Counter()
     for event in profiled.events():
         times[kind_of(event)] += event.self_cpu_time_total

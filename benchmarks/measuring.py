@@ -7,8 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from skysort.machine import described_machine, today, versions
+from skysort.pictures.collection import Data, open_collection
+from skysort.pictures.decode import Shape
 from skysort.pictures.parallel import num_cores
+from skysort.progress import Progress
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:
@@ -26,6 +32,17 @@ def seconds_of(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def write_pictures(data: str, shape: Shape, folder: Path, suffix: str) -> Path:
+    """Write data's pictures, decoded to a shape, as image files in the folders that the data has them in."""
+    collection = open_collection(Data.find(data), shape, None, Progress())
+    for row, path in enumerate(collection.listing.paths):
+        to = (folder / path).with_suffix(suffix)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        pixels = collection.pixels(np.array([row]))[0].transpose(1, 2, 0)  # (H, W, C) uint8
+        Image.fromarray(pixels[:, :, 0] if shape.channels == 1 else pixels).save(to)
+    return folder
 
 
 def report(

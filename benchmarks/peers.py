@@ -8,7 +8,8 @@ with its default recipe. The folder is birds-vs-airplanes, looked for and downlo
 files: 10,000 to train on, and 2,000 held out that each looks at once, at its end. The minutes are those of the
 whole command, imports and that look included. Each finds out for itself how much training that allows, and may
 round it to whole epochs, so that the seconds it took stand beside. The peers live in an environment of their own,
-which the first run makes and --environment names.
+which the first run makes and --environment names, with the PyTorch that Skysort has. What is not done after thrice
+its minutes, and some, has failed.
 """
 
 import argparse
@@ -19,21 +20,22 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from measuring import report
-from PIL import Image
+from measuring import report, write_pictures
 
-from skysort.pictures.collection import Data, open_collection
-from skysort.progress import Progress
+from skysort.pictures.decode import Shape
+from skysort.pictures.named import NAMED
 
 HERE = Path(__file__).parent
 PACKAGES = ("torch", "torchvision", "lightning", "fastai", "ultralytics")
+TORCH = f"torch=={version('torch').partition('+')[0]}"  # a build as +cpu is no other version
 PEERS = ("lightning", "fastai", "ultralytics")
 DATA = "birds-vs-airplanes"
+SECONDS_TO_START_AND_END = 300.0
 
 
 def main() -> None:
@@ -47,14 +49,19 @@ def main() -> None:
     chosen = asked.only or ("plain", *PEERS, "skysort")
     python = made_environment(asked.environment) if set(chosen) & set(PEERS) else Path(sys.executable)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = unpacked(Path(temporary) / "pictures")
-        found = {}
+        folder = write_pictures(
+            DATA, Shape(NAMED[DATA].size, NAMED[DATA].channels), Path(temporary) / "pictures", ".png"
+        )
+        found: dict[str, Mapping[str, Any]] = {}
         for name in chosen:
-            if name == "skysort":
-                found[name] = skysort_run(folder, asked.minutes)
-            else:
-                own = Path(sys.executable) if name == "plain" else python
-                found[name] = peer_run(own, name, folder, asked.minutes)
+            try:
+                if name == "skysort":
+                    found[name] = skysort_run(folder, asked.minutes)
+                else:
+                    own = Path(sys.executable) if name == "plain" else python
+                    found[name] = peer_run(own, name, folder, asked.minutes)
+            except subprocess.TimeoutExpired as error:
+                found[name] = {"failed": f"not done after {error.timeout:.0f} s"}
             print(name, found[name], flush=True)
     report(
         "What would a user otherwise pick: held-out accuracy after the same minutes",
@@ -66,10 +73,10 @@ def main() -> None:
 def made_environment(folder: Path) -> Path:
     """Return the Python of the peers' environment, after making that if it is not there."""
     python = folder.absolute() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    whole = folder / "installed"
+    whole = folder / f"installed-{TORCH}"
     if not whole.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, *PACKAGES], check=True)
         whole.touch()
     return python
 
@@ -82,15 +89,24 @@ def packages_of(python: Path) -> dict[str, str]:
     return {line["name"]: line["version"] for line in json.loads(told.stdout) if line["name"] in PACKAGES}
 
 
-def unpacked(folder: Path) -> Path:
-    """Write the pictures, decoded once for all, as train/<class>/….png and test/<class>/….png."""
-    data = Data.find(DATA)
-    collection = open_collection(data, data.shape(None, None, "stretch"), None, Progress())
-    for row, path in enumerate(collection.listing.paths):
-        to = (folder / path).with_suffix(".png")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(collection.pixels(np.array([row]))[0].transpose(1, 2, 0)).save(to)
-    return folder
+def finished(
+    command: Sequence[object], minutes: float, environment: Mapping[str, str], place: Path | None = None
+) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a command to its end; return what it said, and the seconds it took.
+
+    Raises:
+        TimeoutExpired: when it is not done after thrice its minutes, and some.
+    """
+    started = time.perf_counter()
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=3 * 60 * minutes + SECONDS_TO_START_AND_END,
+    )
+    return done, time.perf_counter() - started
 
 
 def peer_run(python: Path, name: str, folder: Path, minutes: float) -> Mapping[str, Any]:
@@ -107,12 +123,11 @@ def peer_run(python: Path, name: str, folder: Path, minutes: float) -> Mapping[s
     if name == "plain":
         environment["PYTHONPATH"] += os.pathsep + str(HERE.parent / "src")
     command = [python, HERE / "peers" / f"{name}_run.py", folder, str(minutes)]
-    started = time.perf_counter()
-    run = subprocess.run(command, cwd=settings, env=environment, capture_output=True, encoding="utf-8")
+    run, seconds = finished(command, minutes, environment, settings)
     if run.returncode:
         return {"failed": run.stderr[-1000:]}
     figures: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return {**figures, "seconds": time.perf_counter() - started}
+    return {**figures, "seconds": seconds}
 
 
 def skysort_run(folder: Path, minutes: float) -> Mapping[str, Any]:
@@ -121,11 +136,7 @@ def skysort_run(folder: Path, minutes: float) -> Mapping[str, Any]:
     environment = {**os.environ, "SKYSORT_CACHE": str(folder.parent / "cache")}
     protocol = "pictures.protocol=tutorial"  # no picture kept for validation, as with the others
     command = [sys.executable, "-m", "skysort", "train", folder, "--budget", f"{round(60 * minutes)}s"]
-    started = time.perf_counter()
-    run = subprocess.run(
-        [*command, "--run", place, "--set", protocol], env=environment, capture_output=True, encoding="utf-8"
-    )
-    seconds = time.perf_counter() - started
+    run, seconds = finished([*command, "--run", place, "--set", protocol], minutes, environment)
     if run.returncode:
         return {"failed": run.stderr[-1000:]}
     metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))

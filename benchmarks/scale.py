@@ -4,9 +4,10 @@
 
 Pictures are skies, from 1,000 up; classes are of small files in a zip archive, 10,000 in all; sizes are skies.
 The cache is a temporary folder, and figures are of two fresh processes: the first prepares (lists, decodes, cuts,
-normalises) from an empty cache, the second starts once that stands, takes a hundred steps of a recipe, and goes
-through an epoch's batches without a step. Of both: seconds, the largest resident memory, and what they have at the
-end, their own (anonymous) and of files that they read. A million skies take 3 GB of cache and 20 minutes to draw.
+normalises) from an empty cache, the second starts once that stands, takes a hundred steps of a recipe, evaluates
+a batch, and goes through an epoch's batches without a step. Of both: seconds, the largest resident memory, and
+what they have at the end, their own (anonymous) and of files that they read.
+A million skies take 3 GB of cache and 20 minutes to draw.
 """
 
 import argparse
@@ -35,23 +36,30 @@ PICTURES_OF_CLASSES = 10_000
 SIZES = (32, 64, 128, 224)
 PICTURES_OF_SIZES = 2_000
 STEPS = 100
+CASES = ("pictures", "classes", "sizes")
 
 
 def main() -> None:
     """Measure case after case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="convnet")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, help="[all of them]")
     parser.add_argument("--most", type=int, default=100_000, help="pictures at most")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["SKYSORT_CACHE"] = temporary
-        archives = {num: made_archive(Path(temporary) / f"{num}.zip", num) for num in CLASSES}
-        figures = {
-            "pictures": {num: measured(f"skies:{num}", 32, asked.recipe) for num in PICTURES if num <= asked.most},
-            "classes": {num: measured(str(path), 32, asked.recipe) for num, path in archives.items()},
-            "sizes": {num: measured(f"skies:{PICTURES_OF_SIZES}", num, asked.recipe) for num in SIZES},
-        }
+        figures: dict[str, dict[int, dict[str, float]]] = {case: {} for case in asked.only}
+        if "pictures" in figures:
+            for num in (num for num in PICTURES if num <= asked.most):
+                figures["pictures"][num] = measured(f"skies:{num}", 32, asked.recipe)
+        if "classes" in figures:
+            for num in CLASSES:
+                archive = made_archive(Path(temporary) / f"{num}.zip", num)
+                figures["classes"][num] = measured(str(archive), 32, asked.recipe)
+        if "sizes" in figures:
+            for size in SIZES:
+                figures["sizes"][size] = measured(f"skies:{PICTURES_OF_SIZES}", size, asked.recipe)
     report(
         "What do more pictures, classes and pixels cost, in time and in memory?",
         {"recipe": asked.recipe, "steps": STEPS, **figures},
@@ -100,20 +108,30 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     """Return seconds and memory, once the cache stands."""
     prepared, start = timed_preparation(data, size, recipe)
     # Only now, since the process that starts this one, and the first figures, need none of PyTorch.
-    import torch
     from limit import made_task, run_epochs
 
     from skysort.training.batches import Part, shuffled
+    from skysort.training.device import computing_threads, resolve_threads
+    from skysort.training.loop import EVALUATION_BATCH, evaluate
     from skysort.training.start import part_of
 
     part = part_of(prepared.collection, prepared.parts["train"])
+    few = Part(min(EVALUATION_BATCH, part.num_pictures), part.pixels, part.labels)
     task = made_task(Recipe.load(recipe), size, len(prepared.collection.listing.classes))
     some = np.random.default_rng(0).integers(0, part.num_pictures, STEPS * task.batch_size)
     task.train = Part(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])
-    steps = seconds_of(lambda: run_epochs(task, 1))
-    batches = shuffled(part, task.batch_size, 0, 1, 0, torch.device("cpu"))
+    with computing_threads(resolve_threads(0)):
+        steps = seconds_of(lambda: run_epochs(task, 1))
+        answers = seconds_of(lambda: evaluate(task.network, few, task.loss_function, task.device))
+    batches = shuffled(part, task.batch_size, 0, 1, 0, task.device)
     epoch = seconds_of(lambda: deque(batches, maxlen=0))
-    return {"start, s": start, "100 steps, s": steps, "batches of an epoch, s": epoch, **memory()}
+    return {
+        "start, s": start,
+        "100 steps, s": steps,
+        "evaluation of a batch, s": answers,
+        "batches of an epoch, s": epoch,
+        **memory(),
+    }
 
 
 def memory() -> dict[str, float]:
