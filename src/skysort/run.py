@@ -77,6 +77,8 @@ def train(
         raise NotUnderstoodError("settings go with the name of a recipe; a Recipe is taken as it is")
     progress = progress or Progress()
     found = Data.find(str(data))
+    if found.named and Path(data).exists():
+        progress.say(f"'{data}' is the data of that name; what is called so here is ./{data}")
     folder = Path(run) if run else free_folder(found, recipe)
     if folder.absolute() == Path.cwd():
         raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")

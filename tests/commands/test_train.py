@@ -275,6 +275,17 @@ def test_within_a_time_the_default_recipe_is_cut_to_fit_and_says_what_it_expects
     assert f"epoch {recipe.training.epochs}/{recipe.training.epochs}" in ended.err
 
 
+def test_a_folder_called_as_data_with_a_name_is_told_apart(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(make_folder({"a1": 8, "b1": 8}, "skies").parent)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").touch()  # to end there
+    ended = skysort_command("train", "skies", "--run", tmp_path / "run")
+    assert "'skies' is the data of that name; what is called so here is ./skies" in ended.err
+    assert "is the data of that name" not in skysort_command("train", "./skies", "--run", tmp_path / "run").err
+
+
 def test_it_asks_about_mirror_images_where_classes_may_be_characters(
     skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
 ) -> None:

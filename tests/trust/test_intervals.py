@@ -58,7 +58,10 @@ def test_f1_is_as_sure_as_the_share_that_decides_it() -> None:
 def test_average_precision_interval_by_hand() -> None:
     # logit 2.1972 ± 1.96 / √(50 · 0.9 · 0.1)
     assert average_precision_interval(0.9, 50) == pytest.approx([0.7813, 0.9578], abs=1e-4)
-    assert average_precision_interval(1.0, 50) is None
+    for perfect in (1.0, 1 - 1e-16, 1 + 1e-15):
+        assert average_precision_interval(perfect, 50) is None
+    low, high = average_precision_interval(1e-9, 1) or (0.0, 0.0)  # without a warning
+    assert 0 <= low < 1e-9 < high <= 1
 
 
 @pytest.mark.parametrize(("area", "num", "num_others"), [(0.8, 20, 30), (0.99, 7, 2000), (0.5, 1, 1)])

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
 """Of the standard normal distribution at 0.975."""
+ROUNDING = 1e-12
+"""By which an average precision, added up, may miss 0 or 1; far less than any of real pictures does."""
 
 
 def wilson(num_right: int, num: int) -> list[float]:
@@ -56,16 +58,18 @@ def f1_interval(num_right: int, num_wrong: int) -> list[float]:
 
 
 def average_precision_interval(precision: float, num_of_class: int) -> list[float] | None:
-    """Return the interval of an average precision, normal in its logit; None for 0 and 1, which have none.
+    """Return the interval of an average precision, normal in its logit; None for 0 and 1, which have none,
+    whatever rounding has made of them.
 
     Source: K. Boyd, K. Eng, C. Page, Area under the precision-recall curve: point estimates and confidence
     intervals, 2013.
     """
-    if not 0 < precision < 1:
+    from scipy.special import expit, logit
+
+    if not ROUNDING < precision < 1 - ROUNDING:
         return None
-    logit = np.log(precision / (1 - precision))
     margin = NORMAL_QUANTILE / math.sqrt(num_of_class * precision * (1 - precision))
-    return [float(1 / (1 + np.exp(-(logit + sign * margin)))) for sign in (-1, 1)]
+    return [float(expit(logit(precision) + sign * margin)) for sign in (-1, 1)]
 
 
 def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> list[float]:
