@@ -20,7 +20,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from measuring import report, seconds_of, summary, write_pictures
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from safetensors.torch import load_file
 
 import skysort
 from skysort.classifier.classifier import Classifier, Decoded
+from skysort.classifier.runtime import onnx_runtime
 from skysort.networks.in_use import InUse
 from skysort.networks.layers import initial_network
 from skysort.pictures.sources import image_files
@@ -95,7 +95,8 @@ def decoded(classifier: Classifier, folder: Path) -> list[Decoded]:
 
 def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], object]]:
     """Return what runs the network on pixels: one picture and batches, in Skysort, ONNX Runtime and PyTorch."""
-    session = onnxruntime.InferenceSession(classifier.folder / "model.onnx", providers=["CPUExecutionProvider"])
+    model = classifier.folder / "model.onnx"
+    session = onnx_runtime().InferenceSession(model, providers=["CPUExecutionProvider"])
     channels, size = classifier.shape.channels, classifier.shape.size
     plain = Normalisation(mean=(0.0,) * channels, std=(1.0,) * channels)  # the weights bring the run's own
     network = initial_network(run.recipe, classifier.shape, len(classifier.classes), plain)

@@ -9,6 +9,7 @@
 The command line imports this package for every verb, so names are fetched when they are first used.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from skysort.run_folder import Run
 
     __version__: str
+
+# Read by ONNX Runtime when it is imported, here or in a library: from 1.29 on it sends telemetry otherwise.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
     "Classifier",

@@ -4,7 +4,6 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,6 +12,7 @@ from torch import nn
 import skysort
 from skysort.classifier.format import read_table
 from skysort.classifier.prove import Logits, prove, read_proof, write_proof
+from skysort.classifier.runtime import open_session
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
 from skysort.pictures.decode import Pixels, Shape, decode
@@ -51,7 +51,7 @@ def test_any_number_of_pictures_gives_as_many_logits(finished_run: Path) -> None
 
 
 def test_the_onnx_model_runs_by_itself_on_bytes(finished_run: Path) -> None:
-    session = onnxruntime.InferenceSession(finished_run / "classifier" / "model.onnx")
+    session = open_session(finished_run / "classifier" / "model.onnx")
     (pictures,), (logits,) = session.get_inputs(), session.get_outputs()
     assert (pictures.name, pictures.type, pictures.shape[1:]) == ("pictures", "tensor(uint8)", [3, 32, 32])
     assert (logits.name, logits.shape[1:]) == ("logits", [2])

@@ -5,7 +5,6 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
+from skysort.classifier.runtime import open_session
 from skysort.classifier.unknown import why_unknown
 from skysort.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
@@ -46,7 +46,7 @@ class Classifier:
         self.table: ClassifierTable = read_table(self.folder)
         self.classes = self.table.classes
         self.shape = self.table.pictures.shape()
-        self._session = _session(self.folder / MODEL)
+        self._session = open_session(self.folder / MODEL)
         num_outputs = self._session.get_outputs()[0].shape[1]
         if num_outputs != len(self.classes):
             raise SkysortError(
@@ -181,16 +181,3 @@ def load(path: str | PathLike[str]) -> Classifier:
         SkysortError: when a file is missing, altered, of a newer version, or gives other logits than its proof.
     """
     return Classifier(path)
-
-
-def _session(model: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; the rest is for those who build the network
-    # Threads that wait in a loop for more to do take the cores from those that decode.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own errors share no narrower base
-        raise SkysortError(f"ONNX Runtime cannot run {model}: {error}") from None
