@@ -20,11 +20,12 @@ from typing import Any
 
 from skysort.work import move
 from skysort.work.journal import Journal
-from skysort.work.move import act, finish_unfinished, free_place
+from skysort.work.move import act, finish_unfinished
+from skysort.work.names import free_place
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, row_for, with_session
 
-TRACED = ("move.py", "journal.py", "files.py", "undo.py")
+TRACED = ("move.py", "names.py", "journal.py", "journal_rows.py", "files.py", "undo.py")
 PICTURES = {
     "a.jpg": b"first",
     "b.jpg": b"second" * 100_000,

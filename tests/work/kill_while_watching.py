@@ -23,7 +23,7 @@ from skysort.work import move
 from skysort.work import watch as module
 from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
-from skysort.work.move import free_place
+from skysort.work.names import free_place
 from skysort.work.undo import take_back
 from skysort.work.watch import Order, Stop, watch
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below

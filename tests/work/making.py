@@ -12,8 +12,9 @@ import numpy as np
 from skysort.classifier.classifier import Decoded
 from skysort.classifier.rows import Prediction, labelled, unreadable
 from skysort.pictures.decode import Shape
-from skysort.work.journal import Journal, Kind, Row, Settings, replaced
-from skysort.work.move import identity
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Kind, Row, Settings, replaced
+from skysort.work.names import identity
 
 CLASSES = ("airplane", "bird")
 EVERYTHING: Sequence[bytes] = ()

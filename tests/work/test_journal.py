@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, replaced
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import DamagedJournalError, Identity, Row, replaced
 from tests.work.making import SETTINGS, with_session
 
 ROW = Row(

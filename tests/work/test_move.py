@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from skysort.work import journal as journal_module
-from skysort.work import move, undo
-from skysort.work.journal import Journal, Row, replaced
-from skysort.work.move import Outcome, act, finish_unfinished, free_place, identity, moving, numbered, rename_new
+from skysort.work import move, names, undo
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Row, replaced
+from skysort.work.move import Outcome, act, finish_unfinished, moving, rename_new
+from skysort.work.names import free_place, identity, numbered
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
 
@@ -281,6 +283,7 @@ def test_names_are_on_the_disk_before_a_source_is_removed_and_before_it_is_writt
         told("planned", Journal, "plan")
         told("finished", Journal, "finish")
         told("names", move, "sync_folder")
+        told("names", names, "sync_folder")
         told("bytes", os, "fsync")
         told("rename", move, "rename_new")
         told("remove", Path, "unlink")

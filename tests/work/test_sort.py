@@ -9,7 +9,8 @@ import pytest
 from skysort.classifier.classifier import Classifier
 from skysort.work import move
 from skysort.work import sort as module
-from skysort.work.journal import Journal, Row
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Row
 from skysort.work.sort import sort_pictures
 from tests.work.making import FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, BIRD

@@ -24,7 +24,8 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.work import move
 from skysort.work import watch as module
-from skysort.work.journal import Journal, Row
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Row
 from skysort.work.judge import ByLabel, Rule
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import take_back

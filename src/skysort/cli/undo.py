@@ -11,7 +11,7 @@ import typer
 from skysort.cli.journal import Since
 
 if TYPE_CHECKING:
-    from skysort.work.journal import Row
+    from skysort.work.journal_rows import Row
 
 MOST_LISTED = 10
 

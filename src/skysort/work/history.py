@@ -10,7 +10,8 @@ from typing import IO, Literal
 from skysort.classifier.rows import write_rows
 from skysort.files import sha256
 from skysort.terminal import printable
-from skysort.work.journal import Journal, Row, Settings
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Row, Settings
 from skysort.work.telling import iso_time
 
 COLUMNS = (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from skysort.pictures.listing import is_hidden, is_image_name
-from skysort.work.journal import Identity
-from skysort.work.move import ChangedError, identity
+from skysort.work.journal_rows import Identity
+from skysort.work.names import ChangedError, identity
 from skysort.work.telling import tell
 
 UNFINISHED_ENDINGS = frozenset({".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download"})

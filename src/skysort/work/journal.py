@@ -13,23 +13,27 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import NotUnderstoodError
 from skysort.files import locked, sync_folder
-
-Kind = Literal["move", "copy", "remove", "stay"]
-"""`remove` takes a copy back: its source is the copy, its place the original. `stay` leaves a picture as it is."""
-
-By = Literal["watch", "sort", "undo", "redo"]
+from skysort.work.journal_rows import (
+    COLUMNS,
+    DamagedJournalError,
+    JournalError,
+    Row,
+    Settings,
+    cells_of,
+    replaced,
+    row_of,
+    split,
+)  # fmt: skip
 
 FORMAT = 1
 SECONDS_FOR_OTHERS = 60.0
 """To wait for a process that writes, or moves a burst of pictures."""
 ROWS_AT_A_TIME = 1000
-SIGNIFICANT_DIGITS = 9
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -68,73 +72,10 @@ CREATE TABLE IF NOT EXISTS mounts (   -- where the drive of a folder was mounted
     mount BLOB NOT NULL
 )
 """
-COLUMNS = (
-    "session, planned, done, kind, by, source_name, source_folder, place_name, place_folder,"
-    " digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction"
-)
 IN_EFFECT = (
     "rows.done IS NOT NULL"
     " AND NOT EXISTS (SELECT 1 FROM rows AS later WHERE later.undoes = rows.id AND later.done IS NOT NULL)"
 )
-
-
-class JournalError(SkysortError):
-    """The journal cannot be written or read now; what was not written was not done."""
-
-
-class DamagedJournalError(SkysortError):
-    """The journal is no journal, no whole one, or one of a newer Skysort: waiting does not help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells a file from another that takes its name."""
-
-    inode: int
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decided, and where pictures went: the same for all rows of a session."""
-
-    by: By
-    classifier: str = ""
-    """SHA-256 of its network."""
-    classes: tuple[str, ...] = ()
-    decision: str | None = None
-    """Name; None where no promise was made."""
-    threshold: float | None = None
-    """Of the decision."""
-    unknown: float | None = None
-    """From where on the classifier calls a picture unknown."""
-    keep: tuple[str, ...] = ()
-    folders: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is to be done with one picture, or was."""
-
-    kind: Kind
-    source: Path
-    place: Path
-    """Where the picture is when it is done."""
-    digest: str
-    file: Identity
-    action: str = ""
-    label: str | None = None
-    probabilities: Sequence[float] = ()
-    reason: str = ""
-    undoes: int | None = None
-    correction: str | None = None
-    id: int = 0
-    """0 until it is written."""
-    session: int = 0
-    by: By = "watch"
-    planned: float = 0.0
-    done: float | None = None
 
 
 class Journal:
@@ -234,7 +175,7 @@ class Journal:
         with self._told(), self._transaction():
             return [
                 replaced(row, id=self._database.execute(
-                    f"INSERT INTO rows({COLUMNS}) VALUES ({marks})", _cells(row)
+                    f"INSERT INTO rows({COLUMNS}) VALUES ({marks})", cells_of(row)
                 ).lastrowid or 0)
                 for row in planned
             ]  # fmt: skip
@@ -255,12 +196,12 @@ class Journal:
     def put_at(self, path: Path) -> Row | None:
         """Return the last row that put a picture at a path, or left it there."""
         where = "place_name = ? AND place_folder = ? ORDER BY id DESC LIMIT 1"
-        return next(self._rows(self._database, where, _split(path)), None)
+        return next(self._rows(self._database, where, split(path)), None)
 
     def taken_from(self, path: Path) -> Row | None:
         """Return the last row that took a picture from a path, or copied it."""
         where = "source_name = ? AND source_folder = ? ORDER BY id DESC LIMIT 1"
-        return next(self._rows(self._database, where, _split(path)), None)
+        return next(self._rows(self._database, where, split(path)), None)
 
     def rows(
         self,
@@ -289,7 +230,7 @@ class Journal:
             where.append("label = ?")
             values.append(label)
         if picture is not None:
-            name, folder = _split(Path(picture))
+            name, folder = split(Path(picture))
             exact = Path(picture).is_absolute()
             one = "({0}_name = ? AND {0}_folder = ?)" if exact else "{0}_name = ?"
             where.append(f"({one.format('source')} OR {one.format('place')})")
@@ -315,7 +256,7 @@ class Journal:
         with self._told():
             found = database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
             while some := found.fetchmany(ROWS_AT_A_TIME):
-                yield from map(_row, some)
+                yield from map(row_of, some)
 
     def _connect(self) -> sqlite3.Connection:
         if self._may_write:
@@ -369,36 +310,3 @@ def journal_folder(folder: Path) -> Path:
     """Return where the journal of a folder is: beside it, so that the folder holds pictures alone."""
     folder = folder.resolve()
     return folder.with_name(folder.name + ".journal")
-
-
-def replaced(row: Row, **values: Any) -> Row:
-    """Return a row with other values; dataclasses.replace does the same in four times the time."""
-    return Row(**vars(row) | values)
-
-
-def _split(path: Path) -> tuple[bytes, bytes]:
-    """Return name and folder as bytes, for names that are no text."""
-    return os.fsencode(path.name), os.fsencode(path.parent)
-
-
-def _joined(name: bytes, folder: bytes) -> Path:
-    return Path(os.fsdecode(folder), os.fsdecode(name))
-
-
-def _cells(row: Row) -> tuple[object, ...]:
-    probabilities = json.dumps([float(f"{share:.{SIGNIFICANT_DIGITS}g}") for share in row.probabilities])
-    return (
-        row.session, row.planned, row.done, row.kind, row.by, *_split(row.source), *_split(row.place),
-        row.digest, row.file.size, row.file.mtime_ns, row.file.inode,
-        row.action, row.label, probabilities, row.reason, row.undoes, row.correction,
-    )  # fmt: skip
-
-
-def _row(cells: Sequence[Any]) -> Row:
-    session, planned, done, kind, by, source_name, source_folder, place_name, place_folder, *rest = cells
-    digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction, number = rest
-    return Row(
-        kind, _joined(source_name, source_folder), _joined(place_name, place_folder), digest,
-        Identity(inode, size, mtime_ns), action, label, tuple(json.loads(probabilities)), reason, undoes,
-        correction, number, session, by, planned, done,
-    )  # fmt: skip

@@ -15,8 +15,8 @@ from skysort.errors import NotUnderstoodError, unknown
 from skysort.pictures.archives import check_file_size
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.pictures.parallel import in_order, threads_for
-from skysort.work.journal import Identity, Kind, Row
-from skysort.work.move import ChangedError, identity_of
+from skysort.work.journal_rows import Identity, Kind, Row
+from skysort.work.names import ChangedError, identity_of
 
 # A link is never followed, and what has become a pipe does not hold everything up.
 OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -10,9 +10,11 @@ from skysort.pictures.listing import natural
 from skysort.pictures.parallel import groups
 from skysort.work.drives import mount_of
 from skysort.work.inbox import pictures_below
-from skysort.work.journal import Identity, Journal, Row, Settings, replaced
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Identity, Row, Settings, replaced
 from skysort.work.judge import Judged, judge
-from skysort.work.move import Outcome, act, free_place, identity, moving
+from skysort.work.move import Outcome, act, moving
+from skysort.work.names import free_place, identity
 from skysort.work.watch import lock_of
 
 FORBIDDEN = frozenset('/\\:*?"<>|')

@@ -9,8 +9,10 @@ from skysort.errors import SkysortError, unknown
 from skysort.files import sha256
 from skysort.pictures.parallel import groups
 from skysort.work.drives import Drives
-from skysort.work.journal import By, Journal, Kind, Row, Settings, replaced
-from skysort.work.move import act, identity, moving
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import By, Kind, Row, Settings, replaced
+from skysort.work.move import act, moving
+from skysort.work.names import identity
 
 AT_A_TIME = 200
 

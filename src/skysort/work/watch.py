@@ -17,9 +17,11 @@ from skysort.errors import HeldError, NotUnderstoodError, SkysortError, require
 from skysort.files import locked, remove_partials, sync_folder
 from skysort.work.drives import Drives, mount_of
 from skysort.work.inbox import LONGEST_DELAY, Inbox
-from skysort.work.journal import DamagedJournalError, Identity, Journal, Row, Settings, replaced
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import DamagedJournalError, Identity, Row, Settings, replaced
 from skysort.work.judge import Judged, Rule, judge
-from skysort.work.move import Outcome, act, free_place, moving, stands
+from skysort.work.move import Outcome, act, moving
+from skysort.work.names import free_place, stands
 from skysort.work.telling import Counts, State, Told, tell
 
 SECONDS_BETWEEN_SWEEPS = 300.0
