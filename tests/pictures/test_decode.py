@@ -346,7 +346,8 @@ def test_half_a_file_is_damaged_and_not_half_a_picture(form: str) -> None:
 
 def test_a_picture_of_a_format_that_is_not_ours_is_refused() -> None:
     content = saved(Image.new("RGB", (16, 16)), "PPM")
-    assert reason(content) == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert reason(content) == "PNM is not read here; convert it to JPEG"
+    assert reason(b"P6 and text") == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
 
 
 def test_a_palette_picture_without_its_palette_is_unreadable() -> None:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from skysort.pictures.containers import END_OF_IMAGE
+from skysort.pictures.formats import READABLE, cut_short, picture_format
+
 Pixels = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 100_000_000
 EXIF_ORIENTATION = 0x0112
 EXIF_PART = 0x8769
@@ -77,10 +79,13 @@ def decode(content: bytes, shape: Shape) -> Pixels:
     Raises:
         UnreadablePictureError: with the reason, for anything else.
     """
-    if not content:
-        raise UnreadablePictureError("the file is empty")
+    kind = _readable_format(content)
+    if reason := cut_short(content):
+        raise UnreadablePictureError(f"damaged: {reason}")
+    if kind == "JPEG" and not content.endswith(END_OF_IMAGE):
+        content += END_OF_IMAGE  # the decoder asks for one even behind a whole scan
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=[kind]) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise UnreadablePictureError(
@@ -92,11 +97,22 @@ def decode(content: bytes, shape: Shape) -> Pixels:
             image.load()
             return _fit(_plain(image, shape.channels), shape)
     except UnidentifiedImageError:
-        raise UnreadablePictureError("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture") from None
+        raise UnreadablePictureError(f"damaged: begins as a {kind} picture and goes on otherwise") from None
     except Image.DecompressionBombError:
         raise UnreadablePictureError(f"more than {MAX_PIXELS // 10**6} megapixels") from None
     except _BROKEN as error:
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+def _readable_format(content: bytes) -> str:
+    if not content:
+        raise UnreadablePictureError("the file is empty")
+    kind = picture_format(content)
+    if kind is None:
+        raise UnreadablePictureError("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture")
+    if kind not in READABLE:
+        raise UnreadablePictureError(f"{kind} is not read here; convert it to JPEG")
+    return kind
 
 
 @dataclass(frozen=True)
@@ -116,8 +132,9 @@ def read_original(content: bytes) -> Original:
     Raises:
         UnreadablePictureError: when it is no picture.
     """
+    kind = _readable_format(content)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=[kind]) as image:
             width, height = image.size
             exif = image.getexif()
             if exif.get(EXIF_ORIENTATION) in (5, 6, 7, 8):
