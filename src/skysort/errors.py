@@ -1,9 +1,15 @@
 """The errors Skysort raises on purpose, each with the exit code its command ends with."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
+
+MOST_LISTED, MOST_MEANT = 30, 3
+FEWEST_LETTERS = 3
+LEAST_LIKENESS = 0.75
+"""Of two names, as difflib has it: one other letter of three is another name, two that changed places in four are
+a slip."""
 
 
 class SkysortError(Exception):
@@ -48,14 +54,26 @@ def require(feature: str, extra: str, *libraries: str) -> None:
         raise MissingExtraError(feature, extra)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'?`, or a list of what there is where nothing is close."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"there are: {', '.join(names)}"
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return `did you mean 'x'?`, or a list of what there is where nothing is close.
+
+    >>> suggestion("CONVNET", ["mlp", "convnet"]), suggestion("gpu", ["auto", "cpu", "cuda", "mps"])
+    ("did you mean 'convnet'?", 'there are: auto, cpu, cuda, mps')
+    """
+    longer = [one for one in known if len(name) >= FEWEST_LETTERS and one.startswith(name)]
+    if longer:
+        meant = " or ".join(f"'{one}'" for one in longer[:MOST_MEANT])
+        return f"did you mean {meant}?"
+    by_text = {one.casefold(): one for one in reversed(list(known))}
+    close = difflib.get_close_matches(name.casefold(), by_text, n=1, cutoff=LEAST_LIKENESS)
+    if close:
+        return f"did you mean '{by_text[close[0]]}'?"
+    names = list(reversed(by_text.values()))
+    more = [f"and {len(names) - MOST_LISTED:,} more"] if len(names) > MOST_LISTED else []
+    return f"there are: {', '.join([*names[:MOST_LISTED], *more])}"
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> NotUnderstoodError:
+def unknown(kind: str, name: str, known: Collection[str]) -> NotUnderstoodError:
     """Return the error for a name that is not among the known ones.
 
     >>> print(unknown("recipe", "convet", ["mlp", "convnet"]))

@@ -1,17 +1,35 @@
 """Text as a terminal may have it."""
 
+import re
+
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
+)
+"""Characters that Python calls printable and that show nothing.
+
+Source: Default_Ignorable_Code_Point of Unicode 15.1, and the blank braille pattern. The selectors of an emoji's
+look (U+FE00 to U+FE0F) are not among them.
+"""
+
 
 def printable(text: str) -> str:
-    """Spell out what a terminal would act on: names may hold line ends, colour codes and turned directions.
+    """Spell out what a terminal would act on or not show: line ends, control codes, turned directions, blanks.
 
-    Bytes that are no UTF-8 stay as Python holds them.
+    Bytes that are not UTF-8 stay as Python holds them, except 0x80 to 0x9f: some terminals take them for control
+    codes.
 
-    >>> print(printable("bird\\n\\x1b[31m.jpg"))
-    bird\\n\\x1b[31m.jpg
+    >>> print(printable("bird\\n\\x1b[31m\\x9b\\u200b\\udc9b.jpg"))
+    bird\\n\\x1b[31m\\x9b\\u200b\\x9b.jpg
     """
-    return "".join(
-        char if char.isprintable() or 0xDC80 <= ord(char) <= 0xDCFF else repr(char)[1:-1] for char in text
-    )
+    return "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if "\udc80" <= char <= "\udc9f":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    if "\udca0" <= char <= "\udcff" or (char.isprintable() and not INVISIBLE.match(char)):
+        return char
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def counted(num: int, thing: str, things: str = "") -> str:

@@ -221,3 +221,16 @@ def test_predictions_as_megadetector_writes_them(
         "predict", finished_run, tmp_path, "--format", "megadetector", "--decision", "keep-bird"
     )
     assert ended.code == 2 and "no place for what to do" in ended.err
+
+
+def test_raw_csv_for_programs(
+    skysort_command: Command, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("=1+1.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, "=1+1.png", "--format", "csv")
+    assert ended.out.splitlines()[1].startswith("'=1+1.png,")
+    ended = skysort_command("predict", finished_run, "=1+1.png", "--format", "csv", "--raw")
+    assert ended.out.splitlines()[1].startswith("=1+1.png,")
+    ended = skysort_command("predict", finished_run, "=1+1.png", "--raw")
+    assert ended.code == 2 and "--raw goes with --format csv" in ended.err

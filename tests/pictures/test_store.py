@@ -338,3 +338,16 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("SKYSORT_CACHE")
     assert cache_folder().name == "skysort"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_without_a_home_the_cache_has_to_be_named(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(_name: str) -> Path:
+        if told:  # as platformdirs 4.14 does
+            raise RuntimeError("could not determine the home directory")
+        return Path("~/.cache/skysort")
+
+    monkeypatch.delenv("SKYSORT_CACHE")
+    monkeypatch.setattr("skysort.pictures.store.user_cache_path", no_home)
+    with pytest.raises(SkysortError, match="this user has no home folder: set SKYSORT_CACHE to a folder"):
+        cache_folder()

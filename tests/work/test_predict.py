@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skysort.classifier.rows import Prediction
+from skysort.classifier.rows import Prediction, spreadsheet_cell
 from skysort.work.predict import write_predictions
 
 CLASSES = ("air,plane", "bird")
@@ -36,6 +36,24 @@ def test_csv_keeps_line_ends_in_names() -> None:
     _, *rows = csv.reader(io.StringIO(text, newline=""))
     assert [row[0] for row in rows] == paths
     assert text.startswith("path,label,") and '"a\rb.jpg",,,unreadable,empty,,\n"a\nb.jpg"' in text
+
+
+FORMULAS = ["=1+1.jpg", "+a.jpg", "-2+3.jpg", "@a.jpg", "\t=1.jpg", "\r=1.jpg", "\n=1.jpg", "\uff1d1.jpg"]
+
+
+def test_csv_holds_no_formula_unless_it_is_asked_for_as_it_is() -> None:
+    rows = [Prediction(path, None, None, "unreadable", "=reason", {}) for path in [*FORMULAS, "a=b.jpg", "'a.jpg"]]
+    for raw, quote in ((False, "'"), (True, "")):
+        file = io.StringIO(newline="")
+        write_predictions(rows, CLASSES, file, "csv", raw=raw)
+        _, *cells = csv.reader(io.StringIO(file.getvalue(), newline=""))
+        assert [row[0] for row in cells] == [*(quote + path for path in FORMULAS), "a=b.jpg", "'a.jpg"]
+        assert {row[4] for row in cells} == {f"{quote}=reason"}
+
+
+@pytest.mark.parametrize("number", ["0.5", "-1", "1e-09", "-2.5e+10", "+7"])
+def test_numbers_stay_numbers_in_csv(number: str) -> None:
+    assert spreadsheet_cell(number) == number
 
 
 @pytest.mark.parametrize("predictions", [(), (GOOD,), (GOOD, BAD)])

@@ -1,6 +1,7 @@
 """Prediction rows as they are everywhere: path,label,confidence,status,reason,p:<class>,…"""
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import IO, Literal
@@ -9,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIGNIFICANT_DIGITS = 9
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a formula begins with in a spreadsheet; the last four are the first four in full width."""
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,29 @@ def unreadable(path: str, reason: str) -> Prediction:
     return Prediction(path, None, None, "unreadable", reason, {})
 
 
-def write_rows(rows: Iterable[Sequence[str]], file: IO[str]) -> None:
-    """Write rows as CSV, each ended by a line feed alone."""
+def write_rows(rows: Iterable[Sequence[str]], file: IO[str], *, for_people: bool = False) -> None:
+    """Write rows as CSV, each ended by a line feed alone.
+
+    Args:
+        rows: their cells.
+        file: text.
+        for_people: whether a person may open it in a spreadsheet, which would compute what looks like a formula.
+    """
+    if for_people:
+        rows = (list(map(spreadsheet_cell, row)) for row in rows)
     # Python quotes just those line ends that are its own: so that a name with a \r in it is read back as one.
     csv.writer(_LineFeeds(file), lineterminator="\r\n").writerows(rows)
+
+
+def spreadsheet_cell(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins like one.
+
+    Numbers stay as they are. Source: https://owasp.org/www-community/attacks/CSV_Injection
+
+    >>> spreadsheet_cell("=1+1.jpg"), spreadsheet_cell("-0.5"), spreadsheet_cell("bird.jpg")
+    ("'=1+1.jpg", '-0.5', 'bird.jpg')
+    """
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(cell) else cell
 
 
 class _LineFeeds:

@@ -1,5 +1,6 @@
 """The command line: one verb a file, each parsing, calling and printing."""
 
+import errno
 import io
 import os
 import re
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,8 +18,10 @@ from skysort.cli.compare import compare
 from skysort.cli.decide import decide
 from skysort.cli.describe import describe
 from skysort.cli.evaluate import evaluate
+from skysort.cli.fields import fields
 from skysort.cli.journal import journal
 from skysort.cli.names import datasets, recipes
+from skysort.cli.parsing import Verb
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
 from skysort.cli.sort import sort
@@ -33,6 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -51,10 +55,10 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
 
 VERBS = (
     check, train, evaluate, decide, predict, watch, sort, journal, undo,
-    compare, reproduce, describe, recipes, datasets,
+    compare, reproduce, describe, recipes, fields, datasets,
 )  # fmt: skip
 for verb in VERBS:
-    app.command()(_interruptible(verb))
+    app.command(cls=Verb)(_interruptible(verb))
 
 
 def _show_version(asked: bool) -> None:
@@ -88,6 +92,25 @@ def _refuse_empty(words: list[str]) -> None:
             raise NotUnderstoodError(f"expected a name or a path after '{word or before}', found nothing")
 
 
+def _lack(error: BaseException) -> str | None:
+    """Return what the computer had too little of, if an error that is no OSError says so."""
+    text = f"{error} {error.__cause__ or ''}"
+    if isinstance(error, MemoryError) or re.search(
+        "OutOfMemory|allocate memory|failed to map", f"{error!r} {text}"
+    ):
+        return "this computer has too little free memory for it"
+    if isinstance(error, RecursionError):
+        return "something in it is nested too deep"
+    if isinstance(error, UnicodeError):
+        return f"a text or a name cannot be read or written: {error}"
+    return "the system starts no more threads" if "start new thread" in text else None
+
+
+def _fail(message: str, exit_code: int = 1) -> NoReturn:
+    print(f"skysort: {printable_lines(message)}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     _prepare_streams()
@@ -98,12 +121,14 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except SkysortError as error:
-        print(f"skysort: {printable_lines(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        message = f"skysort: {error.filename or 'the system'}: {error.strerror or error}"
-        print(printable_lines(message), file=sys.stderr)
-        sys.exit(1)
+        raise_it = "; raise the limit: ulimit -n 4096" if error.errno == errno.EMFILE else ""
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{raise_it}")
+    except Exception as error:
+        if lack := _lack(error):
+            _fail(lack)
+        raise

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from skysort.cli.options import Raw
+
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only from then on: 2026-11-20, or 2026-11-20T06:30.")
 ]
@@ -30,12 +32,15 @@ def journal(
         bool, typer.Option("--corrections", help="What people took back, as path,label to train on.")
     ] = False,
     form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
+    raw: Raw = False,
 ) -> None:
     """Show what was done with pictures, newest first."""
-    from skysort.errors import unknown
+    from skysort.errors import NotUnderstoodError, unknown
     from skysort.work.history import corrected, is_text, write_corrections, write_csv, write_table
     from skysort.work.journal import Journal
 
+    if raw and (form is not JournalForm.csv or corrections):
+        raise NotUnderstoodError("--raw goes with --format csv; corrections always are as they are")
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as opened:
         if corrections:
@@ -55,7 +60,10 @@ def journal(
         if label is not None and label not in (classes := opened.classes()):
             raise unknown("class", label, classes)
         rows = opened.rows(since=seconds_of(since), label=label, last=last)
-        (write_csv if form is JournalForm.csv else write_table)(rows, opened, sys.stdout)
+        if form is JournalForm.csv:
+            write_csv(rows, opened, sys.stdout, raw=raw)
+        else:
+            write_table(rows, opened, sys.stdout)
 
 
 def seconds_of(since: str | None) -> float | None:

@@ -16,6 +16,13 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipes."),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="With csv: leave cells as they are that begin with = + - @, which a spreadsheet would compute.",
+    ),
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from skysort.cli.options import Raw
+
 
 class Form(StrEnum):
     """How predictions are written."""
@@ -28,6 +30,7 @@ def predict(
     decision: Annotated[
         str | None, typer.Option(metavar="NAME", help="Say what to do with each picture (skysort decide).")
     ] = None,
+    raw: Raw = False,
 ) -> None:
     """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
     from itertools import chain
@@ -43,6 +46,8 @@ def predict(
             "MegaDetector's format has no place for what to do; use csv or json with --decision"
         )
     form = _form_of(output, form)
+    if raw and form is not Form.csv:
+        raise NotUnderstoodError("--raw goes with --format csv")
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
@@ -56,10 +61,10 @@ def predict(
     rows = chain([first], predictions)
     if output:
         with whole_file(output.resolve(), newline="") as file:
-            num, num_unreadable = write_predictions(rows, loaded.classes, file, form.value, chosen)
+            num, num_unreadable = write_predictions(rows, loaded.classes, file, form.value, chosen, raw=raw)
     else:
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
-        num, num_unreadable = write_predictions(rows, loaded.classes, sys.stdout, form.value, chosen)
+        num, num_unreadable = write_predictions(rows, loaded.classes, sys.stdout, form.value, chosen, raw=raw)
         sys.stdout.flush()
     if num_unreadable:
         say = "its row says why" if num_unreadable == 1 else "their rows say why"

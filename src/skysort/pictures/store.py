@@ -64,9 +64,20 @@ class Store:
 
 
 def cache_folder() -> Path:
-    """Return where decoded pictures are kept: $SKYSORT_CACHE, else the platform's cache folder."""
-    named = environ.get("SKYSORT_CACHE")
-    return Path(named) if named else user_cache_path("skysort")
+    """Return where decoded pictures are kept: $SKYSORT_CACHE, else the platform's cache folder.
+
+    Raises:
+        SkysortError: when neither is known, as of a user without a home.
+    """
+    if named := environ.get("SKYSORT_CACHE"):
+        return Path(named)
+    try:
+        folder = user_cache_path("skysort")
+    except RuntimeError:  # of platformdirs 4.14; before, "~" stayed as it was
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise SkysortError("this user has no home folder: set SKYSORT_CACHE to a folder for decoded pictures")
+    return folder
 
 
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from skysort.errors import SkysortError, unknown
+from skysort.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.pictures.parallel import num_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -33,6 +33,10 @@ def resolve_device(asked: str) -> str:
         SkysortError: for a device that this computer does not have.
     """
     kind, _, number = asked.partition(":")
+    if kind == "gpu" or asked.isdecimal():
+        raise NotUnderstoodError(
+            f"no device '{asked}'; did you mean 'cuda' (a graphics card of NVIDIA or AMD) or 'mps' (of Apple)?"
+        )
     if kind not in DEVICES or (number and not number.isdecimal()):
         raise unknown("device", asked, DEVICES)
     if kind == "auto":

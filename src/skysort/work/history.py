@@ -34,8 +34,15 @@ def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
         file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
 
 
-def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str]) -> None:
-    """Write a row each, with everything the journal knows."""
+def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str], *, raw: bool = False) -> None:
+    """Write one CSV row per row of the journal, with everything it knows.
+
+    Args:
+        rows: of the journal.
+        journal: knows the settings under which each was made.
+        file: text.
+        raw: whether cells stay as they are where a spreadsheet would take them for formulas.
+    """
     sessions: dict[int, Settings] = {}
 
     def cells(row: Row) -> list[str]:
@@ -52,7 +59,7 @@ def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str]) -> None:
         ]  # fmt: skip
 
     write_rows([COLUMNS], file)
-    write_rows(map(cells, rows), file)
+    write_rows(map(cells, rows), file, for_people=not raw)
 
 
 def corrected(journal: Journal) -> tuple[dict[Path, str], int]:

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import chain
 from typing import IO, Literal, get_args
 
@@ -12,6 +13,7 @@ from skysort.classifier.rows import Prediction, cells, header, write_rows
 from skysort.terminal import printable
 
 Format = Literal["table", "csv", "json", "megadetector"]
+Writer = Callable[[Iterable[Prediction], Sequence[str], IO[str], Decision | None], None]
 WHOLE_FRAME = [0.0, 0.0, 1.0, 1.0]
 """As x, y, width and height, relative to the picture."""
 LONGEST_ACTION = max(map(len, get_args(Action)))
@@ -23,6 +25,8 @@ def write_predictions(
     file: IO[str],
     form: Format,
     decision: Decision | None = None,
+    *,
+    raw: bool = False,
 ) -> tuple[int, int]:
     """Write predictions as they come.
 
@@ -33,13 +37,16 @@ def write_predictions(
         form: `table` for people, `csv` with a column a class, `json` for one array of objects, `megadetector` for
             tools that read MegaDetector's results.
         decision: says of each picture what to do with it, in a column `action`; not in `megadetector`.
+        raw: whether cells of `csv` stay as they are where a spreadsheet would take them for formulas.
 
     Returns:
         The numbers of predictions written, and of unreadable pictures among them.
     """
     counts = [0, 0]
-    write = {"table": _table, "csv": _csv, "json": _json, "megadetector": _megadetector}[form]
-    write(_counted(predictions, counts), classes, file, decision)
+    writers: dict[Format, Writer] = {
+        "table": _table, "csv": partial(_csv, raw=raw), "json": _json, "megadetector": _megadetector,
+    }  # fmt: skip
+    writers[form](_counted(predictions, counts), classes, file, decision)
     return counts[0], counts[1]
 
 
@@ -63,14 +70,19 @@ def _table(
 
 
 def _csv(
-    predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str], decision: Decision | None
+    predictions: Iterable[Prediction],
+    classes: Sequence[str],
+    file: IO[str],
+    decision: Decision | None,
+    *,
+    raw: bool,
 ) -> None:
     first = [*header(classes), *(["action"] if decision else [])]
     rows = (
         [*cells(prediction, classes), *([decision.action(prediction)] if decision else [])]
         for prediction in predictions
     )
-    write_rows(chain([first], rows), file)
+    write_rows(chain([first], rows), file, for_people=not raw)
 
 
 def _json(

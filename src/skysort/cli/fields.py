@@ -1,0 +1,25 @@
+"""skysort fields: what --set overrides."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def fields(
+    section: Annotated[
+        str | None, typer.Argument(help="A section as training, or a field as training.epochs.  [default: all]")
+    ] = None,
+) -> None:
+    """Show the fields of a recipe that --set overrides: what each takes, its default and what it does."""
+    import shutil
+    import textwrap
+
+    from skysort.fields import all_fields, fields_under
+
+    width = min(100, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 100
+    for field in fields_under(section) if section else all_fields():
+        of_network = f" ({field.network})" if field.network else ""
+        default = f"  [default: {field.default}]" if field.default else ""
+        print(f"{field.name}{of_network}: {field.kind}{default}")
+        print(textwrap.fill(field.doc, width, initial_indent="    ", subsequent_indent="    "))
