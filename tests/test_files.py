@@ -10,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
-from skysort.files import locked, remove_partials, sha256, whole_file, whole_folder, write_whole, writing
+from skysort.files import (
+    check_no_links,
+    locked,
+    remove_partials,
+    sha256,
+    whole_file,
+    whole_folder,
+    write_whole,
+    writing,
+)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -170,14 +179,46 @@ def test_a_full_disk_leaves_no_folder(tmp_path: Path, full_disk: None) -> None:
     assert contents(tmp_path) == {}
 
 
-def test_what_a_killed_process_left_is_removed_at_any_depth(tmp_path: Path) -> None:
-    (tmp_path / "run" / "classifier").mkdir(parents=True)
-    (tmp_path / "run" / ".a.1f.partial").mkdir()
-    (tmp_path / "run" / ".a.1f.partial" / ".b.2e.partial").touch()
-    (tmp_path / "run" / "classifier" / ".b.2e.partial").touch()
-    (tmp_path / "run" / "whole").touch()
-    remove_partials(tmp_path / "run")
-    assert contents(tmp_path / "run") == {"classifier": b"", "whole": b""}
+def test_what_killed_processes_left_of_a_path_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    mine = [
+        ".a.partial",
+        ".a.1f.partial",
+        ".a.0123456g.partial",
+        ".b.01234567.partial",
+        ".a.01234567.partial.jpg",
+        "a",
+    ]
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "x.jpg").write_text("mine")
+    (tmp_path / ".a.11111111.partial").symlink_to("photos", target_is_directory=True)
+    (tmp_path / ".a.01234567.partial").touch()
+    (tmp_path / ".a.89abcdef.partial" / "below").mkdir(parents=True)
+    assert remove_partials(tmp_path / "a")
+    assert contents(tmp_path) == {**dict.fromkeys(mine, b"mine"), "photos": b"", "photos/x.jpg": b"mine"}
+    assert not remove_partials(tmp_path / "a")
+    assert not remove_partials(tmp_path / "missing" / "a")
+
+
+def test_a_folder_that_is_still_being_filled_is_not_removed(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "run") as beside:
+        (beside / "x.txt").write_text("hello")
+        assert not remove_partials(tmp_path / "run")
+    assert contents(tmp_path) == {"run": b"", "run/x.txt": b"hello"}
+
+
+def test_links_in_a_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run" / "below").mkdir(parents=True)
+    check_no_links(tmp_path / "run")
+    (tmp_path / "link").symlink_to("run", target_is_directory=True)
+    check_no_links(tmp_path / "link")  # which its name says, and which a person has named
+    for target in ("run", "nowhere", "."):
+        link = tmp_path / "run" / "below" / "link"
+        link.symlink_to(target)
+        with pytest.raises(SkysortError, match=r"below/link is a link; a run or classifier folder must hold"):
+            check_no_links(tmp_path / "run")
+        link.unlink()
 
 
 def test_a_failed_write_names_what_was_being_written() -> None:

@@ -4,12 +4,13 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -136,26 +137,65 @@ def whole_folder(path: Path) -> Iterator[Path]:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.mkdir()
-            yield beside
-            for file in beside.iterdir():
-                with file.open("rb+") as opened:
-                    os.fsync(opened.fileno())
-            sync_folder(beside)
-            if path.is_dir():
-                path.rmdir()  # refuses a folder that holds anything
-            beside.rename(path)
+            with _being_filled(beside):
+                yield beside
+                for file in beside.iterdir():
+                    with file.open("rb+") as opened:
+                        os.fsync(opened.fileno())
+                sync_folder(beside)
+                if path.is_dir():
+                    path.rmdir()  # refuses a folder that holds anything
+                beside.rename(path)
             sync_folder(path.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what a process that was killed left half written below a folder that is ours alone."""
-    for partial in list(folder.rglob(".*.partial")):
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+def _being_filled(folder: Path) -> AbstractContextManager[None]:
+    """Hold a folder, where the system can, so that no other process takes it for what a killed one left."""
+    return locked(folder) if os.name == "posix" else nullcontext()
+
+
+def remove_partials(path: Path) -> bool:
+    """Remove what killed processes left of a file or folder that they had not finished writing.
+
+    Only names that this module gives to that path are removed, and no folder that a process still fills.
+
+    Returns:
+        Whether anything was removed.
+    """
+    path = path.absolute()
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
+    try:
+        partials = [other for other in path.parent.iterdir() if left.fullmatch(other.name)]
+    except OSError:  # there is no such folder, or it may not be listed
+        return False
+    num_removed = 0
+    for partial in partials:
+        with suppress(OSError, HeldError):
+            if partial.is_dir() and not partial.is_symlink():
+                with _being_filled(partial):
+                    shutil.rmtree(partial)
+            else:
+                partial.unlink()
+            num_removed += 1
+    return num_removed > 0
+
+
+def check_no_links(folder: Path) -> None:
+    """Make sure that nothing in a folder is a link, so that whatever is written or deleted there is there.
+
+    Raises:
+        SkysortError: when something is.
+    """
+    for parent, folders, files in os.walk(folder):  # which follows no link
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            if path.is_symlink():
+                raise SkysortError(
+                    f"{path} is a link; a run or classifier folder must hold files and folders of its own."
+                    f" Put what {name} leads to in its place"
+                )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import Unknown, find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require
-from skysort.files import remove_partials, whole_folder, write_whole
+from skysort.files import whole_folder, write_whole
 from skysort.measuring import measure_others, measure_run
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data
@@ -154,7 +154,7 @@ def resume(
         recipe = resolved(started.recipe, Data.find(started.data.source))
         prepared = prepared_again(started, _path(data_dir), progress)
         check_calibration(recipe, prepared)
-        remove_partials(started.path)
+        started.remove_partials()
         return _finish(started, recipe, prepared, progress)
 
 

@@ -3,14 +3,15 @@
 import csv
 import json
 import shlex
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skysort.classifier.format import MODEL, read_table
 from skysort.errors import SkysortError
-from skysort.files import locked, read_json
+from skysort.files import check_no_links, locked, read_json, remove_partials
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
@@ -109,13 +110,28 @@ class Run:
                 " put back what belongs together, or train again"
             )
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         """Keep other processes from working on it: two would mix their rows and replace each other's files.
 
         Raises:
-            SkysortError: when another process is at work on it.
+            SkysortError: when another process is at work on it, or something in it is a link.
         """
-        return locked(self.path / "recipe.toml")  # which is there from the start and never replaced
+        check_no_links(self.path)
+        with locked(self.path / "recipe.toml"):  # which is there from the start and never replaced
+            yield
+
+    def remove_partials(self) -> None:
+        """Remove what a killed process left half written of the run's own files."""
+        for name in (
+            "metrics.json",
+            "predictions.csv",
+            "calibration.csv",
+            "report.html",
+            "classifier",
+            "data.json",
+        ):
+            remove_partials(self.path / name)
 
 
 def free_folder(data: Data, recipe: Recipe) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,27 @@ def test_interrupted_while_the_classifier_is_written_it_says_how_to_go_on(tmp_pa
     assert ended.returncode == 1
     assert f"interrupted; go on with: skysort train --resume {run}" in ended.stderr
     assert not (run / "classifier").exists()
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "classifier", "metrics.json", "checkpoint/tensors-0.safetensors"])
+def test_a_run_folder_with_a_link_is_refused_and_what_it_leads_to_stays(
+    name: str, skysort_command: Callable[..., Ended], untouched: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "IMG_1.jpg").write_text("mine")
+    run = shutil.copytree(untouched, tmp_path / "run")
+    for other in ("classifier", "checkpoint"):
+        shutil.rmtree(run / other)
+    (run / "metrics.json").unlink()
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).symlink_to(photos / "IMG_1.jpg" if "." in name else photos)
+    ended = skysort_command("train", "--resume", run)
+    assert (ended.code, ended.out) == (1, "")
+    assert (
+        f"{run / name} is a link; a run or classifier folder must hold files and folders of its own" in ended.err
+    )
+    assert {path.name: path.read_text() for path in photos.iterdir()} == {"IMG_1.jpg": "mine"}
 
 
 def test_resuming_a_finished_run_does_nothing_and_says_what_to_do(

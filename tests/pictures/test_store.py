@@ -299,13 +299,16 @@ def test_the_store_of_a_faster_process_serves(make_folder: MakeFolder, monkeypat
 def test_attempts_abandoned_a_day_ago_are_removed_and_younger_ones_kept(
     make_folder: MakeFolder, cache: Path
 ) -> None:
-    old, young = cache / ".x.1.partial", cache / ".x.2.partial"
-    for attempt in (old, young):
+    name = f"{'a' * 32}-{'0' * 32}"
+    old, young = cache / f".{name}.01234567.partial", cache / f".{name[::-1]}.01234567.partial"
+    mine, other = cache / ".x.01234567.partial", cache / f".{name}.partial"
+    for attempt in (old, young, mine, other):
         attempt.mkdir(parents=True)
-    os.utime(old, (0, 0))
+    for attempt in (old, mine, other):
+        os.utime(attempt, (0, 0))
     opened(make_folder({"cat": 2, "dog": 2}))
     assert not old.exists()
-    assert young.exists()
+    assert young.exists() and mine.exists() and other.exists()
 
 
 def test_names_that_are_no_unicode_are_kept(make_folder: MakeFolder) -> None:

@@ -236,8 +236,62 @@ def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(
     recipe = Recipe.load("convnet", SETTINGS)
     trained(recipe, tmp_path)
     damage(tmp_path)
-    with pytest.raises(SkysortError, match=r"cannot be resumed|not the file|shorter"):
+    with pytest.raises(SkysortError, match=r"is damaged|cannot be resumed|not the file|shorter"):
         trained(recipe, tmp_path)
+
+
+def test_what_others_keep_in_the_checkpoint_folder_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    own = ("notes.txt", "epoch-0001-step-000000.safetensors", "best.safetensors", ".x.partial")
+    for name in own:
+        (folder / name).write_text("mine")
+    (folder / ".state.json.0123abcd.partial").touch()  # as a killed process leaves it
+    trained(Recipe.load("convnet", SETTINGS), tmp_path)
+    state = json.loads((folder / "state.json").read_text("utf-8"))
+    assert {path.name for path in folder.iterdir()} == {*own, "state.json", state["tensors"]}
+    assert all((folder / name).read_text() == "mine" for name in own)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format", 2),
+        ("epoch", "1"),
+        ("epoch", 0),
+        ("epoch", 10**30),
+        ("epoch", None),
+        ("step", 1.5),
+        ("step", True),
+        ("step", -1),
+        ("step", 10**9),
+        ("seconds", "long"),
+        ("seconds", float("nan")),
+        ("history_bytes", -1),
+        ("history_bytes", []),
+        ("tensors", "../history.csv"),
+        ("tensors", 7),
+        ("sha256", None),
+        ("recipe", {}),
+        ("epoch_sums", None),
+        ("epoch_sums", {"loss": "low"}),
+        ("window_sums", [1, 2]),
+        ("window_sums", {"loss": float("inf"), "correct": 0, "pictures": 0, "seconds": 0.0}),
+    ],
+)
+def test_a_state_of_wrong_types_or_values_is_damaged(field: str, value: object, tmp_path: Path) -> None:
+    recipe = Recipe.load("convnet", SETTINGS)
+    trained(recipe, tmp_path)
+    path = tmp_path / "checkpoint" / "state.json"
+    table = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**table, field: value}), "utf-8")
+    with pytest.raises(SkysortError, match=r"state.json (is damaged|is of format 2)|the recipe has changed"):
+        trained(recipe, tmp_path)
+    if field != "format":
+        del table[field]
+        path.write_text(json.dumps(table), "utf-8")
+        with pytest.raises(SkysortError, match=r"state.json is damaged"):
+            trained(recipe, tmp_path)
 
 
 def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:

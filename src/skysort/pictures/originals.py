@@ -1,6 +1,7 @@
 """What image files say besides their pixels: their size, when they were taken, and with which camera."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from skysort.pictures.store import digest
 from skysort.progress import Progress
 
 FORMAT = 1
+ORIGINALS_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.json")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def open_originals(source: Source, progress: Progress) -> Originals | None:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(rows))
         for other in file.parent.glob(f"{family}-*"):
-            if other != file:
+            if other != file and ORIGINALS_NAME.fullmatch(other.name):
                 other.unlink(missing_ok=True)
     width, height, taken, cameras = zip(*rows, strict=True)
     return Originals(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)

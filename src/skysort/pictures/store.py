@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mmap
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from skysort.cache import cache_folder
 from skysort.errors import SkysortError
-from skysort.files import whole_folder
+from skysort.files import remove_partials, whole_folder
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
 from skysort.pictures.listing import Listing
 from skysort.pictures.near import first_near
@@ -30,6 +31,7 @@ CHUNK_PIXEL_BYTES = 2**21
 MOST_MAPPED_BYTES = 2**28
 """Up to so many pixels stay in memory once they were looked at; of more, only what is looked at."""
 SECONDS_PARTIALS_ARE_KEPT = 86_400
+STORE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -192,13 +194,17 @@ def _some_file_sizes(read: Reader, num_rows: int) -> Iterator[int]:
 
 
 def _remove_outdated(folder: Path, family: str) -> None:
-    """Remove stores of the same source and shape from before its files changed, and abandoned attempts."""
+    """Remove stores of the same source and shape from before its files changed, and abandoned attempts.
+
+    Nothing else in the folder is touched: $SKYSORT_CACHE may be one that holds other things.
+    """
     for other in folder.parent.glob(f"{family}-*"):
-        if other != folder:
+        if other != folder and STORE_NAME.fullmatch(other.name):
             shutil.rmtree(other, ignore_errors=True)
-    for partial_store in folder.parent.glob(".*.partial"):
-        if time.time() - partial_store.stat().st_mtime > SECONDS_PARTIALS_ARE_KEPT:
-            shutil.rmtree(partial_store, ignore_errors=True)
+    for abandoned in folder.parent.glob(".*.partial"):
+        name = abandoned.name[1:].partition(".")[0]
+        if STORE_NAME.fullmatch(name) and time.time() - abandoned.stat().st_mtime > SECONDS_PARTIALS_ARE_KEPT:
+            remove_partials(folder.parent / name)
 
 
 def _open(folder: Path, shape: Shape) -> Store:

@@ -1,26 +1,40 @@
 """What a resume needs: a readable state.json, and tensors beside it.
 
-state.json is replaced last and names the tensors it belongs to, so that whenever the run is killed there is
-one whole checkpoint, the old or the new.
+Two files take turns in holding the tensors. state.json is replaced last and names the one it belongs to, so that
+whenever the run is killed there is one whole checkpoint, the old or the new. No other file is touched.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from skysort.errors import SkysortError
-from skysort.files import sha256, write_whole
+from skysort.files import read_json, remove_partials, sha256, write_whole, writing
 from skysort.training.loop import Task
 from skysort.training.outcomes import Sums
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
+STATE = "state.json"
+TENSORS = ("tensors-0.safetensors", "tensors-1.safetensors")
+
+
+class _Sums(BaseModel):
+    """Sums over some steps, in state.json."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    loss: float
+    correct: Annotated[int, Field(ge=0)]
+    pictures: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
 
 
 @dataclass
@@ -39,6 +53,33 @@ class State:
     """Of training since the start of the run, pauses left out."""
     history_bytes: int = 0
     """Length of history.csv."""
+    tensors: str = ""
+    """Name of the file that holds the tensors; empty before the first checkpoint."""
+
+
+class _Table(BaseModel):
+    """state.json."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    format: Literal[1] = FORMAT
+    recipe: str
+    """Digest of the resolved recipe."""
+    sha256: str
+    """Of the tensors' file."""
+    epoch: Annotated[int, Field(ge=1)]
+    step: Annotated[int, Field(ge=0)]
+    epoch_sums: _Sums
+    window_sums: _Sums
+    seconds: Annotated[float, Field(ge=0)]
+    history_bytes: Annotated[int, Field(ge=0)]
+    tensors: Literal["tensors-0.safetensors", "tensors-1.safetensors"]
+
+    def state(self) -> State:
+        """Return the state that it holds."""
+        found = self.model_dump(include={field.name for field in fields(State)})
+        sums = {name: Sums(**found[name]) for name in ("epoch_sums", "window_sums")}
+        return State(**{**found, **sums})
 
 
 def save_checkpoint(folder: Path, state: State, task: Task) -> None:
@@ -47,15 +88,17 @@ def save_checkpoint(folder: Path, state: State, task: Task) -> None:
     Raises:
         SkysortError: when it cannot be written; the one before is then still whole.
     """
-    folder.mkdir(exist_ok=True)
-    tensors = folder / f"epoch-{state.epoch:04d}-step-{state.step:06d}.safetensors"
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    before = state.tensors
+    tensors = folder / (TENSORS[1] if before == TENSORS[0] else TENSORS[0])
     write_whole(tensors, save(_tensors(task)))
-    made = {"format": FORMAT, "recipe": _digest(task), "tensors": tensors.name, "sha256": sha256(tensors)}
-    table = {**made, **asdict(state)}
-    write_whole(folder / "state.json", json.dumps(table, indent=2) + "\n")
-    for other in folder.iterdir():
-        if other.name not in (tensors.name, "state.json"):
-            other.unlink()
+    state.tensors = tensors.name
+    made = {"format": FORMAT, "recipe": _digest(task), "sha256": sha256(tensors)}
+    write_whole(folder / STATE, json.dumps({**made, **asdict(state)}, indent=2) + "\n")
+    if before:
+        with writing(folder / before):
+            (folder / before).unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, task: Task) -> State:
@@ -64,23 +107,28 @@ def load_checkpoint(folder: Path, task: Task) -> State:
     Raises:
         SkysortError: when the checkpoint is damaged or does not fit the run.
     """
-    path = folder / "state.json"
+    path = folder / STATE
+    for name in (STATE, *TENSORS):
+        remove_partials(folder / name)
     if not path.exists():
         return State()
+    table = read_json(path, _Table)
+    if table.recipe != _digest(task):
+        raise SkysortError(f"the recipe has changed since {path} was written; a resume takes it as it was")
+    state, tensors = table.state(), folder / table.tensors
+    if (
+        state.epoch > task.num_epochs + 1
+        or state.step > task.steps_an_epoch
+        or state.epoch_sums.pictures > task.train.num_pictures
+    ):
+        raise SkysortError(f"{path} is damaged: it is beyond the end of its run")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if table.pop("format") != FORMAT:
-            raise SkysortError(f"{path} is of another version of Skysort")
-        if table.pop("recipe") != _digest(task):
-            raise SkysortError(f"the recipe has changed since {path} was written; a resume takes it as it was")
-        tensors = folder / table.pop("tensors")
-        if sha256(tensors) != table.pop("sha256"):
+        if sha256(tensors) != table.sha256:
             raise SkysortError(f"{tensors} is not the file that {path.name} was written with")
         _restore(task, load_file(tensors))
-        epoch_sums, window_sums = (Sums(**table.pop(name)) for name in ("epoch_sums", "window_sums"))
-        return State(epoch_sums=epoch_sums, window_sums=window_sums, **table)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise SkysortError(f"the checkpoint in {folder} cannot be resumed: {error}") from None
+    return state
 
 
 def _digest(task: Task) -> str:

@@ -126,7 +126,7 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
                         inbox.enter_context(locked(lock_of(order.inbox)))
                     drives.check()
                     with Journal(journal_of, make=True) as journal:
-                        remove_partials(journal.folder)
+                        remove_partials(journal.folder / "status.json")
                         told.status = journal.folder / "status.json"
                         _Watcher(classifier, rule, settings, order, stop, drives, journal, counts, told).run()
                 except (SkysortError, OSError) as error:
