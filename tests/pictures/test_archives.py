@@ -4,6 +4,7 @@ import struct
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,70 @@ def member_reason(path: Path, name: str = "cat/1.png") -> str:
 def check_refused(path: Path, reason: str) -> None:
     with pytest.raises(SkysortError, match=reason), open_archive(path):
         pytest.fail("opened")
+
+
+class Unflagged(zipfile.ZipInfo):
+    """An entry whose name is written as bytes, without a word on their encoding."""
+
+    def __init__(self, name: bytes, extra: bytes = b"") -> None:
+        super().__init__(name.decode("latin-1").replace("\0", "?"))
+        self.raw, self.extra = name, extra
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - zipfile's own name
+        return self.raw, self.flag_bits & ~0x800
+
+
+def unflagged(path: Path, *names: bytes, extra: bytes = b"") -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(Unflagged(name, extra), picture_bytes(0, (4, 4)))
+    return path
+
+
+@pytest.mark.parametrize("name", ["Möwe", "Mo\u0308we", "猫", "Käuzchen/été", "Ёж", "🐦"])
+def test_names_in_a_zip_are_utf8_with_and_without_the_flag(tmp_path: Path, name: str) -> None:
+    for path in (write_zip(tmp_path / "a.zip", name), unflagged(tmp_path / "b.zip", name.encode(), b"plain")):
+        with open_archive(path) as archive:
+            assert name in archive.names
+            assert archive.remarks == ()
+            assert archive.read(name) == archive.head(name, 99_999) == picture_bytes(0, (4, 4))
+            assert archive.head(name, 8) == picture_bytes(0, (4, 4))[:8]
+
+
+def test_names_in_a_zip_that_are_not_utf8_are_code_page_437_and_it_says_so(tmp_path: Path) -> None:
+    path = unflagged(tmp_path / "x.zip", "Möwe".encode("cp437"), "é".encode(), b"plain")
+    with open_archive(path) as archive:
+        assert archive.names == ("Möwe", "é".encode().decode("cp437"), "plain")
+        assert len(archive.remarks) == 1
+        assert "they are read as code page 437, as in Möwe." in archive.remarks[0]
+        assert archive.read("Möwe") == picture_bytes(0, (4, 4))
+
+
+def test_a_name_in_a_zip_that_stands_again_as_utf8_is_that(tmp_path: Path) -> None:
+    raw, name = "Möwe".encode("cp850"), "Möwe, so".encode()
+    field = struct.pack("<BL", 1, zlib.crc32(raw)) + name
+    extra = struct.pack("<HH", 0x5455, 1) + b"\0" + struct.pack("<HH", 0x7075, len(field)) + field
+    with open_archive(unflagged(tmp_path / "x.zip", raw, extra=extra)) as archive:
+        assert archive.names == ("Möwe, so",)
+        assert archive.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"", b"\1", struct.pack("<BL", 1, 5) + b"other", struct.pack("<BL", 1, zlib.crc32(b"a")) + b"\xff"],
+    ids=["empty", "short", "of another name", "no UTF-8"],
+)
+def test_a_damaged_second_name_in_a_zip_does_not_count(tmp_path: Path, field: bytes) -> None:
+    extra = struct.pack("<HH", 0x7075, len(field)) + field
+    with open_archive(unflagged(tmp_path / "x.zip", b"a", extra=extra)) as archive:
+        assert archive.names == ("a",)
+
+
+def test_names_in_a_tar_that_are_not_utf8_keep_their_bytes(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        archive.addfile(tarfile.TarInfo("M\xf6we/1.png"))
+    with open_archive(tmp_path / "x.tar") as opened:
+        assert opened.names == ("M\udcf6we/1.png",)
 
 
 @pytest.mark.parametrize(

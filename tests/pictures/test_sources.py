@@ -1,20 +1,27 @@
+import io
 import os
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures import archives
+from skysort.pictures.archives import archive_stamp
 from skysort.pictures.collection import path_source
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.sources import (
     ArchiveSource,
     FolderSource,
+    PassedOver,
     PixelSource,
     image_files,
+    is_picture,
     read_file,
     walk,
 )
@@ -75,7 +82,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_picture(
 
     monkeypatch.setattr("os.scandir", refusing)
     with ExitStack() as opened:
-        found = list(image_files([tmp_path], opened))
+        found = list(image_files([tmp_path], opened, PassedOver()))
     assert [path for path, _ in found] == [str(tmp_path / name) for name in ("a/1.png", "b", "c/3.png")]
     with pytest.raises(UnreadablePictureError, match=r"^cannot read folder .*b: Permission denied$"):
         found[1][1]()
@@ -239,14 +246,111 @@ def test_a_class_that_is_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
 
 def test_pictures_are_found_in_files_folders_and_archives(tmp_path: Path) -> None:
     fill(tmp_path, "odd-name", "folder/2.png", "folder/10.png")
-    write_zip(tmp_path / "a.zip", "z/1.png", "notes.txt")
+    write_zip(tmp_path / "a.zip", "z/1.png")
     write_tar(tmp_path / "b.tar.gz", "./1.png", "__MACOSX/1.png")
     (tmp_path / "c.tar").write_bytes(b"no tar")
     paths = [tmp_path / name for name in ("odd-name", "folder", "a.zip", "b.tar.gz", "c.tar")]
     with ExitStack() as archives:
-        files = list(image_files(paths, archives))
+        files = list(image_files(paths, archives, PassedOver()))
         found = [path.removeprefix(f"{tmp_path}/") for path, _ in files]
         assert found == ["odd-name", "folder/2.png", "folder/10.png", "a.zip/z/1.png", "b.tar.gz/1.png", "c.tar"]
         assert all(read().startswith(b"\x89PNG") for _, read in files[:-1])
         with pytest.raises(UnreadablePictureError, match="not a readable tar archive"):
             files[-1][1]()
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "1.HEIC", "1.jfif", "no ending", "1.txt", "1.dat", "1"])
+def test_what_begins_as_a_picture_is_one_whatever_its_name(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, name)
+    assert is_picture(tmp_path / name)
+
+
+def test_what_does_not_begin_as_a_picture_is_one_by_its_ending_alone(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_text("BMW is a car")
+    (tmp_path / "1.jpg").write_text("no picture, which its row says")
+    (tmp_path / "nowhere").symlink_to("nothing")
+    assert [is_picture(tmp_path / name) for name in ("1.txt", "1.jpg", "nowhere", "gone")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
+def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_picture(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("name", ["x", "x.zip", "x.tar"])
+def test_pictures_count_by_content_in_every_source(tmp_path: Path, name: str) -> None:
+    names = "cat/1.png", "cat/2.thing", "dog/no-ending", "dog/1.heic", "dog/notes.txt"
+    pack = {"x": fill, "x.zip": write_zip, "x.tar": write_tar}[name]
+    with path_source(pack(tmp_path / name, *names)).opened() as (listing, read):
+        assert set(listing.paths) == set(names)
+        assert all(read(row).startswith(b"\x89PNG") for row in range(len(listing)))
+
+
+def test_pictures_to_label_count_by_content_and_the_rest_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "a.thing", "b.jpg", "@eaDir/a/SYNO.jpg", ".hidden.png", ".git/x")
+    (tmp_path / "notes.txt").write_text("notes")
+    write_zip(tmp_path / "x.zip", "__MACOSX/._1.png", "#recycle/1.png", "1.png")
+    passed = PassedOver()
+    with ExitStack() as archives:
+        found = [path for path, _ in image_files([tmp_path, tmp_path / "x.zip"], archives, passed)]
+    assert found == [str(tmp_path / name) for name in ("a.thing", "b.jpg", "x.zip/1.png")]
+    assert passed.remarks() == [
+        "passed over what is hidden or left behind by a system: 2 folders with pictures (@eaDir, #recycle) and"
+        " 1 hidden picture (.hidden.png)",
+        f"2 files are no pictures and were passed over; the first is {tmp_path / 'notes.txt'}",
+    ]
+
+
+def test_hidden_folders_need_not_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "cat/1.png", "lost+found/1.png")
+    scandir = os.scandir
+
+    def refusing(folder: Path) -> object:
+        if Path(folder).name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    assert list(walk(tmp_path)) == ["cat/1.png"]
+    passed = PassedOver()
+    with ExitStack() as opened:
+        assert len(list(image_files([tmp_path], opened, passed))) == 1
+
+
+def test_the_stamp_of_a_zip_changes_with_its_directory_at_the_same_size_and_time(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    stamps = set()
+    for content in (b"one", b"two"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("cat/1.bmp"), content)
+        stamps.add(archive_stamp(path))
+    assert len(stamps) == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("w", 300_000), ("w:gz", 300_000), ("w:bz2", 10_000), ("w:xz", 10_000)]
+)
+def test_the_stamp_of_a_tar_changes_with_its_content(tmp_path: Path, mode: Any, size: int) -> None:
+    stamps = set()
+    for swap in (False, True):
+        with tarfile.open(tmp_path / "x.tar", mode) as archive:
+            for number in range(40):
+                entry = tarfile.TarInfo(f"{number}.bmp")
+                entry.size = size
+                seed = 40 - number if swap else number
+                archive.addfile(entry, io.BytesIO(np.random.default_rng(seed).bytes(entry.size)))
+        stamps.add(archive_stamp(tmp_path / "x.tar"))
+    assert len(stamps) == 2
+
+
+def test_the_stamp_of_a_folder_does_not_change_with_what_a_system_leaves_in_it(tmp_path: Path) -> None:
+    source = FolderSource(fill(tmp_path, "cat/1.png", "dog/1.png"))
+    before = source.stamp()
+    fill(tmp_path, "cat/@eaDir/1.png/S.jpg", "cat/.DS_Store", "Thumbs.db")
+    assert source.stamp() == before

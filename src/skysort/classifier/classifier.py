@@ -17,7 +17,7 @@ from skysort.classifier.unknown import why_unknown
 from skysort.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
 from skysort.pictures.parallel import groups, in_order, threads_for
-from skysort.pictures.sources import ImageFile, image_files
+from skysort.pictures.sources import ImageFile, PassedOver, image_files
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
@@ -97,18 +97,22 @@ class Classifier:
         return list(self.stream(paths))
 
     def stream(
-        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]
+        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]], passed: PassedOver | None = None
     ) -> Generator[Prediction, None, None]:
         """Yield predictions as `predict` does, holding two batches of pictures and a folder's names at a time.
 
-        The next batch is decoded on threads while the network is at work; they end with the generator.
+        The next batch is decoded on threads while the network is at work; they end with the generator. By its end
+        `passed` holds the files under the paths that are no pictures, or hidden.
         """
         asked = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
         for path in asked:
             if not path.exists():
                 raise NotUnderstoodError(f"{path}: no such file or folder")
         # Archives close last: until the threads of the decoding have ended, they may be read.
-        with ExitStack() as archives, closing(self._decoded(image_files(asked, archives))) as decoded:
+        with (
+            ExitStack() as archives,
+            closing(self._decoded(image_files(asked, archives, passed or PassedOver()))) as decoded,
+        ):
             for batch in groups(decoded, self.batch_size):
                 yield from self._predictions(batch)
 

@@ -3,11 +3,14 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skysort.cli.options import Raw
+
+if TYPE_CHECKING:
+    from skysort.pictures.sources import PassedOver
 
 
 class Form(StrEnum):
@@ -38,6 +41,7 @@ def predict(
     from skysort.classifier.classifier import Classifier
     from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.files import whole_file
+    from skysort.pictures.sources import PassedOver
     from skysort.terminal import counted
     from skysort.work.predict import write_predictions
 
@@ -54,9 +58,11 @@ def predict(
     chosen = loaded.decision(decision) if decision else None
     if output:
         _check_spares(output, paths, loaded.folder)
-    predictions = loaded.stream(paths)
+    passed = PassedOver()
+    predictions = loaded.stream(paths, passed)
     first = next(predictions, None)  # nothing is written before there is a picture
     if first is None:
+        _print_passed_over(passed)
         raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
     rows = chain([first], predictions)
     if output:
@@ -66,9 +72,17 @@ def predict(
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
         num, num_unreadable = write_predictions(rows, loaded.classes, sys.stdout, form.value, chosen, raw=raw)
         sys.stdout.flush()
+    _print_passed_over(passed)
     if num_unreadable:
         say = "its row says why" if num_unreadable == 1 else "their rows say why"
         raise SkysortError(f"{num_unreadable:,} of {counted(num, 'picture')} could not be read; {say}")
+
+
+def _print_passed_over(passed: "PassedOver") -> None:
+    from skysort.terminal import printable
+
+    for remark in passed.remarks():
+        print(printable(remark), file=sys.stderr)
 
 
 def _form_of(output: Path | None, asked: Form | None) -> Form:

@@ -2,13 +2,15 @@
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import re
+import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +26,12 @@ MAX_FILE_BYTES = 2**29
 MAX_UNPACKED_BYTES = 2**30
 MAX_UNPACKED_RATIO = 100
 COPY_BYTES = 2**20
+NUM_SAMPLES, SAMPLE_BYTES = 1024, 4096
+"""Of a tar, whose directory is spread over the file and has no checksums of what is in it."""
+IS_UTF8 = 0x800
+"""Bit 11 of a zip entry's flags (APPNOTE.TXT, 4.4.4)."""
+UNICODE_PATH = 0x7075
+"""The extra field in which Info-ZIP keeps a name as UTF-8 (APPNOTE.TXT, 4.6.9)."""
 
 ZIP_ENDINGS = (".zip",)
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -51,6 +59,10 @@ class Archive:
     read: Callable[[str], bytes]
     """Gives a file's bytes, on any thread. Raises UnreadablePictureError when that file is damaged, locked by a
     password, a link or too large."""
+    head: Callable[[str, int], bytes]
+    """Gives so many bytes of a file's beginning, likewise."""
+    remarks: tuple[str, ...] = ()
+    """Lines to print: what could not be told of it."""
 
 
 def is_archive_name(path: Path) -> bool:
@@ -73,11 +85,7 @@ def open_archive(path: Path) -> AbstractContextManager[Archive]:
         SkysortError: for a damaged archive, one with paths that lead out of it, and one that unpacks to so
             much more than its own size that it can only be meant to harm.
     """
-    name = path.name.lower()
-    # The ending comes first: a tar that ends with a zip looks like a zip from behind.
-    if name.endswith(ZIP_ENDINGS) or (not name.endswith(TAR_ENDINGS) and zipfile.is_zipfile(path)):
-        return _open_zip(path)
-    return _open_tar(path)
+    return _open_zip(path) if _is_zip(path) else _open_tar(path)
 
 
 def check_file_size(size: int) -> None:
@@ -90,23 +98,117 @@ def check_file_size(size: int) -> None:
         raise UnreadablePictureError(f"a file of {size / 2**20:,.0f} MiB, more than {MAX_FILE_BYTES // 2**20}")
 
 
-@contextmanager
-def _open_zip(path: Path) -> Iterator[Archive]:
+def archive_stamp(path: Path) -> str:
+    """Return what changes with an archive's content, whatever its size and time say.
+
+    Of a zip, that is the digest of its directory, which holds each file's checksum; of a tar, the digest
+    of samples. A compressed tar is other bytes from its first difference on.
+
+    Raises:
+        SkysortError: when it cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    if _is_zip(path):
+        with _zip(path) as archive:
+            for entry in archive.infolist():
+                figures = struct.pack("<QQQ", entry.CRC, entry.file_size, entry.header_offset)
+                digest.update(figures + entry.orig_filename.encode("utf-8", "surrogateescape") + b"\0")
+        return digest.hexdigest()
     try:
-        archive = zipfile.ZipFile(path)
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            last = max(0, size - SAMPLE_BYTES)
+            for number in range(NUM_SAMPLES):
+                file.seek(last * number // (NUM_SAMPLES - 1))
+                digest.update(file.read(SAMPLE_BYTES))
+    except OSError as error:
+        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+    return digest.hexdigest()
+
+
+def _is_zip(path: Path) -> bool:
+    """Tell a zip from a tar; the ending comes first: a tar that ends with a zip looks like a zip from behind."""
+    name = path.name.lower()
+    return name.endswith(ZIP_ENDINGS) or (not name.endswith(TAR_ENDINGS) and zipfile.is_zipfile(path))
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
     except OSError as error:
         raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
     except (*_BROKEN, NotImplementedError) as error:
         raise SkysortError(f"{path} is not a readable zip archive: {error}") from None
-    with archive:
-        # Tools of Windows have written backslashes, which the format does not allow (APPNOTE.TXT, 4.4.17).
-        entries = [(entry.filename.replace("\\", "/"), entry) for entry in archive.infolist()]
-        _check_contents(path, [name for name, _ in entries], sum(entry.file_size for _, entry in entries))
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[Archive]:
+    with _zip(path) as archive:
+        found = archive.infolist()
+        names, remarks = _zip_names(path, found)
+        _check_contents(path, names, sum(entry.file_size for entry in found))
+        entries = zip(names, found, strict=True)
         members = {_plain(name): entry for name, entry in entries if not name.endswith("/")}
-        yield Archive(tuple(members), lambda name: _read_zipped(archive, members[name]))
+
+        def read(name: str) -> bytes:
+            return _read_zipped(archive, members[name], members[name].file_size)
+
+        def head(name: str, num_bytes: int) -> bytes:
+            return _read_zipped(archive, members[name], min(num_bytes, members[name].file_size))
+
+        yield Archive(tuple(members), read, head, remarks)
 
 
-def _read_zipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _zip_names(path: Path, entries: list[zipfile.ZipInfo]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of a zip's entries, with forward slashes, and a remark if their encoding is a guess.
+
+    A flag or an extra field says that a name is UTF-8. Finder and others write UTF-8 without either, and names in
+    another encoding are hardly ever UTF-8 by chance. All others are read as code page 437, as the format wants;
+    Windows may have written them in another one, and no field says which.
+    """
+    plain = [_raw_name(entry) for entry in entries]
+    is_utf8 = _are_utf8(name for name in plain if isinstance(name, bytes))
+    names = [name if isinstance(name, str) else name.decode("utf-8" if is_utf8 else "cp437") for name in plain]
+    remarks: tuple[str, ...] = ()
+    if not is_utf8:
+        first = next(
+            name for name, raw in zip(names, plain, strict=True) if isinstance(raw, bytes) and not raw.isascii()
+        )
+        remarks = (
+            f"the names in {path} are not UTF-8, and it does not say how they are encoded; they are read as code"
+            f" page 437, as in {first}. If that looks wrong, pack the folder again with a tool that writes UTF-8",
+        )
+    # Tools of Windows have written backslashes, which the format does not allow (APPNOTE.TXT, 4.4.17).
+    return [name.partition("\0")[0].replace("\\", "/") for name in names], remarks
+
+
+def _raw_name(entry: zipfile.ZipInfo) -> str | bytes:
+    """Return an entry's name, as bytes where it does not say how they are encoded."""
+    if entry.flag_bits & IS_UTF8:
+        return entry.filename
+    raw = entry.orig_filename.encode("cp437")  # as which zipfile has read it, and which has a letter for each byte
+    extra = entry.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and field[:5] == struct.pack("<BL", 1, zlib.crc32(raw)):
+            try:
+                return field[5:].decode("utf-8")
+            except UnicodeDecodeError:
+                break
+    return raw
+
+
+def _are_utf8(names: Iterable[bytes]) -> bool:
+    try:
+        for name in names:
+            name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_zipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, num_bytes: int) -> bytes:
     check_file_size(entry.file_size)
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # zipfile unpacks the others without a limit, whatever size they claim; no usual tool packs pictures so.
@@ -114,7 +216,7 @@ def _read_zipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(entry) as member:
             # Asked for no more than it says, a member that lies about its size stops there, with a wrong checksum.
-            return member.read(entry.file_size)
+            return member.read(num_bytes)
     except _BROKEN as error:
         raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None
 
@@ -138,21 +240,25 @@ def _open_tar(path: Path) -> Iterator[Archive]:
         members = {_plain(entry.name): entry for entry in entries if not entry.isdir()}
         # Its members share one place in one file.
         read = partial(_read_tarred, archive, Lock())
-        yield Archive(tuple(members), lambda name: read(members[name]))
+        yield Archive(
+            tuple(members),
+            lambda name: read(members[name], members[name].size),
+            lambda name, num_bytes: read(members[name], min(num_bytes, members[name].size)),
+        )
 
 
-def _read_tarred(archive: tarfile.TarFile, lock: Lock, entry: tarfile.TarInfo) -> bytes:
+def _read_tarred(archive: tarfile.TarFile, lock: Lock, entry: tarfile.TarInfo, num_bytes: int) -> bytes:
     if not entry.isreg():
         raise UnreadablePictureError("a link or a device inside the archive, not a file")
     check_file_size(entry.size)
     try:
         with lock:
             member = archive.extractfile(entry)
-            content = member.read() if member else b""
+            content = member.read(num_bytes) if member else b""
     except _BROKEN as error:
         raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None
-    if len(content) != entry.size:
-        raise UnreadablePictureError(f"cut off in the archive: {len(content):,} of {entry.size:,} bytes")
+    if len(content) != num_bytes:
+        raise UnreadablePictureError(f"cut off in the archive: {len(content):,} of {num_bytes:,} bytes")
     return content
 
 

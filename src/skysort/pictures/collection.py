@@ -157,6 +157,8 @@ def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: P
     """
     source = data.source(shape, data_dir, progress)
     store = open_store(source, shape, progress)
+    for remark in store.listing.remarks:
+        progress.say(remark)
     if data.named and data.named.classes:
         listing, rows = store.listing.only(data.named.classes)
         return Collection(listing, rows, store, source)

@@ -1,9 +1,21 @@
-"""The table of pictures before any is decoded: which files count, of which class, in which part."""
+"""The table of pictures before any is decoded, and the one rule for which files are pictures.
+
+All verbs follow this rule:
+
+- Hidden files and folders (their names begin with a dot) and those that systems leave behind (`@eaDir`,
+  `#recycle`, `lost+found`, …) are passed over. Where they hold pictures, one line names them.
+- A file is a picture if its name ends as a picture's does (`.jpg`) or if its first bytes are a picture's, whatever
+  its name. Only files with other endings are opened to see that.
+- A picture in a format that Skysort does not read, and a picture that is damaged, gets a row with the reason.
+- All other files are counted and named.
+- Verbs that read or copy (train, check, evaluate, predict, sort) follow links to folders, but not in circles.
+  Verbs that move pictures (watch, sort --move) leave links alone.
+"""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -11,16 +23,26 @@ from numpy.typing import NDArray
 
 from skysort.errors import SkysortError
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-PART_FOLDERS = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-    "valid": "validation",
-    "calibration": "calibration",
-    "test": "test",
-}
-_JUNK = frozenset({"thumbs.db", "__pycache__", "__macosx"})
+EXTENSIONS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif",
+    ".tiff", ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2",
+})  # fmt: skip
+"""Endings of pictures, also of those that are not read here: such a file gets a row that says so."""
+_LEFT_BEHIND = frozenset({
+    # Windows
+    "$recycle.bin", "recycler", "recycled", "system volume information", "thumbs.db", "thumbs.db:encryptable",
+    "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
+    # macOS, also on the network drives and sticks it writes to
+    "__macosx", "network trash folder", "temporary items", "icon\r",
+    # Linux and Android: what a check of the file system found again
+    "lost+found", "lost.dir",
+    # Synology, QNAP, Asustor, TerraMaster, NetApp, Buffalo
+    "@eadir", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "@transcode", "#recycle", "#snapshot",
+    "~snapshot", "trashbox",
+    # Python
+    "__pycache__",
+})  # fmt: skip
+_FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}")
 
 
 @dataclass(frozen=True)
@@ -35,9 +57,11 @@ class Listing:
     parts: tuple[str, ...]
     """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no parts."""
     left_out: tuple[str, ...] = field(default=())
-    """Files that are no picture by their extension, or lie outside every class; empty folders, with a slash."""
+    """Files that are no picture, or have no class; empty folders, with a slash."""
     groups: tuple[str, ...] | None = field(default=None)
     """(N,) names of what must stay in one part, as the frames of one video; empty for a picture on its own."""
+    remarks: tuple[str, ...] = field(default=())
+    """Lines to print once the pictures are listed: pictures that were passed over, and why."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -51,13 +75,13 @@ class Listing:
         for new, name in enumerate(classes):
             number[self.classes.index(name)] = new
         rows = np.flatnonzero(number[self.labels] >= 0)
-        kept = Listing(
-            tuple(self.paths[row] for row in rows),
-            number[self.labels[rows]],
-            tuple(classes),
-            tuple(self.parts[row] for row in rows),
-            self.left_out,
-            None if self.groups is None else tuple(self.groups[row] for row in rows),
+        kept = replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            labels=number[self.labels[rows]],
+            classes=tuple(classes),
+            parts=tuple(self.parts[row] for row in rows),
+            groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
         )
         return kept, rows
 
@@ -92,90 +116,29 @@ def natural(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is one that systems and tools leave behind."""
-    return name.startswith(".") or name.lower() in _JUNK
+    """Tell whether a file or folder is hidden, or one that systems and tools leave behind."""
+    folded = name.casefold()
+    return name.startswith(".") or folded in _LEFT_BEHIND or _FOUND_BY_CHKDSK.fullmatch(folded) is not None
 
 
 def is_image_name(name: str) -> bool:
-    """Tell by its extension whether a file may be a picture."""
+    """Tell by its ending whether a file should be a picture."""
     return PurePosixPath(name).suffix.lower() in EXTENSIONS
 
 
-def arrange(paths: Iterable[str], source: str) -> Listing:
-    """Read classes and parts off the paths of a folder or an archive.
+def class_name(name: str) -> str:
+    """Return the name of a class as it is written everywhere, from a name of a folder or a cell of a table.
 
-    `<class>/…`, or `train|val|validation|valid|calibration|test/<class>/…`, at any depth below the class, and
-    folders around it all are looked through. Classes are in natural order of their names.
+    Systems differ in how they spell an accented letter; here it is NFC. A class must be text: bytes that are not
+    UTF-8 are read as Windows-1252 or, where that has no such letter, Latin-1.
 
-    Args:
-        paths: relative, with forward slashes; hidden files and folders are passed over.
-        source: what to call it in messages.
-
-    Raises:
-        SkysortError: when there is no picture, or the folders are neither classes nor parts.
+    >>> class_name("M\udcf6we") == class_name("Mo\u0308we") == "M\xf6we"
+    True
     """
-    split = [tuple(path.split("/")) for path in paths]
-    visible = [names for names in split if not any(is_hidden(name) for name in names)]
-    images = [names for names in visible if is_image_name(names[-1])]
-    skip = _wrapping(images)
-    has_parts = _has_parts(images, skip, source)
-    depth = skip + 1 + has_parts
-
-    def class_of(names: tuple[str, ...]) -> str:
-        # Systems differ in how they spell an accented letter; a class is one all the same.
-        return unicodedata.normalize("NFC", names[depth - 1])
-
-    inside = sorted((names for names in images if len(names) > depth), key=lambda names: natural("/".join(names)))
-    if not inside:
-        raise SkysortError(
-            f"no pictures in class folders under {source}: expected <class>/<picture>.jpg, found"
-            f" {_found(images, visible)}"
-        )
-    classes = tuple(sorted({class_of(names) for names in inside}, key=natural))
-    number = {name: index for index, name in enumerate(classes)}
-    taken = set(inside)
-    return Listing(
-        tuple("/".join(names) for names in inside),
-        np.array([number[class_of(names)] for names in inside], np.int64),
-        classes,
-        tuple(_part(names[skip]) if has_parts else "" for names in inside),
-        tuple(sorted(("/".join(names) for names in visible if names not in taken), key=natural)),
-    )
-
-
-def _found(images: list[tuple[str, ...]], visible: list[tuple[str, ...]]) -> str:
-    """Say in a message what there is, when no picture is in its place."""
-    if not visible:
-        return "no picture at all"
-    first = min(map("/".join, images or visible), key=natural)
-    if not images:
-        return f"no picture at all, but {first}; pictures end in {', '.join(sorted(EXTENSIONS))}"
-    return first if len(images) == 1 else f"{len(images):,} pictures such as {first}"
-
-
-def _wrapping(images: list[tuple[str, ...]]) -> int:
-    """Count the folders around the classes or parts: mostly none, or one, as an archive of a folder has."""
-    num = 0
-    while images and all(len(names) > num + 2 for names in images):
-        tops = {names[num] for names in images}
-        if len(tops) > 1 or any(map(_part, tops)):
-            break
-        num += 1
-    return num
-
-
-def _part(name: str) -> str:
-    """Return the part that a folder's name means, or nothing."""
-    return PART_FOLDERS.get(name.casefold(), "")
-
-
-def _has_parts(images: list[tuple[str, ...]], skip: int, source: str) -> bool:
-    # A folder named "train" that holds pictures itself is a class, as beside "bus" and "car".
-    tops = {names[skip] for names in images if len(names) > skip + 1}
-    parts = {top for top in tops if _part(top) and all(len(n) > skip + 2 for n in images if n[skip] == top)}
-    if parts and parts != tops:
-        raise SkysortError(
-            f"{source} holds parts ({', '.join(sorted(parts))}) beside other folders"
-            f" ({', '.join(sorted(tops - parts))}); expected only parts, or only classes"
-        )
-    return bool(parts)
+    if any("\udc80" <= letter <= "\udcff" for letter in name):
+        content = name.encode("utf-8", "surrogateescape")
+        try:
+            name = content.decode("cp1252")
+        except UnicodeDecodeError:
+            name = content.decode("latin-1")
+    return unicodedata.normalize("NFC", name)

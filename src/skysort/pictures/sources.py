@@ -1,18 +1,28 @@
-"""Where pictures come from: folders, archives, and data that never was a file a picture."""
+"""Where pictures come from: folders, archives, and data that never was a file a picture.
+
+One rule tells a source from its former self, for all that is cached of it: the size and the times of each file
+(its own, and that of the file system's record of it, which no tool sets back), and for an archive also the digest
+of its directory.
+"""
 
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from skysort.errors import SkysortError
-from skysort.pictures.archives import check_file_size, is_archive_name, open_archive
+from skysort.pictures.archives import Archive, archive_stamp, check_file_size, is_archive_name, open_archive
 from skysort.pictures.decode import Pixels, UnreadablePictureError
-from skysort.pictures.listing import Listing, arrange, is_hidden, is_image_name, natural
+from skysort.pictures.formats import HEAD_BYTES, picture_format
+from skysort.pictures.layout import arrange, passed_over
+from skysort.pictures.listing import Listing, is_hidden, is_image_name, natural
+
+MOST_LOOKED_AT = 1000
+"""Files of a hidden folder among which pictures are looked for."""
 
 Reader = Callable[[int], bytes | Pixels]
 """Gives a row of a listing: the bytes of its image file, or (H, W) or (H, W, 3) uint8 pixels.
@@ -37,14 +47,16 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class FolderSource:
-    """A folder with a subfolder a class, or with parts of such."""
+    """A folder with a subfolder a class, or with splits of such."""
 
     path: Path
+    label_by: str | None = None
+    """As `pictures.label_by` of a recipe."""
 
     @property
     def identity(self) -> str:
-        """The folder's absolute path."""
-        return f"folder {self.path.resolve()}"
+        """The folder's absolute path, and how its pictures are labelled."""
+        return f"folder {self.path.resolve()}{_labels(self.label_by)}"
 
     def stamp(self) -> str:
         """Return sizes and times of all files."""
@@ -53,7 +65,12 @@ class FolderSource:
     @contextmanager
     def opened(self) -> Iterator[tuple[Listing, Reader]]:
         """List the pictures, and read them while the context lasts."""
-        listing = arrange(walk(self.path), str(self.path))
+
+        def is_a_picture(name: str) -> bool:
+            return not name.endswith("/") and is_picture(self.path / name)
+
+        names = (found.checked() for found in _walk(self.path))
+        listing = arrange(names, str(self.path), is_a_picture, self.label_by)
         yield listing, lambda row: read_file(self.path / listing.paths[row])
 
 
@@ -62,23 +79,29 @@ class ArchiveSource:
     """A zip or tar archive of such a folder, read in place."""
 
     path: Path
+    label_by: str | None = None
+    """As `pictures.label_by` of a recipe."""
 
     @property
     def identity(self) -> str:
-        """The archive's absolute path."""
-        return f"archive {self.path.resolve()}"
+        """The archive's absolute path, and how its pictures are labelled."""
+        return f"archive {self.path.resolve()}{_labels(self.label_by)}"
 
     def stamp(self) -> str:
-        """Return size and time of the archive."""
-        found = self.path.stat()
-        return f"{found.st_size} {found.st_mtime_ns}"
+        """Return size and times of the archive, and the digest of its directory."""
+        return f"{size_and_times(self.path)} {archive_stamp(self.path)}"
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Listing, Reader]]:
         """List the pictures, and read them while the context lasts."""
         with open_archive(self.path) as archive:
-            listing = arrange(archive.names, str(self.path))
+            listing = arrange(archive.names, str(self.path), partial(_is_picture_in, archive), self.label_by)
+            listing = replace(listing, remarks=(*archive.remarks, *listing.remarks))
             yield listing, lambda row: archive.read(listing.paths[row])
+
+
+def _labels(label_by: str | None) -> str:
+    return "" if label_by is None else f" labelled by {label_by}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,7 @@ class PixelSource:
 
     def stamp(self) -> str:
         """Return sizes and times of the files."""
-        return "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self.files)
+        return "\n".join(f"{path} {size_and_times(path)}" for path in self.files)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Listing, Reader]]:
@@ -109,30 +132,65 @@ def walk(folder: Path) -> Iterator[str]:
     Raises:
         SkysortError: when a folder cannot be read.
     """
-    for name, error in _walk(folder, "", frozenset()):
-        if error:
-            raise error
-        yield name
+    for found in _walk(folder):
+        if not found.is_hidden:
+            yield found.checked()
 
 
-def _walk(folder: Path, prefix: str, around: frozenset[str]) -> Iterator[tuple[str, SkysortError | None]]:
-    """Yield what `walk` does, and folders that cannot be read, with the error."""
+@dataclass(frozen=True)
+class _Found:
+    """A file below a folder, or a folder that holds nothing, is hidden or cannot be read."""
+
+    name: str
+    """The relative path; of a hidden folder, that of the first picture in it."""
+    error: SkysortError | None = None
+    is_hidden: bool = False
+
+    def checked(self) -> str:
+        """Return the path.
+
+        Raises:
+            SkysortError: when it is a folder that cannot be read.
+        """
+        if self.error:
+            raise self.error
+        return self.name
+
+
+def _walk(folder: Path, prefix: str = "", around: frozenset[str] = frozenset()) -> Iterator[_Found]:
     real = os.path.realpath(folder)
     if real in around:
         return
     try:
-        with os.scandir(folder) as found:
-            entries = sorted((natural(e.name), e.name, _is_folder(e)) for e in found if not is_hidden(e.name))
+        with os.scandir(folder) as entries:
+            found = sorted((natural(entry.name), entry.name, _is_folder(entry)) for entry in entries)
     except OSError as error:
-        yield prefix, SkysortError(f"cannot read folder {folder}: {error.strerror or error}")
+        yield _Found(prefix, SkysortError(f"cannot read folder {folder}: {error.strerror or error}"))
         return
-    if prefix and not entries:
-        yield prefix, None
-    for _, name, is_folder in entries:
+    visible = [(name, is_folder) for _, name, is_folder in found if not is_hidden(name)]
+    if prefix and not visible:
+        yield _Found(prefix)
+    for name, is_folder in visible:
         if is_folder:
             yield from _walk(folder / name, f"{prefix}{name}/", around | {real})
         else:
-            yield prefix + name, None
+            yield _Found(prefix + name)
+    for _, name, is_folder in found:
+        if is_hidden(name) and (picture := _first_picture(folder / name) if is_folder else name):
+            yield _Found(prefix + (f"{name}/{picture}" if is_folder else name), is_hidden=True)
+
+
+def _first_picture(folder: Path) -> str | None:
+    """Return a picture below a hidden folder, by its name, if one is among the first files."""
+    num_files = 0
+    for around, _, names in os.walk(folder):  # which passes over what may not be read
+        for name in names:
+            if is_image_name(name) and not name.startswith("._"):
+                return (Path(around) / name).relative_to(folder).as_posix()
+        num_files += len(names)
+        if num_files > MOST_LOOKED_AT:
+            break
+    return None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -172,39 +230,98 @@ def read_file(path: Path) -> bytes:
         raise UnreadablePictureError(f"cannot be read: {error.strerror or error}") from None
 
 
+def is_picture(path: Path) -> bool:
+    """Tell whether a file is a picture: by its ending, else by its first bytes."""
+    if is_image_name(path.name):
+        return True
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            return False
+        with path.open("rb") as file:
+            return picture_format(file.read(HEAD_BYTES)) is not None
+    except OSError:
+        return False
+
+
+def _is_picture_in(archive: Archive, name: str) -> bool:
+    if is_image_name(name):
+        return True
+    try:
+        return picture_format(archive.head(name, HEAD_BYTES)) is not None
+    except UnreadablePictureError:
+        return False
+
+
 ImageFile = tuple[str, Callable[[], bytes]]
 """A path to show, and how to read what is there, which may raise UnreadablePictureError."""
 
 
-def image_files(paths: Iterable[Path], archives: ExitStack) -> Iterator[ImageFile]:
+@dataclass
+class PassedOver:
+    """What was found under some paths besides pictures."""
+
+    files: list[str] = field(default_factory=list)
+    """Files that are no pictures."""
+    hidden: list[str] = field(default_factory=list)
+    """Pictures that are hidden, and one for each hidden folder with pictures."""
+
+    def remarks(self) -> list[str]:
+        """Return lines to print, none for nothing."""
+        lines = passed_over(tuple(path.split("/")) for path in self.hidden)
+        if self.files:
+            is_or_are = "file is no picture and was" if len(self.files) == 1 else "files are no pictures and were"
+            first = min(self.files, key=natural)
+            lines.append(f"{len(self.files):,} {is_or_are} passed over; the first is {first}")
+        return lines
+
+
+def image_files(paths: Iterable[Path], archives: ExitStack, passed: PassedOver) -> Iterator[ImageFile]:
     """Yield the pictures under files, folders (at any depth) and archives, in the order given.
 
-    A file named outright counts whatever its name ends in. A folder, at any depth, or an archive that cannot be
+    A file named outright counts whatever it is. A folder, at any depth, or an archive that cannot be
     read is one picture that cannot be, so that nothing else is lost with it. Archives stay open as long as
     `archives` does: what is yielded here may be read later, on another thread.
+
+    Args:
+        paths: of files, folders and archives.
+        archives: where archives that are opened are kept.
+        passed: is filled with what is no picture, or hidden.
     """
     for path in paths:
         try:
             if path.is_dir():
-                for name, error in _walk(path, "", frozenset()):
-                    if error:
-                        yield str(path / name), partial(_cannot_be_read, str(error))
-                    elif is_image_name(name):
-                        yield str(path / name), partial(read_file, path / name)
+                yield from _in_folder(path, passed)
             elif is_archive_name(path):
-                archive = archives.enter_context(open_archive(path))
-                for name in _visible_images(archive.names):
-                    yield f"{path}/{name}", partial(archive.read, name)
+                yield from _in_archive(path, archives.enter_context(open_archive(path)), passed)
             else:
                 yield str(path), partial(read_file, path)
         except SkysortError as damage:
             yield str(path), partial(_cannot_be_read, str(damage))
 
 
-def _visible_images(names: Iterable[str]) -> list[str]:
-    return sorted(
-        (name for name in names if is_image_name(name) and not any(map(is_hidden, name.split("/")))), key=natural
-    )
+def _in_folder(folder: Path, passed: PassedOver) -> Iterator[ImageFile]:
+    for found in _walk(folder):
+        path = folder / found.name
+        if found.error:
+            yield str(path), partial(_cannot_be_read, str(found.error))
+        elif found.is_hidden:
+            passed.hidden.append(found.name)
+        elif found.name.endswith("/"):
+            continue
+        elif is_picture(path):
+            yield str(path), partial(read_file, path)
+        else:
+            passed.files.append(str(path))
+
+
+def _in_archive(path: Path, archive: Archive, passed: PassedOver) -> Iterator[ImageFile]:
+    for name in sorted(archive.names, key=natural):
+        if any(map(is_hidden, name.split("/"))):
+            passed.hidden.append(name)
+        elif _is_picture_in(archive, name):
+            yield f"{path}/{name}", partial(archive.read, name)
+        else:
+            passed.files.append(f"{path}/{name}")
 
 
 def _cannot_be_read(reason: str) -> bytes:

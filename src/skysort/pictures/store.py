@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from os import environ
 from pathlib import Path
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
-from skysort.cache import cache_folder
 from skysort.errors import SkysortError
 from skysort.files import remove_partials, whole_folder
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
@@ -25,7 +26,7 @@ from skysort.pictures.parallel import in_order, threads_for
 from skysort.pictures.sources import Reader, Source
 from skysort.progress import Progress
 
-FORMAT = 4
+FORMAT = 5
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
 MOST_MAPPED_BYTES = 2**28
@@ -62,6 +63,23 @@ class Store:
         if self.pixels.nbytes > MOST_MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self.mapped.madvise(mmap.MADV_DONTNEED)
         return copied
+
+
+def cache_folder() -> Path:
+    """Return where decoded pictures are kept: $SKYSORT_CACHE, else the platform's cache folder.
+
+    Raises:
+        SkysortError: when neither is known, as of a user without a home.
+    """
+    if named := environ.get("SKYSORT_CACHE"):
+        return Path(named)
+    try:
+        folder = user_cache_path("skysort")
+    except RuntimeError:  # of platformdirs 4.14; before, "~" stayed as it was
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise SkysortError("this user has no home folder: set SKYSORT_CACHE to a folder for decoded pictures")
+    return folder
 
 
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
@@ -134,6 +152,7 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "parts": listing.parts,
         "left_out": listing.left_out,
         "groups": listing.groups,
+        "remarks": listing.remarks,
         "unreadable": unreadable,
     }
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
@@ -216,6 +235,7 @@ def _open(folder: Path, shape: Shape) -> Store:
         tuple(table["parts"]),
         tuple(table["left_out"]),
         None if table["groups"] is None else tuple(table["groups"]),
+        tuple(table["remarks"]),
     )
     unreadable = {int(row): reason for row, reason in table["unreadable"].items()}
     readable = np.ones(len(listing), bool)

@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import IO
 import numpy as np
 
 from skysort.errors import SkysortError, suggestion
-from skysort.pictures.listing import PART_FOLDERS, Listing, natural
+from skysort.pictures.layout import SPLIT_WORDS, UNLABELLED, split_named
+from skysort.pictures.listing import Listing, class_name, natural
 from skysort.pictures.sources import Reader, read_file, size_and_times
 
 NEEDED = ("path", "label")
@@ -139,13 +139,14 @@ def _row(line: int, header: list[str], cells: list[str]) -> Row:
     if "\0" in row["path"]:
         raise ValueError("a null character in the path")
     split = row.get("split", "")
-    if split and split.casefold() not in PART_FOLDERS:
-        raise ValueError(f"no split '{split}'; {suggestion(split.casefold(), PART_FOLDERS)}")
+    part = split_named(split)
+    if split and part in ("", UNLABELLED):
+        raise ValueError(f"no split '{split}'; {suggestion(split.casefold(), SPLIT_WORDS)}")
     return Row(
         line,
         row["path"],
-        unicodedata.normalize("NFC", row["label"]),
-        PART_FOLDERS.get(split.casefold(), ""),
+        class_name(row["label"]),
+        part,
         row.get("group", ""),
     )
 
