@@ -111,7 +111,7 @@ def test_an_unknown_flag_names_those_that_are_close(skysort_command: Command) ->
         ({"bird": 20, "airplane": 3}, "class 'airplane' has 3 different pictures to cut into train, validation"),
         (
             {"train/bird": 9, "test/bird": 9, "airplane": 9},
-            "holds parts (test, train) beside other folders (airplane)",
+            "holds splits (test, train) beside other folders (airplane)",
         ),
         ({"test/bird": 9, "test/airplane": 9}, "the data has a part for test and none for training"),
     ],
