@@ -13,7 +13,7 @@ from skysort.files import whole_folder
 from skysort.pictures import parallel, sources, store
 from skysort.pictures.decode import Shape, decode
 from skysort.pictures.sources import ArchiveSource, FolderSource
-from skysort.pictures.store import Store, cache_folder, open_store
+from skysort.pictures.store import Store, open_store
 from skysort.progress import Progress
 from tests.conftest import picture_bytes
 
@@ -335,22 +335,3 @@ def test_an_error_while_listing_is_not_called_a_failed_write(
     monkeypatch.setattr(sources, "_walk", unreadable_folder)
     with pytest.raises(SkysortError, match=r"^cannot read folder$"):
         open_store(source, SHAPE, Progress())
-
-
-def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("SKYSORT_CACHE")
-    assert cache_folder().name == "skysort"
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_without_a_home_the_cache_has_to_be_named(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_home(_name: str) -> Path:
-        if told:  # as platformdirs 4.14 does
-            raise RuntimeError("could not determine the home directory")
-        return Path("~/.cache/skysort")
-
-    monkeypatch.delenv("SKYSORT_CACHE")
-    monkeypatch.setattr("skysort.pictures.store.user_cache_path", no_home)
-    with pytest.raises(SkysortError, match="this user has no home folder: set SKYSORT_CACHE to a folder"):
-        cache_folder()

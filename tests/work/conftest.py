@@ -28,9 +28,9 @@ def across(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inbox a file system of its own."""
     plain = move.rename_new
 
-    def rename(source: Path, target: Path) -> None:
+    def rename(source: Path, target: Path, mark: str) -> None:
         if ("inbox" in source.parts) != ("inbox" in target.parts):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        plain(source, target)
+        plain(source, target, mark)
 
     monkeypatch.setattr(move, "rename_new", rename)

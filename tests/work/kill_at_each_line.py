@@ -18,14 +18,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from skysort.work import move
+from skysort.work import renaming
 from skysort.work.journal import Journal
 from skysort.work.move import act, finish_unfinished
 from skysort.work.names import free_place
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, row_for, with_session
 
-TRACED = ("move.py", "names.py", "journal.py", "journal_rows.py", "files.py", "undo.py")
+TRACED = (
+    "move.py",
+    "settle.py",
+    "renaming.py",
+    "names.py",
+    "journal.py",
+    "journal_rows.py",
+    "files.py",
+    "undo.py",
+)
 PICTURES = {
     "a.jpg": b"first",
     "b.jpg": b"second" * 100_000,
@@ -49,15 +58,21 @@ def unsupported(_source: bytes, _target: bytes) -> int:
     return -1
 
 
-system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
+def refused(path: Path, *_arguments: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+
+system: Callable[[bytes, bytes], int] = renaming._exclusive_rename  # type: ignore[assignment]
 
 
 def main() -> None:
     scenario, folder, other, num, seed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])
     if "across" in scenario:
-        move._exclusive_rename = across
-    if "unsupported" in scenario:
-        move._exclusive_rename = unsupported
+        renaming._exclusive_rename = across
+    if "unsupported" in scenario or "without links" in scenario:
+        renaming._exclusive_rename = unsupported
+    if "without links" in scenario:
+        Path.symlink_to = refused  # type: ignore[method-assign]
     kind = "copy" if "copy" in scenario else "move"
     chance = random.Random(seed)
     begin = prepare_undo if "undo" in scenario else prepare

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from skysort.classifier.classifier import Classifier
-from skysort.work import move
+from skysort.work import renaming
 from skysort.work import watch as module
 from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
@@ -33,7 +33,7 @@ MOST_WAITING = 150
 LONGEST = 20.0
 """Seconds until one is killed that waits and does not compute."""
 
-system: Callable[[bytes, bytes], int] = move._exclusive_rename  # type: ignore[assignment]
+system: Callable[[bytes, bytes], int] = renaming._exclusive_rename  # type: ignore[assignment]
 
 
 def across(source: bytes, target: bytes) -> int:
@@ -49,7 +49,7 @@ def main() -> None:
     logging.disable()
     module.TICK_MS = 20
     if scenario == "across":
-        move._exclusive_rename = across
+        renaming._exclusive_rename = across
     inbox = top / "inbox"
     inbox.mkdir()
     arrived: list[bytes] = []

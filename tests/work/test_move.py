@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from skysort.work import journal as journal_module
-from skysort.work import move, names, undo
+from skysort.work import move, names, renaming, undo
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, replaced
-from skysort.work.move import Outcome, act, finish_unfinished, moving, rename_new
+from skysort.work.move import Outcome, act, finish_unfinished, moving
 from skysort.work.names import free_place, identity, numbered
+from skysort.work.renaming import rename_new
+from skysort.work.settle import going_of
 from skysort.work.undo import take_back
 from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
 
@@ -47,7 +49,19 @@ def aside(inbox: Path) -> Path:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
 @pytest.mark.parametrize(
     "scenario",
-    ["same", "across", "unsupported", "copy across", "undo", "undo across", "undo copy", "real", "undo real"],
+    [
+        "same",
+        "across",
+        "unsupported",
+        "copy across",
+        "undo",
+        "undo across",
+        "undo copy",
+        "real",
+        "undo real",
+        "without links",
+        "undo without links",
+    ],
 )
 def test_killed_at_any_line_nothing_is_lost(scenario: str, tmp_path: Path, in_memory: Path) -> None:
     folder = tmp_path if "real" in scenario else in_memory
@@ -64,15 +78,15 @@ def test_a_name_that_is_taken_is_refused_and_both_files_stay(
     supported: bool, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not supported:
-        monkeypatch.setattr(move, "_exclusive_rename", None)
+        monkeypatch.setattr(renaming, "_exclusive_rename", None)
     (inbox / "b.jpg").write_bytes(b"")
     with pytest.raises(FileExistsError):
-        rename_new(inbox / "a.jpg", inbox / "b.jpg")
+        rename_new(inbox / "a.jpg", inbox / "b.jpg", ".skysort-x-1")
     assert files_below(inbox) == {inbox / "a.jpg": b"picture", inbox / "b.jpg": b""}
-    rename_new(inbox / "a.jpg", inbox / "c.jpg")
+    rename_new(inbox / "a.jpg", inbox / "c.jpg", ".skysort-x-1")
     assert files_below(inbox) == {inbox / "c.jpg": b"picture", inbox / "b.jpg": b""}
     with pytest.raises(FileNotFoundError):
-        rename_new(inbox / "a.jpg", inbox / "d.jpg")
+        rename_new(inbox / "a.jpg", inbox / "d.jpg", ".skysort-x-1")
     assert not (inbox / "d.jpg").exists()
 
 
@@ -113,16 +127,17 @@ def test_a_picture_replaced_while_it_is_moved_is_given_back(
 ) -> None:
     if file_systems == 2:
         request.getfixturevalue("across")
-    row, plain = row_for(inbox / "a.jpg", aside / "a.jpg"), move.rename_new
+    row = row_for(inbox / "a.jpg", aside / "a.jpg")
+    module, name = (move, "rename_new") if file_systems == 1 else (Path, "rename")
+    plain = getattr(module, name)
 
-    def replaced_just_before(source: Path, target: Path) -> None:
-        if source == row.source and (file_systems == 1 or target.name.endswith(".going")):
+    def replaced_just_before(source: Path, target: Path, *mark: str) -> None:
+        if source == row.source:
             (inbox / "upload").write_bytes(b"new one")
             (inbox / "upload").replace(source)
-            monkeypatch.setattr(move, "rename_new", plain)
-        plain(source, target)
+        plain(source, target, *mark)
 
-    monkeypatch.setattr(move, "rename_new", replaced_just_before)
+    monkeypatch.setattr(module, name, replaced_just_before)
     (outcome,) = do(aside, row)
     expected = {inbox / "a.jpg": b"new one"}
     if file_systems == 2:
@@ -156,14 +171,10 @@ def test_what_fails_leaves_each_picture_in_one_place(
 def test_a_source_that_cannot_be_removed_takes_its_copy_back(
     inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = move.rename_new
+    def read_only(_source: Path, target: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(target))
 
-    def read_only(source: Path, target: Path) -> None:
-        if target.name.endswith(".going"):
-            raise PermissionError(errno.EACCES, "Permission denied", str(target))
-        plain(source, target)
-
-    monkeypatch.setattr(move, "rename_new", read_only)
+    monkeypatch.setattr(Path, "rename", read_only)
     (outcome,) = do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
     assert outcome.end == "not done" and "Permission denied" in str(outcome.error)
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
@@ -189,7 +200,7 @@ def test_a_copy_that_is_not_what_was_read_is_no_copy(
 def test_an_unfinished_move_to_a_drive_that_is_not_there_waits_for_it(inbox: Path, aside: Path) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
-        rename_new(row.source, row.place)
+        row.source.rename(row.place)
         aside.rename(aside.with_name("drive"))
         (outcome,) = finish_unfinished(journal)
         assert outcome.end is None and "the folder is not there now" in str(outcome.error)
@@ -219,7 +230,7 @@ def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Pat
         back = replace(row_for(aside / "a.jpg", inbox / "a.jpg", "remove"), undoes=copied.id)
         with journal.moving():
             (row,) = journal.plan(with_session(journal, [back]))
-            rename_new(row.source, row.source.with_name(f".skysort-{row.id}.going"))
+            row.source.rename(going_of(row))
             (outcome,) = finish_unfinished(journal)
     assert outcome.end == "not done"
     assert files_below(inbox, aside) == {aside / "a.jpg": b"picture"}
@@ -228,7 +239,7 @@ def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Pat
 def test_equal_bytes_that_came_under_the_name_since_are_another_picture(inbox: Path, aside: Path) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
-        rename_new(row.source, row.place)
+        row.source.rename(row.place)
         row.source.write_bytes(b"picture")
         (outcome,) = finish_unfinished(journal)
     assert outcome.end == "done"
@@ -253,6 +264,7 @@ def test_equal_bytes_that_came_since_they_were_copied_are_another_picture(
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
         row.place.write_bytes(b"picture")
+        journal.note_copied([row])
         row.source.unlink()
         row.source.write_bytes(b"picture")
         os.utime(row.source, ns=(1, 1))
@@ -282,17 +294,20 @@ def test_names_are_on_the_disk_before_a_source_is_removed_and_before_it_is_writt
         (row,) = with_session(journal, [row])
         told("planned", Journal, "plan")
         told("finished", Journal, "finish")
-        told("names", move, "sync_folder")
         told("names", names, "sync_folder")
         told("bytes", os, "fsync")
+        told("copied", Journal, "note_copied")
         told("rename", move, "rename_new")
+        told("rename", Path, "rename")
         told("remove", Path, "unlink")
-        assert [outcome.end for outcome in act(journal, [row])] == ["done"]
+        (outcome,) = act(journal, [row])
+    row = outcome.row
+    assert outcome.end == "done" and row.mark
     assert [step for step in steps if step != "bytes"] == [
         "names aside", "names aside/new", "planned",
         "rename inbox/a.jpg aside/new/deep/a.jpg",
-        "rename aside/new/deep/.skysort-1.coming aside/new/deep/a.jpg", "names aside/new/deep",
-        "rename inbox/a.jpg inbox/.skysort-1.going", "remove inbox/.skysort-1.going", "names inbox", "finished",
+        "copied", f"rename aside/new/deep/{row.mark}.coming aside/new/deep/a.jpg", "names aside/new/deep",
+        f"rename inbox/a.jpg inbox/{row.mark}.going", f"remove inbox/{row.mark}.going", "names inbox", "finished",
     ]  # fmt: skip
     assert steps[steps.index("rename inbox/a.jpg aside/new/deep/a.jpg") + 1] == "bytes"
 

@@ -11,6 +11,7 @@ from skysort.work import move
 from skysort.work import sort as module
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row
+from skysort.work.settle import End
 from skysort.work.sort import sort_pictures
 from tests.work.making import FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, BIRD
@@ -25,7 +26,7 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     (folder / "b.png").write_bytes(BIRD)
     plain = module.judge
 
-    def settle(row: Row) -> move.End:
+    def settle(row: Row) -> End:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def judge(classifier: Classifier, paths: Sequence[Path]) -> Any:

@@ -411,15 +411,17 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
 ) -> None:
     """Else the picture would be copied a second time, under another name."""
     put(top, {"inbox/a.png": AIRPLANE})
-    plain, unlink = move.rename_new, Path.unlink
+    rename, unlink = Path.rename, Path.unlink
 
-    def read_only(path: Path, *_arguments: object) -> None:
+    def read_only(path: Path, *_arguments: object, **_options: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "unlink", lambda path: (read_only if path.suffix == ".png" else unlink)(path))
         patched.setattr(
-            move, "rename_new", lambda *paths: (read_only if paths[1].suffix == ".going" else plain)(*paths)
+            Path, "unlink", lambda path, **how: (read_only if path.suffix == ".png" else unlink)(path, **how)
+        )
+        patched.setattr(
+            Path, "rename", lambda *paths: (read_only if paths[1].suffix == ".going" else rename)(*paths)
         )
         for _ in range(2):
             with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
@@ -638,7 +640,7 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
     put(top, {"inbox/a.png": AIRPLANE})
     plain = move.rename_new
 
-    def read_only(source: Path, target: Path) -> None:
+    def read_only(source: Path, target: Path, _mark: str) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
 
     monkeypatch.setattr(move, "rename_new", read_only)

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import skysort
+from skysort.cache import keep_library_caches
 from skysort.cli.check import check
 from skysort.cli.compare import compare
 from skysort.cli.decide import decide
@@ -114,6 +115,7 @@ def _fail(message: str, exit_code: int = 1) -> NoReturn:
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     _prepare_streams()
+    keep_library_caches()
     try:
         _refuse_empty(sys.argv)
         try:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from skysort.cache import cache_folder
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.pictures import skies
 from skysort.pictures.cifar import CLASSES as CIFAR_CLASSES
@@ -16,7 +17,6 @@ from skysort.pictures.download import RemoteData, RemoteFile, download, is_offli
 from skysort.pictures.idx import idx_source
 from skysort.pictures.listing import Listing, numbered
 from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource, Reader, Source
-from skysort.pictures.store import cache_folder
 from skysort.progress import Progress
 
 NUM_SKIES = 10_000

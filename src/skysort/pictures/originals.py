@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.cache import cache_folder
 from skysort.files import write_whole
 from skysort.pictures.decode import Original, UnreadablePictureError, read_original
 from skysort.pictures.parallel import in_order, threads_for
 from skysort.pictures.sources import PixelSource, Source
-from skysort.pictures.store import cache_folder, digest
+from skysort.pictures.store import digest
 from skysort.progress import Progress
 
 FORMAT = 1

@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from os import environ
 from pathlib import Path
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from skysort.cache import cache_folder
 from skysort.errors import SkysortError
 from skysort.files import remove_partials, whole_folder
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
@@ -63,23 +62,6 @@ class Store:
         if self.pixels.nbytes > MOST_MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self.mapped.madvise(mmap.MADV_DONTNEED)
         return copied
-
-
-def cache_folder() -> Path:
-    """Return where decoded pictures are kept: $SKYSORT_CACHE, else the platform's cache folder.
-
-    Raises:
-        SkysortError: when neither is known, as of a user without a home.
-    """
-    if named := environ.get("SKYSORT_CACHE"):
-        return Path(named)
-    try:
-        folder = user_cache_path("skysort")
-    except RuntimeError:  # of platformdirs 4.14; before, "~" stayed as it was
-        folder = Path("~")
-    if not folder.is_absolute():
-        raise SkysortError("this user has no home folder: set SKYSORT_CACHE to a folder for decoded pictures")
-    return folder
 
 
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:

@@ -8,6 +8,7 @@ or to one that was killed.
 
 import json
 import os
+import secrets
 import sqlite3
 import sys
 import time
@@ -25,15 +26,17 @@ from skysort.work.journal_rows import (
     Row,
     Settings,
     cells_of,
+    mark_of,
     replaced,
     row_of,
     split,
 )  # fmt: skip
 
-FORMAT = 1
+FORMAT = 2
 SECONDS_FOR_OTHERS = 60.0
 """To wait for a process that writes, or moves a burst of pictures."""
 ROWS_AT_A_TIME = 1000
+TOKEN_BYTES = 6
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
@@ -45,7 +48,7 @@ CREATE TABLE IF NOT EXISTS rows (
     session INTEGER NOT NULL REFERENCES sessions(id),
     planned REAL NOT NULL,            -- seconds since 1970
     done REAL,                        -- NULL while it is not
-    kind TEXT NOT NULL,               -- move, copy, remove, stay
+    kind TEXT NOT NULL,               -- move, copy, remove, stay, gone
     by TEXT NOT NULL,                 -- watch, sort, undo, redo
     source_name BLOB NOT NULL, source_folder BLOB NOT NULL,
     place_name BLOB NOT NULL, place_folder BLOB NOT NULL,
@@ -56,7 +59,15 @@ CREATE TABLE IF NOT EXISTS rows (
     probabilities TEXT NOT NULL,      -- JSON list, in the order of the session's classes
     reason TEXT NOT NULL,
     undoes INTEGER REFERENCES rows(id),
-    correction TEXT                   -- the class that a person meant by taking it back
+    correction TEXT,                  -- the class that a person says it is
+    copied INTEGER NOT NULL           -- 1 once a whole copy is beside the place
+);
+CREATE TABLE IF NOT EXISTS token (    -- one row: tells this journal's files under way from those of others
+    token TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS mounts (   -- where the drive of a folder was mounted when pictures were last moved
+    folder BLOB PRIMARY KEY,
+    mount BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_source ON rows(source_name, source_folder);
 CREATE INDEX IF NOT EXISTS by_place ON rows(place_name, place_folder);
@@ -65,12 +76,6 @@ CREATE INDEX IF NOT EXISTS by_time ON rows(planned);
 CREATE INDEX IF NOT EXISTS unfinished ON rows(id) WHERE done IS NULL;
 CREATE INDEX IF NOT EXISTS undoing ON rows(undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX IF NOT EXISTS corrections ON rows(id) WHERE correction IS NOT NULL;
-"""
-MOUNTS = """
-CREATE TABLE IF NOT EXISTS mounts (   -- where the drive of a folder was mounted when pictures were last moved
-    folder BLOB PRIMARY KEY,
-    mount BLOB NOT NULL
-)
 """
 IN_EFFECT = (
     "rows.done IS NOT NULL"
@@ -173,19 +178,28 @@ class Journal:
         planned = [replaced(row, planned=now, done=now if row.kind == "stay" else None) for row in rows]
         marks = ", ".join("?" * (COLUMNS.count(",") + 1))
         with self._told(), self._transaction():
-            return [
-                replaced(row, id=self._database.execute(
-                    f"INSERT INTO rows({COLUMNS}) VALUES ({marks})", cells_of(row)
-                ).lastrowid or 0)
+            numbers = [
+                self._database.execute(f"INSERT INTO rows({COLUMNS}) VALUES ({marks})", cells_of(row)).lastrowid
+                or 0
                 for row in planned
-            ]  # fmt: skip
+            ]
+        return [
+            replaced(row, id=number, mark=mark_of(self._token, number))
+            for row, number in zip(planned, numbers, strict=True)
+        ]
+
+    def note_copied(self, rows: Iterable[Row]) -> None:
+        """Write that whole copies are beside their places; it is on the disk when this returns."""
+        with self._told(), self._transaction():
+            self._database.executemany("UPDATE rows SET copied = 1 WHERE id = ?", [(row.id,) for row in rows])
 
     def finish(self, done: Iterable[Row], dropped: Iterable[Row]) -> None:
         """Write what was done, with its reason, and delete what did not come about."""
         now = time.time()
         with self._told(), self._transaction():
             self._database.executemany(
-                "UPDATE rows SET done = ?, reason = ? WHERE id = ?", [(now, row.reason, row.id) for row in done]
+                "UPDATE rows SET done = ?, kind = ?, reason = ? WHERE id = ?",
+                [(now, row.kind, row.reason, row.id) for row in done],
             )
             self._database.executemany("DELETE FROM rows WHERE id = ?", [(row.id,) for row in dropped])
 
@@ -236,7 +250,8 @@ class Journal:
             where.append(f"({one.format('source')} OR {one.format('place')})")
             values += [name, folder] * 2 if exact else [name] * 2
         if takeable:
-            where.append(f"kind != 'stay' AND by {'=' if takeable == 'undos' else '!='} 'undo' AND {IN_EFFECT}")
+            by = f"by {'=' if takeable == 'undos' else '!='} 'undo'"
+            where.append(f"kind NOT IN ('stay', 'gone') AND {by} AND {IN_EFFECT}")
         clause = " AND ".join(where) or "1"
         order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
         yield from self._rows_now(
@@ -256,7 +271,7 @@ class Journal:
         with self._told():
             found = database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
             while some := found.fetchmany(ROWS_AT_A_TIME):
-                yield from map(row_of, some)
+                yield from (row_of(cells, self._token) for cells in some)
 
     def _connect(self) -> sqlite3.Connection:
         if self._may_write:
@@ -269,18 +284,20 @@ class Journal:
     def _prepare(self) -> None:
         with self._told():
             (found,) = self._database.execute("PRAGMA user_version").fetchone()
-            if found > FORMAT:
+            if found not in (0, FORMAT):
                 raise DamagedJournalError(
-                    f"{self.path} is of format {found}, and this Skysort reads up to {FORMAT};"
-                    " a newer Skysort reads it"
+                    f"{self.path} is of format {found}, and this Skysort reads format {FORMAT};"
+                    " the Skysort that wrote it reads it"
                 )
-            if not self._may_write:
-                return
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
-            if found == 0:
-                self._database.executescript(f"BEGIN EXCLUSIVE; {SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-            self._database.execute(MOUNTS)  # journals of format 1 were begun without
+            if self._may_write:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
+                if found == 0:
+                    self._database.executescript(
+                        f"BEGIN EXCLUSIVE; {SCHEMA} INSERT INTO token VALUES ('{secrets.token_hex(TOKEN_BYTES)}');"
+                        f" PRAGMA user_version = {FORMAT}; COMMIT;"
+                    )
+            (self._token,) = self._database.execute("SELECT token FROM token").fetchone()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -9,15 +9,16 @@ from typing import Any, Literal
 
 from skysort.errors import SkysortError
 
-Kind = Literal["move", "copy", "remove", "stay"]
-"""`remove` takes a copy back: its source is the copy, its place the original. `stay` leaves a picture as it is."""
+Kind = Literal["move", "copy", "remove", "stay", "gone"]
+"""`remove` takes a copy back: its source is the copy, its place the original. `stay` leaves a picture as it is.
+`gone` was to be one of the first three, and somebody took the picture away meanwhile."""
 
 By = Literal["watch", "sort", "undo", "redo"]
 
 SIGNIFICANT_DIGITS = 9
 COLUMNS = (
     "session, planned, done, kind, by, source_name, source_folder, place_name, place_folder,"
-    " digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction"
+    " digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction, copied"
 )
 
 
@@ -72,8 +73,12 @@ class Row:
     reason: str = ""
     undoes: int | None = None
     correction: str | None = None
+    copied: bool = False
+    """Whether a whole copy was beside the place before it was renamed into it."""
     id: int = 0
     """0 until it is written."""
+    mark: str = ""
+    """What the names of its files under way begin with: no other row has it, nor another journal's."""
     session: int = 0
     by: By = "watch"
     planned: float = 0.0
@@ -101,16 +106,21 @@ def cells_of(row: Row) -> tuple[object, ...]:
     return (
         row.session, row.planned, row.done, row.kind, row.by, *split(row.source), *split(row.place),
         row.digest, row.file.size, row.file.mtime_ns, row.file.inode,
-        row.action, row.label, probabilities, row.reason, row.undoes, row.correction,
+        row.action, row.label, probabilities, row.reason, row.undoes, row.correction, row.copied,
     )  # fmt: skip
 
 
-def row_of(cells: Sequence[Any]) -> Row:
-    """Return the row with these cells, which its id follows."""
+def row_of(cells: Sequence[Any], token: str) -> Row:
+    """Return the row with these cells, which its id follows, in the journal with a token."""
     session, planned, done, kind, by, source_name, source_folder, place_name, place_folder, *rest = cells
-    digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction, number = rest
+    digest, size, mtime_ns, inode, action, label, probabilities, reason, undoes, correction, copied, number = rest
     return Row(
         kind, joined(source_name, source_folder), joined(place_name, place_folder), digest,
         Identity(inode, size, mtime_ns), action, label, tuple(json.loads(probabilities)), reason, undoes,
-        correction, number, session, by, planned, done,
+        correction, bool(copied), number, mark_of(token, number), session, by, planned, done,
     )  # fmt: skip
+
+
+def mark_of(token: str, number: int) -> str:
+    """Return what the names of a row's files under way begin with."""
+    return f".skysort-{token}-{number}"

@@ -1,53 +1,25 @@
 """Moving a picture so that it is never lost, never overwritten and never in two places for good.
 
 Within a file system a move is one rename that refuses a name that is taken. Across file systems it is a copy
-beside the place, checked and renamed into place the same way, and then the source is removed. While a row of the
-journal is unfinished, these files may be there (`source` and `place` as in the row, `coming` beside the place,
-`going` beside the source, the last two named by the row's number):
-
-    what was done last          source  coming  place   going   brought to its end by `settle`
-    row written                 here                            not done
-    copying                     here    part                    coming removed, not done
-    name reserved, where no one
-      call renames and refuses  here    (here)  reserved        both removed, not done
-    renamed into place          here            here            source removed, done; if it cannot be, place is
-    source taken out of sight                   here    here    going removed, done
-    source removed                              here            done
-
-One rename within a file system goes from the first line to the last. Nothing is ever removed but what was just
-read and has the row's digest and time, while another file has the same bytes and its name is on the disk.
+beside the place, checked and renamed into place the same way, and then the source is removed. `settle` has what
+files a process that is killed may leave, and what becomes of them.
 """
 
-import ctypes
 import errno
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from skysort.files import sha256, sync_folder
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Identity, Row, replaced
-from skysort.work.names import (
-    ChangedError,
-    free_place,
-    identity,
-    make_folder,
-    stands,
-    sync_folders,
-)  # fmt: skip
-
-End = Literal["done", "not done", "gone"]
+from skysort.work.journal_rows import Row, replaced
+from skysort.work.names import ChangedError, make_folder, sync_folders
+from skysort.work.renaming import give_back, rename_new
+from skysort.work.settle import End, coming_of, holds, is_file, remove_source, settle
+from skysort.work.writers import is_open_for_writing
 
 COPIED_AT_A_TIME = 2**20
-RESERVATION = b"reserved by skysort: a picture takes this name in a moment\n"
-RENAME_NOREPLACE = 1  # Linux: linux/fs.h
-RENAME_EXCL = 4  # macOS: sys/stdio.h
-AT_FDCWD = -100
-NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -65,7 +37,7 @@ class Outcome:
 def moving(journal: Journal) -> Iterator[list[Outcome]]:
     """Be the only process that moves pictures for a journal; give what came of what others left unfinished.
 
-    What stays unfinished has the end None, and is not to be moved by another row.
+    What stays unfinished has the end None. `act` moves nothing of it by another row.
 
     Raises:
         SkysortError: when another process has moved pictures for a minute.
@@ -77,11 +49,11 @@ def moving(journal: Journal) -> Iterator[list[Outcome]]:
 def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
     """Write down what is to be done, do it, and write what came of it. To be called inside `moving`.
 
-    A row that could not be done is no longer in the journal, and all is as it was.
+    A row that could not be done is no longer in the journal, and all is as it was. No row is written for a picture
+    that is no longer where it was when it was read, or that another row has not finished with.
     """
-    ready, outcomes = _with_folders(rows)
-    planned = journal.plan(ready)
-    outcomes += carry_out(planned)
+    ready, outcomes = _ready(journal, rows)
+    outcomes += carry_out(journal, journal.plan(ready))
     note(journal, outcomes)
     return outcomes
 
@@ -110,35 +82,37 @@ def note(journal: Journal, outcomes: Iterable[Outcome]) -> None:
         if row.id and outcome.end == "not done":
             dropped.append(row)
         elif row.id and outcome.end == "gone":
-            done.append(replaced(row, reason="taken away by somebody before it was moved, or since"))
+            done.append(replaced(row, kind="gone", reason="taken away by somebody before it was moved, or since"))
         elif row.id and outcome.end == "done" and row.kind != "stay":
             done.append(row)
     if done or dropped:
         journal.finish(done, dropped)
 
 
-def carry_out(rows: Sequence[Row]) -> list[Outcome]:
+def carry_out(journal: Journal, rows: Sequence[Row]) -> list[Outcome]:
     """Do what rows of the journal intend. All is on the disk, names included, when this returns."""
     outcomes: dict[int, Outcome] = {}
-    across: list[Row] = []
+    copied: list[Row] = []
     for row in rows:
         try:
-            if _place(row):
-                across.append(row)
+            if _is_copied(row):
+                copied.append(replaced(row, copied=True))
             outcomes[row.id] = Outcome(row, "done")
-        except FileExistsError as error:  # another program took the name; nothing has happened
-            outcomes[row.id] = Outcome(row, "not done", error)
+        except OSError as error:
+            outcomes[row.id] = _after(error, row)
+    if copied:
+        journal.note_copied(copied)
+    for row in copied:
+        try:
+            rename_new(coming_of(row), row.place, row.mark)
+            outcomes[row.id] = Outcome(row, "done")
         except OSError as error:
             outcomes[row.id] = _after(error, row)
     unwritten = sync_folders(row.place.parent for row in rows)
-    for row in across:  # after the copies are on the disk under their names
-        if row.place.parent in unwritten:
-            outcomes[row.id] = Outcome(row, None, unwritten[row.place.parent])
-            continue
-        try:
-            _remove(row)
-        except OSError as error:
-            outcomes[row.id] = _after(error, row)
+    for row in [outcome.row for outcome in outcomes.values() if outcome.end == "done" and not outcome.error]:
+        if row.kind == "remove" or (row.kind == "move" and row.copied):
+            # Only after the copies are on the disk under their names.
+            outcomes[row.id] = _source_removed(row, unwritten.get(row.place.parent))
     unwritten |= sync_folders(row.source.parent for row in rows if row.kind != "copy")
     return _on_the_disk(outcomes.values(), unwritten)
 
@@ -153,95 +127,18 @@ def _on_the_disk(outcomes: Iterable[Outcome], unwritten: Mapping[Path, OSError])
     return found
 
 
-def settle(row: Row) -> End:
-    """Bring an unfinished row to one of its ends, by what files there are.
-
-    Returns:
-        `done`, `not done`, or `gone` for a picture that somebody took from both places.
-
-    Raises:
-        OSError: when that cannot be told now, as of a drive that is not there.
-    """
-    coming, going = _coming(row), _going(row)
-    if row.kind == "stay":
-        return "done"
-    if stands(coming):
-        _remove_reservation(row.place, even_empty=row.by != "undo")
-        coming.unlink()
-    arrived = _holds(row.place, row)
-    if stands(going):
-        if arrived and _is_what_was_read(going, row):
-            going.unlink()
-        else:
-            _give_back(going, row.source)
-    if row.kind == "remove":
-        return "not done" if stands(row.source) else "done"
-    if not arrived:
-        return _not_arrived(row)
-    if row.kind == "move" and _is_what_was_read(row.source, row) and not _came_since(row):
-        sync_folder(row.place.parent)
-        try:
-            _remove(row)
-        except OSError:
-            if stands(going):
-                _give_back(going, row.source)
-            if not _holds(row.source, row):
-                raise
-            row.place.unlink()
-            return "not done"
-    return "done"
-
-
-def rename_new(source: Path, target: Path) -> None:
-    """Rename a file, in one step, to a name that nothing has.
-
-    Linux and macOS have a call for that, and Windows renames in no other way. Elsewhere, and on file systems that
-    know no such call, the name is reserved by a file of our own, made only if there is none, and that is replaced.
-
-    Raises:
-        FileExistsError: when something stands at the target.
-        OSError: of EXDEV when it is on another file system, and whatever else the system refuses.
-    """
-    if os.name == "nt":
-        source.rename(target)
-        return
-    if _exclusive_rename is not None:
-        if _exclusive_rename(os.fsencode(source), os.fsencode(target)) == 0:
-            return
-        code = ctypes.get_errno()
-        if code not in NOT_SUPPORTED:
-            raise OSError(code, os.strerror(code), str(source), None, str(target))
-    with target.open("xb") as file:
-        file.write(RESERVATION)
-    try:
-        source.replace(target)
-    except OSError:
-        _remove_reservation(target)
-        raise
-
-
-def _exclusive_call() -> Callable[[bytes, bytes], int] | None:
-    """Return the system's rename that refuses a name that is taken; it returns 0, or sets errno."""
-    if os.name == "nt":
-        return None
-    library = ctypes.CDLL(None, use_errno=True)
-    if sys.platform == "linux" and hasattr(library, "renameat2"):
-        linux = library.renameat2
-        return lambda source, target: int(linux(AT_FDCWD, source, AT_FDCWD, target, RENAME_NOREPLACE))
-    if sys.platform == "darwin" and hasattr(library, "renamex_np"):
-        macos = library.renamex_np
-        return lambda source, target: int(macos(source, target, RENAME_EXCL))
-    return None
-
-
-_exclusive_rename = _exclusive_call()
-
-
-def _with_folders(rows: Iterable[Row]) -> tuple[list[Row], list[Outcome]]:
-    """Make the folders that pictures go to; return the rows that can be done, and outcomes of the others."""
+def _ready(journal: Journal, rows: Iterable[Row]) -> tuple[list[Row], list[Outcome]]:
+    """Return the rows that can be done, their folders made, and outcomes of the others."""
+    begun = {path for row in journal.unfinished() for path in (row.source, row.place)}
     ready, outcomes = [], []
     for row in rows:
+        if begun & {row.source, row.place}:
+            error = OSError(errno.EBUSY, "a move of it was begun, and cannot be finished now", str(row.source))
+            outcomes.append(Outcome(row, None, error))
+            continue
         try:
+            if not is_file(row.source, row.file):
+                raise _changed(row.source)
             make_folder(row.place.parent)
             ready.append(row)
         except OSError as error:
@@ -249,65 +146,55 @@ def _with_folders(rows: Iterable[Row]) -> tuple[list[Row], list[Outcome]]:
     return ready, outcomes
 
 
-def _place(row: Row) -> bool:
-    """Bring a picture to its place; tell whether its source is still to be removed."""
+def _is_copied(row: Row) -> bool:
+    """Bring a picture to its place, or beside it where that takes a copy; tell whether it did."""
     if row.kind == "stay":
         return False
-    if not _is(row.source, row.file):
-        raise ChangedError(errno.ENOENT, "no longer the same file", str(row.source))
+    if not is_file(row.source, row.file):
+        raise _changed(row.source)
     if row.kind == "remove":
-        if not _holds(row.place, row):
+        if not holds(row.place, row):
             raise ChangedError(errno.ENOENT, "what it is a copy of is no longer there", str(row.place))
-        return True
+        return False
+    if is_open_for_writing(row.source):
+        raise ChangedError(errno.EBUSY, "another program still has it open for writing", str(row.source))
     if row.kind == "move":
         try:
-            rename_new(row.source, row.place)
+            rename_new(row.source, row.place, row.mark)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
         else:
-            if not (
-                _is(row.place, row.file) or _holds(row.place, row)
-            ):  # replaced since it was checked: nobody has looked at this one
-                _give_back(row.place, row.source)
-                raise ChangedError(errno.ENOENT, "no longer the same file", str(row.source))
+            if not (is_file(row.place, row.file) or holds(row.place, row)):  # nobody has looked at this one
+                give_back(row.place, row.source, row.mark)
+                raise _changed(row.source)
             return False
     _copy(row)
-    return row.kind == "move"
+    return True
 
 
 def _copy(row: Row) -> None:
-    coming = _coming(row)
-    try:
-        _copy_by(coming, row)
-    except FileExistsError:
-        coming.unlink()
-        raise
-
-
-def _copy_by(coming: Path, row: Row) -> None:
+    coming = coming_of(row)
     with row.source.open("rb") as source, coming.open("xb") as copy:
         while block := source.read(COPIED_AT_A_TIME):
             copy.write(block)
         copy.flush()
         os.utime(coming, ns=(row.file.mtime_ns, row.file.mtime_ns))
         os.fsync(copy.fileno())
-    if not _holds(coming, row):
+    if not holds(coming, row):
         raise ChangedError(errno.EIO, "the copy is not what was read before", str(row.source))
-    rename_new(coming, row.place)
 
 
-def _remove(row: Row) -> None:
-    """Remove the source, and nothing that may have taken its name."""
-    going = _going(row)
+def _source_removed(row: Row, unwritten: OSError | None) -> Outcome:
+    """Remove the source of what has arrived, unless its name there is not on the disk."""
+    if unwritten:
+        return Outcome(row, None, unwritten)
     try:
-        rename_new(row.source, going)
-    except FileNotFoundError:
-        return
-    if _is_what_was_read(going, row):
-        going.unlink()
-    else:
-        _give_back(going, row.source)
+        if remove_source(row):
+            return Outcome(row, "done")
+        raise ChangedError(errno.EBUSY, "it was written to since it was read", str(row.source))
+    except OSError as error:
+        return _after(error, row)
 
 
 def _after(error: OSError, row: Row) -> Outcome:
@@ -318,64 +205,5 @@ def _after(error: OSError, row: Row) -> Outcome:
         return Outcome(row, None, error)
 
 
-def _not_arrived(row: Row) -> End:
-    if stands(row.source):
-        _remove_reservation(row.place, even_empty=row.by != "undo")
-        return "not done"
-    for folder in (row.source.parent, row.place.parent):
-        if not folder.is_dir():  # it was there when the row was written: perhaps a drive
-            raise FileNotFoundError(errno.ENOENT, "the folder is not there now", str(folder))
-    return "gone"
-
-
-def _give_back(path: Path, source: Path) -> None:
-    """Put what was taken by mistake back where it came from, or beside what has come there since."""
-    while True:
-        with suppress(FileExistsError):
-            rename_new(path, free_place(source))
-            return
-
-
-def _remove_reservation(place: Path, *, even_empty: bool = False) -> None:
-    """Remove a file that held a name, if there is one.
-
-    Whoever is killed between making it and writing into it leaves it empty. In an inbox, where pictures return to,
-    an empty file may as well be an upload that begins.
-    """
-    with suppress(FileNotFoundError, NotADirectoryError, ChangedError):
-        size = identity(place).size
-        if (size == 0 and even_empty) or (size == len(RESERVATION) and place.read_bytes() == RESERVATION):
-            place.unlink()
-
-
-def _came_since(row: Row) -> bool:
-    """Tell whether what stands at the source came after the picture had been renamed into place."""
-    return identity(row.place).inode == row.file.inode != identity(row.source).inode
-
-
-def _is(path: Path, file: Identity) -> bool:
-    try:
-        return identity(path) == file
-    except (ChangedError, FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _is_what_was_read(path: Path, row: Row) -> bool:
-    """Tell whether a file has the bytes of a row, and its time: cameras write equal black pictures all night."""
-    return _holds(path, row) and identity(path).mtime_ns == row.file.mtime_ns
-
-
-def _holds(path: Path, row: Row) -> bool:
-    """Tell whether a file has the bytes of a row."""
-    try:
-        return identity(path).size == row.file.size and sha256(path) == row.digest
-    except (ChangedError, FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _coming(row: Row) -> Path:
-    return row.place.with_name(f".skysort-{row.id}.coming")
-
-
-def _going(row: Row) -> Path:
-    return row.source.with_name(f".skysort-{row.id}.going")
+def _changed(path: Path) -> ChangedError:
+    return ChangedError(errno.ENOENT, "no longer the same file", str(path))

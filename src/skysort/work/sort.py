@@ -57,14 +57,14 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
             yield from (Outcome(row, "done") for row in known.values())
             judged, failed = judge(classifier, [path for path in some if path not in known])
             with moving(journal) as left:  # by others, since it began
-                unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
-                judged = [picture for picture in judged if picture.path not in unsettled]
+                settled = {outcome.row.source: outcome for outcome in left if outcome.end != "not done"}
+                judged = [picture for picture in judged if picture.path not in settled]
                 taken: set[Path] = set()
                 rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
                 rows = [replaced(row, session=session, by="sort") for row in rows]
                 journal.note_mounts({where: mount_of(where) for where in (folder, to)})
                 outcomes = act(journal, [row for row in rows if row.kind != "stay"])
-            yield from (outcome for path, outcome in unsettled.items() if path in some)
+            yield from (outcome for path, outcome in settled.items() if path in some)
             yield from outcomes
             yield from (Outcome(row, "done") for row in rows if row.kind == "stay")
             yield from (Outcome(_not_read(path), "not done", error) for path, error in failed.items())

@@ -1,0 +1,152 @@
+"""Renaming to a name that nothing has, in one step, on every system.
+
+Linux and macOS have a call for that, and Windows renames in no other way. Some file systems know no such call:
+NFS, and drives behind FUSE. There the name is reserved first, and the picture replaces the reservation.
+
+A reservation is a symbolic link into a folder that does not exist, and its text names the journal's row. The
+system makes a link whole or not at all, refuses a name that is taken, and lets nobody write through it. File
+systems without links get a small file with the same text instead, and a second file of our own beside it, the
+guard, for as long as the first may be half written.
+"""
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from skysort.work.names import ChangedError, free_place, identity, stands
+
+RENAME_NOREPLACE = 1  # Linux: linux/fs.h
+RENAME_EXCL = 4  # macOS: sys/stdio.h
+AT_FDCWD = -100
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+MOST_NAMES_TRIED = 100
+
+
+def rename_new(source: Path, target: Path, mark: str) -> None:
+    """Rename a file, in one step, to a name that nothing has.
+
+    Args:
+        source: of the file.
+        target: its new name.
+        mark: of the journal's row, by which a reservation is known again.
+
+    Raises:
+        FileExistsError: when something stands at the target.
+        OSError: of EXDEV when it is on another file system, and whatever else the system refuses.
+    """
+    if os.name == "nt":
+        source.rename(target)
+        return
+    if _exclusive_rename is not None:
+        if _exclusive_rename(os.fsencode(source), os.fsencode(target)) == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in NOT_SUPPORTED:
+            raise OSError(code, os.strerror(code), str(source), None, str(target))
+    _reserve(target, mark)
+    try:
+        source.replace(target)
+    except OSError:
+        if stands(source):  # else it was done, whatever a network drive answered
+            remove_reservation(target, mark)
+        raise
+    remove_guard(target, mark)
+
+
+def give_back(path: Path, source: Path, mark: str) -> None:
+    """Put what was taken by mistake back where it came from, or beside what has come there since.
+
+    Raises:
+        OSError: when it cannot be put there now.
+    """
+    remove_reservation(source, mark)
+    for _ in range(MOST_NAMES_TRIED):
+        try:
+            rename_new(path, free_place(source), mark)
+        except (FileExistsError, FileNotFoundError) as error:
+            if not stands(path):  # a network drive may answer so although it was done
+                remove_guard(source, mark)
+                return
+            if isinstance(error, FileNotFoundError):
+                raise
+        else:
+            return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(source))
+
+
+def remove_reservation(target: Path, mark: str) -> None:
+    """Remove what reserved a name for a row of the journal, in whatever state, and nothing else."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if target.is_symlink() and str(target.readlink()) == _text(mark):
+            target.unlink(missing_ok=True)
+    guard = _guard(target, mark)
+    if not stands(guard):
+        return
+    with suppress(ChangedError, FileNotFoundError):
+        whole = _text(mark).encode()
+        if identity(target).size <= len(whole) and whole.startswith(target.read_bytes()):
+            target.unlink(missing_ok=True)
+    guard.unlink(missing_ok=True)
+
+
+def remove_guard(target: Path, mark: str) -> None:
+    """Remove what vouched for a reservation, once a picture has replaced that."""
+    _guard(target, mark).unlink(missing_ok=True)
+
+
+def _reserve(target: Path, mark: str) -> None:
+    """Take a name; a reservation that this row made before holds good."""
+    try:
+        target.symlink_to(_text(mark))
+    except FileExistsError:
+        if not target.is_symlink() or str(target.readlink()) != _text(mark):
+            raise
+    except OSError as error:
+        if error.errno not in (*NOT_SUPPORTED, errno.EPERM):
+            raise
+        _reserve_by_file(target, mark)
+
+
+def _reserve_by_file(target: Path, mark: str) -> None:
+    guard = _guard(target, mark)
+    guard.touch()
+    try:
+        file = target.open("xb")
+    except FileExistsError:
+        guard.unlink(missing_ok=True)  # before it vouches for another's file
+        raise
+    try:
+        with file:
+            file.write(_text(mark).encode())
+    except OSError:
+        remove_reservation(target, mark)
+        raise
+
+
+def _text(mark: str) -> str:
+    return f"reserved by skysort/{mark}"
+
+
+def _guard(target: Path, mark: str) -> Path:
+    return target.with_name(f"{mark}.guard")
+
+
+def _exclusive_call() -> Callable[[bytes, bytes], int] | None:
+    """Return the system's rename that refuses a name that is taken; it returns 0, or sets errno."""
+    if os.name == "nt":
+        return None
+    library = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "linux" and hasattr(library, "renameat2"):
+        linux = library.renameat2
+        return lambda source, target: int(linux(AT_FDCWD, source, AT_FDCWD, target, RENAME_NOREPLACE))
+    if sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        macos = library.renamex_np
+        return lambda source, target: int(macos(source, target, RENAME_EXCL))
+    return None
+
+
+_exclusive_rename = _exclusive_call()

@@ -1,0 +1,180 @@
+"""Bringing a row of the journal that was begun to one of its ends, by what files there are.
+
+While a row is unfinished, these files may be there: `source` and `place` as in the row, `coming` beside the place,
+`going` beside the source. The last two have names that the journal and the row make unique, so that nothing of
+another journal, or of anybody else, is ever taken for them.
+
+    what was done last          source  coming  place   going   brought to its end by `settle`
+    row written                 here                            not done
+    copying                     here    part                    coming removed, not done
+    copy noted in the journal   here    here                    coming removed, not done
+    name reserved, where no one
+      call renames and refuses  here    (here)  reserved        both removed, not done
+    renamed into place          here            here            source removed, done; if it cannot be, or is still
+                                                                written to, place is removed, not done
+    source taken out of sight                   here    here    going removed, done; or given back as above
+    source removed                              here            done
+
+One rename within a file system goes from the first line to the last. That the copy was noted tells a copy of our
+own at the place from another picture with the same bytes. Nothing is ever removed but what was just read and has
+the row's digest and time, while another file has the same bytes and its name is on the disk.
+"""
+
+import errno
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from skysort.files import sha256, sync_folder
+from skysort.work.journal_rows import Identity, Row
+from skysort.work.names import LARGEST_INTEGER, ChangedError, identity, stands
+from skysort.work.renaming import give_back, remove_guard, remove_reservation
+from skysort.work.writers import is_open_for_writing
+
+End = Literal["done", "not done", "gone"]
+
+READ_AT_A_TIME = 2**20
+
+
+def settle(row: Row) -> End:
+    """Bring an unfinished row to one of its ends.
+
+    Returns:
+        `done`, `not done`, or `gone` for a picture that somebody took from both places.
+
+    Raises:
+        OSError: when that cannot be told now, as of a drive that is not there.
+    """
+    coming, going = coming_of(row), going_of(row)
+    if row.kind == "stay":
+        return "done"
+    if stands(coming):
+        remove_reservation(row.place, row.mark)
+        coming.unlink(missing_ok=True)
+        arrived = False
+    elif arrived := _has_arrived(row):
+        remove_guard(row.place, row.mark)
+    else:
+        remove_reservation(row.place, row.mark)
+    if stands(going):
+        if arrived:
+            _let_go(row)
+        else:
+            give_back(going, row.source, row.mark)
+    if row.kind == "remove":
+        return "not done" if stands(row.source) else "done"
+    if not arrived:
+        return _not_arrived(row)
+    return _without_source(row) if row.kind == "move" and row.copied else "done"
+
+
+def remove_source(row: Row) -> bool:
+    """Remove the source of a copy, and nothing that may have taken its name; tell whether it is gone.
+
+    It is given back where it is no longer what was read, or somebody still has it open for writing.
+    """
+    try:
+        row.source.rename(going_of(row))
+    except FileNotFoundError:
+        if not stands(going_of(row)):
+            return True
+    return _let_go(row)
+
+
+def coming_of(row: Row) -> Path:
+    """Return where a copy is until it is whole."""
+    return row.place.with_name(f"{row.mark}.coming")
+
+
+def going_of(row: Row) -> Path:
+    """Return where a source is until it is removed."""
+    return row.source.with_name(f"{row.mark}.going")
+
+
+def is_file(path: Path, file: Identity) -> bool:
+    """Tell whether a file is the very one."""
+    try:
+        return identity(path) == file
+    except (ChangedError, FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def holds(path: Path, row: Row) -> bool:
+    """Tell whether a file has the bytes of a row."""
+    try:
+        return identity(path).size == row.file.size and sha256(path) == row.digest
+    except (ChangedError, FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def has_grown(path: Path, row: Row) -> bool:
+    """Tell whether a file has the bytes of a row, and more behind them: an upload that had not ended."""
+    try:
+        if identity(path).size <= row.file.size:
+            return False
+        digest, left = hashlib.sha256(), row.file.size
+        with path.open("rb") as file:
+            while left and (block := file.read(min(left, READ_AT_A_TIME))):
+                digest.update(block)
+                left -= len(block)
+    except (ChangedError, FileNotFoundError, NotADirectoryError):
+        return False
+    return digest.hexdigest() == row.digest
+
+
+def _is_what_was_read(path: Path, row: Row) -> bool:
+    """Tell whether a file has the bytes of a row, and its time: cameras write equal black pictures all night."""
+    return holds(path, row) and identity(path).mtime_ns == row.file.mtime_ns
+
+
+def _has_arrived(row: Row) -> bool:
+    """Tell whether what is at the place came there by this row; there is no coming any more."""
+    if not holds(row.place, row):
+        return False
+    if row.kind == "remove" or row.copied:
+        return True
+    if row.kind == "copy":
+        return False
+    if not _is_what_was_read(row.source, row):  # gone, or another picture came since
+        return True
+    source, place = row.source.lstat(), row.place.lstat()
+    return source.st_dev == place.st_dev and place.st_ino & LARGEST_INTEGER == row.file.inode != source.st_ino
+
+
+def _let_go(row: Row) -> bool:
+    """Remove the source that was taken out of sight, or give it back; tell whether it was removed."""
+    going = going_of(row)
+    if is_open_for_writing(going) is not True and _is_what_was_read(going, row):
+        going.unlink(missing_ok=True)
+        return True
+    give_back(going, row.source, row.mark)
+    return False
+
+
+def _without_source(row: Row) -> End:
+    """Remove the source of a copy that has arrived; where that has to stay, remove the copy."""
+    if _is_what_was_read(row.source, row):
+        sync_folder(row.place.parent)
+        try:
+            if remove_source(row):
+                return "done"
+        except OSError:
+            if stands(going_of(row)):
+                give_back(going_of(row), row.source, row.mark)
+            if not holds(row.source, row):
+                raise
+    elif not has_grown(row.source, row):  # gone, or another picture came since
+        return "done"
+    if not holds(row.source, row) and not has_grown(row.source, row):
+        return "done"
+    row.place.unlink(missing_ok=True)
+    return "not done"
+
+
+def _not_arrived(row: Row) -> End:
+    if stands(row.source):
+        return "not done"
+    for folder in (row.source.parent, row.place.parent):
+        if not folder.is_dir():  # it was there when the row was written: perhaps a drive
+            raise FileNotFoundError(errno.ENOENT, "the folder is not there now", str(folder))
+    return "gone"
