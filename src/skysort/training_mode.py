@@ -3,7 +3,7 @@
 from os import PathLike
 from pathlib import Path
 
-from skysort.classifier.format import WEIGHTS, read_table
+from skysort.classifier.format import WEIGHTS, check_file, read_table
 from skysort.progress import Progress
 from skysort.recipe import Normalisation
 from skysort.run import prepared_again
@@ -44,6 +44,7 @@ def in_training_mode(
     network = initial_network(recipe, table.pictures.shape(), num_classes, nothing)
     if not network.depends_on_mode:
         return None
+    check_file(run.classifier, WEIGHTS, table)
     network.load_state_dict(load_file(run.classifier / WEIGHTS))  # its normalisation, too
     prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
     device = torch.device(recipe.training.device)

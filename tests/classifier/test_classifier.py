@@ -12,7 +12,7 @@ from torch import nn
 import skysort
 from skysort.classifier.format import read_table
 from skysort.classifier.prove import Logits, prove, read_proof, write_proof
-from skysort.classifier.runtime import open_session
+from skysort.classifier.runtime import onnx_runtime
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
 from skysort.pictures.decode import Pixels, Shape, decode
@@ -51,7 +51,7 @@ def test_any_number_of_pictures_gives_as_many_logits(finished_run: Path) -> None
 
 
 def test_the_onnx_model_runs_by_itself_on_bytes(finished_run: Path) -> None:
-    session = open_session(finished_run / "classifier" / "model.onnx")
+    session = onnx_runtime().InferenceSession(finished_run / "classifier" / "model.onnx")
     (pictures,), (logits,) = session.get_inputs(), session.get_outputs()
     assert (pictures.name, pictures.type, pictures.shape[1:]) == ("pictures", "tensor(uint8)", [3, 32, 32])
     assert (logits.name, logits.shape[1:]) == ("logits", [2])
@@ -69,7 +69,7 @@ def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> 
     assert len(pictures) == 32
     with torch.no_grad():
         temperature = read_table(finished_run / "classifier").temperature
-        np.testing.assert_allclose(network(torch.from_numpy(pictures)).numpy() / temperature, logits, atol=1e-5)
+        np.testing.assert_allclose(network(torch.tensor(pictures)).numpy() / temperature, logits, atol=1e-5)
 
 
 def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:
@@ -88,7 +88,7 @@ def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> Non
             assert not (pictures == drawn).all(axis=(1, 2, 3)).any()
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "proof.npz", "README.md"])
+@pytest.mark.parametrize("name", ["model.onnx", "proof.npz"])
 def test_a_missing_or_altered_file_is_refused_by_name(name: str, classifier_copy: Path) -> None:
     path = classifier_copy / name
     content = path.read_bytes()
@@ -98,6 +98,18 @@ def test_a_missing_or_altered_file_is_refused_by_name(name: str, classifier_copy
     path.unlink()
     with pytest.raises(SkysortError, match=f"lacks {name}"):
         skysort.load(classifier_copy)
+
+
+def test_what_decides_no_answer_may_be_altered_or_missing(classifier_copy: Path) -> None:
+    readme = classifier_copy / "README.md"
+    readme.write_bytes(readme.read_bytes().replace(b"\n", b"\r\n") + b"A note.\r\n")
+    table = classifier_copy / "classifier.json"
+    table.write_bytes(table.read_bytes().replace(b"\n", b"\r\n"))
+    (classifier_copy / "a file of one's own.txt").touch()
+    skysort.load(classifier_copy)
+    readme.unlink()
+    (classifier_copy / "model.safetensors").unlink()
+    skysort.load(classifier_copy)
 
 
 def test_a_newer_format_says_to_upgrade(classifier_copy: Path) -> None:
@@ -221,7 +233,7 @@ def test_a_stream_keeps_order_and_unreadable_rows_over_many_batches(
 
 
 def test_threads_of_the_network_that_wait_leave_the_cores_to_decoding(finished_run: Path) -> None:
-    options = skysort.load(finished_run)._session.get_session_options()
+    options = skysort.load(finished_run)._session.session.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 

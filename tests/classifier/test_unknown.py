@@ -1,11 +1,8 @@
-import hashlib
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 
-from skysort.classifier.format import DECIDING, Kept, Unknown, read_table
+from skysort.classifier.format import Kept, Unknown
 from skysort.classifier.unknown import scores, why_unknown
 
 
@@ -20,22 +17,6 @@ def test_a_picture_is_unknown_when_its_score_is_below_the_threshold() -> None:
         "",
         "like none of the classes: its score 12.4 is below 12.5",
     ]
-
-
-def test_a_classifier_means_the_same_where_nothing_is_told_of_groups(finished_run: Path) -> None:
-    table = read_table(finished_run / "classifier")
-
-    def meaning(**more: int) -> str:
-        unknown = Unknown(threshold=12.5, keep=0.5, calibration=Kept(pictures=2, kept=2, **more))
-        return table.model_copy(update={"unknown": unknown}).meaning
-
-    # As it was before there were these fields: the proofs of classifiers hold it.
-    named = table.model_dump(mode="json", include=set(DECIDING) - {"unknown"})
-    named["unknown"] = {
-        "score": "negative-energy", "threshold": 12.5, "keep": 0.5, "calibration": {"pictures": 2, "kept": 2},
-    }  # fmt: skip
-    assert meaning() == hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
-    assert meaning(groups=1) != meaning() != meaning(left_out=1)
 
 
 def test_without_a_threshold_nothing_is_unknown() -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
-from skysort.classifier.runtime import open_session
+from skysort.classifier.runtime import Session
 from skysort.classifier.unknown import why_unknown
-from skysort.errors import NotUnderstoodError, SkysortError, unknown
+from skysort.errors import NotUnderstoodError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
 from skysort.pictures.parallel import groups, in_order, threads_for
 from skysort.pictures.sources import ImageFile, PassedOver, image_files
@@ -38,27 +39,19 @@ class Classifier:
 
     Raises:
         NotUnderstoodError: when there is nothing at the path.
-        SkysortError: when a file is missing, altered, of a newer version, or gives other logits than its proof.
+        SkysortError: when a file is missing, damaged, altered, of a newer version, or gives other logits than its
+            proof.
+        MemoryError: when there is too little memory for it.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.folder = find_classifier(Path(path))
-        self.table: ClassifierTable = read_table(self.folder)
-        self.classes = self.table.classes
-        self.shape = self.table.pictures.shape()
-        self._session = open_session(self.folder / MODEL)
-        num_outputs = self._session.get_outputs()[0].shape[1]
-        if num_outputs != len(self.classes):
-            raise SkysortError(
-                f"{self.folder}: classifier.json names {len(self.classes)} classes,"
-                f" the model tells {num_outputs} apart"
-            )
-        expected = [self.shape.channels, self.shape.size, self.shape.size]
-        if self._session.get_inputs()[0].shape[1:] != expected:
-            raise SkysortError(
-                f"{self.folder}: the model does not take the pictures that classifier.json describes"
-            )
-        self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
+        with reading(self.folder):
+            self.table: ClassifierTable = read_table(self.folder)
+            self.classes = self.table.classes
+            self.shape = self.table.pictures.shape()
+            self._session = Session(self.folder / MODEL, self.shape, len(self.classes))
+            self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
         """Largest difference of any logit from the proof's."""
 
     @property
@@ -82,7 +75,7 @@ class Classifier:
     def logits(self, pictures: Pixels) -> Logits:
         """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures, N any number."""
         step = self.batch_size
-        parts = [self._run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
+        parts = [self._session.run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def predict(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Prediction]:
@@ -124,10 +117,6 @@ class Classifier:
     def batch_size(self) -> int:
         """How many pictures are run through the network together."""
         return max(1, BATCH_PIXEL_BYTES // (self.shape.channels * self.shape.size**2))
-
-    def _run(self, pictures: Pixels) -> Logits:
-        (logits,) = self._session.run(None, {self._session.get_inputs()[0].name: pictures})
-        return np.asarray(logits, np.float32)
 
     def _decoded(self, files: Iterator[ImageFile]) -> Generator[Decoded, None, None]:
         """Yield each file's picture, or the reason why there is none.
@@ -182,6 +171,8 @@ def load(path: str | PathLike[str]) -> Classifier:
 
     Raises:
         NotUnderstoodError: when there is nothing at the path.
-        SkysortError: when a file is missing, altered, of a newer version, or gives other logits than its proof.
+        SkysortError: when a file is missing, damaged, altered, of a newer version, or gives other logits than its
+            proof.
+        MemoryError: when there is too little memory for it.
     """
     return Classifier(path)

@@ -20,7 +20,7 @@ Action = Literal["keep", "set-aside", "look"]
 class Noted(BaseModel):
     """A part of a decision."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Calibration(Noted):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import read_json, sha256, write_whole
@@ -17,7 +18,12 @@ MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
-FILES = (MODEL, WEIGHTS, PROOF, README)
+CHECKED = (MODEL, PROOF)
+"""With classifier.json, these decide what a classifier answers."""
+DIGESTED = (*CHECKED, WEIGHTS)
+LARGEST_BYTES = {TABLE: 2**24, MODEL: 2**31, PROOF: 2**31, WEIGHTS: 2**33}
+"""A table of 1,000 classes and 100 decisions has about 2**22, a proof of 32 pictures of 4096x4096 pixels 2**30.7,
+and ONNX sets the bound of a model."""
 DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
@@ -25,13 +31,13 @@ DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 class Described(BaseModel):
     """A part of classifier.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PictureFormat(Described):
     """What pictures are made to be before the network sees them."""
 
-    size: int
+    size: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
     fit: Literal["stretch", "crop", "pad"]
 
@@ -85,7 +91,7 @@ class ClassifierTable(Described):
     """Whether model.onnx returns the mean of the logits of a picture and of its mirror image."""
     parameters: int
     """How many training changed."""
-    temperature: float = 1.0
+    temperature: float = Field(1.0, gt=0)
     """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""
@@ -100,7 +106,7 @@ class ClassifierTable(Described):
     proof_difference: float | None = None
     """Largest difference of any logit between ONNX Runtime and PyTorch on the proof pictures, when it was made."""
     files: dict[str, str]
-    """SHA-256 of the other files."""
+    """SHA-256 of the files that are read, by name: model.onnx, proof.npz and model.safetensors."""
     versions: dict[str, str]
     """What made it."""
     machine: str = "a computer that was not noted"
@@ -127,13 +133,7 @@ class ClassifierTable(Described):
     @property
     def meaning(self) -> str:
         """A digest of all that decides what the classifier answers, kept in its proof."""
-        # Where there is no threshold the digest is the one from before there were any.
-        fields = [name for name in DECIDING if name != "unknown" or self.unknown is not None]
-        deciding = self.model_dump(mode="json", include=set(fields))
-        if (
-            self.unknown is not None
-        ):  # likewise what came later to be told of its calibration, where it tells nothing
-            deciding["unknown"]["calibration"] = self.unknown.calibration.model_dump(exclude_defaults=True)
+        deciding = self.model_dump(mode="json", include=set(DECIDING))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:
@@ -159,8 +159,11 @@ def find_classifier(path: Path) -> Path:
         NotUnderstoodError: when there is nothing at the path.
         SkysortError: when what is there holds no classifier.
     """
-    for folder in (path, path / "classifier"):
+    inside = path / "classifier"
+    for folder in (path, inside):
         if (folder / TABLE).is_file():
+            if folder is inside and inside.is_symlink():
+                raise SkysortError(f"{inside} is a link; name the folder that it leads to, or copy that here")
             return folder
     if not path.exists():
         raise NotUnderstoodError(f"{path}: no such run or classifier folder")
@@ -172,16 +175,35 @@ def find_classifier(path: Path) -> Path:
 
 
 def read_table(folder: Path) -> ClassifierTable:
-    """Read classifier.json and check the other files against it.
+    """Read classifier.json and check against it the files that decide answers.
 
     Raises:
-        SkysortError: when a file is missing, altered or of a newer version.
+        SkysortError: when one of these files is missing, damaged, altered, a link or of a newer version.
     """
-    table = read_json(folder / TABLE, ClassifierTable)
-    for name in FILES:
-        file = folder / name
-        if not file.is_file():
-            raise SkysortError(f"the classifier in {folder} lacks {name}")
-        if sha256(file) != table.files.get(name):
-            raise SkysortError(f"{file} has been altered: its SHA-256 is not the one in {TABLE}")
-    return table
+    with reading(folder):
+        _check_is_file(folder / TABLE)
+        table = read_json(folder / TABLE, ClassifierTable)
+        for name in CHECKED:
+            check_file(folder, name, table)
+        return table
+
+
+def check_file(folder: Path, name: str, table: ClassifierTable) -> None:
+    """Make sure that a file of a classifier folder is as it was made.
+
+    Raises:
+        SkysortError: when it is missing, altered or a link.
+    """
+    path = folder / name
+    _check_is_file(path)
+    if sha256(path) != table.files.get(name):
+        raise SkysortError(f"{path} has been altered: its SHA-256 is not the one in {TABLE}")
+
+
+def _check_is_file(path: Path) -> None:
+    if path.is_symlink():
+        raise SkysortError(f"{path} is a link; a classifier folder holds its own files. Copy the file here")
+    if not path.is_file():
+        raise SkysortError(f"the classifier in {path.parent} lacks {path.name}")
+    if path.stat().st_size > LARGEST_BYTES[path.name]:
+        raise SkysortError(f"{path} is damaged: it is larger than any {path.name}")

@@ -3,30 +3,99 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from skysort.classifier.damage import lacks_memory, reading, short_reason
+from skysort.classifier.interruptible import interruptible
+from skysort.classifier.prove import Logits
 from skysort.errors import SkysortError
+from skysort.pictures.decode import Pixels, Shape
+
+ONLY_FATAL = 4
+"""What ONNX Runtime writes to standard error itself; errors are raised as well."""
 
 
 def onnx_runtime() -> Any:
-    """Import ONNX Runtime, which takes long, and return the module; it sends no telemetry."""
-    import onnxruntime
+    """Import ONNX Runtime, which takes long, and return the module; it sends no telemetry.
 
+    Raises:
+        MemoryError: when its library does not fit into the memory that this process may use.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        if lacks_memory(error):
+            raise MemoryError(f"ONNX Runtime: {short_reason(error)}") from None
+        raise
     # Importing `skysort` has turned telemetry off, unless the program imported ONNX Runtime before.
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 
-def open_session(model: Path) -> Any:
-    """Return a session of ONNX Runtime that runs a model on the CPU.
+class Session:
+    """A model on ONNX Runtime, on the CPU, whose answers are checked.
+
+    Args:
+        model: an ONNX file, from (N, C, H, W) uint8 pictures to (N, classes) float32 logits, N any number.
+        shape: of the pictures that it must take.
+        num_classes: that it must tell apart.
 
     Raises:
-        SkysortError: when ONNX Runtime cannot run it.
+        MemoryError: when there is too little memory for it.
+        SkysortError: when ONNX Runtime cannot load the file, or it takes or gives something else.
     """
-    onnxruntime = onnx_runtime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; the rest is for those who build the network
-    # Threads that wait in a loop for more to do take the cores from those that decode.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own errors share no narrower base
-        raise SkysortError(f"ONNX Runtime cannot run {model}: {error}") from None
+
+    def __init__(self, model: Path, shape: Shape, num_classes: int) -> None:
+        self.model, self.num_classes = model, num_classes
+        self.runtime = onnx_runtime()
+        options = self.runtime.SessionOptions()
+        options.log_severity_level = ONLY_FATAL
+        # Threads that wait in a loop for more to do take the cores from those that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A model is one file, whose digest was checked. Below a file there is no folder to take weights from.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(model / "no-folder")
+        )
+        with reading(model):
+            self.session = self.runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 2:
+            raise SkysortError(f"{model} is damaged: expected one input of pictures and one output of logits")
+        self.input = inputs[0].name
+        if outputs[0].shape[1] != num_classes:
+            raise SkysortError(
+                f"{model.parent}: classifier.json names {num_classes} classes,"
+                f" the model tells {outputs[0].shape[1]} apart"
+            )
+        any_number, *given = inputs[0].shape
+        expected = [shape.channels, shape.size, shape.size]
+        if given != expected or isinstance(any_number, int) or inputs[0].type != "tensor(uint8)":
+            raise SkysortError(
+                f"{model.parent}: the model does not take the pictures that classifier.json describes:"
+                f" expected any number of {expected} in uint8,"
+                f" found {inputs[0].shape} in {inputs[0].type}"
+            )
+
+    def run(self, pictures: Pixels) -> Logits:
+        """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures.
+
+        On the main thread, Ctrl-C ends it.
+
+        Raises:
+            MemoryError: when there is too little memory for it.
+            SkysortError: when ONNX Runtime cannot run the model, or its answers are no finite logits.
+        """
+        options = self.runtime.RunOptions()
+
+        def terminate() -> None:
+            options.terminate = True
+
+        with reading(self.model):
+            (logits,) = interruptible(lambda: self.session.run(None, {self.input: pictures}, options), terminate)
+        expected = (len(pictures), self.num_classes)
+        if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
+            found = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
+            raise SkysortError(f"{self.model} is damaged: expected float32 {expected} logits, found {found}")
+        if not np.isfinite(logits).all():
+            raise SkysortError(f"{self.model} gives logits that are not finite; train it anew")
+        return logits

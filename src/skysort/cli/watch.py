@@ -77,8 +77,15 @@ def watch(
         )  # fmt: skip
     order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics)
     stop = Stop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: stop.set())
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(*_: object) -> None:
+        stop.set()
+        for number, handler in before.items():  # a second signal ends it at once, whatever is at work
+            signal.signal(number, handler)
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, ask)
     counts = watched(loaded, rule, order, stop)
     tell(logging.INFO, "ended", **counts.actions, waiting=counts.waiting, stuck=counts.stuck)

@@ -9,7 +9,16 @@ from safetensors.torch import save
 from torch import nn
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import FILES, MODEL, PROOF, README, WEIGHTS, ClassifierTable, PictureFormat, Unknown
+from skysort.classifier.format import (
+    DIGESTED,
+    MODEL,
+    PROOF,
+    README,
+    WEIGHTS,
+    ClassifierTable,
+    PictureFormat,
+    Unknown,
+)
 from skysort.classifier.prove import write_proof
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.machine import described_machine, versions
@@ -89,7 +98,7 @@ def write_classifier(
 
         def write_proved(table: ClassifierTable) -> None:
             write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
-            table.model_copy(update={"files": {name: sha256(beside / name) for name in FILES}}).write(beside)
+            table.model_copy(update={"files": {name: sha256(beside / name) for name in DIGESTED}}).write(beside)
 
         write_proved(table)
         made = Classifier(beside)

@@ -1,0 +1,43 @@
+import resource
+import shutil
+from pathlib import Path
+
+import pytest
+
+import skysort
+from skysort.classifier.damage import LONGEST_REASON
+from skysort.errors import SkysortError
+from tests.classifier.damaging import LATER, WAYS
+from tests.conftest import picture_bytes
+
+MOST_MEMORY = 300 * 2**20
+"""Bytes more than before; 100 damaged folders together need far less."""
+
+
+def loaded(folder: Path) -> str:
+    try:
+        skysort.load(folder)
+    except (SkysortError, MemoryError) as error:
+        return str(error)
+    pytest.fail("it was loaded")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_damaged_folder_is_refused_in_one_line(way: str, finished_run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    WAYS[way](folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    message = loaded(folder)
+    assert str(folder) in message
+    assert "\n" not in message and len(message) < LONGEST_REASON + 2 * len(str(folder)) + 200
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MEMORY
+
+
+@pytest.mark.parametrize("way", LATER.keys() - {"no end for one picture"})
+def test_an_answer_that_is_none_is_an_error(way: str, finished_run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    LATER[way](folder)
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    classifier = skysort.load(folder)
+    with pytest.raises(SkysortError, match=r"model\.onnx (is damaged|gives logits that are not finite)"):
+        classifier.predict(tmp_path / "1.png")

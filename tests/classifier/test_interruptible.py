@@ -1,0 +1,111 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from skysort.classifier.interruptible import interruptible
+from tests.classifier.damaging import ENDLESS, LATER
+from tests.conftest import picture_bytes
+
+
+def nothing() -> None:
+    pass
+
+
+def test_it_returns_and_raises_what_the_function_does() -> None:
+    assert interruptible(lambda: 7, nothing) == 7
+    with pytest.raises(KeyError, match="lost"):
+        interruptible(lambda: {}["lost"], nothing)
+    assert interruptible(lambda: 8, nothing) == 8
+
+
+def test_the_main_thread_has_one_thread_work_for_it_and_others_work_themselves() -> None:
+    first, second = (interruptible(threading.current_thread, nothing) for _ in range(2))
+    assert first is second is not threading.main_thread()
+    found = []
+    other = threading.Thread(target=lambda: found.append(interruptible(threading.current_thread, nothing)))
+    other.start()
+    other.join()
+    assert found == [other]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_has_a_thread_of_its_own() -> None:
+    interruptible(lambda: 7, nothing)
+    child = os.fork()
+    if not child:
+        os._exit(interruptible(lambda: 9, nothing))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 9
+
+
+def started(*words: object) -> subprocess.Popen[str]:
+    """Start a command that prints a line each time it begins to wait for ONNX Runtime."""
+    script = f"""
+import sys
+from skysort.classifier import interruptible
+of = interruptible._Worker.result
+def result(self):
+    print("at work", flush=True)
+    return of(self)
+interruptible._Worker.result = result
+sys.argv = ["skysort", *{json.dumps([str(word) for word in words])}]
+from skysort.cli import main
+main()
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_until_at_work(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None and process.stdout.readline() == "at work\n"
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows sends no signal to one process")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "code", "err"),
+    [(signal.SIGINT, 1, "skysort: interrupted\n"), (signal.SIGTERM, -signal.SIGTERM, "")],
+)
+def test_a_signal_ends_an_endless_proof(
+    number: signal.Signals, code: int, err: str, finished_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    ENDLESS(folder)
+    (tmp_path / "1.png").touch()
+    process = started("predict", folder, tmp_path / "1.png")
+    wait_until_at_work(process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (code, err)
+
+
+@posix
+def test_a_watcher_finishes_what_is_in_hand_at_the_first_signal_and_ends_at_once_at_the_second(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
+    LATER["no end for one picture"](folder)
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "1.png").write_bytes(picture_bytes(1))
+    where = ("--aside", tmp_path / "aside", "--settle", 0)
+    process = started("watch", folder, tmp_path / "inbox", "--keep", "bird", *where)
+    wait_until_at_work(process)  # on the proof
+    wait_until_at_work(process)  # on the picture
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.splitlines()[-1]) == (1, "skysort: interrupted")
+    assert (tmp_path / "inbox" / "1.png").exists()
