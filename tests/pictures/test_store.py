@@ -12,6 +12,7 @@ from skysort.errors import SkysortError
 from skysort.files import whole_folder
 from skysort.pictures import parallel, sources, store
 from skysort.pictures.decode import Shape, decode
+from skysort.pictures.originals import open_originals
 from skysort.pictures.sources import ArchiveSource, FolderSource
 from skysort.pictures.store import Store, open_store
 from skysort.progress import Progress
@@ -111,6 +112,30 @@ def test_the_outdated_store_is_removed(make_folder: MakeFolder, cache: Path) -> 
     after = list(cache.iterdir())
     assert len(before) == len(after) == 1
     assert before != after
+
+
+@pytest.mark.parametrize(
+    "name", ["pixels", "sums", "digests", "first_equal", "first_near", "table", "checksums", "originals"]
+)
+def test_a_byte_that_was_altered_in_the_cache_is_noticed(
+    make_folder: MakeFolder, cache: Path, decoded: list[bytes], name: str
+) -> None:
+    folder = make_folder({"cat": 2, "dog": 2})
+    before, sizes = opened(folder), open_originals(FolderSource(folder), Progress())
+    pixels = before.pixels.copy()
+    decoded.clear()
+    (file,) = cache.parent.glob("originals/*" if name == "originals" else f"stores/*/{name}.*")
+    content = bytearray(file.read_bytes())
+    content[-9] ^= 1
+    file.write_bytes(content)
+    after = opened(folder)
+    np.testing.assert_array_equal(after.pixels, pixels)
+    np.testing.assert_array_equal(after.first_near, before.first_near)
+    assert after.listing.paths == before.listing.paths
+    assert len(decoded) == (0 if name == "originals" else 4)
+    again = open_originals(FolderSource(folder), Progress())
+    assert again and sizes and again.cameras == sizes.cameras
+    np.testing.assert_array_equal(again.sizes, sizes.sizes)
 
 
 @pytest.mark.parametrize("other", [Shape(8, 3), Shape(16, 1), Shape(16, 3, "crop")])

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from skysort.pictures.sources import PixelSource, Source
 from skysort.pictures.store import digest
 from skysort.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
 ORIGINALS_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.json")
 
 
@@ -42,11 +43,15 @@ def open_originals(source: Source, progress: Progress) -> Originals | None:
     family, key = digest(source.identity), digest(source.stamp(), str(FORMAT))
     file = cache_folder() / "originals" / f"{family}-{key}.json"
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        checksum, text = file.read_text(encoding="utf-8").split("\n")
+        if int(checksum) != zlib.crc32(text.encode()):
+            raise ValueError(f"{file} is altered")
+        rows = json.loads(text)
     except (OSError, ValueError):
         rows = _read(source, progress)
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(rows))
+        text = json.dumps(rows)
+        write_whole(file, f"{zlib.crc32(text.encode())}\n{text}")
         for other in file.parent.glob(f"{family}-*"):
             if other != file and ORIGINALS_NAME.fullmatch(other.name):
                 other.unlink(missing_ok=True)

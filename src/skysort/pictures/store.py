@@ -6,6 +6,7 @@ import mmap
 import re
 import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,6 +29,9 @@ from skysort.progress import Progress
 FORMAT = 5
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
+CHECKED_AT_ONCE = 2**20
+CHECKSUMS = "checksums.json"
+"""In the cache: the CRC-32 of each file beside it."""
 MOST_MAPPED_BYTES = 2**28
 """Up to so many pixels stay in memory once they were looked at; of more, only what is looked at."""
 SECONDS_PARTIALS_ARE_KEPT = 86_400
@@ -67,7 +71,8 @@ class Store:
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     """Return the decoded pictures of a source, from the cache where it is up to date.
 
-    The cache is keyed by the source, the sizes and times of its files, the shape and Pillow's version.
+    The cache is keyed by the source's identity and stamp, the shape and Pillow's version. Its files are read once,
+    to notice bytes that were altered.
 
     Raises:
         SkysortError: when the source cannot be listed or the cache cannot be written.
@@ -79,7 +84,7 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
         try:
             return _open(folder, shape)
         except (OSError, ValueError, KeyError):
-            shutil.rmtree(folder)  # what cleans caches by age may take one file and leave another
+            shutil.rmtree(folder)  # altered, or a tool that cleans caches by age took one file and left another
     try:
         with whole_folder(folder) as beside:
             _fill(beside, source, shape, progress)
@@ -138,6 +143,20 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "unreadable": unreadable,
     }
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
+    (folder / CHECKSUMS).write_text(json.dumps(_checksums(folder)), encoding="utf-8")
+
+
+def _checksums(folder: Path) -> dict[str, int]:
+    """Return the CRC-32 of each file of a store."""
+    return {file.name: _checksum(file) for file in folder.iterdir() if file.name != CHECKSUMS}
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHECKED_AT_ONCE):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
 
 
 def _first_near(file: Path, shape: Shape, first_equal: NDArray[np.int64], progress: Progress) -> NDArray[np.int64]:
@@ -209,6 +228,8 @@ def _remove_outdated(folder: Path, family: str) -> None:
 
 
 def _open(folder: Path, shape: Shape) -> Store:
+    if json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) != _checksums(folder):
+        raise ValueError(f"{folder} is altered")
     table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     listing = Listing(
         tuple(table["paths"]),
