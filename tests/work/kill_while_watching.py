@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import cast
 
 from skysort.classifier.classifier import Classifier
-from skysort.work import renaming
-from skysort.work import watch as module
+from skysort.work import arrivals, renaming
+from skysort.work.arrivals import Stop
 from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
 from skysort.work.names import free_place
+from skysort.work.order import Order
 from skysort.work.undo import take_back
-from skysort.work.watch import Order, Stop, watch
+from skysort.work.watch import watch
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
@@ -47,7 +48,7 @@ def main() -> None:
     scenario, top, other, num, seed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])
     chance = random.Random(seed)
     logging.disable()
-    module.TICK_MS = 20
+    arrivals.TICK_MS = 20
     if scenario == "across":
         renaming._exclusive_rename = across
     inbox = top / "inbox"

@@ -9,6 +9,7 @@ import pytest
 from skysort.classifier.classifier import Classifier
 from skysort.work import move
 from skysort.work import sort as module
+from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row
 from skysort.work.settle import End
@@ -29,11 +30,11 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     def settle(row: Row) -> End:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def judge(classifier: Classifier, paths: Sequence[Path]) -> Any:
+    def judge(classifier: Classifier, paths: Sequence[Path], attempts: Attempts) -> Any:
         with Journal(to) as other, other.moving():
             other.plan(with_session(other, [row_for(folder / "a.png", to / "airplane" / "a.png")]))
         monkeypatch.setattr(move, "settle", settle)
-        return plain(classifier, paths)
+        return plain(classifier, paths, attempts)
 
     monkeypatch.setattr(module, "judge", judge)
     ends = [

@@ -22,14 +22,17 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Calibration, Decision
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
-from skysort.work import move
+from skysort.work import arrivals, move
 from skysort.work import watch as module
+from skysort.work.arrivals import Stop
+from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row
 from skysort.work.judge import ByLabel, Rule
+from skysort.work.order import Order, lock_of
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import take_back
-from skysort.work.watch import Order, Stop, watch
+from skysort.work.watch import watch
 from tests.work.making import CLASSES, SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +73,10 @@ def found(top: Path) -> dict[str, bytes]:
         for path, content in files_below(top).items()
         if "aside.journal" not in path.parts
     }
+
+
+def inbox_of(top: Path, *, by_own_time: bool) -> Inbox:
+    return Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, lambda *_: False, by_own_time=by_own_time)
 
 
 def rows(top: Path) -> list[Row]:
@@ -267,12 +274,12 @@ def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
         return plain(folder)
 
     put(top, {"inbox/closed/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
-    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, by_own_time=False)
+    inbox = inbox_of(top, by_own_time=False)
     monkeypatch.setattr(os, "scandir", scandir)
     inbox.see(top / "inbox" / "closed")
     inbox.sweep()
     assert list(inbox.waiting) == [top / "inbox" / "b.png"]
-    assert events(caplog) == ["cannot read folder"] * 2
+    assert events(caplog) == ["cannot read folder"] and inbox.closed == {top / "inbox" / "closed"}
 
 
 @pytest.mark.parametrize("by_own_time", [False, True])
@@ -281,23 +288,23 @@ def test_a_file_from_a_clock_that_is_behind_is_old_for_who_looks_but_once_alone(
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     os.utime(top / "inbox" / "a.png", (time.time() - 900,) * 2)
-    inbox = module.Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, by_own_time=by_own_time)
+    inbox = inbox_of(top, by_own_time=by_own_time)
     inbox.sweep()
     assert inbox.is_young(top / "inbox" / "a.png") is not by_own_time
 
 
 def test_a_folder_that_becomes_a_link_leads_nowhere(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(top, {"private/a.png": AIRPLANE, "inbox/sub/a.png": AIRPLANE})
-    complete = module.Inbox.complete
+    take = module.Inbox.take
 
     def exchange(inbox: Any, num: int) -> list[Path]:
-        paths = complete(inbox, num)
+        paths = take(inbox, num)
         if paths:
             (top / "inbox" / "sub").rename(top / "old")
             (top / "inbox" / "sub").symlink_to(top / "private", target_is_directory=True)
         return paths
 
-    monkeypatch.setattr(module.Inbox, "complete", exchange)
+    monkeypatch.setattr(module.Inbox, "take", exchange)
     assert once(top).actions == {}
     assert (top / "private" / "a.png").exists()
 
@@ -380,7 +387,7 @@ def test_what_was_left_half_written_beside_the_journal_is_removed(top: Path) -> 
 
 
 def test_a_second_watcher_is_refused(top: Path) -> None:
-    with locked(module.lock_of(top / "inbox")), pytest.raises(SkysortError, match="another process is at work on"):
+    with locked(lock_of(top / "inbox")), pytest.raises(SkysortError, match="another process is at work on"):
         once(top)
 
 
@@ -424,7 +431,7 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
             Path, "rename", lambda *paths: (read_only if paths[1].suffix == ".going" else rename)(*paths)
         )
         for _ in range(2):
-            with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
+            with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
                 once(top)
             assert found(top) == {"inbox/a.png": AIRPLANE, "aside/a.png": AIRPLANE}
     assert events(caplog).count("not finished yet") == 2 and "failed" not in events(caplog)
@@ -465,8 +472,8 @@ def until(what: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TICK_MS", 50)
-    monkeypatch.setattr(module, "POLL_MS", 50)
+    monkeypatch.setattr(arrivals, "TICK_MS", 50)
+    monkeypatch.setattr(arrivals, "POLL_MS", 50)
 
 
 @pytest.mark.parametrize("poll", [False, True])
@@ -551,7 +558,7 @@ def test_pictures_are_not_put_where_a_drive_was(
     try:
         (top / "drive" / "look").mkdir()
         with watching(top, look=top / "drive" / "look", keep_to=top / "drive" / "aside"):
-            until((top / "drive" / "aside").is_dir)
+            until((top / "aside.journal" / "status.json").exists)
             subprocess.run(["umount", top / "drive"], check=True)
             put(top, {"inbox/a.png": BIRD})
             until(lambda: "cannot go on now" in events(caplog))
@@ -644,7 +651,7 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
 
     monkeypatch.setattr(move, "rename_new", read_only)
-    with pytest.raises(SkysortError, match="1 pictures could not be dealt with"):
+    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
         once(top)
     with watching(top):
         until(lambda: "failed" in events(caplog))
@@ -658,7 +665,7 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
 
 def test_a_drive_that_vanishes_is_waited_for(top: Path, impatient: None, caplog: pytest.LogCaptureFixture) -> None:
     with watching(top, keep_to=top / "blog"):
-        until((top / "blog").is_dir)
+        until((top / "aside.journal" / "status.json").exists)
         (top / "blog").rename(top / "gone")
         put(top, {"inbox/a.png": BIRD})
         until(lambda: "cannot go on now" in events(caplog))

@@ -51,9 +51,10 @@ def watch(
 
     from skysort.classifier.classifier import Classifier
     from skysort.errors import NotUnderstoodError
+    from skysort.work.arrivals import Stop
     from skysort.work.judge import ByLabel, Rule
+    from skysort.work.order import Order
     from skysort.work.telling import log_to_stderr, tell
-    from skysort.work.watch import Order, Stop
     from skysort.work.watch import watch as watched
 
     if (decision is None) == (not keep):

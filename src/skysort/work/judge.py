@@ -14,9 +14,12 @@ from skysort.classifier.rows import Prediction
 from skysort.errors import NotUnderstoodError, unknown
 from skysort.pictures.archives import check_file_size
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.pictures.formats import unfinished
 from skysort.pictures.parallel import in_order, threads_for
+from skysort.work.attempts import MOST_DEATHS, Attempts
 from skysort.work.journal_rows import Identity, Kind, Row
 from skysort.work.names import ChangedError, identity_of
+from skysort.work.telling import as_text
 
 # A link is never followed, and what has become a pipe does not hold everything up.
 OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -78,25 +81,59 @@ class Judged:
         )  # fmt: skip
 
 
-def judge(classifier: Classifier, paths: Sequence[Path]) -> tuple[list[Judged], dict[Path, OSError]]:
+def is_unsure(prediction: Prediction, below: float | None) -> bool:
+    """Tell whether the likeliest class is less likely than asked for; None asks for nothing."""
+    return below is not None and prediction.confidence is not None and prediction.confidence < below
+
+
+def judge(
+    classifier: Classifier, paths: Sequence[Path], attempts: Attempts
+) -> tuple[list[Judged], dict[Path, Exception]]:
     """Read some pictures and run them through the network together.
 
+    Args:
+        classifier: that judges.
+        paths: of pictures.
+        attempts: where it is noted that they are being judged.
+
     Returns:
-        The pictures, unreadable ones among them, and the files that could not be read now, each with the error.
+        The pictures, unreadable ones among them, and the files that could not be read or judged now, each with the
+        error.
+
+    Raises:
+        SkysortError: when it cannot be noted.
     """
-    judged: list[tuple[Path, Identity, str]] = []
+    files: list[tuple[Path, Identity, str]] = []
     decoded: list[Decoded] = []
-    failed: dict[Path, OSError] = {}
+    failed: dict[Path, Exception] = {}
     threads = threads_for(_size(paths[0])) if paths else 1
-    for path, read in zip(paths, in_order(partial(_read, classifier.shape), paths, threads), strict=True):
-        if isinstance(read, OSError):
-            failed[path] = read
+    with attempts.judging(paths):
+        read_one = partial(_read, classifier.shape, attempts)
+        for path, read in zip(paths, in_order(read_one, paths, threads), strict=True):
+            if isinstance(read, Exception):
+                failed[path] = read
+            else:
+                file, digest, picture = read
+                files.append((path, file, digest))
+                decoded.append((str(path), picture))
+        answers = _answers(classifier, decoded)
+    judged = []
+    for (path, file, digest), answer in zip(files, answers, strict=True):
+        if isinstance(answer, Exception):
+            failed[path] = answer
         else:
-            file, digest, picture = read
-            judged.append((path, file, digest))
-            decoded.append((str(path), picture))
-    answers = classifier.answer(decoded)
-    return [Judged(*of, answer) for of, answer in zip(judged, answers, strict=True)], failed
+            judged.append(Judged(path, file, digest, answer))
+    return judged, failed
+
+
+def _answers(classifier: Classifier, decoded: Sequence[Decoded]) -> Sequence[Prediction | Exception]:
+    """Return an answer for each picture; where they fail together, each is asked for by itself."""
+    try:
+        return classifier.answer(decoded)
+    except Exception as error:
+        if len(decoded) == 1:
+            return [error]
+        return [answer for one in decoded for answer in _answers(classifier, [one])]
 
 
 def _size(path: Path) -> int:
@@ -106,23 +143,30 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read(shape: Shape, path: Path) -> tuple[Identity, str, Pixels | str] | OSError:
-    """Return what file it is, its digest, and its picture or the reason why there is none."""
+def _read(shape: Shape, attempts: Attempts, path: Path) -> tuple[Identity, str, Pixels | str] | Exception:
+    """Return what file it is, its digest, and its picture or the reason why there is none; or why not now."""
     try:
         with open(os.open(path, OPENED), "rb") as opened:  # noqa: PTH123 - a path's own open takes no flags
             file = identity_of(os.fstat(opened.fileno()), path)
             picture: Pixels | str
             try:
+                if attempts.is_given_up(path, file):
+                    raise UnreadablePictureError(f"{MOST_DEATHS} processes ended while they judged it")
                 check_file_size(file.size)
                 content = opened.read()
                 digest = hashlib.sha256(content).hexdigest()
                 picture = decode(content, shape)
-            except UnreadablePictureError as reason:
-                picture = str(reason)
+                if reason := unfinished(content):  # the rest of the file may still be on its way
+                    raise UnreadablePictureError(reason)
+            except (OSError, MemoryError):  # of the drive and the computer, not of the picture
+                raise
+            except Exception as error:
+                known = isinstance(error, UnreadablePictureError)
+                picture = str(error) if known else f"cannot be decoded: {as_text(error)}"
                 opened.seek(0)
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
             if identity_of(os.fstat(opened.fileno()), path) != file:
                 raise ChangedError("it was written to while it was read")
             return file, digest, picture
-    except OSError as error:
+    except Exception as error:
         return error

@@ -29,7 +29,7 @@ class Outcome:
     row: Row
     end: End | None
     """None when it cannot be told now: the row stays unfinished."""
-    error: OSError | None = None
+    error: Exception | None = None
     """Why it is not done."""
 
 

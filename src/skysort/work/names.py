@@ -12,7 +12,7 @@ from skysort.work.journal_rows import Identity
 
 MAX_NAME_BYTES = 255
 LARGEST_INTEGER = 2**63 - 1
-"""That SQLite holds. Inode numbers may be larger, and times after the year 2262."""
+"""That SQLite holds. Inode numbers may be larger, and times after the year 2262, or before 1677, be beyond it."""
 
 
 class ChangedError(OSError):
@@ -32,7 +32,8 @@ def identity_of(found: os.stat_result, path: Path) -> Identity:
     """Return the same from what the system says of a file."""
     if not stat.S_ISREG(found.st_mode):
         raise ChangedError(errno.EINVAL, "not a regular file", str(path))
-    return Identity(found.st_ino & LARGEST_INTEGER, found.st_size, min(found.st_mtime_ns, LARGEST_INTEGER))
+    mtime_ns = min(max(found.st_mtime_ns, -LARGEST_INTEGER), LARGEST_INTEGER)
+    return Identity(found.st_ino & LARGEST_INTEGER, found.st_size, mtime_ns)
 
 
 def stands(path: Path) -> bool:

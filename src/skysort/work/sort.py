@@ -8,6 +8,7 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked, sync_folder, writing
 from skysort.pictures.listing import natural
 from skysort.pictures.parallel import groups
+from skysort.work.attempts import Attempts
 from skysort.work.drives import mount_of
 from skysort.work.inbox import pictures_below
 from skysort.work.journal import Journal
@@ -15,7 +16,7 @@ from skysort.work.journal_rows import Identity, Row, Settings, replaced
 from skysort.work.judge import Judged, judge
 from skysort.work.move import Outcome, act, moving
 from skysort.work.names import free_place, identity
-from skysort.work.watch import lock_of
+from skysort.work.order import lock_of
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 """In the name of a folder, on one system or another."""
@@ -48,6 +49,7 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
         sync_folder(to.parent)
     with locked(lock_of(folder)), Journal(to, make=True) as journal:
         session = journal.session(settings)
+        attempts = Attempts(journal.folder / "sorting.json")
         with moving(journal) as left:
             unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
         yield from unsettled.values()
@@ -55,7 +57,7 @@ def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool 
         for some in groups(paths, classifier.batch_size):
             known = {path: row for path in some if (row := _sorted_before(path, journal, session))}
             yield from (Outcome(row, "done") for row in known.values())
-            judged, failed = judge(classifier, [path for path in some if path not in known])
+            judged, failed = judge(classifier, [path for path in some if path not in known], attempts)
             with moving(journal) as left:  # by others, since it began
                 settled = {outcome.row.source: outcome for outcome in left if outcome.end != "not done"}
                 judged = [picture for picture in judged if picture.path not in settled]

@@ -27,6 +27,11 @@ def tell(level: int, event: str, **facts: Any) -> None:
     log.log(level, event, extra={"facts": facts})
 
 
+def as_text(error: BaseException) -> str:
+    """Return what an error says, with its kind where that is not plain from it."""
+    return str(error) if isinstance(error, OSError | SkysortError) else f"{type(error).__name__}: {error}"
+
+
 def log_to_stderr(form: Literal["text", "json"]) -> None:
     """Let this process's log lines go to standard error."""
     handler = logging.StreamHandler()
@@ -78,10 +83,24 @@ class Counts:
     stuck: int = 0
     failing: int = 0
     """Pictures that are tried again and again."""
+    closed: int = 0
+    """Folders that may not be read."""
+    passed_over: int = 0
+    """Links, and files that are no pictures."""
     last: float | None = None
     """When the last picture was dealt with."""
     trouble: str = ""
     """What keeps everything from going on."""
+
+
+def status_file(journal: Path) -> Path:
+    """Return the file in a journal's folder that says how its watcher stands."""
+    return journal / "status.json"
+
+
+def watcher_lock(journal: Path) -> Path:
+    """Return the file in a journal's folder that its watcher holds."""
+    return journal / "watcher"
 
 
 class Told:
@@ -109,8 +128,8 @@ class Told:
         for path, text in ((self.status, status), (self.metrics, prometheus(counts))):
             try:
                 if path:
-                    write_whole(path, text)
-            except SkysortError as error:
+                    _replace(path, text)
+            except (SkysortError, OSError) as error:
                 tell(logging.WARNING, "cannot tell how it stands", error=str(error))
 
     def _status(self, counts: Counts, state: str) -> dict[str, Any]:
@@ -123,6 +142,15 @@ class Told:
             "started": iso_time(counts.started),
             "last": None if counts.last is None else iso_time(counts.last),
         }
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole; where there is no room for both, without the old one, which is not to pass for new."""
+    try:
+        write_whole(path, text)
+    except SkysortError:
+        path.unlink(missing_ok=True)
+        write_whole(path, text)
 
 
 def prometheus(counts: Counts) -> str:
@@ -143,6 +171,8 @@ def prometheus(counts: Counts) -> str:
     metric("waiting", "gauge", "Files that wait to be complete or to be tried again.", {"": counts.waiting})
     metric("stuck", "gauge", "Uploads that do not end.", {"": counts.stuck})
     metric("failing", "gauge", "Pictures that are tried again and again.", {"": counts.failing})
+    metric("closed", "gauge", "Folders that may not be read.", {"": counts.closed})
+    metric("passed_over", "gauge", "Links, and files that are no pictures.", {"": counts.passed_over})
     metric("in_trouble", "gauge", "1 while nothing can be done; status.json says why.", {"": bool(counts.trouble)})
     metric("start_time_seconds", "gauge", "When the watcher was started.", {"": counts.started})
     if counts.last is not None:

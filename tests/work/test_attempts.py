@@ -1,0 +1,256 @@
+import errno
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from skysort.classifier.classifier import Classifier, Decoded
+from skysort.classifier.rows import Prediction
+from skysort.errors import SkysortError
+from skysort.work import judge as module
+from skysort.work import watch as watching
+from skysort.work.arrivals import Stop
+from skysort.work.attempts import Attempts
+from skysort.work.inbox import Inbox
+from skysort.work.journal import Journal
+from skysort.work.judge import ByLabel
+from skysort.work.names import identity
+from skysort.work.order import Order
+from skysort.work.telling import Counts
+from skysort.work.watch import watch
+from tests.work.making import FirstPixel, files_below
+from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put
+
+GOOD = {f"inbox/{number}.png": picture(number) for number in range(5)}
+
+
+def once(top: Path, classifier: Any = None, **changed: Any) -> Counts:
+    order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
+    return watch(cast(Classifier, classifier or FirstPixel()), ByLabel(("bird",)), order, Stop())
+
+
+@pytest.fixture
+def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
+    caplog.set_level(logging.INFO, "skysort")
+    put(tmp_path, GOOD)
+    return tmp_path
+
+
+def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.png"
+    path.write_bytes(AIRPLANE)
+    file = identity(path)
+
+    def died() -> Attempts:
+        begun = Attempts(tmp_path / "judging.json").judging([path])
+        begun.__enter__()
+        note = (tmp_path / "judging.json").read_bytes()
+        begun.__exit__(None, None, None)
+        (tmp_path / "judging.json").write_bytes(note)  # who is killed does not come so far as to remove it
+        return Attempts(tmp_path / "judging.json")
+
+    assert not Attempts(tmp_path / "judging.json").is_suspect(path, file)
+    once = died()
+    assert once.is_suspect(path, file) and not once.is_given_up(path, file)
+    assert Attempts(tmp_path / "judging.json").is_suspect(path, file), "also after a start that judged nothing"
+    assert died().is_given_up(path, file)
+    path.write_bytes(BIRD + b"longer")
+    assert not Attempts(tmp_path / "judging.json").is_suspect(path, identity(path)), "it is another file"
+    assert not (tmp_path / "judging.json").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SkysortError])
+def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(
+    error: type[BaseException], tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(AIRPLANE)
+    with pytest.raises(error), Attempts(tmp_path / "judging.json").judging([tmp_path / "a.png"]):
+        raise error
+    assert not (tmp_path / "judging.json").exists()
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"{", b"[[1]]", b'{"a": 1}', b"[1, 2]", b"\xff\xfe", b'[["a", "b", 1, 1, 1, 1]]']
+)
+def test_a_note_that_cannot_be_read_is_told_and_begun_anew(
+    note: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "judging.json").write_bytes(note)
+    Attempts(tmp_path / "judging.json")
+    assert not (tmp_path / "judging.json").exists()
+    assert note[:3] == b'[["' or events(caplog) == ["cannot read what was being judged"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a process")
+def test_a_picture_that_ends_the_process_twice_is_unreadable_and_the_others_are_judged(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(top, {"inbox/2b.png": BIRD})
+    plain = module.decode
+
+    def decode(content: bytes, shape: Any) -> Any:
+        if content == BIRD:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return plain(content, shape)
+
+    monkeypatch.setattr(module, "decode", decode)
+    for _ in range(2):
+        process = os.fork()
+        if process == 0:
+            once(top, look=top / "look")
+            os._exit(1)
+        assert os.WIFSIGNALED(os.waitpid(process, 0)[1])
+        assert (top / "inbox" / "2b.png").exists()
+    put(top, {"inbox/new.png": picture(7)})
+    assert once(top, look=top / "look").actions["look"] == 1
+    assert files_below(top / "look") == {top / "look" / "2b.png": BIRD}
+    assert not files_below(top / "inbox")
+    with Journal(top / "aside") as journal:
+        reasons = {row.place.name: row.reason for row in journal.rows()}
+    assert reasons.pop("2b.png") == "2 processes ended while they judged it" and not any(reasons.values())
+    once(top)
+    assert not (top / "aside.journal" / "judging.json").exists()
+
+
+def test_suspects_come_one_by_one_and_after_all_others(top: Path) -> None:
+    suspects = {top / "inbox" / "0.png", top / "inbox" / "2.png"}
+    inbox = Inbox(top / "inbox", 0.0, 0.0, lambda *_: False, lambda path, _: path in suspects, by_own_time=True)
+    inbox.sweep()
+    taken = []
+    while burst := inbox.take(2):
+        taken.append(set(burst))
+        for path in burst:
+            inbox.dealt_with(path)
+    assert [len(burst) for burst in taken] == [2, 1, 1, 1]
+    assert taken[2] | taken[3] == suspects
+
+
+def test_a_lack_of_memory_is_never_a_property_of_a_picture(
+    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(top, {"inbox/2b.png": BIRD})
+    plain = module.decode
+    lacking = True
+
+    def decode(content: bytes, shape: Any) -> Any:
+        if lacking and content == BIRD:
+            raise MemoryError
+        return plain(content, shape)
+
+    monkeypatch.setattr(module, "decode", decode)
+    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+        once(top, look=top / "look")
+    assert set(files_below(top / "inbox", top / "look")) == {top / "inbox" / "2b.png"}
+    assert [record.facts["error"] for record in caplog.records if record.getMessage() == "failed"] == [
+        "MemoryError: "
+    ]  # type: ignore[attr-defined]
+    lacking = False
+    assert once(top, keep_to=top / "blog").actions == {"keep": 1}
+
+
+def test_where_pictures_cannot_be_judged_together_each_is_by_itself(top: Path) -> None:
+    class Small(FirstPixel):
+        """Has the memory for one picture."""
+
+        def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+            if len(decoded) > 1:
+                raise MemoryError
+            return super().answer(decoded)
+
+    assert once(top, Small()).actions == {"set-aside": 5}
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("odd"), SkysortError("odd"), OverflowError("odd"), ValueError("odd")]
+)
+def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
+    error: Exception, top: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Odd(FirstPixel):
+        def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+            if any(path.endswith("3.png") for path, _ in decoded):
+                raise error
+            return super().answer(decoded)
+
+    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+        once(top, Odd())
+    assert set(files_below(top / "inbox")) == {top / "inbox" / "3.png"}
+    assert events(caplog).count("failed") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("odd"), OverflowError("odd"), KeyError("odd"), RecursionError("odd")]
+)
+@pytest.mark.parametrize("step", ["decode", "act", "free_place"])
+def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
+    step: str, error: Exception, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    target: Any = module if step == "decode" else watching
+    plain = getattr(target, step)
+
+    def odd(*arguments: Any, **more: Any) -> Any:
+        content = GOOD["inbox/3.png"]
+        if step == "act":
+            is_odd = any(row.source.name == "3.png" for row in arguments[1])
+        else:
+            is_odd = arguments[0] == (content if step == "decode" else top / "aside" / "3.png")
+        if is_odd:
+            raise error
+        return plain(*arguments, **more)
+
+    monkeypatch.setattr(target, step, odd)
+    if step == "decode":
+        assert once(top, look=top / "look").actions == {"set-aside": 4, "look": 1}
+        with Journal(top / "aside") as journal:
+            (row,) = (row for row in journal.rows() if row.action == "look")
+        assert row.reason == f"cannot be decoded: {type(error).__name__}: {error}"
+    else:
+        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+            once(top)
+        assert set(files_below(top / "inbox")) == {top / "inbox" / "3.png"}
+        assert events(caplog).count("failed") == 1
+        monkeypatch.setattr(target, step, plain)
+        assert once(top).actions == {"set-aside": 1}
+
+
+@pytest.mark.parametrize("seconds", [-(10**10), -1, 0, 9_300_000_000, 10**11, -9_300_000_000, 10**12])
+def test_any_time_that_a_file_system_holds_harms_nothing(seconds: int, in_memory: Path) -> None:
+    put(in_memory, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
+    os.utime(in_memory / "inbox" / "a.png", (seconds, seconds))
+    assert once(in_memory).actions == {"set-aside": 1, "keep": 1}
+    assert once(in_memory).actions == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds memory as Linux does")
+def test_a_disk_error_of_one_picture_is_tried_again(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = os.open
+
+    def failing(path: Any, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith("3.png"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return plain(path, *arguments, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", failing)
+        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+            once(top)
+    assert once(top).actions == {"set-aside": 1}
+
+
+def test_the_note_is_on_the_disk_while_pictures_are_judged(top: Path) -> None:
+    noted: list[list[str]] = []
+
+    class Looking(FirstPixel):
+        def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+            rows = json.loads((top / "aside.journal" / "judging.json").read_text("utf-8"))
+            noted.append(sorted(Path(row[0]).name for row in rows))
+            return super().answer(decoded)
+
+    once(top, Looking())
+    assert noted == [[f"{number}.png" for number in range(5)]]
