@@ -1,5 +1,6 @@
 """From the trained network to the classifier folder: the one bridge between the wings."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,26 +21,13 @@ from skysort.classifier.format import (
     Unknown,
 )
 from skysort.classifier.prove import write_proof
+from skysort.classifier.readme import readme
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.machine import described_machine, versions
 from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
 from skysort.pictures.decode import Pixels, Shape
 from skysort.recipe import Recipe
-
-_README = """\
-# A classifier made by Skysort
-
-It sorts pictures into: {classes}. Where Skysort is installed, without its extras:
-
-    skysort predict {folder} picture.jpg
-
-model.onnx takes uint8 pictures of shape (N, {channels}, {size}, {size}) and returns (N, {num_classes})
-logits, in the order above, whose softmax is the probabilities; whatever runs ONNX can run it. Pictures are
-upright, {colour}, and brought to {size}x{size} by `{fit}`. classifier.json says the rest, proof.npz holds
-pictures and the logits they must give, with a digest of classes and settings, and model.safetensors holds
-the weights for PyTorch.
-"""
 
 
 def write_classifier(
@@ -92,9 +80,10 @@ def write_classifier(
     with whole_folder(folder) as beside:
         write_whole(beside / WEIGHTS, save(network.state_dict()))
         write_whole(
-            beside / MODEL, _onnx(InUse(folded(network), flip=flip, temperature=temperature).eval(), shape)
+            beside / MODEL,
+            _onnx(InUse(folded(network), flip=flip, temperature=temperature).eval(), shape, classes),
         )
-        write_whole(beside / README, _readme(folder, classes, shape))
+        write_whole(beside / README, readme(folder.name, classes, table.pictures))
 
         def write_proved(table: ClassifierTable) -> None:
             write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
@@ -105,20 +94,8 @@ def write_classifier(
         write_proved(table.model_copy(update={"proof_difference": made.difference, "unknown": set_unknown(made)}))
 
 
-def _readme(folder: Path, classes: tuple[str, ...], shape: Shape) -> str:
-    return _README.format(
-        classes=", ".join(classes),
-        folder=folder.name,
-        num_classes=len(classes),
-        channels=shape.channels,
-        size=shape.size,
-        fit=shape.fit,
-        colour="grey" if shape.channels == 1 else "RGB",
-    )
-
-
-def _onnx(network: nn.Module, shape: Shape) -> bytes:
-    """Return the network as an ONNX model from uint8 pictures, any number of them, to logits."""
+def _onnx(network: nn.Module, shape: Shape, classes: tuple[str, ...]) -> bytes:
+    """Return the network as an ONNX model from uint8 pictures, any number, to logits; it names the classes."""
     # Two, since an exporter may take a batch of one for a constant.
     pictures = torch.zeros(2, shape.channels, shape.size, shape.size, dtype=torch.uint8)
     program = torch.onnx.export(
@@ -132,5 +109,6 @@ def _onnx(network: nn.Module, shape: Shape) -> bytes:
     )
     assert program is not None  # as it is whenever no file is asked for
     ClearMetadataAndDocStringPass()(program.model)  # which quote code, with the folders of this computer
+    program.model.metadata_props["classes"] = json.dumps(classes)
     serialized: bytes = program.model_proto.SerializeToString()
     return serialized

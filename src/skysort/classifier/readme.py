@@ -1,0 +1,116 @@
+"""What the README of a classifier folder says: its classes, what model.onnx takes, and how to use it by itself."""
+
+from collections.abc import Sequence
+from string import Template
+
+from skysort.classifier.format import PictureFormat
+
+_TEXT = Template("""\
+# A classifier made by Skysort
+
+It sorts pictures into: $classes. Where Skysort is installed, without its extras:
+
+    skysort predict $folder picture.jpg
+
+model.onnx runs in whatever runs ONNX. It takes uint8 pictures of shape (N, $channels, $size, $size) and returns
+(N, $num_classes) logits, in the order above, whose softmax is the probabilities. Its metadata holds the class names
+as a JSON list, `classes`. A picture must be made as it was for training; another filter costs accuracy:
+
+$decoding
+
+classifier.json says the same and more. proof.npz holds pictures and the logits they must give, with a digest of
+classes and settings. model.safetensors holds the weights for PyTorch.
+
+## Without Skysort
+
+Saved in this folder, this needs onnxruntime, NumPy and Pillow, and gives the answers of `skysort predict`:
+
+```python
+$sample```
+""")
+
+_SAMPLE = Template('''\
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+import onnxruntime
+
+FOLDER = Path(__file__).parent
+SIZE = $size
+
+
+def prepared(path):
+    """Return the ($channels, SIZE, SIZE) uint8 picture that the model takes."""
+    with Image.open(path) as image:
+        if min(image.size) > 2 * SIZE:
+            image.draft(None, (2 * SIZE, 2 * SIZE))  # a JPEG is decoded smaller; others stay as they are
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    image = image.convert("$mode")
+    image = $fitted
+    return np.asarray(image).reshape(SIZE, SIZE, $channels).transpose(2, 0, 1)
+
+
+session = onnxruntime.InferenceSession(FOLDER / "model.onnx")
+classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
+unknown = json.loads((FOLDER / "classifier.json").read_text("utf-8"))["unknown"]
+
+
+def predict(path):
+    """Return the label, or None for a picture like none of the classes, and each class's probability."""
+    (logits,) = session.run(None, {"pictures": prepared(path)[None]})
+    score = np.logaddexp.reduce(logits[0].astype(np.float64))
+    probabilities = dict(zip(classes, np.exp(logits[0] - score).tolist()))
+    if unknown and score < unknown["threshold"]:
+        return None, probabilities
+    return max(probabilities, key=probabilities.get), probabilities
+
+
+for path in sys.argv[1:]:
+    print(path, *predict(path), sep="\\t")
+''')
+
+_FITTED = {
+    "stretch": "image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)",
+    "crop": "ImageOps.fit(image, (SIZE, SIZE), Image.Resampling.BICUBIC)",
+    "pad": "ImageOps.pad(image, (SIZE, SIZE), Image.Resampling.BICUBIC)",
+}
+
+
+def readme(folder: str, classes: Sequence[str], pictures: PictureFormat) -> str:
+    """Return the README of a classifier folder.
+
+    Args:
+        folder: its name.
+        classes: in the order of the logits.
+        pictures: what the model takes.
+    """
+    return _TEXT.substitute(
+        classes=", ".join(classes),
+        num_classes=len(classes),
+        folder=folder,
+        channels=pictures.channels,
+        size=pictures.size,
+        decoding="\n".join(f"- {what}: {how}." for what, how in pictures.decoding.items()),
+        sample=sample(pictures),
+    )
+
+
+def sample(pictures: PictureFormat) -> str:
+    """Return a program that uses model.onnx as Skysort does, without it."""
+    return _SAMPLE.substitute(
+        size=pictures.size,
+        channels=pictures.channels,
+        mode="L" if pictures.channels == 1 else "RGB",
+        fitted=_FITTED[pictures.fit],
+    )
