@@ -31,8 +31,8 @@ DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 DECODING = {
     "orientation": "upright, turned or mirrored as EXIF says",
     "frames": "the first of several",
-    "JPEG": "where both sides are larger than 2 * size, decoded at a half, a quarter or an eighth, the smallest of"
-    " which both sides are 2 * size or larger (libjpeg's scaling, as Pillow's draft((2 * size, 2 * size)) chooses)",
+    "JPEG": "where both sides are larger than 2 * size, decoded at a half, a quarter or an eighth, the smallest at"
+    " which both are still as large (libjpeg's scaling, as Pillow's draft for (2 * size, 2 * size) chooses it)",
     "16 bits": "the upper 8 bits of each",
     "transparency": "laid over white",
     "colour": "grey for one channel by 0.299 R + 0.587 G + 0.114 B, else RGB in this order, sRGB as it is stored",

@@ -12,9 +12,9 @@ It sorts pictures into: $classes. Where Skysort is installed, without its extras
 
     skysort predict $folder picture.jpg
 
-model.onnx runs in whatever runs ONNX. It takes uint8 pictures of shape (N, $channels, $size, $size) and returns
-(N, $num_classes) logits, in the order above, whose softmax is the probabilities. Its metadata holds the class names
-as a JSON list, `classes`. A picture must be made as it was for training; another filter costs accuracy:
+Whatever runs ONNX can run model.onnx. It takes uint8 pictures of shape (N, $channels, $size, $size) and returns
+(N, $num_classes) logits, in the order above, whose softmax is the probabilities. Its metadata holds the names of
+the classes as a JSON list, `classes`. Prepare pictures as training did; another filter costs accuracy:
 
 $decoding
 
