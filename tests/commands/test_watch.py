@@ -15,7 +15,7 @@ import pytest
 
 from skysort.work.journal import Journal
 from skysort.work.move import act
-from skysort.work.undo import take_back
+from skysort.work.undo import Wish, take_back
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes, start
 from tests.work.making import row_for, with_session
@@ -93,10 +93,29 @@ def test_watch_journal_undo_and_undo_of_undo(
     assert remembered not in rows_of(ended) and "1 left out: no longer where they were put back" in ended.err
     Path(remembered["path"]).write_bytes(content)
 
-    assert skysort_command("undo", "aside", "--all").code == 0
+    ended = skysort_command("undo", "aside", "--all")
+    assert ended.code == 0 and "remembered" not in ended.out
     assert names(top / "inbox") == arrived
+    ended = skysort_command("journal", "aside", "--corrections", "--format", "csv")
+    assert rows_of(ended) == corrections  # who takes back a night says nothing of any picture
     ended = skysort_command("undo", "aside", "--all")
     assert (ended.code, ended.err) == (1, "skysort: there is nothing to take back that fits\n")
+
+
+def test_undo_takes_back_every_picture_that_is_named(
+    top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    skysort_command(*watched(top, finished_run, *QUICK, "--keep-to", top / "blog"))
+    before = names(top)
+    ended = skysort_command("undo", top / "aside", "--picture", "0.jpg", "--picture", "none.jpg")
+    assert (ended.code, names(top)) == (1, before)
+    assert "nothing to take back that is or was called 'none.jpg'" in ended.err
+    pictures = ("--picture", "0.jpg", "--picture", "3.jpg", "--picture", top / "inbox" / "sub" / "0.jpg")
+    ended = skysort_command("undo", top / "aside", *pictures)
+    assert ended.code == 0 and len(ended.out.splitlines()) == 2 and ended.out.count("remembered as") == 2
+    assert names(top / "inbox") == {"broken.jpg", "sub/0.jpg", "sub/3.jpg"}
+    assert skysort_command("undo", top / "aside", "--redo", "--picture", "0.jpg", "--picture", "3.jpg").code == 0
+    assert names(top) == before
 
 
 def test_undo_says_what_stands_there_now(top: Path, finished_run: Path, skysort_command: Command) -> None:
@@ -165,7 +184,7 @@ def test_a_name_that_is_no_text_keeps_no_correction_from_being_read(top: Path, s
         files = [row_for(path, top / "aside" / path.name) for path in (top / "inbox").glob("*.jpg")]
         act(journal, with_session(journal, files))
     with Journal(top / "aside") as journal:
-        assert len(list(take_back(journal, journal.rows(takeable="moves"), "undo"))) == 2
+        assert len(list(take_back(journal, journal.rows(takeable="moves"), Wish(is_correction=True)))) == 2
     ended = skysort_command("journal", top / "aside", "--corrections", "--format", "csv")
     assert rows_of(ended) == [{"path": str(top / "inbox" / "broken.jpg"), "label": "bird"}]
     assert "1 left out: their names are not UTF-8" in ended.err

@@ -25,7 +25,7 @@ from skysort.work.journal import Journal
 from skysort.work.judge import ByLabel
 from skysort.work.names import free_place
 from skysort.work.order import Order
-from skysort.work.undo import take_back
+from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
@@ -95,7 +95,7 @@ def take_back_and_kill(other: Path, chance: random.Random) -> bool:
     if process == 0:
         with Journal(other / "aside") as journal:
             rows = journal.rows(takeable="undos" if redo else "moves", last=last)
-            for _ in take_back(journal, rows, "redo" if redo else "undo"):
+            for _ in take_back(journal, rows, Wish("redo" if redo else "undo")):
                 pass
         os._exit(0)
     status = kill_after(chance.uniform(0, 0.05), process, lambda: time.sleep(0.001))

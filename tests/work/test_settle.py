@@ -14,7 +14,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, replaced
 from skysort.work.move import act, finish_unfinished, moving
 from skysort.work.settle import coming_of, going_of
-from skysort.work.undo import take_back
+from skysort.work.undo import Wish, take_back
 from tests.work.making import files_below, row_for, with_session
 
 TIME = (10**18, 10**18)
@@ -151,7 +151,7 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
             (outcome,) = act(journal, [replaced(row, place=keep / "a-2.jpg")])
             assert outcome.end == "not done" and "no longer the same file" in str(outcome.error)
         assert [(found.place.name, found.done is None) for found in journal.rows()] == [("a.jpg", False)]
-        assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), "undo")] == [""]
+        assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), Wish())] == [""]
 
 
 def test_what_somebody_took_away_cannot_be_taken_back(tmp_path: Path, inbox: Path, keep: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Pa
         with moving(journal):
             act(journal, with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg", "copy")]))
         with (keep / "a.jpg").open("ab"):
-            (back,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+            (back,) = take_back(journal, journal.rows(takeable="moves"), Wish())
         assert "written to" in back.problem
         assert files_below(inbox, keep) == {inbox / "a.jpg": b"picture", keep / "a.jpg": b"picture"}
         assert journal.unfinished() == []

@@ -31,7 +31,7 @@ from skysort.work.journal_rows import Row
 from skysort.work.judge import ByLabel, Rule
 from skysort.work.order import Order, lock_of
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
-from skysort.work.undo import take_back
+from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
 from tests.work.making import CLASSES, SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
 
@@ -153,7 +153,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     once(top)
     with Journal(top / "aside") as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish(is_correction=True))
         assert (taken.problem, taken.correction) == ("", "bird")
     assert once(top, look=top / "look").actions == {}
     os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as by a file system that keeps times less exactly
@@ -161,7 +161,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     assert found(top) == {"inbox/a.png": AIRPLANE}
     with Journal(top / "aside") as journal:
         assert [(row.place.name, row.correction) for row in journal.corrections()] == [("a.png", "bird")]
-        (again,) = take_back(journal, journal.rows(takeable="undos"), "redo")
+        (again,) = take_back(journal, journal.rows(takeable="undos"), Wish("redo"))
         assert not again.problem and list(journal.corrections()) == []
     assert found(top) == {"aside/a.png": AIRPLANE}
 
@@ -177,11 +177,11 @@ def test_nothing_is_taken_back_where_a_drive_was(
     drives.remove(top / on_the_drive)
     (top / "inbox" / "sub").rmdir()
     with Journal(top / "aside") as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
         assert taken.problem == f"{top / on_the_drive} is not there; is its drive?"
         assert found(top) == {"aside/sub/a.png": AIRPLANE} and not (top / "inbox" / "sub").exists()
         drives.add(top / on_the_drive)
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), "undo")
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
         assert not taken.problem and found(top) == {"inbox/sub/a.png": AIRPLANE}
 
 
@@ -192,7 +192,7 @@ def test_copies_leave_the_inbox_as_it_is(top: Path) -> None:
     assert found(top) == expected
     assert once(top, copy=True, keep_to=top / "blog").actions == {}
     with Journal(top / "aside") as journal:
-        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), "undo")] == ["", ""]
+        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())] == ["", ""]
     assert found(top) == {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD}
     assert once(top, copy=True).actions == {}
 
@@ -328,7 +328,7 @@ def test_hostile_names_are_moved_like_others(top: Path, caplog: pytest.LogCaptur
         assert "\n" not in TextLines().format(record) and "\x1b" not in TextLines().format(record)
         assert json.loads(JsonLines().format(record))["event"] == record.getMessage()
     with Journal(top / "aside") as journal:
-        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), "undo"))
+        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish()))
     assert {f"inbox/{name}" for name in names} < set(found(top))
 
 

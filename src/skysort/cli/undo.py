@@ -11,7 +11,9 @@ import typer
 from skysort.cli.journal import Since
 
 if TYPE_CHECKING:
+    from skysort.work.journal import Journal, Takeable
     from skysort.work.journal_rows import Row
+    from skysort.work.undo import TakenBack
 
 MOST_LISTED = 10
 
@@ -20,63 +22,111 @@ def undo(
     folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
     last: Annotated[int | None, typer.Option(min=1, help="The last so many that are not taken back yet.")] = None,
     picture: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            metavar="NAME", help="The picture of this name or path, before or since; with --last, if several are."
+            metavar="NAME",
+            help="The picture of this name or path, before or since; with --last, if several are. Repeatable.",
         ),
     ] = None,
     since: Since = None,
     everything: Annotated[bool, typer.Option("--all", help="All.")] = False,
     redo: Annotated[bool, typer.Option("--redo", help="Take back what was undone instead.")] = False,
     label: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="What they are, to be remembered.  [default: what is left]")
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="What they are, to be remembered.  [default: with --picture, the class that is left]",
+        ),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Send them on to the --keep-to of watch, not back to the inbox.")
+    ] = False,
 ) -> None:
     """Put pictures back where they were, newest first. Exit code 1 if any could not be."""
     from skysort.cli.journal import seconds_of
     from skysort.errors import NotUnderstoodError, SkysortError
-    from skysort.terminal import counted, printable
-    from skysort.work.history import absolute_picture
+    from skysort.terminal import printable
     from skysort.work.journal import Journal
-    from skysort.work.move import moving
-    from skysort.work.undo import take_back
+    from skysort.work.undo import Wish, take_back
 
     if everything == bool(last or picture or since):
         raise NotUnderstoodError("say what to take back: --last N, --picture NAME, --since TIME, or --all")
-    if redo and label:
-        raise NotUnderstoodError("--label is for taking back what the classifier did; it goes without --redo")
+    if redo and (label or keep):
+        option = "--label" if label else "--keep"
+        raise NotUnderstoodError(f"{option} is for taking back what the classifier did; it goes without --redo")
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     num = num_failed = 0
     with Journal(folder) as journal:
-        with moving(journal) as left:  # what was interrupted is brought to its end, and taken back like the rest
-            unfinished = [outcome for outcome in left if outcome.end is None]
-        for outcome in unfinished[:MOST_LISTED]:
-            where = f"{outcome.row.source} -> {outcome.row.place}"
-            print(f"not finished yet: {printable(where)}  ({printable(str(outcome.error))})", file=sys.stderr)
-        if unfinished:
-            print(
-                f"{counted(len(unfinished), 'move')} cannot be finished now, and not be taken back before that;"
-                " the next watch, sort or undo finishes what it can", file=sys.stderr,
-            )  # fmt: skip
-        rows = journal.rows(
-            since=seconds_of(since), picture=absolute_picture(picture), last=last,
-            takeable="undos" if redo else "moves",
-        )  # fmt: skip
-        if picture and last is None:
-            rows = _only_one(picture, rows)
-        for taken in take_back(journal, rows, "redo" if redo else "undo", label):
+        _finish(journal)
+        takeable: Takeable = "undos" if redo else "moves"
+        if picture:
+            rows = _of_pictures(journal, picture, seconds_of(since), last, takeable)
+        else:
+            rows = journal.rows(since=seconds_of(since), last=last, takeable=takeable)
+        # Who picks pictures one by one says that they were sorted wrong; who rolls back a night says nothing.
+        wish = Wish("redo" if redo else "undo", bool(picture) and last is None and not redo, label, keep)
+        for taken in take_back(journal, rows, wish):
             row = taken.row
             if taken.problem:
                 num_failed += 1
                 print(f"not taken back: {printable(str(row.source))}  ({printable(taken.problem)})")
             else:
                 num += 1
-                remembered = f"  (remembered as {printable(taken.correction)})" if taken.correction else ""
-                print(f"{printable(str(row.place))} -> {printable(str(row.source))}{remembered}")
+                print(f"{printable(str(row.place))} -> {printable(str(taken.place))}{_notes(taken)}")
     if num_failed:
         raise SkysortError(f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above")
     if not num:
         raise SkysortError("there is nothing to take back that fits")
+
+
+def _finish(journal: "Journal") -> None:
+    """Bring what was interrupted to its end, so that it is taken back like the rest; tell what has none yet."""
+    from skysort.terminal import counted, printable
+    from skysort.work.move import moving
+
+    with moving(journal) as left:
+        unfinished = [outcome for outcome in left if outcome.end is None]
+    for outcome in unfinished[:MOST_LISTED]:
+        where = f"{outcome.row.source} -> {outcome.row.place}"
+        print(f"not finished yet: {printable(where)}  ({printable(str(outcome.error))})", file=sys.stderr)
+    if unfinished:
+        print(
+            f"{counted(len(unfinished), 'move')} cannot be finished now, and not be taken back before that;"
+            " the next watch, sort or undo finishes what it can", file=sys.stderr,
+        )  # fmt: skip
+
+
+def _notes(taken: "TakenBack") -> str:
+    """Return what to say behind a picture that was taken back."""
+    from skysort.terminal import counted, printable
+
+    notes = [f"remembered as {printable(taken.correction)}"] if taken.correction else []
+    notes += [f"it has grown by {counted(taken.num_bytes_more, 'byte')}"] if taken.num_bytes_more else []
+    return f"  ({'; '.join(notes)})" if notes else ""
+
+
+def _of_pictures(
+    journal: "Journal", names: list[str], since: float | None, last: int | None, takeable: "Takeable"
+) -> Iterator["Row"]:
+    """Return the rows of pictures with these names or paths, newest first.
+
+    Raises:
+        NotUnderstoodError: when several pictures have one name and `last` does not say how many; the message
+            lists them.
+        SkysortError: when there is none of a name.
+    """
+    from skysort.errors import SkysortError
+    from skysort.terminal import printable
+    from skysort.work.history import absolute_picture
+
+    found: dict[int, Row] = {}
+    for name in names:
+        rows = journal.rows(since=since, picture=absolute_picture(name), last=last, takeable=takeable)
+        these = list(rows if last else _only_one(name, rows))
+        if not these:
+            raise SkysortError(f"there is nothing to take back that is or was called '{printable(name)}'")
+        found |= {row.id: row for row in these}
+    return islice((found[number] for number in sorted(found, reverse=True)), last)
 
 
 def _only_one(picture: str, rows: Iterator["Row"]) -> Iterator["Row"]:

@@ -31,13 +31,17 @@ class Drives:
             self.mounts[folder] = mount_of(folder)  # one that is mounted since is not to go either
 
     def check_of(self, path: Path) -> None:
-        """Make sure that no drive is gone of the folders that a path is below.
+        """Make sure that the folders are there that a path is below, and their drives.
 
         Raises:
-            SkysortError: when one is.
+            SkysortError: when one is not.
         """
         for folder in self.mounts.keys() & set(path.parents):
             self._check_mount(folder)
+            if not folder.is_dir():
+                raise SkysortError(
+                    f"the folder {folder} is not there; if it was renamed, give it its name back, else make it"
+                )
 
     def _check_mount(self, folder: Path) -> None:
         if not mount_of(folder).is_relative_to(self.mounts[folder]):

@@ -32,6 +32,9 @@ from skysort.work.journal_rows import (
     split,
 )  # fmt: skip
 
+Takeable = Literal["moves", "undos"]
+"""What can be taken back: moves and copies, or what took those back."""
+
 FORMAT = 2
 SECONDS_FOR_OTHERS = 60.0
 """To wait for a process that writes, or moves a burst of pictures."""
@@ -158,13 +161,14 @@ class Journal:
         return sorted({name for (text,) in found for name in json.loads(text)["classes"]})
 
     def note_mounts(self, mounts: Mapping[Path, Path]) -> None:
-        """Write where the drives of folders are mounted, if this journal has not just done so."""
-        if mounts == self._mounts:
+        """Write where the drives of folders are mounted, as far as this journal has not just done so."""
+        new = mounts.items() - self._mounts.items()
+        if not new:
             return
-        cells = [(os.fsencode(folder), os.fsencode(mount)) for folder, mount in mounts.items()]
+        cells = [(os.fsencode(folder), os.fsencode(mount)) for folder, mount in new]
         with self._told(), self._transaction():
             self._database.executemany("INSERT OR REPLACE INTO mounts VALUES (?, ?)", cells)
-        self._mounts = dict(mounts)
+        self._mounts |= mounts
 
     def mounts(self) -> dict[Path, Path]:
         """Return where the drives of folders were mounted when pictures were moved last."""
@@ -223,7 +227,7 @@ class Journal:
         since: float | None = None,
         label: str | None = None,
         picture: str | None = None,
-        takeable: Literal["moves", "undos"] | None = None,
+        takeable: Takeable | None = None,
         last: int | None = None,
     ) -> Iterator[Row]:
         """Yield rows as they are now, newest first, whatever is written meanwhile.

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from skysort.work.drives import mount_of
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, replaced
 from skysort.work.names import ChangedError, make_folder, sync_folders
@@ -53,6 +54,8 @@ def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
     that is no longer where it was when it was read, or that another row has not finished with.
     """
     ready, outcomes = _ready(journal, rows)
+    drives = map(mount_of, {row.source.parent for row in ready})  # there may be any number below an inbox
+    journal.note_mounts({drive: drive for drive in drives})
     outcomes += carry_out(journal, journal.plan(ready))
     note(journal, outcomes)
     return outcomes

@@ -12,7 +12,8 @@ from skysort.work.drives import Drives
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import By, Kind, Row, Settings, replaced
 from skysort.work.move import act, moving
-from skysort.work.names import identity
+from skysort.work.names import free_place, identity
+from skysort.work.settle import has_grown
 
 AT_A_TIME = 200
 
@@ -27,18 +28,35 @@ class TakenBack:
     """That was to be taken back."""
     problem: str = ""
     """Why it was not; empty when it was."""
+    place: Path | None = None
+    """Where the picture is since."""
     correction: str | None = None
     """What the picture is held for since."""
+    num_bytes_more: int = 0
+    """By how much the file has grown since it was put where it was."""
 
 
-def take_back(journal: Journal, rows: Iterable[Row], by: By, label: str | None = None) -> Iterator[TakenBack]:
+@dataclass(frozen=True)
+class Wish:
+    """How to take back rows."""
+
+    by: By = "undo"
+    """`undo`, or `redo` for taking back what was undone."""
+    is_correction: bool = False
+    """Whether a person picked each picture, which says that what was done with it was wrong."""
+    label: str | None = None
+    """What a person says that the pictures are."""
+    keep: bool = False
+    """Send pictures that the watcher did not keep to where it puts those to keep, not back to the inbox."""
+
+
+def take_back(journal: Journal, rows: Iterable[Row], wish: Wish) -> Iterator[TakenBack]:
     """Take back what rows did, in the order given: pictures return to where they were, if nothing stands there.
 
     Args:
         journal: that the rows are from.
         rows: in effect; may be many.
-        by: `undo`, or `redo` for taking back what was undone.
-        label: what a person says that the pictures are; else what their having been taken back tells.
+        wish: how.
 
     Raises:
         NotUnderstoodError: when the label is no class of the classifier that judged them.
@@ -49,29 +67,34 @@ def take_back(journal: Journal, rows: Iterable[Row], by: By, label: str | None =
         for row in some:
             if row.session not in settings:
                 settings[row.session] = journal.settings(row.session)
-                if label is not None and label not in settings[row.session].classes:
-                    raise unknown("class", label, settings[row.session].classes)
+                if wish.label is not None and wish.label not in settings[row.session].classes:
+                    raise unknown("class", wish.label, settings[row.session].classes)
         with moving(journal) as left:
             begun = {outcome.row.undoes: outcome.error for outcome in left if outcome.end is None}
             taken: set[Path] = set()
             back: list[Row] = []
             problems: list[TakenBack] = []
             for row in some:
-                corrected = None if by == "redo" else label or corrected_label(row, settings[row.session])
                 try:
-                    for path in (row.source, row.place):
+                    for path in (row.place,) if wish.keep else (row.place, row.source):
                         drives.check_of(path)
                     if error := begun.get(row.id):
                         raise error
-                    back.append(_opposite(row, by, corrected, taken))
+                    opposite = _opposite(row, wish, settings[row.session], taken)
+                    drives.check_of(opposite.place)
+                    taken.add(opposite.place)
+                    back.append(opposite)
                 except (OSError, SkysortError) as error:
                     problems.append(TakenBack(row, getattr(error, "strerror", None) or str(error)))
             outcomes = {outcome.row.undoes: outcome for outcome in act(journal, back)}
         yield from problems
         for row in some:
             if outcome := outcomes.get(row.id):
-                problem = "" if outcome.end == "done" else str(outcome.error or "it was taken away by somebody")
-                yield TakenBack(row, problem, None if problem else outcome.row.correction)
+                new = outcome.row
+                if outcome.end != "done":
+                    yield TakenBack(row, str(outcome.error or "it was taken away by somebody"))
+                else:
+                    yield TakenBack(row, "", new.place, new.correction, new.file.size - row.file.size)
 
 
 def corrected_label(row: Row, settings: Settings) -> str | None:
@@ -92,11 +115,12 @@ def corrected_label(row: Row, settings: Settings) -> str | None:
     return left[0] if len(left) == 1 else None
 
 
-def _opposite(row: Row, by: By, correction: str | None, taken: set[Path]) -> Row:
+def _opposite(row: Row, wish: Wish, settings: Settings, taken: set[Path]) -> Row:
     """Return the row that takes one back.
 
     Raises:
         OSError: when the picture is no longer where it was put, or its place is taken.
+        SkysortError: when pictures to keep have no folder of their own.
     """
     kind = OPPOSITE[row.kind]
     try:
@@ -104,13 +128,26 @@ def _opposite(row: Row, by: By, correction: str | None, taken: set[Path]) -> Row
         digest = sha256(row.place)
     except FileNotFoundError:
         raise OSError(f"it is no longer at {row.place}") from None
-    if digest != row.digest:
+    if digest != row.digest and (kind != "move" or not has_grown(row.place, row)):
         raise OSError(f"what is at {row.place} is not what was put there")
-    if kind != "remove":
-        if row.source in taken or os.path.lexists(row.source):
-            raise OSError(f"something else stands at {row.source}; it stays at {row.place}")
-        taken.add(row.source)
+    place = row.source
+    if wish.keep:
+        kind, place = "move", free_place(_place_to_keep(row, settings), taken)
+    elif kind != "remove" and (place in taken or os.path.lexists(place)):
+        raise OSError(f"something else stands at {place}; it stays at {row.place}")
+    correction = wish.label or (corrected_label(row, settings) if wish.is_correction else None)
     return replaced(
-        row, kind=kind, source=row.place, place=row.source, file=file, digest=digest, by=by, undoes=row.id,
-        correction=correction, id=0, done=None,
+        row, kind=kind, source=row.place, place=place, file=file, digest=digest, by=wish.by, undoes=row.id,
+        correction=correction, id=0, done=None, copied=False,
     )  # fmt: skip
+
+
+def _place_to_keep(row: Row, settings: Settings) -> Path:
+    """Return where a picture would have gone, had it been one to keep."""
+    folders = {"set-aside": settings.folders.get("aside"), "look": settings.folders.get("look")}
+    put_into, keep_to = folders.get(row.action), settings.folders.get("keep-to")
+    if keep_to is None:
+        raise SkysortError("that watch had no --keep-to; take it back without --keep: it returns to the inbox")
+    if put_into is None or not row.place.is_relative_to(put_into):
+        raise SkysortError(f"it was kept already, at {row.place}")
+    return Path(keep_to, row.place.relative_to(put_into))
