@@ -254,7 +254,7 @@ def test_sort_copies_or_moves_into_a_folder_a_class(
 ) -> None:
     arrived = names(top / "inbox")
     ended = skysort_command("sort", finished_run, top / "inbox", "--to", top / "sorted")
-    assert ended.code == 1 and "1 pictures stayed where they are" in ended.err
+    assert ended.code == 1 and "1 picture stayed in place" in ended.err
     assert f"stays: {top / 'inbox' / 'broken.jpg'}  (the file is empty)" in ended.out
     copies = names(top / "sorted")
     assert names(top / "inbox") == arrived
@@ -276,6 +276,54 @@ def test_sort_copies_or_moves_into_a_folder_a_class(
     assert names(top / "elsewhere") == copies and names(top / "inbox") == {"broken.jpg"}
     assert skysort_command("undo", top / "elsewhere", "--all").code == 0
     assert names(top / "inbox") == arrived
+
+
+def test_sort_says_what_to_type_next_and_what_it_is_least_sure_of(
+    top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    to = top / "sorted here"
+    ended = skysort_command("sort", finished_run, top / "inbox", "--to", to, "--unsure-below", 1)
+    assert f"what was done: skysort journal '{to}'" in ended.out
+    assert f"to take it back: skysort undo '{to}' --all" in ended.out
+    lines = ended.out.split("least sure of:\n")[1].splitlines()[:5]
+    confidences = [float(line.split()[0]) for line in lines]
+    assert len(confidences) == 5 and confidences == sorted(confidences)
+    assert all(str(to / "unsure" / "sub") in line for line in lines)
+    for number in ("1.5", "-0.1", "much"):
+        ended = skysort_command("sort", finished_run, top / "inbox", "--to", to, "--unsure-below", number)
+        assert ended.code == 2 and "--unsure-below" in ended.err
+
+
+def test_what_the_watcher_is_unsure_of_is_to_look_at(
+    top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    arguments = watched(top, finished_run, *QUICK, "--look", top / "look", "--unsure-below", 1)
+    assert skysort_command(*arguments).code == 0
+    rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
+    assert {row["action"] for row in rows} == {"look"} and len(names(top / "look")) == 12
+    assert all(row["reason"].startswith("unsure: the likeliest class has 0.") for row in rows)
+
+
+def test_status_says_how_a_watcher_stands(top: Path, finished_run: Path, skysort_command: Command) -> None:
+    ended = skysort_command("status", top / "aside")
+    assert ended.code == 2 and "give the folder of --aside" in ended.err
+    process = start(*watched(top, finished_run, "--settle", "0.1"))
+    try:
+        given_up = time.monotonic() + 120
+        while skysort_command("status", top / "aside").code != 0:
+            assert process.poll() is None and time.monotonic() < given_up
+            time.sleep(0.2)
+        found = json.loads(skysort_command("status", top / "aside", "--format", "json").out)
+        assert (found["state"], found["alive"], found["problems"]) == ("watching", True, [])
+        assert found["process"] == process.pid and found["inbox"] == str(top / "inbox")
+    finally:
+        process.kill()
+        process.communicate()
+    ended = skysort_command("status", top / "aside")
+    assert ended.code == 1 and "problem: it is not at work" in ended.out
+    skysort_command(*watched(top, finished_run, *QUICK))
+    ended = skysort_command("status", top / "aside")
+    assert ended.code == 1 and "problem: it has ended" in ended.out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -315,5 +363,5 @@ def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_c
     assert set(status) == {
         name
         for line in page.split("## How things stand")[1].split("\n## ")[0].splitlines()
-        for name in re.findall(r"`([a-z]+)`", line.split("|")[1] if line.startswith("| `") else "")
+        for name in re.findall(r"`([a-z_]+)`", line.split("|")[1] if line.startswith("| `") else "")
     }

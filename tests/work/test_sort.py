@@ -7,15 +7,19 @@ from typing import Any, cast
 import pytest
 
 from skysort.classifier.classifier import Classifier
+from skysort.errors import NotUnderstoodError
+from skysort.work import judge as judging
 from skysort.work import move
 from skysort.work import sort as module
 from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row
+from skysort.work.move import Outcome
 from skysort.work.settle import End
-from skysort.work.sort import sort_pictures
-from tests.work.making import FirstPixel, files_below, row_for, with_session
-from tests.work.test_watch import AIRPLANE, BIRD
+from skysort.work.sort import LeftAlone, sort_pictures
+from skysort.work.undo import take_back
+from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_session
+from tests.work.test_watch import AIRPLANE, BIRD, picture, put
 
 
 def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
@@ -40,5 +44,117 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     ends = [
         (outcome.row.source.name, outcome.end) for outcome in sort_pictures(cast(Any, FirstPixel()), folder, to)
     ]
-    assert ends == [("a.png", None), ("b.png", "done")]
+    assert sorted(ends) == [("a.png", None), ("b.png", "done")]
     assert files_below(to) == {to / "bird" / "b.png": BIRD}
+
+
+def sort(folder: Path, to: Path, classifier: Any = None, **how: Any) -> tuple[list[Outcome], LeftAlone]:
+    passed = LeftAlone()
+    outcomes = sort_pictures(cast(Any, classifier or FirstPixel()), folder, to, passed=passed, **how)
+    return list(outcomes), passed
+
+
+def with_links(top: Path) -> Path:
+    put(top, {"holiday/a.png": AIRPLANE, "holiday/notes.txt": b"hello", "holiday/b.jfif": BIRD, "holiday/c": BIRD})
+    put(top, {"holiday/@eaDir/a.png/thumb.png": BIRD, "elsewhere/d.png": AIRPLANE, "elsewhere/e.png": BIRD})
+    (top / "holiday" / "folder").symlink_to(top / "elsewhere", target_is_directory=True)
+    (top / "elsewhere" / "around").symlink_to(top / "holiday", target_is_directory=True)
+    (top / "holiday" / "link.png").symlink_to(top / "elsewhere" / "e.png")
+    return top / "holiday"
+
+
+def test_links_are_followed_to_copy_and_what_else_is_there_is_counted(tmp_path: Path) -> None:
+    with_links(tmp_path)
+    before = files_below(tmp_path)
+    outcomes, passed = sort(tmp_path / "holiday", tmp_path / "to")
+    assert {outcome.end for outcome in outcomes} == {"done"}
+    assert {str(path.relative_to(tmp_path / "to")) for path in files_below(tmp_path / "to")} == {
+        "airplane/a.png", "airplane/folder/d.png", "bird/b.jfif", "bird/c", "bird/folder/e.png", "bird/link.png",
+    }  # fmt: skip
+    assert before.items() <= files_below(tmp_path).items()
+    hidden, others = passed.remarks()
+    assert "@eaDir" in hidden and "1 file is no picture" in others and "notes.txt" in others
+
+
+def test_nothing_is_moved_out_of_another_folder(tmp_path: Path) -> None:
+    with_links(tmp_path)
+    _, passed = sort(tmp_path / "holiday", tmp_path / "to", move=True)
+    assert {str(path.relative_to(tmp_path / "to")) for path in files_below(tmp_path / "to")} == {
+        "airplane/a.png", "bird/b.jfif", "bird/c",
+    }  # fmt: skip
+    assert {path.name for path in files_below(tmp_path / "elsewhere")} == {"d.png", "e.png"}
+    assert len(passed.links) == 3 and passed.remarks()[-1].startswith(
+        "3 pictures lie behind a link and stayed there"
+    )
+
+
+def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    put(tmp_path, {"holiday/a.png": AIRPLANE, "holiday/b.png": BIRD})
+    sort(tmp_path / "holiday", tmp_path / "none", unsure_below=0.9)
+    assert {path.parent.name for path in files_below(tmp_path / "none")} == {"airplane", "bird"}
+    outcomes, _ = sort(tmp_path / "holiday", tmp_path / "all", unsure_below=0.91)
+    assert set(files_below(tmp_path / "all")) == {tmp_path / "all" / "unsure" / f"{name}.png" for name in "ab"}
+    assert {outcome.row.label for outcome in outcomes} == set(CLASSES)
+    assert outcomes[0].row.reason == "unsure: the likeliest class has 0.900, less than 0.91"
+    with Journal(tmp_path / "all") as journal:
+        taken = list(take_back(journal, journal.rows(takeable="moves"), "undo"))
+        assert [(row.problem, row.correction) for row in taken] == [("", None)] * 2, "nobody said what they are"
+
+
+def test_a_class_called_unsure_keeps_its_folder(tmp_path: Path) -> None:
+    class Another(FirstPixel):
+        classes = ("Unsure", "bird")
+
+    put(tmp_path, {"holiday/a.png": AIRPLANE})
+    with pytest.raises(NotUnderstoodError, match="leave --unsure-below out"):
+        sort(tmp_path / "holiday", tmp_path / "to", Another(), unsure_below=0.5)
+    assert not (tmp_path / "to").exists()
+
+
+def test_too_little_memory_for_one_picture_keeps_no_other_and_it_is_tried_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
+    plain = judging.decode
+    tried: list[int] = []
+
+    def decode(content: bytes, shape: Any) -> Any:
+        tried.append(int(plain(content, shape)[0, 0, 0]))
+        if tried[-1] == 2:
+            raise MemoryError
+        return plain(content, shape)
+
+    monkeypatch.setattr(judging, "decode", decode)
+    outcomes, _ = sort(tmp_path / "holiday", tmp_path / "to")
+    assert sorted(tried) == [0, 1, 2, 2, 3, 4] and tried[-1] == 2
+    failed = [outcome for outcome in outcomes if outcome.end != "done"]
+    assert [(outcome.row.source.name, type(outcome.error)) for outcome in failed] == [("2.png", MemoryError)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("odd"), OverflowError("odd"), KeyError("odd")])
+def test_an_error_that_nobody_foresaw_is_one_pictures(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
+    plain = module.act
+
+    def odd(journal: Journal, rows: Sequence[Row]) -> Any:
+        if any(row.source.name == "3.png" for row in rows):
+            raise error
+        return plain(journal, rows)
+
+    monkeypatch.setattr(module, "act", odd)
+    outcomes, _ = sort(tmp_path / "holiday", tmp_path / "to")
+    assert {outcome.row.source.name: outcome.error for outcome in outcomes if outcome.error} == {"3.png": error}
+    assert len(files_below(tmp_path / "to")) == 4
+
+
+def test_a_folder_with_a_journal_is_not_sorted(tmp_path: Path) -> None:
+    put(tmp_path, {"holiday/a.png": AIRPLANE})
+    sort(tmp_path / "holiday", tmp_path / "to")
+    for folder, to in (
+        (tmp_path / "to.journal", tmp_path / "x"),
+        (tmp_path / "holiday", tmp_path / "to.journal" / "x"),
+    ):
+        with pytest.raises(NotUnderstoodError, match="where a journal is kept"):
+            sort(folder, to)

@@ -26,6 +26,7 @@ from skysort.cli.parsing import Verb
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
 from skysort.cli.sort import sort
+from skysort.cli.status import status
 from skysort.cli.train import train
 from skysort.cli.undo import undo
 from skysort.cli.watch import watch
@@ -55,7 +56,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 VERBS = (
-    check, train, evaluate, decide, predict, watch, sort, journal, undo,
+    check, train, evaluate, decide, predict, watch, status, sort, journal, undo,
     compare, reproduce, describe, recipes, fields, datasets,
 )  # fmt: skip
 for verb in VERBS:

@@ -23,6 +23,14 @@ Raw = Annotated[
         help="With csv: leave cells as they are that begin with = + - @, which a spreadsheet would compute.",
     ),
 ]
+UnsureBelow = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, metavar="CONFIDENCE",
+        help="Have pictures looked at whose label has less confidence than this, such as 0.8. That is no promise"
+        " of how many labels are wrong.",
+    ),
+]  # fmt: skip
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
 
 

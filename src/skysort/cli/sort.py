@@ -1,9 +1,13 @@
-"""skysort sort: a folder of pictures into a subfolder a class."""
+"""skysort sort: a folder of pictures into one subfolder per class."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from skysort.cli.options import UnsureBelow
+
+LEAST_SURE = 5
 
 
 def sort(
@@ -11,36 +15,53 @@ def sort(
     folder: Annotated[Path, typer.Argument(help="Pictures, at any depth.")],
     to: Annotated[Path, typer.Option(help="Where the subfolders are made. The journal is beside it.")],
     move: Annotated[bool, typer.Option("--move", help="Move pictures; else they are copied.")] = False,
+    unsure_below: UnsureBelow = None,
 ) -> None:
-    """Sort pictures into a subfolder a class. Exit code 1 if any stayed because it got none."""
+    """Sort pictures into one subfolder per class. Exit code 1 if any stayed because it got none."""
     import shlex
     from collections import Counter
+    from heapq import nsmallest
 
     from skysort.classifier.classifier import Classifier
     from skysort.errors import SkysortError
-    from skysort.terminal import printable
-    from skysort.work.sort import sort_pictures
+    from skysort.terminal import counted, printable
+    from skysort.work.sort import LeftAlone, sort_pictures
 
     sorted_to: Counter[str] = Counter()
+    unsure: list[tuple[float, str, str]] = []
+    passed = LeftAlone()
     num_staying = num_as_before = 0
-    for outcome in sort_pictures(Classifier(classifier), folder, to, move=move):
+    outcomes = sort_pictures(
+        Classifier(classifier), folder, to, move=move, unsure_below=unsure_below, passed=passed
+    )
+    for outcome in outcomes:
         row = outcome.row
         if row.done:
             num_as_before += 1
         elif outcome.end == "done" and row.kind != "stay":
-            sorted_to[row.label or ""] += 1
+            sorted_to["unsure" if row.action == "look" else row.label or ""] += 1
+            unsure = nsmallest(LEAST_SURE, [*unsure, (max(row.probabilities), row.label or "", str(row.place))])
         else:
             num_staying += 1
             print(f"stays: {printable(str(row.source))}  ({printable(str(outcome.error or row.reason))})")
     for label, num in sorted_to.most_common():
         print(f"{num:>9,}  {printable(label)}")
+    here = printable(shlex.quote(str(to)))
     if num_as_before:
         print(
             f"{num_as_before:>9,}  as the journal of {printable(str(to))} has them: copied before, or taken back"
         )
         print("           to sort these again, take another folder for --to; what was taken back comes again with")
-        print(f"           skysort undo {printable(shlex.quote(str(to)))} --redo --all")
+        print(f"           skysort undo {here} --redo --all")
+    for remark in passed.remarks():
+        print(printable(remark))
+    if sorted_to:
+        print("least sure of:")
+        for confidence, label, place in unsure:
+            print(f"    {confidence:.3f}  {printable(label)}  {printable(place)}")
+        print(f"what was done: skysort journal {here}")
+        print(f"to take it back: skysort undo {here} --all, or --picture NAME")
     if num_staying:
-        raise SkysortError(f"{num_staying:,} pictures stayed where they are; see above")
+        raise SkysortError(f"{counted(num_staying, 'picture')} stayed in place; see above")
     if not sorted_to and not num_as_before:
         print("nothing to do: there is no picture")

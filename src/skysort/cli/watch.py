@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from skysort.cli.options import UnsureBelow
+
 
 class LogForm(StrEnum):
     """How log lines are written."""
@@ -42,6 +44,7 @@ def watch(
     ] = 600.0,
     log_format: Annotated[LogForm, typer.Option(help="Of the lines on standard error.")] = LogForm.text,
     metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
+    unsure_below: UnsureBelow = None,
 ) -> None:
     """Sort what comes into a folder, until stopped. Nothing is deleted, and all can be taken back.
 
@@ -76,7 +79,7 @@ def watch(
             logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
             keep=", ".join(rule.keep), inbox=str(inbox),
         )  # fmt: skip
-    order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics)
+    order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics, unsure_below)
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from skysort.work.telling import tell
@@ -21,10 +22,33 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = False
+        self._is_interruptible = False
 
     def set(self) -> None:
         """Ask to end."""
         self._asked = True
+
+    def set_by_signal(self) -> None:
+        """Ask to end, on the main thread; what is being judged is not waited for.
+
+        Raises:
+            KeyboardInterrupt: while pictures are being judged.
+        """
+        self.set()
+        if self._is_interruptible:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal end what is done below, which changes nothing."""
+        self._is_interruptible = True
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._asked:
+                raise
+        finally:
+            self._is_interruptible = False
 
     def is_set(self) -> bool:
         """Tell whether it was asked."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from skysort.pictures.formats import HEAD_BYTES, picture_format
-from skysort.pictures.listing import is_hidden, is_image_name
+from skysort.pictures.listing import is_hidden
+from skysort.pictures.sources import is_picture
 from skysort.work.journal_rows import Identity
 from skysort.work.names import ChangedError, identity
 from skysort.work.telling import as_text, tell
@@ -268,20 +268,3 @@ class Inbox:
 def has_unfinished_name(path: Path) -> bool:
     """Tell whether a file is called what uploads are called until they are complete."""
     return PurePosixPath(path.name).suffix.lower() in UNFINISHED_ENDINGS
-
-
-def is_picture(path: Path) -> bool:
-    """Tell whether a file is a picture: by its ending, else by its first bytes."""
-    if is_image_name(path.name):
-        return True
-    try:
-        with path.open("rb") as file:
-            return picture_format(file.read(HEAD_BYTES)) is not None
-    except OSError:
-        return False
-
-
-def pictures_below(folder: Path) -> Iterator[Path]:
-    """Yield the pictures below a folder, links not followed."""
-    inbox = Inbox(folder, 0, 0, lambda *_: False, lambda *_: False, by_own_time=True)
-    return (path for path in inbox._files(folder) if is_picture(path))

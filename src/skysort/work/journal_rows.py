@@ -55,6 +55,8 @@ class Settings:
     """From where on the classifier calls a picture unknown."""
     keep: tuple[str, ...] = ()
     folders: Mapping[str, str] = field(default_factory=dict)
+    unsure_below: float | None = None
+    """Where the likeliest class has a smaller probability than this, a picture is to be looked at."""
 
 
 @dataclass(frozen=True)

@@ -72,18 +72,24 @@ class Judged:
     digest: str
     prediction: Prediction
 
-    def row(self, kind: Kind, place: Path, action: str = "") -> Row:
-        """Return the journal's row for what to do with it."""
+    def row(self, kind: Kind, place: Path, action: str = "", reason: str | None = None) -> Row:
+        """Return the journal's row for what to do with it, for a reason of its own or the classifier's."""
         said = self.prediction
+        reason = reason or said.reason or ("" if said.status == "ok" else said.status)
         return Row(
             kind, self.path, place, self.digest, self.file, action, said.label,
-            tuple(said.probabilities.values()), said.reason or ("" if said.status == "ok" else said.status),
+            tuple(said.probabilities.values()), reason,
         )  # fmt: skip
 
 
 def is_unsure(prediction: Prediction, below: float | None) -> bool:
     """Tell whether the likeliest class is less likely than asked for; None asks for nothing."""
     return below is not None and prediction.confidence is not None and prediction.confidence < below
+
+
+def why_unsure(prediction: Prediction, below: float | None) -> str:
+    """Return the reason why such a picture is to be looked at."""
+    return f"unsure: the likeliest class has {prediction.confidence:.3f}, less than {below}"
 
 
 def judge(

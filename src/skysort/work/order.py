@@ -35,6 +35,8 @@ class Order:
     stuck: float = 600.0
     """Seconds after which an upload that does not end is told of, and an unreadable picture taken for one."""
     metrics: Path | None = None
+    unsure_below: float | None = None
+    """Where the likeliest class has a smaller probability than this, a picture is to be looked at."""
 
     def __post_init__(self) -> None:
         """Refuse times that never come.
@@ -86,6 +88,7 @@ class Order:
         return Settings(
             "watch", classifier.digest, classifier.classes, decision, threshold, unknown, rule.keep,
             {name: str(folder) for name, folder in self.named.items()} | {"copy": str(self.copy)},
+            self.unsure_below,
         )  # fmt: skip
 
 

@@ -1,102 +1,211 @@
-"""A folder of pictures sorted into a subfolder a class, through the same journal as everything that is moved."""
+"""A folder of pictures sorted into one subfolder per class, through the same journal as all that is moved."""
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked, sync_folder, writing
-from skysort.pictures.listing import natural
 from skysort.pictures.parallel import groups
+from skysort.pictures.sources import PassedOver, image_files
+from skysort.terminal import counted
 from skysort.work.attempts import Attempts
 from skysort.work.drives import mount_of
-from skysort.work.inbox import pictures_below
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Identity, Row, Settings, replaced
-from skysort.work.judge import Judged, judge
+from skysort.work.judge import Judged, is_unsure, judge, why_unsure
 from skysort.work.move import Outcome, act, moving
 from skysort.work.names import free_place, identity
-from skysort.work.order import lock_of
+from skysort.work.order import check_apart, lock_of
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 """In the name of a folder, on one system or another."""
+UNSURE = "unsure"
+"""Folder of the pictures whose likeliest class is not likely enough."""
 
 
-def sort_pictures(classifier: Classifier, folder: Path, to: Path, *, move: bool = False) -> Iterator[Outcome]:
+@dataclass
+class LeftAlone(PassedOver):
+    """What was found besides the pictures that are sorted."""
+
+    links: list[Path] = field(default_factory=list)
+    """Pictures that lie elsewhere, behind a link, and are not moved away from there."""
+
+    def remarks(self) -> list[str]:
+        """Return lines to print, none for nothing."""
+        lines = super().remarks()
+        if self.links:
+            is_or_are = "lies" if len(self.links) == 1 else "lie"
+            lines.append(
+                f"{counted(len(self.links), 'picture')} {is_or_are} behind a link and stayed there, since --move"
+                f" takes nothing out of other folders; the first is {self.links[0]}"
+            )
+        return lines
+
+
+def sort_pictures(
+    classifier: Classifier,
+    folder: Path,
+    to: Path,
+    *,
+    move: bool = False,
+    unsure_below: float | None = None,
+    passed: LeftAlone | None = None,
+) -> Iterator[Outcome]:
     """Copy or move each picture below a folder into the subfolder of its class. What got no class stays.
 
-    Interrupted, the same call goes on; done again, it does nothing.
+    Interrupted, the same call goes on; done again, it does nothing. Links are followed to copy, and left alone to
+    move.
+
+    Args:
+        classifier: that says what is on a picture.
+        folder: where pictures are, at any depth.
+        to: where the subfolders are made.
+        move: move pictures; else they are copied.
+        unsure_below: where the likeliest class has a smaller probability than this, a picture goes to the
+            subfolder `unsure`; None for none.
+        passed: is filled with what was found besides.
 
     Yields:
         What came of each picture; those that got no class have a row of kind `stay`, which is not written down.
         One that was copied before, or that a person took back, comes with the journal's row, which is `done`.
 
     Raises:
-        NotUnderstoodError: when there is no such folder, or both are in one another.
+        NotUnderstoodError: when there is no such folder, both are in one another, or in a journal.
         SkysortError: when a class cannot be the name of a folder, or another process is at work.
     """
     if not folder.is_dir():
         raise NotUnderstoodError(f"{folder}: no such folder")
     folder, to = folder.resolve(), to.resolve()
-    if folder.is_relative_to(to) or to.is_relative_to(folder):
-        raise NotUnderstoodError(f"{to} and {folder} must not be in one another")
-    for name in classifier.classes:
-        if FORBIDDEN & set(name) or not name.isprintable() or name.strip(". ") != name:
-            raise SkysortError(f"the class {name!r} cannot be the name of a folder")
-    settings = Settings("sort", classifier.digest, classifier.classes, folders={"to": str(to)})
+    check_apart({"the folder": folder, "--to": to}, to)
+    _check_names(classifier, unsure_below)
+    settings = Settings(
+        "sort", classifier.digest, classifier.classes, folders={"to": str(to)}, unsure_below=unsure_below
+    )
     with writing(to):
         to.mkdir(exist_ok=True)
         sync_folder(to.parent)
     with locked(lock_of(folder)), Journal(to, make=True) as journal:
         session = journal.session(settings)
         attempts = Attempts(journal.folder / "sorting.json")
+        sorting = _Sorting(classifier, folder, to, move, unsure_below, journal, session, attempts)
         with moving(journal) as left:
             unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
         yield from unsettled.values()
-        paths = sorted(set(pictures_below(folder)) - unsettled.keys(), key=lambda path: natural(str(path)))
-        for some in groups(paths, classifier.batch_size):
-            known = {path: row for path in some if (row := _sorted_before(path, journal, session))}
-            yield from (Outcome(row, "done") for row in known.values())
-            judged, failed = judge(classifier, [path for path in some if path not in known], attempts)
-            with moving(journal) as left:  # by others, since it began
-                settled = {outcome.row.source: outcome for outcome in left if outcome.end != "not done"}
-                judged = [picture for picture in judged if picture.path not in settled]
-                taken: set[Path] = set()
-                rows = [_intended(picture, folder, to, taken, move=move) for picture in judged]
-                rows = [replaced(row, session=session, by="sort") for row in rows]
-                journal.note_mounts({where: mount_of(where) for where in (folder, to)})
-                outcomes = act(journal, [row for row in rows if row.kind != "stay"])
-            yield from (outcome for path, outcome in settled.items() if path in some)
-            yield from outcomes
-            yield from (Outcome(row, "done") for row in rows if row.kind == "stay")
-            yield from (Outcome(_not_read(path), "not done", error) for path, error in failed.items())
+        paths = [path for path in sorting.pictures(passed or LeftAlone()) if path not in unsettled]
+        suspects = {path for path in paths if sorting.is_suspect(path)}
+        bursts = deque(groups((path for path in paths if path not in suspects), classifier.batch_size))
+        bursts.extend([path] for path in suspects)
+        while bursts:
+            burst = bursts.popleft()
+            try:
+                for outcome in sorting.sort(burst):
+                    if isinstance(outcome.error, MemoryError) and len(burst) > 1:
+                        bursts.append([outcome.row.source])  # again, alone and after the others
+                    else:
+                        yield outcome
+            except (SkysortError, OSError):
+                raise
+            except Exception as error:  # nobody foresaw it, and it is one picture's
+                if len(burst) > 1:
+                    bursts.extendleft([path] for path in reversed(burst))
+                else:
+                    yield Outcome(_not_read(burst[0]), "not done", error)
 
 
-def _sorted_before(path: Path, journal: Journal, session: int) -> Row | None:
-    """Return the row by which a picture was copied before, or a person took it back."""
-    put, copied = journal.put_at(path), journal.taken_from(path)
-    rows = [row for row in (put, copied) if row]
-    try:
-        file = identity(path)
-    except OSError:
+@dataclass
+class _Sorting:
+    """One folder sorted into another."""
+
+    classifier: Classifier
+    folder: Path
+    to: Path
+    move: bool
+    unsure_below: float | None
+    journal: Journal
+    session: int
+    attempts: Attempts
+    names: dict[Path, Path] = field(default_factory=dict)
+    """Under what path below the folder a picture is found that is not there itself, but behind a link."""
+
+    def pictures(self, passed: LeftAlone) -> Iterator[Path]:
+        """Yield the pictures; what is found besides is added to what was passed over."""
+        with ExitStack() as archives:
+            for name, _ in image_files([self.folder], archives, passed):
+                path = Path(name)
+                if self.move and os.path.realpath(path) != name:
+                    passed.links.append(path)
+                elif path.is_symlink():
+                    self.names[path.resolve()] = path
+                    yield path.resolve()
+                else:
+                    yield path
+
+    def is_suspect(self, path: Path) -> bool:
+        """Tell whether a process died while it judged a picture."""
+        try:
+            return self.attempts.is_suspect(path, identity(path))
+        except OSError:
+            return False
+
+    def sort(self, burst: list[Path]) -> list[Outcome]:
+        """Sort some pictures; return what came of each."""
+        known = {path: row for path in burst if (row := self.sorted_before(path))}
+        judged, failed = judge(self.classifier, [path for path in burst if path not in known], self.attempts)
+        with moving(self.journal) as left:  # by others, since it began
+            begun = {path: outcome for outcome in left for path in (outcome.row.source, outcome.row.place)}
+            taken: set[Path] = set()
+            rows = [self.intended(picture, taken) for picture in judged if picture.path not in begun]
+            self.journal.note_mounts({where: mount_of(where) for where in (self.folder, self.to)})
+            outcomes = act(self.journal, [row for row in rows if row.kind != "stay"])
+        outcomes += [Outcome(row, "done") for row in known.values()]
+        outcomes += [begun[picture.path] for picture in judged if picture.path in begun]
+        outcomes += [Outcome(row, "done") for row in rows if row.kind == "stay"]
+        return outcomes + [Outcome(_not_read(path), "not done", error) for path, error in failed.items()]
+
+    def sorted_before(self, path: Path) -> Row | None:
+        """Return the row by which a picture was copied before, or a person took it back."""
+        try:
+            file = identity(path)
+        except OSError:
+            return None
+        for row in (self.journal.put_at(path), self.journal.taken_from(path)):
+            is_settled = row and (row.by == "undo" or (row.kind == "copy" and row.session == self.session))
+            if row and is_settled and (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns):
+                return row
         return None
-    matching = (
-        row
-        for row in rows
-        if (row.by == "undo" or (row.kind == "copy" and row.session == session))
-        and (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns)
-    )
-    return next(matching, None)
+
+    def intended(self, picture: Judged, taken: set[Path]) -> Row:
+        """Return what to do with a picture; its place is added to those taken."""
+        label, action, reason = picture.prediction.label, "", None
+        if label is None:
+            row = picture.row("stay", picture.path)
+        else:
+            if is_unsure(picture.prediction, self.unsure_below):
+                # To look at: when it is taken back, nobody has said that the label was wrong.
+                label, action, reason = UNSURE, "look", why_unsure(picture.prediction, self.unsure_below)
+            name = self.names.get(picture.path, picture.path).relative_to(self.folder)
+            place = free_place(self.to / label / name, taken)
+            taken.add(place)
+            row = picture.row("move" if self.move else "copy", place, action, reason)
+        return replaced(row, session=self.session, by="sort")
+
+
+def _check_names(classifier: Classifier, unsure_below: float | None) -> None:
+    """Make sure that every class can be a folder, and that none is the folder of what is unsure."""
+    for name in classifier.classes:
+        if FORBIDDEN & set(name) or not name.isprintable() or name.strip(". ") != name:
+            raise SkysortError(f"the class {name!r} cannot be the name of a folder")
+        if unsure_below is not None and name.casefold() == UNSURE:
+            raise NotUnderstoodError(
+                f"the class {name!r} has the name of the folder that --unsure-below needs;"
+                " leave --unsure-below out"
+            )
 
 
 def _not_read(path: Path) -> Row:
     return Row("stay", path, path, "", Identity(0, 0, 0))
-
-
-def _intended(picture: Judged, folder: Path, to: Path, taken: set[Path], *, move: bool) -> Row:
-    label = picture.prediction.label
-    if label is None:
-        return picture.row("stay", picture.path)
-    place = free_place(to / label / picture.path.relative_to(folder), taken)
-    taken.add(place)
-    return picture.row("move" if move else "copy", place)

@@ -19,7 +19,7 @@ from skysort.work.drives import Drives, mount_of
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.journal_rows import DamagedJournalError, Identity, Row, Settings, replaced
-from skysort.work.judge import Judged, Rule, judge
+from skysort.work.judge import Judged, Rule, is_unsure, judge, why_unsure
 from skysort.work.move import Outcome, act, moving
 from skysort.work.names import free_place, stands
 from skysort.work.order import Order, lock_of
@@ -178,7 +178,10 @@ class _Watcher:
         inside = [path for path in complete if is_without_links(path.parent)]
         for path in set(complete).difference(inside):  # since it was seen, a folder has become a link
             self.inbox.dealt_with(path)
-        judged, failed = judge(self.classifier, inside, self.attempts)
+        judged: list[Judged] = []
+        failed: dict[Path, Exception] = {}
+        with self.stop.interruptible():
+            judged, failed = judge(self.classifier, inside, self.attempts)
         for path, error in failed.items():
             self.failed(path, error)
         with moving(self.journal) as left:
@@ -235,14 +238,16 @@ class _Watcher:
 
     def intended(self, picture: Judged, taken: set[Path]) -> Row:
         """Return what to do with a picture; its place is added to those taken."""
-        action = self.rule.action(picture.prediction)
+        action, reason = self.rule.action(picture.prediction), None
+        if is_unsure(picture.prediction, self.order.unsure_below):
+            action, reason = "look", why_unsure(picture.prediction, self.order.unsure_below)
         target = self.order.targets.get(action)
         if target is None or self.order.dry_run:
-            row = picture.row("stay", picture.path, action)
+            row = picture.row("stay", picture.path, action, reason)
         else:
             place = free_place(target / picture.path.relative_to(self.order.inbox), taken)
             taken.add(place)
-            row = picture.row("copy" if self.order.copy else "move", place, action)
+            row = picture.row("copy" if self.order.copy else "move", place, action, reason)
         return replaced(row, session=self.session, by="watch")
 
     def tell_outcome(self, outcome: Outcome) -> None:

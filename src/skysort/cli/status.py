@@ -1,0 +1,29 @@
+"""skysort status: how a watcher stands."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class StatusForm(StrEnum):
+    """How the status is written."""
+
+    text = "text"
+    json = "json"
+
+
+def status(
+    aside: Annotated[Path, typer.Argument(help="The folder that a watcher was given as --aside.")],
+    form: Annotated[
+        StatusForm, typer.Option("--format", help="Text for people, json for programs.")
+    ] = StatusForm.text,
+) -> None:
+    """Say how a watcher stands. Exit code 1 if it has ended, is stale, or cannot do something."""
+    from skysort.work.status import status_of
+
+    found = status_of(aside)
+    print(found.as_json() if form is StatusForm.json else found.as_text())
+    if found.problems:
+        raise typer.Exit(1)

@@ -1,0 +1,127 @@
+import json
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import locked
+from skysort.work import status as module
+from skysort.work import telling
+from skysort.work.journal import journal_folder
+from skysort.work.status import status_of
+from skysort.work.telling import Counts, Told, status_file, watcher_lock
+from tests.work.test_watch import AIRPLANE, events, once, put, until, watching
+
+
+@pytest.fixture
+def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
+    caplog.set_level(logging.INFO, "skysort")
+    (tmp_path / "inbox").mkdir()
+    return tmp_path
+
+
+def written(top: Path, ago: float, **changed: Any) -> Path:
+    """Let a watcher have written its status so long ago."""
+    once(top)
+    path = status_file(journal_folder(top / "aside"))
+    told = json.loads(path.read_text("utf-8"))
+    told |= {"state": "watching", "time": telling.iso_time(time.time() - ago), **changed}
+    path.write_text(json.dumps(told), "utf-8")
+    return path
+
+
+def test_a_watcher_at_work_is_well_until_it_ends(top: Path) -> None:
+    with watching(top):
+        put(top, {"inbox/a.png": AIRPLANE})
+        until((top / "aside" / "a.png").exists)
+        found = status_of(top / "aside")
+        assert (found.is_alive, found.problems) == (True, [])
+        with pytest.raises(SkysortError, match="another process is at work on"):  # asking has not let go of it
+            once(top)
+    found = status_of(top / "aside")
+    assert (found.is_alive, found.problems) == (False, ["it has ended"])
+    assert found.told["actions"] == {"set-aside": 1}
+    text = found.as_text()
+    assert text.startswith("ended, as of ") and "1 set-aside" in text and "problem: it has ended" in text
+    assert json.loads(found.as_json())["problems"] == ["it has ended"]
+
+
+def test_one_that_was_killed_is_not_well(top: Path) -> None:
+    written(top, 3.0)
+    assert status_of(top / "aside").problems == ["it is not at work: it was killed, or the power went"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "changed", "problem"),
+    [
+        (3.0, {}, None),
+        (300.0, {}, None),
+        (3600.0, {}, "its status is stale: written 60 minutes ago, expected every 10 seconds"),
+        (3.0, {"state": "in trouble", "trouble": "no drive"}, "nothing can go on: no drive"),
+        (3.0, {"failing": 2}, "2 pictures could not be dealt with; it tries again, and the log says why"),
+        (3.0, {"closed": 1}, "1 folder could not be read; the log says why"),
+        (3.0, {"stuck": 4, "waiting": 9}, None),
+    ],
+)
+def test_what_is_not_well_is_said(ago: float, changed: dict[str, Any], problem: str | None, top: Path) -> None:
+    written(top, ago, **changed)
+    with locked(watcher_lock(journal_folder(top / "aside"))):
+        assert status_of(top / "aside").problems == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"time": 3}', b'{"time": "yesterday"}', b"\xff"])
+def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> None:
+    written(top, 3.0).write_bytes(content)
+    found = status_of(top / "aside")
+    assert found.problems == ["no watcher was at work here"] and found.as_text() and found.as_json()
+
+
+def test_a_folder_without_a_journal_is_named(top: Path) -> None:
+    with pytest.raises(NotUnderstoodError, match="give the folder of --aside"):
+        status_of(top / "aside")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
+def test_where_the_disk_is_full_an_old_status_does_not_pass_for_new(
+    top: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = top / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        told = Told(disk / "status.json", None, {})
+        told.write(Counts(), "watching")
+        with (disk / "large").open("wb", buffering=0) as large, pytest.raises(OSError, match="No space left"):
+            while True:
+                large.write(bytes(4096))
+        told.write(Counts(failures=7), "in trouble")
+        assert json.loads((disk / "status.json").read_text())["failures"] == 7, "in the room of the old one"
+        (disk / "status.json").unlink()
+        (disk / "last").write_bytes(bytes(1))
+        told.write(Counts(), "watching")
+        assert not (disk / "status.json").exists() and "cannot tell how it stands" in events(caplog)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 seconds"),
+        (1.5, "1 second"),
+        (119, "119 seconds"),
+        (121, "2 minutes"),
+        (7300, "2 hours"),
+        (2e5, "2 days"),
+    ],
+)
+def test_times_are_said_in_words(seconds: float, text: str) -> None:
+    ago: Callable[[float], str] = module._ago
+    assert ago(seconds) == f"{text} ago"
