@@ -1,10 +1,11 @@
-# make demo: see what Skysort does.  make test: every check.  make check-data: the recipes on real data.
+# make demo: see what Skysort does.  make test: every check.  make fuzz: a long random search for inputs that break it.
+# make check-data: the recipes on real data.
 # make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo test check-data bench clean
+.PHONY: env demo test fuzz check-data bench clean
 
 env: $(ENV)/installed
 
@@ -22,6 +23,9 @@ test: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+fuzz: env
+	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests
 
 check-data: env
 	$(BIN)/python benchmarks/check_data.py

@@ -4,17 +4,20 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
-# The computer may be slow and busy; what is too slow is measured in benchmarks/.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others.
+# No deadline: the computer may be slow and busy. The fixtures that many examples share are folders.
+profile = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile("test", profile, derandomize=True, database=None)
+settings.register_profile("fuzz", profile, max_examples=3000)
+settings.load_profile("test")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,16 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, session_cache: Path, tmp_path: 
     monkeypatch.setenv("SKYSORT_CACHE", str(session_cache))
     monkeypatch.setenv("SKYSORT_DATA", str(tmp_path / "no-data"))
     monkeypatch.setenv("SKYSORT_OFFLINE", "1")
+
+
+@pytest.fixture
+def in_float64() -> Iterator[None]:
+    """Compute in float64, where processors agree to 1e-9 and a wrong formula does not."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def picture_bytes(seed: int, size: tuple[int, int] = (32, 32), form: str = "PNG") -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
@@ -115,7 +115,6 @@ def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"x": b"", "x/inside": b""}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_text_is_written_as_utf_8_with_its_line_ends(tmp_path: Path, text: str) -> None:
     write_whole(tmp_path / "x.txt", text)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -61,7 +61,6 @@ def test_names_are_sorted_and_the_tutorials_are_among_them() -> None:
     assert {"mlp", "convnet", "lenet", "mnist-cnn"} <= set(recipe_names())
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     epochs=st.integers(1, 2**40),
     rate=st.floats(min_value=1e-300, max_value=1e300),

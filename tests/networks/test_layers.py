@@ -159,6 +159,7 @@ def test_dropout_of_a_fully_connected_network_follows_its_hidden_layers() -> Non
     assert [type(layer) for layer in layers][:4] == [nn.Flatten, nn.Linear, nn.Tanh, nn.Dropout]
 
 
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu])
 def test_pooling_before_a_monotone_activation_gives_the_same_values_and_gradients(
     activation: Callable[[Tensor], Tensor],
@@ -171,10 +172,11 @@ def test_pooling_before_a_monotone_activation_gives_the_same_values_and_gradient
     weights = torch.randn_like(pooled_last)
     (pooled_last * weights).sum().backward()  # type: ignore[no-untyped-call]
     (pooled_first * weights).sum().backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(pooled_first, pooled_last, rtol=0, atol=1e-6)
-    torch.testing.assert_close(second.grad, first.grad, rtol=0, atol=1e-6)
+    torch.testing.assert_close(pooled_first, pooled_last, rtol=0, atol=1e-9)
+    torch.testing.assert_close(second.grad, first.grad, rtol=0, atol=1e-9)
 
 
+@pytest.mark.usefixtures("in_float64")
 def test_a_shared_block_is_met_as_often_as_blocks_of_their_own() -> None:
     shared = of_recipe("resnet-deep-shared")[0].layers
     own = of_recipe("resnet-deep")[0].layers
@@ -187,7 +189,7 @@ def test_a_shared_block_is_met_as_often_as_blocks_of_their_own() -> None:
     for other in blocks:
         other.load_state_dict(block.state_dict())
     values = torch.rand(2, 32, 16, 16)
-    torch.testing.assert_close(shared[3](values), own[3](values))  # type: ignore[index]
+    torch.testing.assert_close(shared[3](values), own[3](values), rtol=1e-9, atol=1e-9)  # type: ignore[index]
 
 
 def test_a_residual_block_starts_as_its_text_says() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
@@ -231,7 +231,6 @@ def test_a_damaged_member_has_a_reason_and_the_others_are_read(tmp_path: Path, c
         assert archive.read("dog/1.png") == picture_bytes(1, (4, 4))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
 def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
     tmp_path: Path, data: st.DataObject, compression: int
@@ -382,7 +381,6 @@ def test_damage_inside_a_member_of_a_tar_is_that_pictures_alone(tmp_path: Path) 
         assert archive.read("cat/2.png") == picture_bytes(1, (4, 4))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), ending=st.sampled_from(TARS))
 def test_damage_anywhere_in_a_tar_gives_bytes_a_reason_or_an_error(
     tmp_path: Path, data: st.DataObject, ending: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -203,7 +203,17 @@ def test_a_damaged_pickle_is_an_error_that_names_it(tmp_path: Path, content: byt
     assert "data_batch_1 is no CIFAR-10 batch: " in load_error(first_batch(tmp_path / "cifar", content))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("align", [b"K\x05", b"N"], ids=["5", "none"])
+def test_what_numpy_warns_of_is_damage(tmp_path: Path, align: bytes) -> None:
+    """Where `align` of a dtype is no boolean; before numpy 2.4 that is no matter."""
+    content = python2_batch(LABELS[0], pixels_of(0)).replace(b"K\x00K\x01\x87R", align + b"K\x01\x87R")
+    source = first_batch(tmp_path / "cifar", content)
+    try:
+        source.load()
+    except SkysortError as error:
+        assert "data_batch_1 is no CIFAR-10 batch: " in str(error)
+
+
 @given(changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4))
 def test_damage_anywhere_in_a_pickle_gives_pictures_or_an_error(
     tmp_path: Path, changes: list[tuple[int, int]]

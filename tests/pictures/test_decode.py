@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, JpegImagePlugin
@@ -394,14 +394,12 @@ shapes = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(content=st.binary(max_size=200), shape=shapes)
 @example(content=b"II*\0\x08\0\0\0\x05\0\x12\x01", shape=SMALL)
 def test_any_bytes_give_a_picture_or_a_reason(content: bytes, shape: Shape) -> None:
     assert_picture_or_reason(content, shape)
 
 
-@settings(max_examples=250, deadline=None)
 @given(data=st.data(), content=st.sampled_from(valid_files()), shape=shapes)
 def test_damage_anywhere_gives_a_picture_or_a_reason(data: st.DataObject, content: bytes, shape: Shape) -> None:
     damaged = bytearray(content)
@@ -413,7 +411,6 @@ def test_damage_anywhere_gives_a_picture_or_a_reason(data: st.DataObject, conten
     assert_picture_or_reason(bytes(damaged[:length]), shape)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     width=st.integers(1, 60),
     height=st.integers(1, 60),

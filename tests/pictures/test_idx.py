@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -121,7 +121,6 @@ def test_a_damaged_gzip_is_an_error_that_names_it(tmp_path: Path, content: bytes
         read_idx(tmp_path / "x.gz")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(header=st.binary(max_size=24), body=st.binary(max_size=8))
 @example(header=b"\0\0\x08\1\0\0\0\2", body=b"ab")
 def test_any_bytes_give_an_array_or_an_error(tmp_path: Path, header: bytes, body: bytes) -> None:

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
@@ -273,7 +273,6 @@ def test_a_pattern_that_is_found_nowhere_is_an_error() -> None:
         arrange(["cat_1.jpg", "dog_1.jpg"], "here", label_by="bird")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sets(relative_paths, max_size=12))
 def test_any_paths_give_a_consistent_listing_or_an_error(paths: set[str]) -> None:
     try:
@@ -292,7 +291,6 @@ def test_any_paths_give_a_consistent_listing_or_an_error(paths: set[str]) -> Non
     assert all(map(is_image_name, listing.paths))
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.sets(relative_paths, max_size=12), st.randoms(use_true_random=False))
 def test_the_order_of_paths_does_not_matter(paths: set[str], dice: random.Random) -> None:
     def outcome(order: list[str]) -> object:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
@@ -65,7 +65,6 @@ classes_of_groups = st.lists(
 seeds = st.integers(0, 2**32)
 
 
-@settings(deadline=None)
 @given(classes_of_groups, seeds, st.data())
 def test_every_usable_picture_is_in_exactly_one_part(sizes: list[list[int]], seed: int, data: Any) -> None:
     listing, groups = table(*([1, 1, 1, 1, *own] for own in sizes))
@@ -81,7 +80,6 @@ def _first_four(listing: Listing, groups: Rows) -> list[int]:
     return [g for c in range(len(listing.classes)) for g in np.unique(groups[listing.labels == c])[:4]]
 
 
-@settings(deadline=None)
 @given(classes_of_groups, seeds)
 def test_equal_pictures_are_never_parted(sizes: list[list[int]], seed: int) -> None:
     listing, groups = table(*sizes)
@@ -90,14 +88,12 @@ def test_equal_pictures_are_never_parted(sizes: list[list[int]], seed: int) -> N
     assert set(homes.values()) == {1}
 
 
-@settings(deadline=None)
 @given(classes_of_groups, seeds)
 def test_every_class_is_in_every_part(sizes: list[list[int]], seed: int) -> None:
     listing, groups = table(*sizes)
     assert all(min(counts(listing, rows)) > 0 for rows in cut(listing, groups, "four-way", seed).values())
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(7, 400), min_size=2, max_size=4), seeds)
 def test_counts_a_class_are_within_one_of_the_shares(nums: list[int], seed: int) -> None:
     listing, groups = singles(*nums)
@@ -106,13 +102,11 @@ def test_counts_a_class_are_within_one_of_the_shares(nums: list[int], seed: int)
             assert abs(num - SHARES[part] * total) <= 1 + 1e-9, (part, num, total)
 
 
-@settings(deadline=None)
 @given(classes_of_groups, seeds)
 def test_the_same_seed_gives_the_same_cut(sizes: list[list[int]], seed: int) -> None:
     assert as_lists(cut(*table(*sizes), "four-way", seed)) == as_lists(cut(*table(*sizes), "four-way", seed))
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_another_seed_gives_another_cut(seed: int) -> None:
     listing, groups = singles(40, 40)
@@ -229,7 +223,6 @@ def test_one_picture_filed_under_two_classes_stays_in_one_part() -> None:
     assert sum(0 in rows and 39 in rows for rows in parts.values()) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=3, max_size=80), seeds)
 def test_groups_of_several_classes_stay_whole_and_no_part_lacks_a_class(
     rows: list[tuple[int, int]], seed: int

@@ -9,6 +9,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from skysort.recipe import Loss, Optimizer, Schedule
 from skysort.training.optimizer import build_optimizer, class_weights, learning_rate, loss_function, penalty
 
+pytestmark = pytest.mark.usefixtures("in_float64")
+
 
 def test_sgd_with_momentum_steps_as_defined() -> None:
     weight = torch.nn.Parameter(torch.tensor([2.0]))
@@ -72,7 +74,7 @@ def test_rmsprop_steps_as_defined() -> None:
     assert found == pytest.approx(expected)
 
 
-LOGITS = torch.tensor([[1.0, 3.0], [0.0, -2.0]])
+LOGITS = torch.tensor([[1.0, 3.0], [0.0, -2.0]], dtype=torch.float64)
 LABELS = torch.tensor([0, 0])
 
 

@@ -1,4 +1,8 @@
-"""Each recipe against the tutorials' own few lines: the same batches give the same losses."""
+"""Each recipe against the tutorials' own few lines: the same batches give the same losses.
+
+Both compute in float64. Rounding, which differs between processors, then stays below 1e-9 in so few steps, and a
+formula that is wrong does not.
+"""
 
 import numpy as np
 import pytest
@@ -16,16 +20,14 @@ from skysort.training.outcomes import Outcomes
 CPU = torch.device("cpu")
 SHAPES = {"birds-vs-airplanes": Shape(32, 3), "cifar10": Shape(32, 3), "mnist": Shape(28, 1)}
 NUM_CLASSES = {"birds-vs-airplanes": 2, "cifar10": 10, "mnist": 10}
-NUM_STEPS = {"mlp": 50, "convnet": 50, "lenet": 50, "mnist-cnn": 50, "resnet-deep-shared": 10, "resnet-deep": 10}
-# Normalisations one after another let rounding grow tenfold in three steps or so.
-TOLERANCE = {"resnet-deep-shared": 1e-3, "resnet-deep": 1e-3, "convnet-batchnorm": 1e-4}
+NUM_STEPS = {"resnet-deep-shared": 3, "resnet-deep": 3}
 
 
 # What dropout leaves out is drawn otherwise there.
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "convnet-dropout"])
 def test_the_first_losses_are_the_tutorials(name: str) -> None:
     text = TEXTS[name]
-    shape, num_classes, num_steps = SHAPES[text.data], NUM_CLASSES[text.data], NUM_STEPS.get(name, 20)
+    shape, num_classes, num_steps = SHAPES[text.data], NUM_CLASSES[text.data], NUM_STEPS.get(name, 10)
     chances = np.random.default_rng(0)
     num = num_steps * text.batch_size
     channels, size = shape.channels, shape.size
@@ -35,7 +37,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
 
     half = Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels)
     network = initial_network(recipe, shape, num_classes, half)
-    network.to(memory_format=torch.channels_last)
+    network.to(torch.float64, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, CPU)
@@ -43,14 +45,14 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     train_epoch(task, 1, 0, outcomes, lambda _step: None)
 
     torch.manual_seed(recipe.training.seed)
-    plain = text.make()
+    plain = text.make().double()
     sgd = torch.optim.SGD(plain.parameters(), lr=text.rate, momentum=text.momentum, weight_decay=text.weight_decay)
     expected = []
     for pictures, labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, CPU):
-        value = text.loss(plain((pictures / 255 - 0.5) / 0.5), labels)
+        value = text.loss(plain((pictures.double() / 255 - 0.5) / 0.5), labels)
         sgd.zero_grad()
         value.backward()
         sgd.step()
         expected.append(value.item())
     assert len(found) == num_steps
-    assert found == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-5))
+    assert found == pytest.approx(expected, abs=1e-9)

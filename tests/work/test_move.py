@@ -471,7 +471,7 @@ class MovesAndUndos(RuleBasedStateMachine):
 
 
 TestMovesAndUndos = MovesAndUndos.TestCase
-TestMovesAndUndos.settings = settings(max_examples=30, stateful_step_count=12, deadline=None)
+TestMovesAndUndos.settings = settings(max_examples=settings.default.max_examples // 5, stateful_step_count=12)
 
 
 def test_identity_is_of_files_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from itertools import pairwise
@@ -117,6 +118,8 @@ def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     _prepare_streams()
     keep_library_caches()
+    if not sys.warnoptions:  # what a library warns of is for who programs; what concerns a person is an error here
+        warnings.simplefilter("ignore")
     try:
         _refuse_empty(sys.argv)
         try:

@@ -44,7 +44,7 @@ class PictureNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Return (N, outputs) float32, as the loss takes them, for (N, C, H, W) uint8 pictures."""
+        """Return (N, outputs), as the loss takes them, for (N, C, H, W) uint8 pictures."""
         outputs: Tensor = self.layers(self._normalised(pictures))
         return outputs
 
@@ -59,7 +59,7 @@ class PictureNetwork(nn.Module):
                 layer.whiten(self._normalised(pictures))
 
     def _normalised(self, pictures: Tensor) -> Tensor:
-        return (pictures.float() / 255 - self.mean) / self.std
+        return (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     @property
     def num_parameters(self) -> int:

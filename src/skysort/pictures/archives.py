@@ -39,7 +39,7 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"
 # What zipfile, tarfile and the decompressors raise on damage; they do not agree on one error.
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError,
-    LookupError, ArithmeticError, MemoryError,
+    LookupError, ArithmeticError, MemoryError, Warning,
 )  # fmt: skip
 
 _DECOMPRESSORS: dict[bytes, Callable[[Path], Any]] = {

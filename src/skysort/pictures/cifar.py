@@ -6,6 +6,7 @@ Source: the data set's own description, https://www.cs.toronto.edu/~kriz/cifar.h
 
 import io
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ Records = tuple[NDArray[np.int64], Pixels]
 # What a damaged pickle, or one of something else, can end in.
 _BROKEN = (
     pickle.UnpicklingError, OSError, LookupError, TypeError, ValueError, EOFError, AttributeError, ArithmeticError,
-    MemoryError,
+    MemoryError, Warning,
 )  # fmt: skip
 
 
@@ -72,8 +73,9 @@ def _binary_records(file: Path) -> Records:
 
 def _pickled_records(file: Path) -> Records:
     try:
-        content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
-        return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
+        with warnings.catch_warnings(action="error"):  # numpy warns of what no writer of such files does
+            content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
+            return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
     except _BROKEN as error:
         raise SkysortError(f"{file} is no CIFAR-10 batch: {error}") from None
 

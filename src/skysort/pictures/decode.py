@@ -28,7 +28,7 @@ CAMERA = (0x010F, 0x0110, 0xA431)
 # What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
 _BROKEN = (
     OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
-    MemoryError, RuntimeError, AttributeError, AssertionError,
+    MemoryError, RuntimeError, AttributeError, AssertionError, Warning,
 )  # fmt: skip
 
 # What turns or mirrors a picture upright, by EXIF's orientation (Exif 2.32, tag 0x0112).

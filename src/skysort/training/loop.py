@@ -100,7 +100,8 @@ def train_epoch(
             if draws_chances:
                 chances = chances_of(seed, epoch, step, device)
             with chances, mixed_precision(device):
-                outputs = task.forward(pictures).float()
+                outputs = task.forward(pictures)
+            outputs = outputs.to(network.mean.dtype)  # the loss is not computed in mixed precision
             fit = task.loss_function(outputs, targets)
             loss = fit + penalty(recipe.loss, network) if has_penalty else fit
             outcomes.put(epoch, step, rate, loss, fit, num_right(network, outputs, labels), len(labels))

@@ -95,16 +95,16 @@ def _weighted_mean(weights: Tensor, label_smoothing: float, logits: Tensor, targ
 
 
 def _mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
-    wanted = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1]).float()
-    return functional.mse_loss(functional.softmax(logits, dim=1), wanted)
+    wanted = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1])
+    return functional.mse_loss(functional.softmax(logits, dim=1), wanted.to(logits.dtype))
 
 
 def _regression(outputs: Tensor, labels: Tensor) -> Tensor:
-    return functional.mse_loss(outputs[:, 0], labels.float())
+    return functional.mse_loss(outputs[:, 0], labels.to(outputs.dtype))
 
 
 def _binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits[:, 0], labels.float())
+    return functional.binary_cross_entropy_with_logits(logits[:, 0], labels.to(logits.dtype))
 
 
 _LOSSES: dict[str, LossFunction] = {
