@@ -111,3 +111,24 @@ def test_without_a_validation_part_nothing_is_calibrated(
         assert (run.metrics["temperature"] == 1) == (num_said == 0)
     tutorial = skysort.Run(tmp_path / "tutorial").metrics["splits"]["test"]
     assert tutorial["calibration_error"]["before"] is None
+
+
+def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(
+    make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_folder({"cat": 8, "dog": 8}, "holiday")
+    table = tmp_path / "corrections.csv"
+    table.write_text("path,label,split\nholiday/cat/0.png,dog,train\n", encoding="utf-8")
+    run = skysort.train([folder, table], "mlp", tmp_path / "run", settings=("training.epochs=1",))
+    assert run.data.source == (str(folder), str(table))
+    assert prepared_again(run, None, Progress()).collection.fingerprint() == run.data.fingerprint
+    assert sum(run.data.counts[part]["dog"] for part in run.data.counts) == 9
+    assert skysort.resume(run.path).path == run.path
+
+
+def test_labels_by_a_pattern_are_kept_with_the_run(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder({"x/cat": 8, "x/dog": 8}, "holiday")
+    settings = ("training.epochs=1", "pictures.label_by='(cat|dog)/'")
+    run = skysort.train(folder, "mlp", tmp_path / "run", settings=settings)
+    assert run.recipe.pictures.label_by == "(cat|dog)/"
+    assert prepared_again(run, None, Progress()).collection.listing.classes == ("cat", "dog")

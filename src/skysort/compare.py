@@ -13,7 +13,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import write_whole
 from skysort.machine import today
-from skysort.pictures.collection import Data
+from skysort.pictures.collection import Data, source_name
 from skysort.pictures.prepare import DataTable, prepare
 from skysort.progress import Progress
 from skysort.run import check_loss, prepared_again, resolved
@@ -83,7 +83,7 @@ def compare(
     comparison = Comparison(
         title=asked.title,
         description=asked.description,
-        source=first[0].data.source,
+        source=source_name(first[0].data.source),
         fingerprint=first[0].data.fingerprint,
         protocol=first[0].metrics["protocol"],
         pictures=reference.shape[1],

@@ -68,16 +68,20 @@ class Pictures(Section):
     """A regular expression: pictures of the same match in their paths are kept in one part, or, where it has
     brackets, those of the same text in these, as `cam([0-9]+)_([0-9]{8})`. A path without a match is on its
     own."""
+    label_by: str | None = None
+    """A regular expression: the label of a picture is what it matches in the path or, where it has brackets, what
+    the first of them matches, as `(cat|dog)_` in `photos/cat_17.jpg`. Unset: the class folder is the label."""
     burst_seconds: Annotated[float, Field(ge=0)] = 0.0
     """Pictures of one folder and camera taken less than so many seconds one after another are kept in one part, as
     their EXIF data has the time; 0 for no such groups."""
 
     @model_validator(mode="after")
-    def _group_by_is_an_expression(self) -> Self:
-        try:
-            re.compile(self.group_by or "")
-        except re.error as error:
-            raise ValueError(f"pictures.group_by: no regular expression, {error}: {self.group_by!r}") from None
+    def _are_expressions(self) -> Self:
+        for name, pattern in {"group_by": self.group_by, "label_by": self.label_by}.items():
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise ValueError(f"pictures.{name}: no regular expression, {error}: {pattern!r}") from None
         return self
 
 

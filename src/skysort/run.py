@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, requi
 from skysort.files import whole_folder, write_whole
 from skysort.measuring import measure_others, measure_run
 from skysort.pictures.check import quick_findings, summary
-from skysort.pictures.collection import Data
+from skysort.pictures.collection import Data, source_name
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
 from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
@@ -34,7 +35,7 @@ SPINS = "30000"
 
 
 def train(
-    data: str | PathLike[str],
+    data: str | PathLike[str] | Sequence[str | PathLike[str]],
     recipe: str | Recipe = DEFAULT_RECIPE,
     run: str | PathLike[str] | None = None,
     *,
@@ -50,7 +51,8 @@ def train(
     that is freed is kept for the next use.
 
     Args:
-        data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file.
+        data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file;
+            or several paths of one data set: a picture in several of them has the label of the last.
         recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, or a Recipe.
         run: the folder to write, which must not hold anything; else one below `runs/` is chosen.
         settings: fields of the recipe to override, as `training.epochs=3`.
@@ -66,7 +68,11 @@ def train(
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
     started = time.perf_counter()
-    _check_named(data=data, recipe=recipe, run=run, outside=outside)
+    sources = [data] if isinstance(data, str | PathLike) else list(data)
+    for source in sources or [""]:
+        _check_named(data=source)
+    _check_named(recipe=recipe, run=run, outside=outside)
+    asked = [str(source) for source in sources]
     seconds = None if budget is None else seconds_of(budget)
     for setting in settings if budget else ():
         if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
@@ -76,9 +82,9 @@ def train(
     elif settings:
         raise NotUnderstoodError("settings go with the name of a recipe; a Recipe is taken as it is")
     progress = progress or Progress()
-    found = Data.find(str(data))
-    if found.named and Path(data).exists():
-        progress.say(f"'{data}' is the data of that name; what is called so here is ./{data}")
+    found = Data.find(asked)
+    if found.named and Path(found.name).exists():
+        progress.say(f"'{found.name}' is the data of that name; what is called so here is ./{found.name}")
     folder = Path(run) if run else free_folder(found, recipe)
     if folder.absolute() == Path.cwd():
         raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
@@ -97,7 +103,7 @@ def train(
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
-        progress.say(f"{findings}; {_how_to_check(str(data), found, recipe.pictures, data_dir)} says which")
+        progress.say(f"{findings}; {_how_to_check(asked, found, recipe.pictures, data_dir)} says which")
     classes = prepared.collection.listing.classes
     if found.named is None and recipe.augment.flip != "none" and all(len(name) == 1 for name in classes):
         progress.say(
@@ -245,15 +251,16 @@ def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
     return chosen
 
 
-def _how_to_check(asked: str, data: Data, pictures: Pictures, data_dir: str | PathLike[str] | None) -> str:
+def _how_to_check(asked: list[str], data: Data, pictures: Pictures, data_dir: str | PathLike[str] | None) -> str:
     """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
     shape = data.shape(None, None, "stretch")
     usual = Pictures(size=shape.size, channels=shape.channels)
-    words = ["skysort", "check", asked]
+    words = ["skysort", "check", *asked]
     for field in ("size", "channels", "fit", "near_duplicates", "burst_seconds"):
         if (value := getattr(pictures, field)) != getattr(usual, field):
             words += ["--set", f"pictures.{field}={value}"]
     words += ["--group-by", pictures.group_by] if pictures.group_by else []
+    words += ["--label-by", pictures.label_by] if pictures.label_by else []
     words += ["--data-dir", str(data_dir)] if data_dir else []
     return shlex.join(words)
 
@@ -307,7 +314,7 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepa
         before, now = getattr(expected, key), getattr(found, key)
         if now != before and before is not None:
             raise SkysortError(
-                f"the {what} of {run.path} have changed: {expected.source} had {key} {before}"
+                f"the {what} of {run.path} have changed: {source_name(expected.source)} had {key} {before}"
                 f" when the run started and has {now} now"
             )
     return prepared

@@ -136,7 +136,8 @@ class Run:
 
 def free_folder(data: Data, recipe: Recipe) -> Path:
     """Choose a folder below runs/ that is not there yet."""
-    source = Path(data.name).stem if data.named is None else data.name.replace(":", "-")
+    first = data.source if isinstance(data.source, str) else data.source[0]
+    source = Path(first).stem if data.named is None else first.replace(":", "-")
     folder = Path("runs") / f"{source}-{recipe.name}"
     number = 1
     while folder.exists():

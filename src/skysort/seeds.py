@@ -8,7 +8,7 @@ from typing import Any
 
 from skysort.classifier.format import read_table
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError
-from skysort.pictures.collection import Data
+from skysort.pictures.collection import Data, source_name
 from skysort.progress import Progress
 from skysort.recipe import Recipe
 from skysort.run import prepared_again, resolved, resume, train
@@ -109,8 +109,8 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
     if not (folder / "recipe.toml").exists():
         raise SkysortError(f"{folder} holds no run; remove it, or choose another --output")
     run = Run(folder)
-    if run.data.source != data.name:
-        raise SkysortError(f"{folder} holds a run on {run.data.source}; choose another --output")
+    if run.data.source != data.source:
+        raise SkysortError(f"{folder} holds a run on {source_name(run.data.source)}; choose another --output")
     before, now = computed(run.recipe), computed(recipe)
     other = [
         f"{section}.{field} = {before[section].get(field)}, not {value}"

@@ -328,3 +328,31 @@ def test_data_that_is_not_there_exits_with_2(skysort_command: Command) -> None:
     ended = skysort_command("check", "some/folder")
     assert (ended.code, ended.out) == (2, "")
     assert "some/folder: no such folder or file" in ended.err
+
+
+def test_labels_in_file_names_and_corrections_are_checked_as_they_are_trained_on(
+    skysort_command: Command, make_folder: MakeFolder, tmp_path: Path
+) -> None:
+    folder = make_folder({"x": 24}, "my pictures")
+    for number in range(24):
+        (folder / f"x/{number}.png").rename(folder / f"{('cat', 'dog')[number % 2]}_{number}.png")
+    (folder / "x").rmdir()
+    table = tmp_path / "corrections.csv"
+    table.write_text("path,label,split\nmy pictures/cat_0.png,dog,train\n", encoding="utf-8")
+    by_name = ("--label-by", "(cat|dog)_")
+    assert "no pictures in class folders under" in skysort_command("check", folder).err
+    checked = skysort_command("check", folder, table, *by_name)
+    assert checked.out.splitlines()[0] == "24 pictures of 2 classes"
+    assert "1 picture stands in more than one source and counts once; 1 picture has a new label" in checked.err
+    refused = skysort_command("check", folder, "--label-by", "(")
+    assert refused.code == 2 and "pictures.label_by: no regular expression" in refused.err
+    refused = skysort_command("check", table, *by_name)
+    assert refused.code == 2 and "has a column 'label'; --label-by is for folders and archives" in refused.err
+    refused = skysort_command("check", "skies", *by_name)
+    assert refused.code == 2 and "'skies' has its own labels" in refused.err
+    quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1, "--run", tmp_path / "run")
+    trained = skysort_command("train", folder, table, *by_name, *quick)
+    assert trained.code == 0, trained.err
+    assert "label_by" in (tmp_path / "run/recipe.toml").read_text(encoding="utf-8")
+    refused = skysort_command("train", "--resume", tmp_path / "run", *by_name)
+    assert refused.code == 2 and "it takes no --label-by" in refused.err

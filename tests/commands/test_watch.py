@@ -79,7 +79,7 @@ def test_watch_journal_undo_and_undo_of_undo(
     second = os.path.relpath(aside[1]["place"])
     assert skysort_command("undo", "aside", "--picture", second).code == 0
     corrections = rows_of(skysort_command("journal", top / "aside", "--corrections", "--format", "csv"))
-    assert corrections == [{"path": aside[n]["source"], "label": "bird"} for n in (1, 0)]
+    assert corrections == [{"path": aside[n]["source"], "label": "bird", "split": "train"} for n in (1, 0)]
     assert skysort_command(*watched(top, finished_run, *QUICK)).code == 0
     assert {f"sub/{first}", f"sub/{Path(second).name}"} < names(top / "inbox")
     assert skysort_command("undo", "aside", "--redo", "--last", 1).code == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from skysort.errors import SkysortError
+from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.pictures.collection import path_source
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.listing import Listing
@@ -167,3 +167,39 @@ def test_the_stamp_changes_with_the_file_and_with_each_picture(write: Write, tmp
     write("path,label\na.png,z\nnone.png,y\n")
     stamps.append(source.stamp())
     assert len(set(stamps)) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "on_disk"),
+    [
+        ("day 1\\a.png", "day 1/a.png"),
+        (".\\day\\1\\a.png", "day/1/a.png"),
+        ("M\xf6we/a.png", "Mo\u0308we/a.png"),
+        ("Mo\u0308we/a.png", "M\xf6we/a.png"),
+        ("M\xf6we\\a.png", "Mo\u0308we/a.png"),
+        ("back\\slash.png", "back\\slash.png"),
+    ],
+)
+def test_paths_are_found_as_other_systems_write_them(
+    write: Write, tmp_path: Path, written: str, on_disk: str
+) -> None:
+    (tmp_path / on_disk).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / on_disk).write_bytes(b"there")
+    with path_source(write(f"path,label\n{written},cat\nb.png,dog\n")).opened() as (_, read):
+        assert read(0) == b"there"
+
+
+@pytest.mark.parametrize(
+    ("split", "part"), [("Training", "train"), ("test_set", "test"), ("eval", "validation"), ("TRAIN", "train")]
+)
+def test_splits_have_the_names_of_folders(write: Write, split: str, part: str) -> None:
+    assert listed(write(f"path,label,split\na.png,x,{split}\n")).parts == (part,)
+
+
+def test_a_label_is_one_however_its_letters_are_spelled(write: Write) -> None:
+    assert listed(write("path,label\na.png,M\xf6we\nb.png,Mo\u0308we\n")).classes == ("M\xf6we",)
+
+
+def test_a_table_has_labels_of_its_own(write: Write) -> None:
+    with pytest.raises(NotUnderstoodError, match=r"birds\.csv has a column 'label'; --label-by is for folders"):
+        path_source(write("path,label\na.png,x\n"), "(a|b)")

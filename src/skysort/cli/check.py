@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, Quiet, with_groups
+from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, with_patterns
 
 if TYPE_CHECKING:
     from skysort.pictures.check import Checked
@@ -21,12 +21,13 @@ class Form(StrEnum):
 
 
 def check(
-    data: Annotated[str, typer.Argument(help="Pictures, as for train.")],
+    data: Annotated[list[str], typer.Argument(help="Pictures, as for train.")],
     form: Annotated[Form, typer.Option("--format", help="How to write what was found.")] = Form.table,
     output: Annotated[
         Path | None, typer.Option(help="Folder for check.json and check.html, a page of thumbnails.")
     ] = None,
     group_by: GroupBy = None,
+    label_by: LabelBy = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="As for train, of which those of pictures count."),
@@ -48,10 +49,10 @@ def check(
     if output:
         require("a page of thumbnails", "train", "jinja2")
     progress = Progress.for_terminal(quiet=quiet)
-    pictures = Recipe.load(DEFAULT_RECIPE, with_groups(settings, group_by)).pictures
+    pictures = Recipe.load(DEFAULT_RECIPE, with_patterns(settings, group_by=group_by, label_by=label_by)).pictures
     found = Data.find(data)
     shape = found.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_collection(found, shape, data_dir, progress)
+    collection = open_collection(found, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(collection, pictures, progress)
     checked = look(found.name, collection, groups, open_originals(collection.source, progress))
     text = json_text(checked.model_dump(mode="json"))
@@ -68,7 +69,7 @@ def check(
     problems = ["training would stop"] if checked.stops else []
     problems += [f"figures would lie: {', '.join(checked.lies)}"] if checked.lies else []
     if problems:
-        raise SkysortError(f"{data}: {'; '.join(problems)}")
+        raise SkysortError(f"{' '.join(data)}: {'; '.join(problems)}")
 
 
 def _show(checked: "Checked") -> None:

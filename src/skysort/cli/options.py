@@ -10,6 +10,10 @@ GroupBy = Annotated[
     str | None,
     typer.Option(metavar="REGEX", help="Keep pictures together whose paths have the same match, as one visit's."),
 ]
+LabelBy = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="Read labels from the pictures' paths, as '(cat|dog)_' in cat_17.jpg."),
+]
 DataDir = Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Settings = Annotated[
@@ -34,8 +38,11 @@ UnsureBelow = Annotated[
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
 
 
-def with_groups(settings: list[str] | None, group_by: str | None) -> list[str]:
-    """Return settings with the one that `--group-by` stands for."""
-    # As JSON it is TOML, too, whatever is in it.
-    by_path = [f"pictures.group_by={json.dumps(group_by, ensure_ascii=False)}"] if group_by else []
+def with_patterns(settings: list[str] | None, *, group_by: str | None, label_by: str | None) -> list[str]:
+    """Return settings with those that `--group-by` and `--label-by` stand for."""
+    patterns = {"group_by": group_by, "label_by": label_by}
+    # As JSON they are TOML, too, whatever is in them.
+    by_path = [
+        f"pictures.{name}={json.dumps(text, ensure_ascii=False)}" for name, text in patterns.items() if text
+    ]
     return [*(settings or []), *by_path]

@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, Quiet, Settings, with_groups
+from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, Settings, with_patterns
 from skysort.errors import NotUnderstoodError
 
 
 def train(
     data: Annotated[
-        str | None,
-        typer.Argument(help="A name (skysort datasets), a folder or archive with a folder a class, or a .csv."),
+        list[str] | None,
+        typer.Argument(
+            help="A name (skysort datasets), a folder or archive with a folder a class, or a .csv. Of several,"
+            " a later one corrects the labels of those before."
+        ),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: swift]")
@@ -24,6 +27,7 @@ def train(
         typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
     ] = None,
     group_by: GroupBy = None,
+    label_by: LabelBy = None,
     outside: Annotated[
         str | None,
         typer.Option(metavar="DATA", help="Pictures of no class: call such unknown, and measure how often."),
@@ -44,11 +48,12 @@ def train(
     progress = Progress.for_terminal(quiet=quiet)
     if resume:
         for name, value in {
-            "DATA": data,
+            "DATA": data or None,
             "--recipe": recipe,
             "--run": run,
             "--budget": budget,
             "--group-by": group_by,
+            "--label-by": label_by,
             "--outside": outside,
             "--set": settings,
             "--device": device,
@@ -57,10 +62,10 @@ def train(
             if value is not None:
                 raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
         finished = runs.resume(resume, data_dir=data_dir, progress=progress)
-    elif data is None:
+    elif not data:
         raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
     else:
-        overrides = with_groups(settings, group_by)
+        overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
         overrides += [f"training.device='{device}'"] if device else []
         overrides += [f"training.threads={threads}"] if threads else []
         finished = runs.train(

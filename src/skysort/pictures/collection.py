@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from skysort.pictures.archives import is_archive
 from skysort.pictures.decode import Pixels, Shape
 from skysort.pictures.listing import Listing
 from skysort.pictures.named import NAMED, NamedData, data_folder, find_named
+from skysort.pictures.several import SeveralSources, counted_once
 from skysort.pictures.sources import ArchiveSource, FolderSource, Source
 from skysort.pictures.store import Store, open_store
 from skysort.pictures.table import TableSource
@@ -25,19 +27,31 @@ DEFAULT_CHANNELS: Literal[3] = 3
 
 @dataclass(frozen=True)
 class Data:
-    """What a person named: data with a name, or a path."""
+    """What a person named: data with a name, or one or more paths."""
 
-    name: str
-    """A name, or an absolute path."""
+    source: str | tuple[str, ...]
+    """A name or an absolute path; several absolute paths of one data set."""
     named: NamedData | None
 
     @classmethod
-    def find(cls, asked: str) -> "Data":
+    def find(cls, asked: str | Sequence[str]) -> "Data":
         """Understand what was asked for. A name wins over a folder so called, which `./skies` still means.
+
+        Args:
+            asked: a name or a path, or several paths of one data set, of which the later correct the earlier.
 
         Raises:
             NotUnderstoodError: when it is neither a name nor a path that is there.
         """
+        if not isinstance(asked, str):
+            each = [cls.find(one) for one in asked]
+            for one in each:
+                if one.named and len(each) > 1:
+                    raise NotUnderstoodError(
+                        f"several sources of one data set are folders, archives or .csv files;"
+                        f" '{one.name}' is a name"
+                    )
+            return each[0] if len(each) == 1 else cls(tuple(one.name for one in each), None)
         named = find_named(asked)
         if named:
             return cls(asked, named)
@@ -48,6 +62,11 @@ class Data:
             raise NotUnderstoodError(f"{asked}: no such folder or file")
         raise NotUnderstoodError(f"no data set and no folder '{asked}'; {suggestion(asked, NAMED)}")
 
+    @property
+    def name(self) -> str:
+        """The source in one text."""
+        return source_name(self.source)
+
     def shape(
         self, size: int | None, channels: Literal[1, 3] | None, fit: Literal["stretch", "crop", "pad"]
     ) -> Shape:
@@ -56,25 +75,51 @@ class Data:
         own_channels = self.named.channels if self.named else DEFAULT_CHANNELS
         return Shape(size or own_size, channels or own_channels, fit)
 
-    def source(self, shape: Shape, data_dir: Path | None, progress: Progress) -> Source:
-        """Return where the pictures come from. Data with a name that is not there is downloaded."""
+    def open_source(
+        self, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None
+    ) -> Source:
+        """Return where the pictures come from. Data with a name that is not there is downloaded.
+
+        Raises:
+            NotUnderstoodError: when `label_by` is given, and the pictures have their labels elsewhere.
+        """
         if self.named:
+            if label_by is not None:
+                raise NotUnderstoodError(
+                    f"'{self.name}' has its own labels; --label-by is for folders and archives"
+                )
             return self.named.open_or_download(data_folder(data_dir), shape.size, progress)
-        return path_source(Path(self.name))
+        if isinstance(self.source, str):
+            return path_source(Path(self.source), label_by)
+        # A CSV file of corrections beside a folder whose file names have the labels has its own.
+        return SeveralSources(
+            tuple(path_source(Path(one), None if _is_table(one) else label_by) for one in self.source)
+        )
 
 
-def path_source(path: Path) -> Source:
+def source_name(source: str | Sequence[str]) -> str:
+    """Return a source, or several, in one text."""
+    return source if isinstance(source, str) else " + ".join(source)
+
+
+def _is_table(path: str | Path) -> bool:
+    return Path(path).suffix.lower() == ".csv"
+
+
+def path_source(path: Path, label_by: str | None = None) -> FolderSource | ArchiveSource | TableSource:
     """Return the source for a folder, an archive or a CSV file.
 
     Raises:
-        NotUnderstoodError: when it is none of these.
+        NotUnderstoodError: when it is none of these, or `label_by` is given for a CSV file.
     """
     if path.is_dir():
-        return FolderSource(path)
-    if path.suffix.lower() == ".csv":
+        return FolderSource(path, label_by)
+    if _is_table(path):
+        if label_by is not None:
+            raise NotUnderstoodError(f"{path} has a column 'label'; --label-by is for folders and archives")
         return TableSource(path)
     if is_archive(path):
-        return ArchiveSource(path)
+        return ArchiveSource(path, label_by)
     raise NotUnderstoodError(f"{path} is neither a folder, a zip or tar archive, nor a .csv file")
 
 
@@ -149,17 +194,30 @@ class Collection:
         return mean, tuple(figure or 1.0 for figure in std)
 
 
-def open_collection(data: Data, shape: Shape, data_dir: Path | None, progress: Progress) -> Collection:
+def open_collection(
+    data: Data, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None
+) -> Collection:
     """List and decode what a person named.
 
+    Args:
+        data: as it was understood.
+        shape: to decode the pictures to.
+        data_dir: where named data is looked for.
+        progress: where to say how far it is.
+        label_by: as `pictures.label_by` of a recipe.
+
     Raises:
+        NotUnderstoodError: when `label_by` is given for data that has its own labels.
         SkysortError: when it is not there or cannot be read.
     """
-    source = data.source(shape, data_dir, progress)
+    source = data.open_source(shape, data_dir, progress, label_by)
     store = open_store(source, shape, progress)
-    for remark in store.listing.remarks:
-        progress.say(remark)
+    listing, rows = store.listing, np.arange(len(store.listing))
     if data.named and data.named.classes:
-        listing, rows = store.listing.only(data.named.classes)
-        return Collection(listing, rows, store, source)
-    return Collection(store.listing, np.arange(len(store.listing)), store, source)
+        listing, rows = listing.only(data.named.classes)
+    elif listing.origins is not None:
+        equal = np.where(store.positions >= 0, store.first_equal[store.positions], -1)
+        listing, rows = counted_once(listing, equal)
+    for remark in listing.remarks:
+        progress.say(remark)
+    return Collection(listing, rows, store, source)

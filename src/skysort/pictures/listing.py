@@ -62,6 +62,8 @@ class Listing:
     """(N,) names of what must stay in one part, as the frames of one video; empty for a picture on its own."""
     remarks: tuple[str, ...] = field(default=())
     """Lines to print once the pictures are listed: pictures that were passed over, and why."""
+    origins: tuple[int, ...] | None = field(default=None)
+    """(N,) which of several sources each picture is of; None for one source."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -75,15 +77,18 @@ class Listing:
         for new, name in enumerate(classes):
             number[self.classes.index(name)] = new
         rows = np.flatnonzero(number[self.labels] >= 0)
-        kept = replace(
+        return replace(self.at(rows), labels=number[self.labels[rows]], classes=tuple(classes)), rows
+
+    def at(self, rows: NDArray[np.int64]) -> "Listing":
+        """Keep some rows."""
+        return replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
-            labels=number[self.labels[rows]],
-            classes=tuple(classes),
+            labels=self.labels[rows],
             parts=tuple(self.parts[row] for row in rows),
             groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
+            origins=None if self.origins is None else tuple(self.origins[row] for row in rows),
         )
-        return kept, rows
 
 
 def numbered(labels: NDArray[np.int64], classes: tuple[str, ...], num_training: int | None = None) -> Listing:

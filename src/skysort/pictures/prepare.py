@@ -53,8 +53,8 @@ class DataTable(Described):
     """data.json: what a run learned from."""
 
     format: Literal[1] = 1
-    source: str
-    """A name, or an absolute path."""
+    source: str | tuple[str, ...]
+    """A name or an absolute path; several absolute paths of one data set."""
     fingerprint: str
     """Digest of all that training sees."""
     split_digest: str
@@ -140,7 +140,7 @@ class Prepared:
             source=self.outside.source, fingerprint=self.outside.collection.fingerprint()
         )
         return DataTable(
-            source=self.data.name,
+            source=self.data.source,
             fingerprint=self.collection.fingerprint(),
             split_digest=digest.hexdigest(),
             classes=listing.classes,
@@ -195,7 +195,7 @@ def prepare(
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_collection(data, shape, data_dir, progress)
+    collection = open_collection(data, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(collection, pictures, progress)
     parts = cut(collection.listing, groups, pictures.protocol, pictures.seed)
     prepared = Prepared(data, shape, collection, groups, parts)

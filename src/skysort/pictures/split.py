@@ -23,7 +23,8 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
 
     Under `four-way`, the parts that the data brings stay as they are, and the training part gives what is missing:
     80/10/10 where the data has a test part, 70/10/10/10 where it has none. Under `tutorial` the training part is
-    used whole, and what the data holds out is called test.
+    used whole, and what the data holds out is called test. Pictures that a further source declares for training
+    stay there: corrections are no fair sample to measure with.
 
     Args:
         listing: the pictures.
@@ -42,13 +43,13 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
     declared = np.array(listing.parts)
     own = {part: np.flatnonzero(usable & (declared == part)) for part in PARTS}
     own = {part: rows for part, rows in own.items() if len(rows)}
-    pool = own.pop("train", np.flatnonzero(usable & (declared == "")))
+    pool, fixed = _pool(usable & (declared == ""), own.pop("train", np.empty(0, np.int64)), groups)
     if own and not len(pool):
         raise SkysortError(
             f"nothing to train on: the data has a part for {' and '.join(own)} and none for training; expected"
             f" train/<class>/<picture>.jpg beside it, or class folders alone, which are cut into parts here"
         )
-    _check_classes(listing, pool)
+    _check_classes(listing, pool, fixed)
     if protocol == "tutorial":
         held_out = own.get("test", own.get("validation"))
         if held_out is None:
@@ -56,16 +57,30 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
                 "protocol 'tutorial' reports on a part that the data holds out, and this data has none;"
                 " use --set pictures.protocol=four-way"
             )
-        return {"train": pool, "test": held_out}
+        return {"train": np.union1d(pool, fixed), "test": held_out}
     shares = {part: share for part, share in WITHOUT_OWN_PARTS.items() if part not in own}
     if "test" in own:
         shares["train"] = 80
     dealt = _deal(listing, pool, groups, shares, seed)
+    dealt["train"] = np.union1d(dealt["train"], fixed)
     return {part: np.sort(own[part] if part in own else dealt[part]) for part in PARTS}
 
 
-def _check_classes(listing: Listing, pool: Rows) -> None:
-    num_pictures = np.bincount(listing.labels[pool], minlength=len(listing.classes))
+def _pool(is_free: NDArray[np.bool_], train: Rows, groups: Rows) -> tuple[Rows, Rows]:
+    """Return the rows to cut, and those that are for training whatever the cut.
+
+    One source declares splits for all of its pictures or for none, and what it declares for training is cut. Where
+    a further source has pictures for training, as corrections are, these stay there with all of their groups.
+    """
+    free = np.flatnonzero(is_free)
+    if not len(free) or not len(train):
+        return np.union1d(free, train), np.empty(0, np.int64)
+    joins_train = np.isin(groups[free], groups[train])
+    return free[~joins_train], np.union1d(train, free[joins_train])
+
+
+def _check_classes(listing: Listing, pool: Rows, fixed: Rows) -> None:
+    num_pictures = np.bincount(listing.labels[np.union1d(pool, fixed)], minlength=len(listing.classes))
     filled = [name for name, num in zip(listing.classes, num_pictures, strict=True) if num]
     if len(filled) < 2:
         found = f"only '{filled[0]}'" if filled else "none"
@@ -73,6 +88,12 @@ def _check_classes(listing: Listing, pool: Rows) -> None:
     if len(filled) < len(listing.classes):
         missing = ", ".join(sorted(set(listing.classes) - set(filled)))
         raise SkysortError(f"no picture to train on in class: {missing}")
+    if len(fixed) and not np.isin(listing.labels[fixed], listing.labels[pool]).all():
+        label = np.setdiff1d(listing.labels[fixed], listing.labels[pool])[0]
+        raise SkysortError(
+            f"class '{listing.classes[label]}' has pictures for training alone; add some that no source puts in a"
+            " split, to measure it with"
+        )
 
 
 @dataclass(frozen=True)

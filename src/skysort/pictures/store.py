@@ -140,6 +140,7 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "left_out": listing.left_out,
         "groups": listing.groups,
         "remarks": listing.remarks,
+        "origins": listing.origins,
         "unreadable": unreadable,
     }
     (folder / "table.json").write_text(json.dumps(table), encoding="utf-8")
@@ -239,6 +240,7 @@ def _open(folder: Path, shape: Shape) -> Store:
         tuple(table["left_out"]),
         None if table["groups"] is None else tuple(table["groups"]),
         tuple(table["remarks"]),
+        None if table["origins"] is None else tuple(table["origins"]),
     )
     unreadable = {int(row): reason for row, reason in table["unreadable"].items()}
     readable = np.ones(len(listing), bool)

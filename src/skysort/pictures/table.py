@@ -3,11 +3,12 @@
 import csv
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -20,6 +21,8 @@ NEEDED = ("path", "label")
 OPTIONAL = ("split", "group")
 MOST_FAULTS = 10
 """That a message lists."""
+
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 Fault = tuple[int, str]
 """A line, and what is wrong there."""
@@ -48,7 +51,13 @@ class TableSource:
         yield listing, lambda row: read_file(self._place(listing.paths[row]))
 
     def _place(self, path: str) -> Path:
-        return self.path.parent / path
+        """Return where a picture is: as it is written, or as another system would write it.
+
+        Windows writes backslashes, and macOS writes accented letters as two.
+        """
+        spellings = (path, path.replace("\\", "/"))
+        places = [self.path.parent / unicodedata.normalize(form, each) for form in FORMS for each in spellings]
+        return next((place for place in (self.path.parent / path, *places) if os.path.lexists(place)), places[0])
 
 
 @dataclass(frozen=True)

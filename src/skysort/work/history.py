@@ -91,10 +91,13 @@ def _is_there(row: Row) -> bool:
 
 
 def write_corrections(found: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
-    """Write corrections; as CSV, they are what `skysort train` takes."""
+    """Write corrections; as CSV, they are what `skysort train` takes.
+
+    Their split is `train`: people correct what they happen to see, which is no fair sample to measure with.
+    """
     if form == "csv":
-        write_rows([("path", "label")], file)
-        write_rows(((str(path), label) for path, label in found.items()), file)
+        write_rows([("path", "label", "split")], file)
+        write_rows(((str(path), label, "train") for path, label in found.items()), file)
     else:
         file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found.items())
 
