@@ -67,7 +67,11 @@ def test_few_pictures_are_passed_more_often(num_pictures: int, epochs: int) -> N
     assert Recipe.load("swift", ["training.epochs=3"]).training.epochs_for(num_pictures) == 3
 
 
-def test_the_answers_of_swift_are_those_of_both_mirror_images(tmp_path: Path) -> None:
+def test_the_answers_of_swift_are_those_of_both_mirror_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skysort.trust.calibration.FEWEST_TO_FIT", 1)
+    monkeypatch.setattr("skysort.trust.calibration.LIKELIHOOD_RATIO", 0.0)
     settings = ("network.width=4", "training.epochs=2")
     run = skysort.train("skies:240", run=tmp_path / "run", settings=settings)
     assert run.recipe.name == "swift"
@@ -76,28 +80,33 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(tmp_path: Path) ->
     pictures = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), np.uint8)
     mirrored = np.ascontiguousarray(pictures[..., ::-1])
     assert np.allclose(classifier.logits(pictures), classifier.logits(mirrored), atol=1e-5)
+    assert classifier.table.temperature != 1
     assert_calibrated(run.path)
+    for figures in run.metrics["splits"].values():
+        assert figures["calibration_error"]["before"]["value"] > 0
     digits = skysort.train("digits", run=tmp_path / "digits", settings=settings)
     assert not skysort.load(digits.path).table.test_time_flip
 
 
 def assert_calibrated(run: Path) -> None:
-    """Make sure that on validation no other temperature than the classifier's has less cross entropy."""
+    """Make sure that the classifier's temperature is the one that its answers to validation pictures give."""
     classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, Progress())
     rows = prepared.parts["validation"]
     logits = classifier.logits(prepared.collection.pixels(rows))
     temperature = classifier.table.temperature
-    assert temperature != 1
-    again, _ = fit_temperature(logits * np.float32(temperature), labels_in(classifier, prepared.collection, rows))
+    labels = labels_in(classifier, prepared.collection, rows)
+    again, reason = fit_temperature(logits * np.float32(temperature), labels)
     assert temperature == pytest.approx(again, rel=1e-3)
+    assert classifier.table.temperature_reason == reason
 
 
 def test_the_temperature_is_that_of_validation_and_part_of_all_figures(finished_run: Path) -> None:
     assert_calibrated(finished_run)
     metrics, table = skysort.Run(finished_run).metrics, skysort.load(finished_run).table
-    assert metrics["temperature"] == table.temperature
+    assert metrics["temperature"] == table.temperature == 1
+    assert metrics["temperature_reason"] == "24 validation pictures are too few to fit it: 50 are needed"
     for figures in metrics["splits"].values():
-        assert figures["calibration_error"]["before"]["value"] > 0
+        assert figures["calibration_error"]["before"] is None
 
 
 def test_without_a_validation_part_nothing_is_calibrated(
@@ -107,8 +116,9 @@ def test_without_a_validation_part_nothing_is_calibrated(
     for protocol, num_said in (("tutorial", 0), ("four-way", 1)):
         settings = (f"pictures.protocol={protocol}", "training.epochs=1", "network.hidden=[4]")
         run = skysort.train(data, "mlp", tmp_path / protocol, settings=settings, progress=Progress("lines"))
-        assert capsys.readouterr().err.count("calibrated on 4 validation pictures: temperature") == num_said
-        assert (run.metrics["temperature"] == 1) == (num_said == 0)
+        said = "temperature 1: 4 validation pictures are too few to fit it: 50 are needed"
+        assert capsys.readouterr().err.count(said) == num_said
+        assert run.metrics["temperature"] == 1
     tutorial = skysort.Run(tmp_path / "tutorial").metrics["splits"]["test"]
     assert tutorial["calibration_error"]["before"] is None
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
@@ -349,11 +348,12 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
         validation = part_of(collection, parts["validation"]) if "validation" in parts else None
         training = fit(network, recipe, part_of(collection, parts["train"]), validation, run.path, progress)
         started = time.perf_counter()
-        temperature = 1.0
+        temperature, reason = 1.0, "there are no validation pictures to fit it to"
         if validation is not None:
             flip = recipe.augment.test_time_flip is True
             logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
-            temperature = _fitted(logits, validation.labels, progress)
+            temperature, reason = fit_temperature(logits, validation.labels)
+            progress.say(f"temperature {temperature:.3g}: {reason}")
         proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
 
@@ -374,18 +374,10 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
             proof,
             data,
             training,
-            temperature,
+            (temperature, reason),
             set_unknown,
         )
     return {"export": time.perf_counter() - started}
-
-
-def _fitted(logits: NDArray[np.float32], truth: NDArray[np.int64], progress: Progress) -> float:
-    """Fit the temperature to validation pictures, and say what came out."""
-    temperature, is_lowest = fit_temperature(logits, truth)
-    end = ", the lowest that so few mistakes on them speak for" if is_lowest else ""
-    progress.say(f"calibrated on {len(truth):,} validation pictures: temperature {temperature:.3g}{end}")
-    return temperature
 
 
 def run_of(classifier: Path, otherwise: str) -> Run:

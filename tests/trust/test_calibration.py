@@ -21,9 +21,13 @@ def answers(num: int, classes: int, times: float) -> tuple[NDArray[np.float32], 
 @pytest.mark.parametrize("times", [0.2, 1.0, 7.0])
 def test_the_temperature_undoes_what_logits_were_multiplied_by(times: float) -> None:
     logits, truth = answers(20_000, 5, times)
-    temperature, is_lowest = fit_temperature(logits, truth)
-    assert temperature == pytest.approx(times, rel=0.05)
-    assert not is_lowest
+    temperature, reason = fit_temperature(logits, truth)
+    assert temperature == (1 if times == 1 else pytest.approx(times, rel=0.05))
+    assert reason == (
+        "20,000 validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
+        if times == 1
+        else "fitted to 20,000 validation pictures"
+    )
 
 
 def test_no_other_temperature_has_less_cross_entropy() -> None:
@@ -37,24 +41,49 @@ def test_no_other_temperature_has_less_cross_entropy() -> None:
 
 
 def test_two_classes_and_one_margin_in_closed_form() -> None:
-    # The confidence is that of the logit difference, which is 3 everywhere; 9 of 12 are right.
-    logits = np.tile(np.array([[3.0, 0.0]], np.float32), (12, 1))
-    truth = np.array([0] * 9 + [1] * 3)
+    # The confidence is that of the logit difference, which is 3 everywhere; 90 of 120 are right.
+    logits = np.tile(np.array([[3.0, 0.0]], np.float32), (120, 1))
+    truth = np.array([0] * 90 + [1] * 30)
     assert fit_temperature(logits, truth)[0] == pytest.approx(3 / np.log(9 / 3), rel=1e-4)
 
 
-@pytest.mark.parametrize("num", [1, 40])
+@pytest.mark.parametrize("num", [100, 400])
 def test_where_all_are_right_confidence_goes_no_further_than_their_number_speaks_for(num: int) -> None:
     logits = np.tile(np.array([[3.0, 0.0]], np.float32), (num, 1))
-    temperature, is_lowest = fit_temperature(logits, np.zeros(num, np.int64))
-    assert is_lowest
+    temperature, reason = fit_temperature(logits, np.zeros(num, np.int64))
+    assert reason == f"fitted to {num} validation pictures, the lowest that so few mistakes on them speak for"
     assert softmax(logits[0] / temperature)[0] == pytest.approx((num + 1) / (num + 2), rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e30])
 def test_logits_of_no_or_any_size_have_a_temperature_in_bounds(size: float) -> None:
-    logits = size * np.eye(4, dtype=np.float32)
-    assert 0.01 <= fit_temperature(logits, np.arange(4))[0] <= 100
+    logits = size * np.tile(np.eye(4, dtype=np.float32), (20, 1))
+    assert 0.01 <= fit_temperature(logits, np.arange(80) % 4)[0] <= 100
+
+
+@pytest.mark.parametrize("num", [1, 9, 49])
+def test_few_pictures_set_no_temperature(num: int) -> None:
+    logits = np.tile(np.array([[9.0, 0.0]], np.float32), (num, 1))
+    truth = np.arange(num) % 2  # as wrong as can be
+    reason = f"{num} validation pictures are too few to fit it: 50 are needed"
+    assert fit_temperature(logits, truth) == (1.0, reason)
+    assert fit_temperature(np.tile(logits, (50, 1)), np.arange(50 * num) % 2)[0] != 1
+
+
+def true_change(num: int, times: float, seed: int) -> float:
+    """Return by how much a fit on some pictures changes the cross entropy over all pictures."""
+    logits, truth = answers(50 * num, 3, times)
+    some = RNG(seed).choice(len(truth), num, replace=False)
+    temperature, _ = fit_temperature(logits[some], truth[some])
+    return float((cross_entropies(logits / temperature, truth) - cross_entropies(logits, truth)).mean())
+
+
+def test_on_average_a_fit_helps_where_it_is_needed_and_hardly_harms_where_it_is_not() -> None:
+    needed = np.array([true_change(50, 2.0, seed) for seed in range(60)])
+    assert needed.mean() < -0.05
+    not_needed = np.array([true_change(50, 1.0, seed) for seed in range(60)])
+    assert not_needed.mean() < 0.01
+    assert np.count_nonzero(not_needed) < 12  # of 60, where the test at 95 % gives 3
 
 
 def test_logits_that_are_no_numbers_are_refused() -> None:

@@ -166,9 +166,10 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
 def test_calibration_is_told_before_and_after_only_where_there_was_one(
     tmp_path: Path, test_part: Evaluation
 ) -> None:
-    assert "the validation pictures set the temperature" not in written(
-        tmp_path, metrics_of(test_part), test_part, None
-    )
+    metrics = {**metrics_of(test_part), "temperature_reason": "9 validation pictures are too few"}
+    html = written(tmp_path, metrics, test_part, None)
+    assert "the validation pictures set the temperature" not in html
+    assert "The temperature is 1: 9 validation pictures are too few." in html
     calibrated = replace(test_part, logits=test_part.logits / np.float32(3), temperature=3.0)
     metrics = metrics_of(calibrated)
     html = " ".join(written(tmp_path, metrics, calibrated, None).split())

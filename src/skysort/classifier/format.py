@@ -110,6 +110,8 @@ class ClassifierTable(Described):
     """How many training changed."""
     temperature: float = Field(1.0, gt=0)
     """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
+    temperature_reason: str = ""
+    """What it was fitted to, or why it is 1."""
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""
     unknown: Unknown | None = None

@@ -39,7 +39,7 @@ def write_classifier(
     proof_pictures: Pixels,
     data: dict[str, str],
     seconds: float,
-    temperature: float,
+    fitted: tuple[float, str],
     set_unknown: Callable[[Classifier], Unknown | None],
 ) -> None:
     """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
@@ -53,13 +53,14 @@ def write_classifier(
         proof_pictures: (N, C, H, W) uint8, kept in the folder.
         data: source and fingerprint of what it learned from.
         seconds: of training.
-        temperature: what the logits are divided by, inside model.onnx.
+        fitted: the temperature that the logits are divided by, inside model.onnx, and where it comes from.
         set_unknown: from the classifier, as it is but for that, to its threshold for unknown pictures.
 
     Raises:
         SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
     """
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
+    temperature, reason = fitted
     flip = recipe.augment.test_time_flip is True
     with torch.no_grad():
         logits = InUse(network, flip=flip, temperature=temperature)(torch.from_numpy(proof_pictures)).numpy()
@@ -71,6 +72,7 @@ def write_classifier(
         test_time_flip=flip,
         parameters=network.num_parameters,
         temperature=temperature,
+        temperature_reason=reason,
         data=data,
         seconds={"training": seconds},
         files={},

@@ -10,6 +10,10 @@ from skysort.errors import SkysortError
 from skysort.trust.intervals import CONFIDENCE, wilson
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+FEWEST_TO_FIT = 50
+"""Validation pictures; `fit_temperature` says why."""
+LIKELIHOOD_RATIO = 3.841
+"""The 95 % quantile of chi-squared with one degree of freedom."""
 MOST_BINS = 15
 """As Guo et al. have it, and most who print this figure."""
 FEWEST_IN_BIN = 20
@@ -23,8 +27,22 @@ OVERCONFIDENT_BY = np.linspace(0, 1, 25) ** 2
 Floats = NDArray[np.float64]
 
 
-def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, bool]:
-    """Return what to divide logits by for the least cross entropy, and whether it is the lowest that is allowed.
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, str]:
+    """Return what to divide logits by for the least cross entropy, or 1, and where that comes from, in words.
+
+    Few pictures say little of a temperature, and a wrong one spoils every confidence. So it stays 1 where there
+    are fewer than 50, and where the likelihood ratio test at 95 % cannot tell it from 1. A simulation led to both:
+    logits of which the softmax is true, multiplied by a factor; two classes of 91 % and of 96 % accuracy, and ten
+    of 92 %; 200 draws each. Mean change of the true cross entropy in nats, with the test, and in brackets without:
+
+        pictures    factor 1                            factor 1.5                          factor 2.5
+        9           +0.001 +0.003 +0.001 (up to +0.053) +0.005 +0.005 +0.003 (up to +0.041) -0.012 -0.001 -0.033
+        30          +0.013 +0.001 +0.002 (up to +0.032) +0.003 +0.001 -0.004 (up to +0.007) -0.049 -0.014 -0.101
+        50          +0.006 +0.002 +0.010 (up to +0.019) -0.001 +0.000 -0.011 (up to -0.001) -0.068 -0.024 -0.144
+        100         +0.001 +0.003 +0.003 (up to +0.008) -0.006 -0.001 -0.020 (up to +0.001) -0.088 -0.036 -0.161
+        200         +0.001 +0.001 +0.001 (up to +0.003) -0.012 -0.004 -0.026 (up to -0.007) -0.100 -0.046 -0.166
+
+    From 50 pictures on, a network that is overconfident as many are, by 1.5, gains or loses nothing.
 
     Where no picture is labelled wrong, the cross entropy falls for ever as the temperature goes to 0 and the
     confidence to 1, though n pictures cannot speak for that. So the temperature goes no lower than to a mean
@@ -39,15 +57,27 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
 
     Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, 2017.
     """
-    from scipy.optimize import brentq, minimize_scalar
-
     if not np.isfinite(logits).all():
         raise SkysortError("the network's answers to validation pictures are no finite numbers; train it anew")
-    exact = logits.astype(np.float64)
+    num = len(truth)
+    if num < FEWEST_TO_FIT:
+        return 1.0, f"{num} validation pictures are too few to fit it: {FEWEST_TO_FIT} are needed"
+    temperature, is_lowest = _least_cross_entropy(logits.astype(np.float64), truth)
+    gained = cross_entropies(logits, truth).sum() - cross_entropies(logits / temperature, truth).sum()
+    if 2 * gained < LIKELIHOOD_RATIO:
+        return 1.0, f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
+    end = ", the lowest that so few mistakes on them speak for" if is_lowest else ""
+    return temperature, f"fitted to {num:,} validation pictures{end}"
+
+
+def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, bool]:
+    """Return the temperature of the least cross entropy, and whether it is the lowest that is allowed."""
+    from scipy.optimize import brentq, minimize_scalar
+
     most = (len(truth) + 1) / (len(truth) + 2)
 
     def excess(log: float) -> float:
-        return float(softmax(exact / np.exp(log)).max(axis=1).mean()) - most
+        return float(softmax(logits / np.exp(log)).max(axis=1).mean()) - most
 
     lowest, highest = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
     if excess(highest) >= 0:
@@ -56,7 +86,7 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
         lowest = brentq(excess, lowest, highest)
     # In the logarithm of the temperature it has one minimum, since it is convex in the inverse.
     found = minimize_scalar(
-        lambda log: cross_entropies(exact / np.exp(log), truth).mean(),
+        lambda log: cross_entropies(logits / np.exp(log), truth).mean(),
         bounds=(lowest, highest),
         method="bounded",
         options={"xatol": 1e-6},

@@ -171,7 +171,9 @@ class Metrics(Measured):
     parameters: int
     seconds: dict[str, float]
     temperature: float = 1.0
-    """The classifier's, fitted on validation; 1 where there was none."""
+    """The classifier's, fitted on validation, or 1."""
+    temperature_reason: str = ""
+    """What it was fitted to, or why it is 1."""
     protocol: str
     classifier: str
     """Digest of the classifier measured."""
