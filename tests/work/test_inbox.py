@@ -128,6 +128,8 @@ def test_pictures_are_told_by_their_content_and_the_rest_is_counted(
     (top / "inbox" / "link.png").symlink_to(top / "elsewhere" / "x.png")
     counts = once(top)
     assert (counts.actions, counts.passed_over, counts.waiting) == ({"set-aside": 7}, 4, 0)
+    *_, told = (record for record in caplog.records if record.getMessage().startswith("passed over"))
+    assert cast(Any, told).facts == {"num": 4, "first": str(top / "inbox" / "clip.mp4")}
     assert {str(path.relative_to(top / "inbox")) for path in files_below(top / "inbox")} == {
         "notes.txt", "clip.mp4", "empty", "@eaDir/a.jpg/thumb.jpg", "#recycle/x.png", ".thumbnails/x.png",
         "lost+found/x.png", "link.png",

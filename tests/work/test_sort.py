@@ -17,7 +17,7 @@ from skysort.work.journal_rows import Row
 from skysort.work.move import Outcome
 from skysort.work.settle import End
 from skysort.work.sort import LeftAlone, sort_pictures
-from skysort.work.undo import take_back
+from skysort.work.undo import Wish, take_back
 from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, BIRD, picture, put
 
@@ -97,7 +97,7 @@ def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert {outcome.row.label for outcome in outcomes} == set(CLASSES)
     assert outcomes[0].row.reason == "unsure: the likeliest class has 0.900, less than 0.91"
     with Journal(tmp_path / "all") as journal:
-        taken = list(take_back(journal, journal.rows(takeable="moves"), "undo"))
+        taken = list(take_back(journal, journal.rows(takeable="moves"), Wish()))
         assert [(row.problem, row.correction) for row in taken] == [("", None)] * 2, "nobody said what they are"
 
 

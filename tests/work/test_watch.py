@@ -3,11 +3,13 @@ import io
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,10 @@ import pytest
 import watchfiles
 from PIL import Image
 
-from skysort.classifier.classifier import Classifier
+from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Calibration, Decision
+from skysort.classifier.interruptible import interruptible
+from skysort.classifier.rows import Prediction
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.work import arrivals, move
@@ -33,7 +37,15 @@ from skysort.work.order import Order, lock_of
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
-from tests.work.making import CLASSES, SETTINGS, FirstPixel, check_that_nothing_is_lost, files_below
+from tests.work.making import (
+    CLASSES,
+    SETTINGS,
+    FirstPixel,
+    check_that_nothing_is_lost,
+    files_below,
+    row_for,
+    with_session,
+)
 
 ROOT = Path(__file__).parents[2]
 RULE = ByLabel(("bird",))
@@ -438,6 +450,56 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
     once(top)
     assert found(top) == {"aside/a.png": AIRPLANE}
     check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
+
+
+def test_what_was_settled_since_it_was_judged_gets_no_second_row(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process was killed when the copy was in place, and the drive failed once when the next began."""
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
+    with Journal(top / "aside", make=True) as journal, journal.moving():
+        row = row_for(top / "inbox" / "a.png", top / "aside" / "a.png")
+        journal.note_copied(journal.plan(with_session(journal, [row])))
+    (top / "aside").mkdir()
+    shutil.copy2(top / "inbox" / "a.png", top / "aside" / "a.png")
+    plain, num_calls = move.settle, 0
+
+    def settle(*arguments: Any) -> Any:
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return plain(*arguments)
+
+    monkeypatch.setattr(move, "settle", settle)
+    assert once(top).actions == {"set-aside": 1}
+    assert found(top) == {"aside/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
+    assert sorted(row.source.name for row in rows(top)) == ["a.png", "b.png"]
+    with Journal(top / "aside") as journal:
+        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())] == ["", ""]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> None:
+    class Endless(FirstPixel):
+        def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+            ended = threading.Event()
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            interruptible(lambda: ended.wait(60), ended.set)
+            return super().answer(decoded)
+
+    put(top, {"inbox/a.png": AIRPLANE})
+    stop = Stop()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set_by_signal())
+    began = time.monotonic()
+    try:
+        watch(cast(Classifier, Endless()), RULE, Order(top / "inbox", top / "aside", settle=0.0), stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert time.monotonic() - began < 30
+    assert found(top) == {"inbox/a.png": AIRPLANE} and not (top / "aside.journal" / "judging.json").exists()
+    assert json.loads((top / "aside.journal" / "status.json").read_text())["state"] == "ended"
+    assert once(top).actions == {"set-aside": 1}
 
 
 @contextmanager

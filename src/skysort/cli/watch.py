@@ -92,4 +92,7 @@ def watch(
         if handler is not signal.SIG_IGN:
             signal.signal(number, ask)
     counts = watched(loaded, rule, order, stop)
-    tell(logging.INFO, "ended", **counts.actions, waiting=counts.waiting, stuck=counts.stuck)
+    tell(
+        logging.INFO, "ended", **counts.actions,
+        waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,
+    )  # fmt: skip

@@ -300,6 +300,11 @@ class _Watcher:
         """Bring the counts up to date, and into their files."""
         counts, inbox = self.counts, self.inbox
         counts.waiting, counts.stuck, counts.failing = len(inbox.waiting), inbox.num_stuck, inbox.num_failing
+        if len(inbox.passed_over) > counts.passed_over:
+            tell(
+                logging.INFO, "passed over links, and files that are no pictures",
+                num=len(inbox.passed_over), first=str(min(inbox.passed_over)),
+            )  # fmt: skip
         counts.passed_over, counts.closed = len(inbox.passed_over), len(inbox.closed)
         counts.trouble = ""
         self.told.write(counts, state)
