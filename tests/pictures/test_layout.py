@@ -150,6 +150,8 @@ def test_a_name_means_a_split_when_it_says_nothing_else(name: str, split: str) -
         ("train/images", "test/images"),
         ("Train Images", "Test Images"),
         ("around/train_set/Training", "around/test_set"),
+        ("x_train", "x_test"),
+        ("asl_alphabet_train/asl_alphabet_train", "asl_alphabet_test/asl_alphabet_test"),
     ],
 )
 def test_splits_are_found_under_the_names_that_people_give_them(train: str, test: str) -> None:
@@ -202,6 +204,35 @@ def test_classes_with_the_same_folders_in_them_may_be_splits_and_are_an_error_th
         " --label-by '^(?:[^/]+/){1}([^/]+)/'"
     )
     assert arrange(paths, "here", label_by="^(?:[^/]+/){1}([^/]+)/").classes == ("Alt", "Neu")
+
+
+def test_the_same_folders_are_seen_below_folders_that_hold_nothing_else() -> None:
+    paths = [f"{top}/{top}/{name}/1.jpg" for top in ("rps", "rps-test-set") for name in ("paper", "rock")]
+    with pytest.raises(
+        SkysortError, match=r"^here holds rps and rps-test-set with the same folders in them \(paper, "
+    ):
+        arrange(paths, "here")
+
+
+def test_a_copy_of_the_classes_among_them_is_an_error() -> None:
+    paths = [f"{name}/1.jpg" for name in ("a", "b", "all/a", "all/b")]
+    with pytest.raises(SkysortError, match=r"^here holds a, b, and so does all in it; if that is a copy"):
+        arrange(paths, "here")
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"],
+        ["train2017/1.jpg", "val2017/1.jpg"],
+        ["train/images/1.jpg", "valid/images/1.jpg"],
+    ],
+)
+def test_splits_without_class_folders_are_no_classes(paths: list[str]) -> None:
+    with pytest.raises(
+        SkysortError, match=r"^here holds .* without class folders in them; expected train/<class>/"
+    ):
+        arrange(paths, "here")
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,34 @@ def split_named(name: str) -> str:
     >>> [split_named(name) for name in ("seg_train", "Testing", "val2017", "TestSet", "bird")]
     ['train', 'test', 'validation', 'test', '']
     """
+    words = _words(name)
+    if len(words) != 1:
+        return ""
+    return UNLABELLED if words[0] in _UNLABELLED_WORDS else SPLIT_WORDS.get(words[0], "")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a name that say something, `testset` as `test`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = re.findall(r"[^\W\d_]+", spaced.casefold())
-    bare = [glued[1] if (glued := _GLUED.fullmatch(word)) else word for word in words if word not in _FILLERS]
-    if len(bare) != 1:
-        return ""
-    return UNLABELLED if bare[0] in _UNLABELLED_WORDS else SPLIT_WORDS.get(bare[0], "")
+    return [glued[1] if (glued := _GLUED.fullmatch(word)) else word for word in words if word not in _FILLERS]
+
+
+def _splits_named(names: Iterable[str]) -> dict[str, str]:
+    """Return the split that each of the folders at the top means, or nothing for each that means none.
+
+    Names that differ in a split's word alone mean splits, too: `birds_train` and `birds_test`.
+    """
+    splits = {name: split_named(name) for name in names}
+    if set(SPLIT_WORDS.values()) & set(splits.values()):
+        return splits
+    # `predictions` without a split beside it is a folder like others.
+    words = {name: _words(name) for name in splits}
+    rests = {tuple(word for word in each if word not in SPLIT_WORDS) for each in words.values()}
+    of_splits = [[word for word in each if word in SPLIT_WORDS] for each in words.values()]
+    if len(splits) > 1 and len(rests) == 1 and all(len(each) == 1 for each in of_splits):
+        return {name: SPLIT_WORDS[each[0]] for name, each in zip(splits, of_splits, strict=True)}
+    return dict.fromkeys(splits, "")
 
 
 def arrange(
@@ -171,6 +193,13 @@ class _Top:
         """The folders in it that hold pictures."""
         return {names[self.depth] for names in self.pictures if len(names) > self.depth + 1}
 
+    def inner_folders(self) -> set[str]:
+        """Return the folders in it, or in the only folder in it; none where pictures lie beside them."""
+        top = self
+        while not top.has_loose and len(top.folders) == 1:
+            top = _Top(top.name, top.pictures, top.split, top.depth + 1)
+        return set() if top.has_loose else top.folders
+
     @property
     def has_loose(self) -> bool:
         """Whether a picture is in none of these."""
@@ -182,9 +211,7 @@ def _tops(images: list[Names], skip: int) -> list[_Top]:
     for names in images:
         if len(names) > skip + 1:
             pictures[names[skip]].append(names)
-    splits = {name: split_named(name) for name in pictures}
-    if not set(SPLIT_WORDS.values()) & set(splits.values()):  # `predictions` alone is a folder like others
-        splits = dict.fromkeys(pictures, "")
+    splits = _splits_named(pictures)
     tops = [_top(name, own, splits[name], skip + 1) for name, own in sorted(pictures.items())]
     # `train/images/<class>/…` and `test/images/…`: such a folder is a class only if it stands among classes.
     inner = [top.folders for top in tops if top.split]
@@ -198,7 +225,10 @@ def _tops(images: list[Names], skip: int) -> list[_Top]:
 
 def _top(name: str, pictures: list[Names], split: str, depth: int) -> _Top:
     top = _Top(name, pictures, split, depth)
-    while split and not top.has_loose and [split_named(folder) for folder in top.folders] == [split]:
+    while split and not top.has_loose and len(top.folders) == 1:
+        (only,) = top.folders
+        if only != name and split_named(only) != split:
+            break
         depth += 1
         top = _Top(name, pictures, split, depth)
     return top
@@ -250,16 +280,27 @@ def _check_distinct(tops: list[_Top], source: str) -> None:
 
 
 def _check_classes(tops: list[_Top], skip: int, source: str) -> None:
-    """Make sure that no two classes hold the same folders, as splits do whose names are not known here.
+    """Make sure that classes are no splits: these hold the same folders, or no folders and have a split's name.
 
     Raises:
         SkysortError: when they do.
     """
+    if len(tops) > 1 and all(top.split for top in tops):
+        raise SkysortError(
+            f"{source} holds {', '.join(top.name for top in tops)} without class folders in them; expected"
+            " train/<class>/<picture>.jpg. If the file names hold the labels, add --label-by '(cat|dog)_'"
+        )
     first: dict[frozenset[str], str] = {}
+    names = {class_name(top.name) for top in tops}
     for top in tops:
-        folders = frozenset(class_name(name) for name in top.folders)
-        if len(folders) < 2 or top.has_loose:
+        folders = frozenset(map(class_name, top.inner_folders()))
+        if len(folders) < 2:
             continue
+        if len(again := sorted(folders & names, key=natural)) > 1:
+            raise SkysortError(
+                f"{source} holds {_some(again)}, and so does {top.name} in it; if that is a copy, or holds splits,"
+                " take it out"
+            )
         other = first.setdefault(folders, top.name)
         if other != top.name:
             around = f"(?:[^/]+/){{{skip}}}" if skip else ""
