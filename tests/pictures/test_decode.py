@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, JpegImagePlugin
 
-import skysort.pictures.decode as decode_module
 from skysort.pictures.decode import (
     Original,
     Pixels,
@@ -300,25 +299,6 @@ def test_scaled_decoding_looks_like_full_decoding_and_resizing() -> None:
     difference = np.abs(decode(content, SMALL).astype(int) - from_pixels(full, SMALL))
     assert difference.mean() < 1
     assert difference.max() <= 6
-
-
-def test_a_picture_at_the_limit_of_pixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "MAX_PIXELS", 20 * 12)
-    assert decode(picture_bytes(0, (20, 12)), SMALL).shape == (3, 16, 16)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_picture_over_the_limit_of_pixels_is_refused(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr(decode_module, "MAX_PIXELS", 20 * 12 - 1)
-    assert reason(picture_bytes(0, (20, 12), form)).startswith("20 x 12 pixels, more than")
-
-
-def test_the_limit_is_100_megapixels() -> None:
-    assert reason(png_that_says(10_001, 10_000)) == "10001 x 10000 pixels, more than 100 megapixels"
-
-
-def test_95_megapixels_are_not_too_many() -> None:
-    assert "megapixels" not in reason(png_that_says(9_500, 10_000))
 
 
 def test_a_bomb_of_gigapixels_is_refused() -> None:

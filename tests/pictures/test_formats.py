@@ -290,6 +290,13 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+def test_the_smallest_tiff_is_walked() -> None:
+    tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 8, 278: 1, 279: 1}
+    content = tiff(*((tag, 4, 1, value) for tag, value in tags.items()))
+    assert unfinished(content) is None
+    assert not is_refused(content)
+
+
 @pytest.mark.parametrize("make", hostile_files().values(), ids=hostile_files())
 def test_a_hostile_container_is_walked_once(make: Callable[[], bytes]) -> None:
     content = make()

@@ -223,9 +223,10 @@ def test_a_picture_over_the_limit_is_a_row_with_a_reason(
     make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_folder({"cat": 2, "dog": 2})
-    (folder / "cat/big.png").write_bytes(picture_bytes(9, (40, 40)))
-    monkeypatch.setattr("skysort.pictures.decode.MAX_PIXELS", 32 * 32)
-    assert opened(folder).unreadable[2].startswith("40 x 40 pixels, more than")
+    (folder / "cat/big.png").write_bytes(picture_bytes(9, (200, 200)))
+    monkeypatch.setattr("skysort.pictures.memory.SMALL_BYTES", 150_000)
+    monkeypatch.setattr("skysort.pictures.memory.MAX_BYTES", 150_000)
+    assert opened(folder).unreadable[2].startswith("200 x 200 pixels: 1 MB to decode, more than")
 
 
 def test_a_damaged_member_of_a_zip_is_a_row_with_a_reason(tmp_path: Path) -> None:

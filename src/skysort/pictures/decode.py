@@ -1,25 +1,48 @@
 """The one way in for a picture: the only place where bytes become pixels, in training and in use."""
 
 import io
+import math
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
 
-from skysort.pictures.containers import END_OF_IMAGE
+from skysort.pictures.containers import WEBP_BYTES, png_pixels, webp_size
 from skysort.pictures.formats import READABLE, cut_short, picture_format
+from skysort.pictures.jpeg import COEFFICIENT_BYTES, END_OF_IMAGE, num_scans
+from skysort.pictures.memory import TooLargeError, room_for
+from skysort.pictures.tiff import is_camera_raw
 
 Pixels = NDArray[np.uint8]
 
-MAX_PIXELS = 100_000_000
+FILTER = Image.Resampling.BICUBIC
+BYTES_PER_PIXEL = {"AVIF": 16}
+"""That Pillow takes to decode a format, as measured on Pillow 13; 4 for most."""
+STRIP_PIXELS = 2**21
+"""Larger pictures are made upright, plain and narrow in strips of so many; each is copied up to four times."""
+MAX_SCANS = 64
+"""Of a JPEG. Encoders write about ten; each takes a pass over the whole picture."""
 EXIF_ORIENTATION = 0x0112
 EXIF_PART = 0x8769
+BITS_PER_SAMPLE, SAMPLES_PER_PIXEL = 258, 277
+ROWS_PER_STRIP, TILE_WIDTH, TILE_LENGTH = 278, 322, 323
 TAKEN, SUBSECONDS = 0x9003, 0x9291
 CAMERA = (0x010F, 0x0110, 0xA431)
 """Maker and model, and in EXIF's own part the body's serial number."""
@@ -28,7 +51,7 @@ CAMERA = (0x010F, 0x0110, 0xA431)
 # What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
 _BROKEN = (
     OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
-    MemoryError, RuntimeError, AttributeError, AssertionError, Warning,
+    RuntimeError, AttributeError, AssertionError, Warning,
 )  # fmt: skip
 
 # What turns or mirrors a picture upright, by EXIF's orientation (Exif 2.32, tag 0x0112).
@@ -41,6 +64,23 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_TURNED = (5, 6, 7, 8)
+"""The orientations that swap width and height."""
+
+# Opened by its class, a picture is not measured against Pillow's own limit, which knows nothing of memory.
+_OPEN: dict[str, Callable[[IO[bytes]], ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+if "AVIF" in READABLE:
+    from PIL import AvifImagePlugin
+
+    _OPEN["AVIF"] = AvifImagePlugin.AvifImageFile
 
 # Our own limit is checked before anything is decoded, and a file's odd metadata is no news to its owner.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -70,7 +110,7 @@ def decode(content: bytes, shape: Shape) -> Pixels:
     A JPEG much larger than the shape is decoded at a half, a quarter or an eighth of its size.
 
     Args:
-        content: the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file.
+        content: the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file, or an AVIF where Pillow reads it.
         shape: what the picture is made to be.
 
     Returns:
@@ -78,30 +118,76 @@ def decode(content: bytes, shape: Shape) -> Pixels:
 
     Raises:
         UnreadablePictureError: with the reason, for anything else.
+        MemoryError: when this computer has too little memory now. That is no property of the picture.
     """
     kind = _readable_format(content)
     if reason := cut_short(content):
         raise UnreadablePictureError(f"damaged: {reason}")
-    if kind == "JPEG" and not content.endswith(END_OF_IMAGE):
-        content += END_OF_IMAGE  # the decoder asks for one even behind a whole scan
-    try:
-        with Image.open(io.BytesIO(content), formats=[kind]) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UnreadablePictureError(
-                    f"{width} x {height} pixels, more than {MAX_PIXELS // 10**6} megapixels"
-                )
-            if min(width, height) > 2 * shape.size:
-                # Twice the size asked for leaves the resampling below enough to work with.
-                image.draft(None, (2 * shape.size, 2 * shape.size))
+    with _opened(kind, content) as image:
+        size = image.size
+        if min(size) > 2 * shape.size:
+            # Twice the size asked for leaves the resampling below enough to work with.
+            image.draft(None, (2 * shape.size, 2 * shape.size))
+        with room_for(_bytes_needed(kind, image, content, size, shape)):
             image.load()
-            return _fit(_plain(image, shape.channels), shape)
-    except UnidentifiedImageError:
-        raise UnreadablePictureError(f"damaged: begins as a {kind} picture and goes on otherwise") from None
+            if image.mode == "P" and image.palette is None:
+                raise ValueError("it has no palette")
+            return _fit(image, shape, _orientation(image))
+
+
+@contextmanager
+def _opened(kind: str, content: bytes) -> Iterator[ImageFile]:
+    """Open an image file whose format is known; whatever Pillow raises inside the block ends as one error."""
+    size = (0, 0)
+    try:
+        if kind == "PNG":
+            content = png_pixels(content)
+        elif kind == "JPEG" and not content.endswith(END_OF_IMAGE):
+            content += END_OF_IMAGE  # the decoder asks for one even behind a whole scan
+        elif kind == "WebP":
+            size = webp_size(content)
+        with room_for(WEBP_BYTES * math.prod(size)), _OPEN[kind](io.BytesIO(content)) as image:
+            size = image.size
+            yield image
+    except TooLargeError as error:
+        raise UnreadablePictureError(f"{size[0]} x {size[1]} pixels: {error}") from None
     except Image.DecompressionBombError:
-        raise UnreadablePictureError(f"more than {MAX_PIXELS // 10**6} megapixels") from None
+        raise UnreadablePictureError("many more pixels than any camera takes") from None
     except _BROKEN as error:
+        if "out of memory" in str(error):  # from a decoder of Pillow's; all that a file may ask for was counted
+            raise MemoryError(str(error)) from None
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+
+
+def _bytes_needed(kind: str, image: ImageFile, content: bytes, size: tuple[int, int], shape: Shape) -> int:
+    """Return how much memory a picture takes while it is decoded and made to be of a shape.
+
+    Args:
+        kind: its format.
+        image: not loaded yet, as small as a JPEG is going to be decoded.
+        content: of its file.
+        size: that it has in the file.
+        shape: what it is made to be.
+    """
+    if kind == "WebP":
+        return 0  # taken before it was opened
+    needed = BYTES_PER_PIXEL.get(kind, 4) * math.prod(image.size)
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and (scans := num_scans(content)) > 1:
+        if scans > MAX_SCANS:
+            raise UnreadablePictureError(
+                f"a JPEG of {scans} scans, more than {MAX_SCANS}, takes too long to decode"
+            )
+        needed += COEFFICIENT_BYTES * image.layers * math.prod(size)
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        if tags.get(EXIF_ORIENTATION, 1) != 1:
+            needed *= 2  # Pillow turns it in a second copy
+        samples = tags.get(BITS_PER_SAMPLE, (1,))
+        bits = max(samples) * max(len(samples), tags.get(SAMPLES_PER_PIXEL, 1))
+        strip = min(tags.get(ROWS_PER_STRIP, image.height), image.height) * image.width
+        tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
+        needed += bits * max(strip, tile) // 8  # one of which is decoded at a time
+    return needed + 4 * shape.size * max(image.size) + 16 * min(STRIP_PIXELS, math.prod(image.size))
 
 
 def _readable_format(content: bytes) -> str:
@@ -110,6 +196,8 @@ def _readable_format(content: bytes) -> str:
     kind = picture_format(content)
     if kind is None:
         raise UnreadablePictureError("not a JPEG, PNG, WebP, BMP, GIF or TIFF picture")
+    if kind == "TIFF" and is_camera_raw(content):
+        kind = "camera raw"
     if kind not in READABLE:
         raise UnreadablePictureError(f"{kind} is not read here; convert it to JPEG")
     return kind
@@ -131,19 +219,17 @@ def read_original(content: bytes) -> Original:
 
     Raises:
         UnreadablePictureError: when it is no picture.
+        MemoryError: when this computer has too little memory now.
     """
     kind = _readable_format(content)
-    try:
-        with Image.open(io.BytesIO(content), formats=[kind]) as image:
-            width, height = image.size
-            exif = image.getexif()
-            if exif.get(EXIF_ORIENTATION) in (5, 6, 7, 8):
-                width, height = height, width
-            own = exif.get_ifd(EXIF_PART)
-            camera = " ".join(str(value).strip() for tag in CAMERA if (value := exif.get(tag) or own.get(tag)))
-            return Original(width, height, _taken(own), camera)
-    except (*_BROKEN, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UnreadablePictureError(str(error)) from None
+    with _opened(kind, content) as image:
+        width, height = image.size
+        exif = image.getexif()
+        if exif.get(EXIF_ORIENTATION) in _TURNED and kind != "TIFF":  # whose size Pillow has turned already
+            width, height = height, width
+        own = exif.get_ifd(EXIF_PART)
+        camera = " ".join(str(value).strip() for tag in CAMERA if (value := exif.get(tag) or own.get(tag)))
+        return Original(width, height, _taken(own), camera)
 
 
 def _taken(exif: dict[int, object]) -> float | None:
@@ -166,30 +252,11 @@ def from_pixels(pixels: Pixels, shape: Shape) -> Pixels:
     Returns:
         (C, H, W) uint8.
     """
-    mode = "L" if shape.channels == 1 else "RGB"
-    return _fit(Image.fromarray(pixels).convert(mode), shape)
+    return _fit(Image.fromarray(pixels), shape)
 
 
-def _plain(image: Image.Image, channels: int) -> Image.Image:
-    """Return an upright picture in one or three channels of 8 bits."""
-    orientation = _orientation(image)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    if image.mode == "F" or image.mode == "I":
-        raise UnreadablePictureError(f"pixels of mode {image.mode}, not of 8 or 16 bits")
-    if image.mode.startswith("I;16"):
-        # Pillow would clip 16 bits to white; the upper 8 are the picture.
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    mode = "L" if channels == 1 else "RGB"
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _orientation(image: Image.Image) -> int:
-    if image.format == "JPEG" and not image.info.keys() & {"exif", "xmp"}:
+def _orientation(image: ImageFile) -> int:
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and not image.info.keys() & {"exif", "xmp"}:
         return 1  # the common case of small files, in which looking further costs a tenth of all decoding
     try:
         orientation: int = image.getexif().get(EXIF_ORIENTATION, 1)
@@ -198,15 +265,86 @@ def _orientation(image: Image.Image) -> int:
     return orientation
 
 
-def _fit(image: Image.Image, shape: Shape) -> Pixels:
-    target = (shape.size, shape.size)
-    if image.size != target:
-        bicubic = Image.Resampling.BICUBIC
-        if shape.fit == "crop":
-            image = ImageOps.fit(image, target, bicubic)
-        elif shape.fit == "pad":
-            image = ImageOps.pad(image, target, bicubic)
-        else:
-            image = image.resize(target, bicubic)
-    pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(shape.size, shape.size, shape.channels)
+def _fit(image: Image.Image, shape: Shape, orientation: int = 1) -> Pixels:
+    """Set a picture upright, make it plain and bring it to a shape."""
+    mode = "L" if shape.channels == 1 else "RGB"
+    width, height = reversed(image.size) if orientation in _TURNED else image.size
+    place = _placed(width, height, shape)
+    size, box = (place.width, place.height), (place.left, place.top, place.right, place.bottom)
+    rows = max(1, STRIP_PIXELS // width)
+    if rows >= height:
+        picture = _plain(image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image, mode, image)
+        picture = picture if picture.size == size else picture.resize(size, FILTER, box)
+    else:
+        # A strip of rows at a time is made as wide as it shall be, then all as tall: no second copy of the whole.
+        narrow = Image.new(mode, (place.width, height))
+        for top in range(0, height, rows):
+            strip = _plain(_upright_rows(image, orientation, top, min(top + rows, height)), mode, image)
+            strip = strip.resize((place.width, strip.height), FILTER, (place.left, 0, place.right, strip.height))
+            narrow.paste(strip, (0, top))
+        picture = narrow.resize(size, FILTER, (0, place.top, place.width, place.bottom))
+    if size != (shape.size, shape.size):
+        padded = Image.new(mode, (shape.size, shape.size))
+        padded.paste(picture, (round((shape.size - place.width) / 2), round((shape.size - place.height) / 2)))
+        picture = padded
+    pixels = np.frombuffer(picture.tobytes(), np.uint8).reshape(shape.size, shape.size, shape.channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _upright_rows(image: Image.Image, orientation: int, top: int, bottom: int) -> Image.Image:
+    """Return some rows of the upright picture, which may be columns of the image, counted from the other end."""
+    width, height = reversed(image.size) if orientation in _TURNED else image.size
+    if orientation in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    strip = image.crop((top, 0, bottom, width) if orientation in _TURNED else (0, top, width, bottom))
+    return strip.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else strip
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which part of an upright picture is taken, in its pixels, and how large it becomes."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    width: int
+    height: int
+
+
+def _placed(width: int, height: int, shape: Shape) -> _Place:
+    if shape.fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return _Place(left, top, left + side, top + side, shape.size, shape.size)
+    to = shape.size, shape.size
+    if shape.fit == "pad":
+        side = max(width, height)
+        to = max(1, round(width / side * shape.size)), max(1, round(height / side * shape.size))
+    return _Place(0, 0, width, height, *to)
+
+
+def _plain(strip: Image.Image, mode: str, image: Image.Image) -> Image.Image:
+    """Return a part of an image in one or three channels of 8 bits."""
+    if strip.mode.startswith("I;16") or (strip.mode == "I" and isinstance(image, PngImagePlugin.PngImageFile)):
+        # Pillow would clip more than 8 bits to white; the upper 8 are the picture.
+        strip = Image.fromarray((np.asarray(strip) >> _bits(image) - 8).astype(np.uint8))
+    if strip.mode == "F" or strip.mode == "I":
+        raise UnreadablePictureError(f"pixels of mode {strip.mode}, not of 8 or 16 bits")
+    if strip.has_transparency_data and not _is_opaque(image):
+        strip = strip.convert("RGBA")
+        strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+    return strip if strip.mode == mode else strip.convert(mode)
+
+
+def _bits(image: Image.Image) -> int:
+    """Return how many bits a channel of more than 8 has: 12 in some TIFFs, which Pillow keeps in 16."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits: int = image.tag_v2.get(BITS_PER_SAMPLE, (16,))[0]
+        return bits
+    return 16
+
+
+def _is_opaque(image: Image.Image) -> bool:
+    """Tell a BMP whose alpha is zero throughout: its writer meant none, and other viewers show the picture."""
+    return isinstance(image, BmpImagePlugin.BmpImageFile) and image.getextrema()[-1] == (0, 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import features
 
-from skysort.pictures import containers
+from skysort.pictures import containers, jpeg, tiff
 from skysort.pictures.containers import Ending
 
 HEAD_BYTES = 64
@@ -29,7 +29,7 @@ _HEIC = rb"(heic|heix|heim|heis|hevc|hevx|hevm|hevs)"
 
 # Camera raws that are TIFF from the first byte to the last (NEF, ARW, DNG) are told when they are read.
 _FORMATS = {
-    "JPEG": _format(rb"\xff\xd8\xff", containers.jpeg),
+    "JPEG": _format(rb"\xff\xd8\xff", jpeg.jpeg),
     "PNG": _format(rb"\x89PNG\r\n\x1a\n", containers.png),
     "WebP": _format(rb"RIFF....WEBP", containers.webp),
     "GIF": _format(rb"GIF8[79]a", containers.gif),
@@ -38,7 +38,7 @@ _FORMATS = {
     "camera raw": _format(
         rb"(II\*\0.{4}CR|II\x1a\0.{4}HEAPCCDR|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|\0MRM|....ftypcrx )"
     ),
-    "TIFF": _format(rb"(II[*+]\0|MM\0[*+])", containers.tiff),
+    "TIFF": _format(rb"(II[*+]\0|MM\0[*+])", tiff.tiff),
     "AVIF": _format(rb"....ftyp(avi[fs]|(mif1|msf1|miaf).{0,40}avi[fs])", containers.boxes),
     "HEIC": _format(rb"....ftyp(" + _HEIC + rb"|mif1|msf1)", containers.boxes),
     "JPEG XL": _format(rb"(\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n)"),
