@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence, JpegImagePlugin
 
+import skysort.pictures.decode as decode_module
 from skysort.pictures.decode import (
     Original,
     Pixels,
@@ -446,3 +447,110 @@ def test_a_damaged_picture_costs_its_time_at_most() -> None:
         damaged = content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
         with suppress(UnreadablePictureError):
             read_original(damaged)
+
+
+def png_with(content: bytes, *chunks: bytes) -> bytes:
+    """A PNG with chunks behind its header."""
+    return content[:33] + b"".join(chunks) + content[33:]
+
+
+def big_text() -> bytes:
+    return zlib.compress(b"x" * 100_000_000, 9)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [png_chunk(b"zTXt", b"Comment\0\0" + big_text())],
+        [png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + big_text())],
+        [png_chunk(b"iCCP", b"profile\0\0" + big_text())],
+        [png_chunk(b"iCCP", b"profile\0\0not compressed at all")],
+        [png_chunk(b"tEXt", b"Comment\0hello")[:-4] + b"bad!"],
+        [png_chunk(b"eXIf", b"II*\0\x08\0\0\0")[:-4] + b"bad!"],
+        [png_chunk(b"gAMA", b"\0")],
+        [png_chunk(b"acTL", bytes(8))],
+        [png_chunk(b"prVt", bytes(70_000))],
+        [png_chunk(b"tEXt", b"n\0" + b"x" * 60_000)] * 200,
+    ],
+    ids=[
+        "zTXt",
+        "iTXt",
+        "iCCP",
+        "no iCCP",
+        "text CRC",
+        "EXIF CRC",
+        "short gamma",
+        "no frames",
+        "own",
+        "much text",
+    ],
+)
+def test_what_surrounds_the_pixels_of_a_png_is_no_damage(chunks: list[bytes]) -> None:
+    content = saved(Image.fromarray(noise()), "PNG")
+    np.testing.assert_array_equal(rows(decode(png_with(content, *chunks), SMALL)), noise())
+    assert read_original(png_with(content, *chunks)) == Original(16, 16)
+
+
+def test_a_png_whose_header_does_not_match_its_checksum_is_damaged() -> None:
+    content = bytearray(saved(Image.fromarray(noise()), "PNG"))
+    content[29] ^= 1
+    assert reason(bytes(content)) == "damaged: a part of the PNG does not match its checksum"
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+def test_a_tiff_of_more_than_eight_bits_shows_their_upper_eight(bits: int) -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    values = [int(value) << bits - 8 for value in grey.ravel()]
+    packed = int("".join(f"{value:0{bits}b}" for value in values), 2).to_bytes(32 * bits, "big")
+    if bits == 16:
+        packed = np.array(values, "<u2").tobytes()
+    tags = {256: 16, 257: 16, 258: bits, 259: 1, 262: 1, 273: 122, 277: 1, 278: 16, 279: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    content = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + packed
+    try:
+        pixels = decode(content, Shape(16, 1))
+    except UnreadablePictureError:
+        assert bits not in (12, 16)  # Pillow unpacks no others
+    else:
+        np.testing.assert_array_equal(pixels[0], grey)
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 255])
+def test_a_bmp_without_any_alpha_is_opaque(alpha: int) -> None:
+    header = struct.pack("<IiiHHIIiiII", 108, 16, 16, 1, 32, 3, 1024, 0, 0, 0, 0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    body = bytes([30, 20, 200, alpha]) * 256
+    content = b"BM" + struct.pack("<IHHI", 122 + len(body), 0, 0, 122) + header + masks + body
+    mixed = [round(255 + (c - 255) * (alpha or 255) / 255) for c in (200, 20, 30)]
+    assert np.abs(decode(content, SMALL).astype(int) - plain(*mixed)).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_original_has_its_upright_size_in_every_format(form: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    original = read_original(saved(Image.new("RGB", (30, 20)), form, exif=exif))
+    assert (original.width, original.height) == ((20, 30) if orientation >= 5 else (30, 20))
+
+
+@pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}], ids=["DNG", "NEF"])
+def test_a_camera_raw_that_is_a_tiff_is_not_taken_for_its_preview(tags: dict[int, Any]) -> None:
+    content = saved(Image.new("RGB", (16, 16)), "TIFF", tiffinfo=tags)
+    assert reason(content) == "camera raw is not read here; convert it to JPEG"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_a_picture_made_in_strips_is_the_picture_made_at_once(
+    monkeypatch: pytest.MonkeyPatch, orientation: int, fit: Literal["stretch", "crop", "pad"]
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = smooth(90, 60)
+    picture.putalpha(smooth(90, 60).convert("L").rotate(180))
+    content = saved(picture, "PNG", exif=exif)
+    at_once = decode(content, Shape(16, 3, fit))
+    monkeypatch.setattr(decode_module, "STRIP_PIXELS", 700)
+    in_strips = decode(content, Shape(16, 3, fit))
+    assert np.abs(in_strips.astype(int) - at_once).max() <= 2  # sides are made smaller in another order
