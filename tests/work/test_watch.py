@@ -479,6 +479,26 @@ def test_what_was_settled_since_it_was_judged_gets_no_second_row(
         assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())] == ["", ""]
 
 
+@pytest.mark.parametrize("error", [ValueError("odd"), OverflowError("odd"), KeyError("odd"), RuntimeError("odd")])
+def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_going_on(
+    error: Exception, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
+    with Journal(top / "aside", make=True) as journal, journal.moving():
+        journal.plan(with_session(journal, [row_for(top / "inbox" / "a.png", top / "aside" / "a.png")]))
+
+    def settle(row: Row) -> Any:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(move, "settle", settle)
+        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+            once(top)
+    assert found(top) == {"inbox/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
+    assert events(caplog).count("not finished yet") == 1
+    assert once(top).actions == {"set-aside": 1}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> None:
     class Endless(FirstPixel):

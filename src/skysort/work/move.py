@@ -18,6 +18,7 @@ from skysort.work.journal_rows import Row, replaced
 from skysort.work.names import ChangedError, make_folder, sync_folders
 from skysort.work.renaming import give_back, rename_new
 from skysort.work.settle import End, coming_of, holds, is_file, remove_source, settle
+from skysort.work.telling import as_text
 from skysort.work.writers import is_open_for_writing
 
 COPIED_AT_A_TIME = 2**20
@@ -69,6 +70,8 @@ def finish_unfinished(journal: Journal) -> list[Outcome]:
             outcomes.append(Outcome(row, settle(row)))
         except OSError as error:
             outcomes.append(Outcome(row, None, error))
+        except Exception as error:  # nobody foresaw it: it is this row's, and keeps no other from going on
+            outcomes.append(Outcome(row, None, OSError(as_text(error))))
     rows = [outcome.row for outcome in outcomes]
     outcomes = _on_the_disk(
         outcomes, sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
