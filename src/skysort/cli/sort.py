@@ -26,6 +26,7 @@ def sort(
     from skysort.errors import SkysortError
     from skysort.terminal import counted, printable
     from skysort.work.sort import LeftAlone, sort_pictures
+    from skysort.work.telling import as_text
 
     sorted_to: Counter[str] = Counter()
     unsure: list[tuple[float, str, str]] = []
@@ -43,7 +44,8 @@ def sort(
             unsure = nsmallest(LEAST_SURE, [*unsure, (max(row.probabilities), row.label or "", str(row.place))])
         else:
             num_staying += 1
-            print(f"stays: {printable(str(row.source))}  ({printable(str(outcome.error or row.reason))})")
+            why = as_text(outcome.error) if outcome.error else row.reason
+            print(f"stays: {printable(str(row.source))}  ({printable(why)})")
     for label, num in sorted_to.most_common():
         print(f"{num:>9,}  {printable(label)}")
     here = printable(shlex.quote(str(to)))
