@@ -1,6 +1,8 @@
 """The roof: recipes side by side, each with several seeds, or two runs, on the same parts of the same pictures."""
 
 import csv
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -14,9 +16,11 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import write_whole
 from skysort.machine import today
 from skysort.pictures.collection import Data, source_name
+from skysort.pictures.membership import read_members
 from skysort.pictures.prepare import DataTable, prepare
 from skysort.progress import Progress
-from skysort.run import check_loss, prepared_again, resolved
+from skysort.reopen import prepared_again
+from skysort.run import check_loss, resolved
 from skysort.run_folder import Run
 from skysort.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
 from skysort.training_mode import measured_in_training_mode
@@ -98,29 +102,47 @@ def compare(
     return comparison
 
 
-def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> Paired:
+def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tuple[Paired, int]:
     """Compare the classifiers of two finished runs on the test pictures that both were measured on.
+
+    Pictures are the same where their class and their pixels are, whatever else the runs learned from.
+
+    Returns:
+        The comparison, and how many test pictures of either run the other was not measured on.
 
     Raises:
         NotUnderstoodError: when there is nothing at a path, or one classifier at both.
-        SkysortError: when what is there is no finished run, or the two have other pictures or other parts.
+        SkysortError: when what is there is no finished run, or the two have no test picture in common.
     """
     runs = [_finished(Path(path)) for path in (first, second)]
-    tables = [run.data for run in runs]
-    for what, key, fields in (
-        ("pictures", "fingerprint", "pictures.size, pictures.channels and pictures.fit"),
-        ("parts", "split_digest", "pictures.protocol, pictures.seed and way to group them"),
-    ):
-        ours, others = (getattr(table, key) for table in tables)
-        if ours != others:
-            raise SkysortError(
-                f"{first} and {second} were not measured on the same test pictures: the {what} differ"
-                f" ({key} {ours} and {others}); they share them by one data set and one {fields}"
-            )
-    right = _right(runs, tables[0])
     if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
         raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")
-    return Paired.of(*right)
+    right = [_right_by_picture(run) for run in runs]
+    shared = sorted(right[0].keys() & right[1].keys())
+    if not shared:
+        raise SkysortError(
+            f"{first} and {second} were not measured on the same test pictures; they share them by one test split"
+            " in the data, or by the same data, pictures.size, channels and fit, and pictures.seed"
+        )
+    of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
+    return Paired.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
+
+
+def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
+    """Return whether a run labels each test picture right, by class, digest, and number among those equal."""
+    seen: Counter[tuple[str, str]] = Counter()
+    tests = sorted(
+        (member for member in read_members(run.pictures) if member.split == "test"), key=lambda one: one.path
+    )
+    rows = dict(_checked_labels(run))
+    if rows.keys() != {member.path for member in tests}:
+        raise SkysortError(f"{run.pictures} is damaged: its test pictures are not those of predictions.csv")
+    right = {}
+    for member in tests:
+        picture = (member.name, member.digest)
+        right[*picture, seen[picture]] = rows[member.path]
+        seen[picture] += 1
+    return right
 
 
 def _finished(path: Path) -> Run:
@@ -214,26 +236,32 @@ def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
                 f"{run.path} has its pictures in other parts; runs that are compared share them, by one"
                 " pictures.seed and one pictures.size"
             )
-        right = _labelled_right(run)
-        test = run.metrics["splits"]["test"]
-        if len(right) != test["pictures"] or sum(right) != round(test["accuracy"] * test["pictures"]):
-            raise SkysortError(
-                f"{run.path / 'predictions.csv'} is not what metrics.json beside it was made with;"
-                f" measure it again: skysort evaluate {run.path}"
-            )
-        rows.append(right)
+        rows.append([is_right for _, is_right in _checked_labels(run)])
     return np.array(rows)
 
 
-def _labelled_right(run: Run) -> list[bool]:
+def _checked_labels(run: Run) -> list[tuple[str, bool]]:
+    """Return each readable test picture's path, and whether the run labels it right.
+
+    Raises:
+        SkysortError: when the rows are not those that the run's figures were made with.
+    """
     path = run.path / "predictions.csv"
+    again = f"measure it again: skysort evaluate {shlex.quote(str(run.path))}"
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return [
-                _likeliest(row) == row["truth"] for row in csv.DictReader(file) if row["status"] != "unreadable"
+            found = [
+                (row["path"], _likeliest(row) == row["truth"])
+                for row in csv.DictReader(file)
+                if row["status"] != "unreadable"
             ]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise SkysortError(f"{path} is damaged: {error}; measure it again: skysort evaluate {run.path}") from None
+    except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
+        raise SkysortError(f"{path} is damaged: {error}; {again}") from None
+    test = run.metrics["splits"]["test"]
+    num_right = sum(is_right for _, is_right in found)
+    if len(found) != test["pictures"] or num_right != round(test["accuracy"] * test["pictures"]):
+        raise SkysortError(f"{path} is not what metrics.json beside it was made with; {again}")
+    return found
 
 
 def _likeliest(row: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from skysort.classifier.format import find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.measuring import evaluate_own, measure_run
 from skysort.progress import Progress
-from skysort.run import prepared_again, run_of
+from skysort.reopen import Moved, own_run, prepared_again
 from skysort.run_folder import Run
 from skysort.trust import guarantee
 
@@ -38,6 +38,7 @@ def decide(
     confidence: float = 0.95,
     *,
     name: str = "",
+    moved_to: Moved = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Made:
@@ -52,6 +53,7 @@ def decide(
         lose_at_most: share of their pictures that may be set aside, above 0 and below 1.
         confidence: probability to keep that promise, over the draw of calibration pictures, likewise.
         name: of the decision, in place of an earlier one of that name; by default from the classes to keep.
+        moved_to: where the run's pictures are now, if they have moved. It is recorded.
         data_dir: where named data is; else where it was for the run, $SKYSORT_DATA, or the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -72,7 +74,7 @@ def decide(
         raise NotUnderstoodError(f"expected a name that can be printed for the decision, found {name!r}")
     # Else the decision would be stored, and what it does not be measured.
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
-    found = run_of(
+    found = own_run(
         find_classifier(Path(run)),
         "a decision is made from a run's calibration pictures: name the run's folder",
     )
@@ -87,7 +89,7 @@ def decide(
         found.check_classifier()
         classifier = Classifier(found.classifier)
         check_kept(classifier.classes, keep)
-        prepared = prepared_again(found, Path(data_dir) if data_dir else None, progress)
+        prepared = prepared_again(found, Path(data_dir) if data_dir else None, progress, moved_to)
         leaks = prepared.leaks("calibration")
         if len(leaks):
             progress.say(f"{len(leaks):,} calibration pictures are left out: training or validation has the like")

@@ -121,6 +121,8 @@ def read_json(path: Path, kind: type[Table]) -> Table:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
+    except RecursionError:
+        raise SkysortError(f"{path} is damaged: it is nested too deep") from None
     except (OSError, ValueError) as error:
         raise SkysortError(f"{path} is damaged: {error}") from None
 

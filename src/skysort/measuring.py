@@ -1,4 +1,4 @@
-"""The roof: a classifier measured, on its run's pictures or on others; what a run leaves of that."""
+"""The roof: a classifier measured on its run's pictures, and what the run keeps of that."""
 
 import time
 from contextlib import suppress
@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import SkysortError, require, unknown
+from skysort.errors import SkysortError, require
 from skysort.files import write_whole
-from skysort.pictures.collection import Data, open_collection
-from skysort.pictures.grouping import groups_of
 from skysort.pictures.prepare import Prepared
 from skysort.pictures.split import Rows
 from skysort.progress import Progress
-from skysort.recipe import Pictures
 from skysort.run_folder import Run, json_text
 from skysort.trust.evaluation import Evaluation, evaluate_part
 from skysort.trust.outside import measure_outside
@@ -58,6 +55,7 @@ def measure_run(
     }
     test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
     new = test.without(leaks)
+    data = {**classifier.table.data, "source": prepared.data.name}  # which may have moved
     known = classifier.table.seconds
     with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
         known = known | run.metrics["seconds"]
@@ -73,7 +71,7 @@ def measure_run(
         "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
         "protocol": run.recipe.pictures.protocol,
         "classifier": classifier.digest,
-        "data": classifier.table.data,
+        "data": data,
         "decisions": effects,
     }
     if outside:
@@ -85,60 +83,24 @@ def measure_run(
     decisions = decided(
         decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
     )
-    classifier.table.with_figures(splits["test"]).write(classifier.folder)
-    _write_figures(run.path, metrics, test, run, decisions)
+    table = classifier.table.with_figures(splits["test"])
+    table.model_copy(update={"data": data}).write(classifier.folder)
+    write_figures(run.path, metrics, test, run, decisions)
     return metrics
 
 
-def measure_others(
-    classifier: Classifier,
-    asked: str,
-    grouped: Pictures,
-    output: Path | None,
-    data_dir: Path | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Measure a classifier on pictures that are not its run's, of which those are told that come in groups."""
-    if output is not None:
-        require("a report", "train", "matplotlib", "jinja2")
-        if (output / "recipe.toml").exists():
-            raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
-    found = Data.find(asked)
-    collection = open_collection(found, classifier.shape, data_dir, progress)
-    for name in collection.listing.classes:
-        if name not in classifier.classes:
-            raise unknown("class", name, classifier.classes)
-    data = {"source": found.name, "fingerprint": collection.fingerprint()}
-    # A test part that the data itself declares was kept from training.
-    is_seen = "test" not in collection.listing.parts and bool(data.items() & classifier.table.data.items())
-    if is_seen:
-        progress.say(f"{asked}: these are the pictures it was trained on; the figures are too good for new ones")
-    started = time.perf_counter()
-    evaluation = evaluate_part(classifier, "test", collection, collection.rows_of_test(), progress)
-    groups = groups_of(collection, grouped, progress)
-    effects = {made.name: evaluation.effect_of(made, groups) for made in classifier.table.decisions}
-    metrics = {
-        "splits": {"test": evaluation.figures(groups)},
-        "parameters": classifier.table.parameters,
-        "temperature": classifier.table.temperature,
-        "temperature_reason": classifier.table.temperature_reason,
-        "seconds": {"evaluation": time.perf_counter() - started},
-        "protocol": "seen pictures" if is_seen else "other pictures",
-        "classifier": classifier.digest,
-        "data": data,
-        "decisions": effects,
-    }
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        shown = decided(None, groups, classifier.table.decisions, effects, evaluation.classes, classifier.folder)
-        _write_figures(output, metrics, evaluation, None, shown)
-    return metrics
-
-
-def _write_figures(
-    folder: Path, metrics: dict[str, Any], test: Evaluation, run: Run | None, decisions: list[Decided]
+def write_figures(
+    folder: Path,
+    metrics: dict[str, Any],
+    test: Evaluation,
+    run: Run | None,
+    decisions: list[Decided],
+    rows: Evaluation | None = None,
 ) -> None:
-    """Write rows, report and figures; the figures last, since they say that all is there."""
-    test.write_csv(folder / "predictions.csv")
+    """Write rows, report and figures; the figures last, since they say that all is there.
+
+    The rows are those of the test split, or of more pictures where `rows` has them.
+    """
+    (rows or test).write_csv(folder / "predictions.csv")
     write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
     write_whole(folder / "metrics.json", json_text(metrics))

@@ -14,14 +14,15 @@ from skysort.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import Unknown, find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, StoppedError, require
-from skysort.files import whole_folder, write_whole
-from skysort.measuring import measure_others, measure_run
+from skysort.measuring import measure_run
+from skysort.measuring_others import measure_others
 from skysort.pictures.check import quick_findings, summary
-from skysort.pictures.collection import Data, source_name
+from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, evenly, prepare
 from skysort.progress import Progress
 from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
-from skysort.run_folder import Run, free_folder, json_text
+from skysort.reopen import Moved, own_run, prepared_again, run_of
+from skysort.run_folder import Run, check_free, free_folder, start_run
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import logits_of
 from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
@@ -85,14 +86,7 @@ def train(
     if found.named and Path(found.name).exists():
         progress.say(f"'{found.name}' is the data of that name; what is called so here is ./{found.name}")
     folder = Path(run) if run else free_folder(found, recipe)
-    if folder.absolute() == Path.cwd():
-        raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        if (folder / "recipe.toml").exists():
-            raise SkysortError(
-                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}"
-            )
-        raise SkysortError(f"{folder} already exists; choose another with --run")
+    check_free(folder)
     recipe = resolved(recipe, found)
     if outside is not None and recipe.trust.keep_known is None:
         recipe = recipe.with_values(trust={"keep_known": KEEP_KNOWN})
@@ -114,19 +108,15 @@ def train(
             recipe = within(recipe, prepared, seconds, started, progress)
         except StoppedError:
             raise StoppedError("interrupted before the run began") from None
-    described = prepared.described()
-    if data_dir is not None:
-        described = described.model_copy(update={"data_dir": str(Path(data_dir).absolute())})
-    with whole_folder(folder) as beside:
-        write_whole(beside / "recipe.toml", recipe.to_toml())
-        write_whole(beside / "data.json", json_text(described.model_dump(exclude_none=True)))
-    with Run(folder).locked():
-        return _finish(Run(folder), recipe, prepared, progress)
+    started_run = start_run(folder, recipe, prepared, _path(data_dir), progress)
+    with started_run.locked():
+        return _finish(started_run, recipe, prepared, progress)
 
 
 def resume(
     run: str | PathLike[str],
     *,
+    moved_to: Moved = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -134,6 +124,7 @@ def resume(
 
     Args:
         run: its folder.
+        moved_to: where its pictures are now, if they have moved. It is recorded.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -156,8 +147,8 @@ def resume(
         )
         return started
     with started.locked():
-        recipe = resolved(started.recipe, Data.find(started.data.source))
-        prepared = prepared_again(started, _path(data_dir), progress)
+        prepared = prepared_again(started, _path(data_dir), progress, moved_to)
+        recipe = resolved(started.recipe, prepared.data)
         check_calibration(recipe, prepared)
         started.remove_partials()
         return _finish(started, recipe, prepared, progress)
@@ -167,6 +158,7 @@ def evaluate(
     classifier: str | PathLike[str],
     data: str | PathLike[str] | None = None,
     *,
+    moved_to: Moved = None,
     output: str | PathLike[str] | None = None,
     group_by: str | None = None,
     data_dir: str | PathLike[str] | None = None,
@@ -175,13 +167,16 @@ def evaluate(
     """Measure a classifier on its run's own pictures, or on others.
 
     Without `data`, the parts of the run are measured again and the run's figures and report are written anew.
-    With `data`, its test part is measured if it has one, else all of it; classes are matched by name.
+    With `data`, its test part is measured if it has one, else all of it; classes are matched by name. Pictures
+    that the run learned from, or that are in a group with one of these, are a split of their own, `learned`.
 
     Args:
         classifier: a run folder, its `classifier/` folder, or a copy of that.
         data: as for train; it need not hold every class.
+        moved_to: where the run's own pictures are now, if they have moved. It is recorded.
         output: a folder for metrics.json, predictions.csv and report.html, for other pictures than its own.
         group_by: as `pictures.group_by` of a recipe, likewise: pictures of the same match are not independent.
+            By default that of the run, where it matches.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -195,18 +190,24 @@ def evaluate(
     _check_named(classifier=classifier, data=data, output=output)
     require("measuring", "train", "sklearn")
     progress = progress or Progress()
+    folder = find_classifier(Path(classifier))
     if data is not None:
-        grouped = Recipe.load(DEFAULT_RECIPE).with_values(pictures={"group_by": group_by}).pictures
-        return measure_others(Classifier(classifier), str(data), grouped, _path(output), _path(data_dir), progress)
+        if moved_to is not None:
+            raise NotUnderstoodError(
+                "--data says where the run's own pictures are now; it takes no other pictures"
+            )
+        return measure_others(
+            Classifier(classifier), str(data), group_by, _path(output), _path(data_dir), run_of(folder), progress
+        )
     if output is not None:
         raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
     if group_by is not None:
         raise NotUnderstoodError("--group-by goes with other pictures; a run's own have the groups of its recipe")
-    run = run_of(find_classifier(Path(classifier)), "name the pictures to measure it on")
+    run = own_run(folder, "name the pictures to measure it on")
     with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:
             raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
-        prepared = prepared_again(run, _path(data_dir), progress)
+        prepared = prepared_again(run, _path(data_dir), progress, moved_to)
         return measure_run(run, Classifier(run.classifier), prepared, {}, progress)
 
 
@@ -300,25 +301,6 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
         raise SkysortError(f"{needed}; there are {num:,}{without}")
 
 
-def prepared_again(run: Run, data_dir: Path | None, progress: Progress) -> Prepared:
-    """Open a run's pictures once more, and make sure that they are the same in the same parts."""
-    expected = run.data
-    data_dir = data_dir or _path(expected.data_dir)
-    outside = expected.outside.source if expected.outside else None
-    prepared = prepare(Data.find(expected.source), run.recipe.pictures, data_dir, progress, outside)
-    found = prepared.described()
-    if found.outside != expected.outside:
-        raise SkysortError(f"the outside pictures of {run.path} have changed: {outside} has others now")
-    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest"), ("groups", "groups_digest")):
-        before, now = getattr(expected, key), getattr(found, key)
-        if now != before and before is not None:
-            raise SkysortError(
-                f"the {what} of {run.path} have changed: {source_name(expected.source)} had {key} {before}"
-                f" when the run started and has {now} now"
-            )
-    return prepared
-
-
 def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
     """Do what is left of a run, and say how to go on when it is interrupted."""
     try:
@@ -378,18 +360,6 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
             set_unknown,
         )
     return {"export": time.perf_counter() - started}
-
-
-def run_of(classifier: Path, otherwise: str) -> Run:
-    """Return the run that a classifier folder is of.
-
-    Raises:
-        NotUnderstoodError: when it is a copy on its own, with what to do then.
-    """
-    run = Run(classifier.absolute().parent)
-    if (run.path / "recipe.toml").is_file() and run.classifier.is_dir() and run.classifier.samefile(classifier):
-        return run
-    raise NotUnderstoodError(f"{classifier} is a classifier without its run; {otherwise}")
 
 
 def _check_named(**named: object) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skysort.classifier.format import MODEL, read_table
-from skysort.errors import SkysortError
-from skysort.files import check_no_links, locked, read_json, remove_partials
+from skysort.classifier.format import MODEL, TABLE, read_table
+from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import check_no_links, locked, read_json, remove_partials, whole_folder, write_whole
 from skysort.pictures.collection import Data
-from skysort.pictures.prepare import DataTable
+from skysort.pictures.membership import read_members, write_members
+from skysort.pictures.prepare import DataTable, Prepared
+from skysort.progress import Progress
 from skysort.recipe import Recipe
 from skysort.trust.metrics import Metrics
 
@@ -29,13 +31,43 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The resolved recipe."""
-        return Recipe.load(str(self.path / "recipe.toml"))
+        """The resolved recipe.
+
+        Raises:
+            SkysortError: when recipe.toml is missing or damaged.
+        """
+        path = self.path / "recipe.toml"
+        try:
+            recipe = Recipe.load(str(path))
+        except (NotUnderstoodError, RecursionError) as error:
+            raise SkysortError(f"{path} is damaged: {error or 'it is nested too deep'}") from None
+        if None in (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol):
+            raise SkysortError(
+                f"{path} is damaged: that of a run has pictures.size, pictures.channels and pictures.protocol"
+            )
+        return recipe
 
     @property
     def data(self) -> DataTable:
         """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
         return read_json(self.path / "data.json", DataTable)
+
+    def write_data(self, data: DataTable) -> None:
+        """Write data.json."""
+        write_whole(self.path / "data.json", json_text(data.model_dump(exclude_none=True)))
+
+    def learned(self) -> frozenset[str]:
+        """Return the digests of the pictures that it learned from: all but those of the test split.
+
+        Raises:
+            SkysortError: when pictures.csv is missing or damaged.
+        """
+        return frozenset(member.digest for member in read_members(self.pictures) if member.split != "test")
+
+    @property
+    def pictures(self) -> Path:
+        """Which picture is in which split, and its digest."""
+        return self.path / "pictures.csv"
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -57,7 +89,7 @@ class Run:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
             epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
-        except (OSError, ValueError, KeyError, csv.Error) as error:
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
             raise SkysortError(f"{path} is damaged: {error}") from None
         num_epochs = self.recipe.training.epochs_for(sum(self.data.counts["train"].values()))
         if len(epochs) != num_epochs:
@@ -132,6 +164,7 @@ class Run:
             "data.json",
         ):
             remove_partials(self.path / name)
+        remove_partials(self.classifier / TABLE)
 
 
 def free_folder(data: Data, recipe: Recipe) -> Path:
@@ -144,6 +177,55 @@ def free_folder(data: Data, recipe: Recipe) -> Path:
         number += 1
         folder = Path("runs") / f"{source}-{recipe.name}-{number}"
     return folder
+
+
+def check_free(folder: Path) -> None:
+    """Make sure that a run can be written to a folder, before anything is computed for it.
+
+    Raises:
+        NotUnderstoodError: when it is the folder that the command runs in.
+        SkysortError: when it holds something, or has a name that cannot be written everywhere.
+    """
+    if folder.absolute() == Path.cwd():
+        raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise SkysortError(
+            f"{folder} has a name that is not UTF-8, which a classifier cannot be exported to; choose another with"
+            " --run"
+        ) from None
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        if (folder / "recipe.toml").exists():
+            raise SkysortError(
+                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}"
+            )
+        raise SkysortError(f"{folder} already exists; choose another with --run")
+
+
+def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path | None, progress: Progress) -> Run:
+    """Write the folder of a run that has not begun: its recipe and its pictures.
+
+    Raises:
+        SkysortError: when it cannot be written, or another process has started a run there meanwhile.
+    """
+    described = prepared.described()
+    if data_dir is not None:
+        described = described.model_copy(update={"data_dir": str(data_dir.absolute())})
+    if remove_partials(folder):
+        progress.say(f"removed what a killed training left half written beside {folder}")
+    try:
+        with whole_folder(folder) as beside:
+            write_whole(beside / "recipe.toml", recipe.to_toml())
+            Run(beside).write_data(described)
+            write_members(Run(beside).pictures, prepared)
+    except SkysortError:
+        if (folder / "recipe.toml").exists():
+            raise SkysortError(
+                f"another training has started in {folder} meanwhile; choose another with --run"
+            ) from None
+        raise
+    return Run(folder)
 
 
 def json_text(content: dict[str, Any]) -> str:

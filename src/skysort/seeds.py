@@ -11,7 +11,8 @@ from skysort.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.pictures.collection import Data, source_name
 from skysort.progress import Progress
 from skysort.recipe import Recipe
-from skysort.run import prepared_again, resolved, resume, train
+from skysort.reopen import prepared_again
+from skysort.run import resolved, resume, train
 from skysort.run_folder import Run
 
 DEFAULT_SEEDS = 3

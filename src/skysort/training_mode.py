@@ -6,7 +6,7 @@ from pathlib import Path
 from skysort.classifier.format import WEIGHTS, check_file, read_table
 from skysort.progress import Progress
 from skysort.recipe import Normalisation
-from skysort.run import prepared_again
+from skysort.reopen import prepared_again
 from skysort.run_folder import Run
 from skysort.trust.comparison import InTrainingMode, Spread
 

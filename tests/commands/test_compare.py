@@ -1,10 +1,13 @@
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import binomtest
 
 from skysort.studies import STUDIES
@@ -66,14 +69,38 @@ def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) 
         assert "hold one and the same classifier" in ended.err
 
 
+def test_two_runs_share_test_pictures_whatever_else_they_learned_from(
+    skysort_command: Command, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    few = make_folder({"test/a": 6, "test/b": 6, "train/a": 20, "train/b": 20}, "few")
+    more = shutil.copytree(few, tmp_path / "more")
+    for path in list((more / "train").rglob("*.png")):
+        pixels = 255 - np.asarray(Image.open(path))
+        Image.fromarray(pixels).save(path.with_name(f"negative-{path.name}"))
+    (more / "test" / "a" / "0.png").unlink()
+    settings = ("--set", "network.hidden=[4]", *SHORT, "--quiet")
+    for name in ("few", "more"):
+        run = ("train", tmp_path / name, "--recipe", "mlp", "--run", tmp_path / f"{name}-run")
+        assert skysort_command(*run, *settings).code == 0
+    ended = skysort_command("compare", tmp_path / "few-run", tmp_path / "more-run")
+    assert ended.code == 0, ended.err
+    apart, heading, *_ = ended.out.splitlines()
+    assert apart == "1 test picture of one run is not among the other's and is left out"
+    assert heading == "of 11 test pictures, labelled right:"
+
+
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("data.json", lambda text: text.replace('"fingerprint": "', '"fingerprint": "0'), "the pictures differ"),
-        ("data.json", lambda text: text.replace('"split_digest": "', '"split_digest": "0'), "the parts differ"),
+        ("pictures.csv", lambda text: text.replace("test,", "train,"), "pictures.csv is damaged"),
+        (
+            "pictures.csv",
+            lambda text: re.sub("^test,(.*?),[0-9a-f]{4}", r"test,\1,0000", text, flags=re.MULTILINE),
+            "were not measured on the same test pictures",
+        ),
         (
             "metrics.json",
-            lambda text: text.replace('"classifier": "', '"classifier": "0'),
+            lambda text: text.replace('"classifier": "', '"classifier": "1'),
             "are not of its classifier",
         ),
         ("predictions.csv", lambda text: text[: text.rindex("\n", 0, -1)], "is not what metrics.json beside it"),
@@ -105,12 +132,16 @@ def test_studies_are_listed(skysort_command: Command) -> None:
     [
         (["compare"], "Name pictures and --recipes, a --study (see --studies), or two runs"),
         (["compare", "skies"], "what to compare?"),
+        (["compare", "skies", "--recipes", "mlp"], "compare 'mlp' with what? Name two recipes or more"),
         (["compare", "--study", "depht"], "no study 'depht'; did you mean 'depth'?"),
         (["compare", "--study", "depth", "--recipes", "mlp"], "it takes no --recipes"),
         (["compare", "skies", "--recipes", "mlp,convet"], "no recipe 'convet'; did you mean 'convnet'?"),
         (["compare", "skies", "--recipes", "mlp,"], "no recipe ''"),
         (["compare", "skies", "--recipes", "mlp,mlp"], "'mlp' is asked for twice"),
-        (["compare", "skyes", "--recipes", "mlp"], "no data set and no folder 'skyes'; did you mean 'skies'?"),
+        (
+            ["compare", "skyes", "--recipes", "mlp,convnet"],
+            "no data set and no folder 'skyes'; did you mean 'skies'?",
+        ),
         (["compare", "a", "b", "c"], "expected pictures or two runs to compare, found 3 names"),
         (["compare", "a", "b", "--recipes", "mlp"], "two runs are compared as they are; that takes no --recipes"),
         (["compare", "a", "b", "--seeds", "3"], "that takes no --seeds"),

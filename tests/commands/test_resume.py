@@ -57,8 +57,8 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path
     run = tmp_path / "run"
     train, resume = ("train", "skies:600", *ARGUMENTS, "--run", run), ("train", "--resume", run)
     for arguments, num_renames, expected in (
-        (train, 3, None),  # recipe and data are written, the run folder is not yet in place
-        (train, 4, "data.json"),  # before the first checkpoint
+        (train, 4, None),  # recipe and pictures are written, the run folder is not yet in place
+        (train, 5, "pictures.csv"),  # before the first checkpoint
         (resume, 2, "checkpoint"),  # between the tensors of a checkpoint and its state
         (resume, 3, "checkpoint/state.json"),  # one epoch is done, the next is not saved
         (resume, 5, "checkpoint/state.json"),  # all epochs are done, no file of the classifier is there
@@ -72,8 +72,11 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         assert (run / expected).exists() if expected else not run.exists()
         assert not (run / "metrics.json").exists()
+        if expected is None:
+            assert list(tmp_path.glob(".run.*.partial"))
     done = command(*resume)
     assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob(".*"))
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
     for name in ("predictions.csv", "classifier/proof.npz", "classifier/model.onnx"):  # with the temperature
         assert (run / name).read_bytes() == (untouched / name).read_bytes()
@@ -84,7 +87,7 @@ def test_two_processes_do_not_work_on_one_run(
     skysort_command: Callable[..., Ended], untouched: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    halted = signalled(tmp_path / "halt", signal.SIGSTOP, 7)
+    halted = signalled(tmp_path / "halt", signal.SIGSTOP, 8)
     first = start("train", "skies:600", *ARGUMENTS, "--run", run, **halted)
     try:
         _, status = os.waitpid(first.pid, os.WUNTRACED)
@@ -102,7 +105,7 @@ def test_two_processes_do_not_work_on_one_run(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    after_one_epoch = signalled(tmp_path / "ask", number, 5)
+    after_one_epoch = signalled(tmp_path / "ask", number, 6)
     ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **after_one_epoch)
     assert ended.returncode == 1
     assert f"stopped in epoch 2, after step 0; go on with: skysort train --resume {run}" in ended.stderr
@@ -111,13 +114,19 @@ def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: P
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
-def test_interrupted_while_the_classifier_is_written_it_says_how_to_go_on(tmp_path: Path, untouched: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "num_renames", "has_classifier"), [(signal.SIGINT, 13, False), (signal.SIGTERM, 19, True)]
+)
+def test_interrupted_after_training_it_says_how_to_go_on(
+    number: signal.Signals, num_renames: int, has_classifier: bool, tmp_path: Path, untouched: Path
+) -> None:
     run = tmp_path / "run"
-    in_export = signalled(tmp_path / "ask", signal.SIGINT, 12)
-    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **in_export)
+    interrupted = signalled(tmp_path / "ask", number, num_renames)
+    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **interrupted)
     assert ended.returncode == 1
     assert f"interrupted; go on with: skysort train --resume {run}" in ended.stderr
-    assert not (run / "classifier").exists()
+    assert (run / "classifier").exists() == has_classifier
+    assert not (run / "metrics.json").exists()
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "classifier", "metrics.json", "checkpoint/tensors-0.safetensors"])

@@ -4,7 +4,9 @@ import errno
 import io
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from functools import wraps
@@ -44,14 +46,22 @@ app = typer.Typer(
 
 
 def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
-    """Make Ctrl-C an error like others; Typer would end without a word."""
+    """Make Ctrl-C and SIGTERM an error like others; Typer, and the system, would end without a word."""
 
     @wraps(verb)
     def run(*arguments: object, **options: object) -> None:
+        takes = threading.current_thread() is threading.main_thread() and (
+            signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        )
+        if takes:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             verb(*arguments, **options)
         except KeyboardInterrupt:
             raise SkysortError("interrupted") from None
+        finally:
+            if takes:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     return run
 

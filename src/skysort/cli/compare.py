@@ -67,12 +67,13 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     from skysort.compare import compare_two
     from skysort.files import write_whole
     from skysort.run_folder import json_text
+    from skysort.terminal import counted
 
     if len(runs) != 2:
         raise NotUnderstoodError(f"expected pictures or two runs to compare, found {len(runs)} names")
     if options:
         raise NotUnderstoodError(f"two runs are compared as they are; that takes no {options[0]}")
-    found = compare_two(*runs)
+    found, num_others = compare_two(*runs)
     if output:
         output.mkdir(parents=True, exist_ok=True)
         named = {"first": runs[0], "second": runs[1]}
@@ -81,6 +82,12 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     num = found.both + found.only_first + found.only_second + found.neither
     low, high = found.difference.interval95
     console = console_for(sys.stdout)
+    if num_others:
+        is_or_are = "is" if num_others == 1 else "are"
+        console.print(
+            f"{counted(num_others, 'test picture')} of one run {is_or_are} not among the other's and {is_or_are}"
+            " left out"
+        )
     console.print(f"of {num:,} test pictures, labelled right:")
     for name, only in ((first, found.only_first), (second, found.only_second)):
         console.print(f"  {name}: {found.both + only:,} ({(found.both + only) / num:.4f})")
@@ -111,7 +118,12 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
         raise NotUnderstoodError(
             "what to compare? Name pictures and --recipes, a --study (see --studies), or two runs"
         )
-    loaded = [Recipe.load(name.strip(), settings) for name in recipes.split(",")]
+    names = [name.strip() for name in recipes.split(",")]
+    if len(names) < 2:
+        raise NotUnderstoodError(
+            f"compare '{names[0]}' with what? Name two recipes or more, as --recipes mlp,convnet, or a --study"
+        )
+    loaded = [Recipe.load(name, settings) for name in names]
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
     # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
     title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))

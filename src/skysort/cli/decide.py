@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, Quiet
+from skysort.cli.options import DataDir, MovedTo, Quiet
 
 
 def decide(
@@ -16,6 +16,7 @@ def decide(
     lose_at_most: Annotated[str, typer.Option(metavar="SHARE", help="Of its pictures, as 2% or 0.02.")],
     confidence: Annotated[str, typer.Option(metavar="SHARE", help="To keep that promise.")] = "95%",
     name: Annotated[str, typer.Option(help="Of the decision.  [default: keep-CLASS]", show_default=False)] = "",
+    moved_to: MovedTo = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -27,7 +28,7 @@ def decide(
 
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = Progress.for_terminal(quiet=quiet)
-    made = made_for(run, keep, *shares, name=name, data_dir=data_dir, progress=progress)
+    made = made_for(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
     if earlier := made.replaced:
         print(
             f"In place of the '{printable(earlier.name)}' of {printable(earlier.made)}, which was to lose at most"

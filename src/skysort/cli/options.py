@@ -15,6 +15,10 @@ LabelBy = Annotated[
     typer.Option(metavar="REGEX", help="Read labels from the pictures' paths, as '(cat|dog)_' in cat_17.jpg."),
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Where named data is.  [default: $SKYSORT_DATA]")]
+MovedTo = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="PATH", help="Where the run's pictures are now, if they have moved."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Settings = Annotated[
     list[str] | None,

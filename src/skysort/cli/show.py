@@ -86,7 +86,13 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
                 else " all test pictures; no figure speaks of new ones"
             )
         )
-    if test.grouped or others:
+    if learned := found.splits.get("learned"):
+        num = counted(learned.pictures, "picture")
+        console.print(
+            f"the classifier learned from {num} of these, or from near-duplicates or others of their groups: they"
+            " are in the row 'learned' and in no other figure"
+        )
+    if test.grouped or others or learned:
         console.print()
     _show_classes(test, console)
     if error := test.calibration_error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, Settings, with_patterns
+from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet, Settings, with_patterns
 from skysort.errors import NotUnderstoodError
 
 
@@ -36,6 +36,7 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="To compute with.  [default: one a core]")] = None,
+    moved_to: MovedTo = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -61,7 +62,9 @@ def train(
         }.items():
             if value is not None:
                 raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
-        finished = runs.resume(resume, data_dir=data_dir, progress=progress)
+        finished = runs.resume(resume, moved_to=moved_to, data_dir=data_dir, progress=progress)
+    elif moved_to is not None:
+        raise NotUnderstoodError("--data goes with --resume: it says where the run's pictures are now")
     elif not data:
         raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
     else:
