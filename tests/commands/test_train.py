@@ -82,7 +82,7 @@ def test_other_pictures_are_matched_by_class_name_and_need_not_hold_all(
     assert ended.code == 0, ended.err
     figures = json.loads((output / "metrics.json").read_text("utf-8"))["splits"]["test"]
     # bird is the second class of the classifier, though the only one of the folder
-    assert figures["confusion"][0] == [0, 0] and sum(figures["confusion"][1]) == 5
+    assert list(figures["confusion"]) == ["bird"] and sum(figures["confusion"]["bird"].values()) == 5
     assert figures["classes"]["airplane"]["accuracy"] is None
     assert figures["unreadable"] == 1
     assert sorted(path.name for path in output.iterdir()) == ["metrics.json", "predictions.csv", "report.html"]

@@ -17,7 +17,9 @@ def test_figures_of_a_small_part_by_hand() -> None:
     figures = measure(LOGITS, TRUTH, CLASSES)
     assert figures["pictures"] == 6
     assert figures["accuracy"] == pytest.approx(3 / 6)
-    assert figures["confusion"] == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert figures["confusion"] == {"cat": {"cat": 2, "dog": 1}, "dog": {"cat": 1, "dog": 1}, "fox": {"cat": 1}}
+    matrix = PartFigures.model_validate({**figures, "unreadable": 0}).matrix()
+    assert matrix.tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
     cat, dog, fox = figures["classes"].values()
     assert (cat["pictures"], cat["recall"], cat["labelled"], cat["precision"]) == (3, 2 / 3, 4, 2 / 4)
     assert (dog["recall"], dog["precision"]) == (1 / 2, 1 / 2)

@@ -20,6 +20,7 @@ from skysort.recipe import Recipe
 from skysort.trust.charts import Reliability, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import decide
+from skysort.trust.metrics import PartFigures
 from skysort.trust.report import decided, write_report
 
 HOSTILE = "<script>alert(1)<&'\"`{{ 7*7 }}"
@@ -145,7 +146,7 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
         f" {percent(test['balanced_accuracy'])} {percents(test['balanced_accuracy_interval95'])}"
         f" {test['loss']:.3f} {low:.3f} to {high:.3f}"
     )
-    for name, counts in zip(test["classes"], test["confusion"], strict=True):
+    for name, counts in zip(test["classes"], PartFigures.model_validate(test).matrix(), strict=True):
         shares = (f"{count} {percent(count / sum(counts))}" for count in counts)
         assert page.row(1, name) == " ".join(shares)
     for name, figures in test["classes"].items():
@@ -189,7 +190,7 @@ def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> 
     html = written(tmp_path, metrics, test_part, run_folder(tmp_path / "run", [], []))
     test = metrics["splits"]["test"]
     low, high = test["interval95"]
-    num_right = np.trace(np.array(test["confusion"]))
+    num_right = np.trace(PartFigures.model_validate(test).matrix())
     assert (
         f"Of 36 test pictures it had not seen, {num_right} were sorted right: {percent(test['accuracy'])}"
         f" (95 % interval {percent(low)} to {percent(high)})."
@@ -294,7 +295,7 @@ def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
     metrics = metrics_of(test)
     html = written(tmp_path, metrics, test, None)
-    confusion = np.array(metrics["splits"]["test"]["confusion"])
+    confusion = PartFigures.model_validate(metrics["splits"]["test"]).matrix()
     np.fill_diagonal(confusion, 0)
     pairs = Page(html).tables[1][1:]
     assert [int(row[2]) for row in pairs] == sorted(confusion.ravel(), reverse=True)[:20]

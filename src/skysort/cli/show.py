@@ -147,7 +147,7 @@ def _show_classes(test: PartFigures, console: Console) -> None:
     console.print()
     if len(test.classes) <= 10:
         confusion = Table("true class, labelled as:", *map(shown_name, test.classes), box=None)
-        for name, row in zip(test.classes, test.confusion, strict=True):
+        for name, row in zip(test.classes, test.matrix(), strict=True):
             confusion.add_row(shown_name(name), *(f"{count:,}" for count in row))
         console.print(confusion)
         console.print()

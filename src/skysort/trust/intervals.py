@@ -21,10 +21,13 @@ def wilson(num_right: int, num: int) -> list[float]:
     >>> [round(bound, 4) for bound in wilson(8, 10)]
     [0.4902, 0.9433]
     """
-    from scipy.stats import binomtest  # a second's import, for those who measure
-
-    interval = binomtest(num_right, num).proportion_ci(CONFIDENCE, method="wilson")
-    return [float(interval.low), float(interval.high)]
+    square = NORMAL_QUANTILE**2
+    middle = num_right + square / 2
+    margin = NORMAL_QUANTILE * math.sqrt(num_right * (num - num_right) / num + square / 4)
+    low, high = (middle - margin) / (num + square), (middle + margin) / (num + square)
+    share = num_right / num
+    # Rounding must not put the share outside.
+    return [0.0 if num_right == 0 else min(low, share), 1.0 if num_right == num else max(high, share)]
 
 
 def mean_interval(values: NDArray[np.float64]) -> list[float]:

@@ -115,8 +115,8 @@ class PartFigures(Measured):
     loss_interval95: tuple[float, float] | None
     calibration_error: CalibrationErrors | None = None
     classes: dict[str, ClassFigures]
-    confusion: tuple[tuple[int, ...], ...]
-    """Counts, a row a true class, a column a label."""
+    confusion: dict[str, dict[str, int]]
+    """How many pictures of a class got a label, by class and label; what never happened is left out."""
     unreadable: int
     grouped: Grouped | None = None
     """None where groups would hardly widen an interval."""
@@ -127,6 +127,15 @@ class PartFigures(Measured):
     without_duplicates: Share | None = None
     """Labelled right, of the test pictures that have nothing alike in an earlier part: no equal picture, no
     near-duplicate, none of their group. None where all are such."""
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return (classes, classes) counts: one row per true class, one column per label."""
+        number = {name: label for label, name in enumerate(self.classes)}
+        counts = np.zeros((len(number), len(number)), np.int64)
+        for truth, labels in self.confusion.items():
+            for label, num in labels.items():
+                counts[number[truth], number[label]] = num
+        return counts
 
 
 class Effect(Measured):
@@ -204,7 +213,14 @@ def measure(
     np.add.at(confusion, (truth, logits.argmax(axis=1)), 1)
     num, num_right = len(truth), int(confusion.trace())
     shares = softmax(logits)
-    figures = {name: _class_figures(confusion, label, shares, truth) for label, name in enumerate(classes)}
+    nums, nums_labelled = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    figures = {
+        name: {
+            **_class_figures(int(confusion[label, label]), nums[label], nums_labelled[label]),
+            **_against_the_rest(shares[:, label], truth == label),
+        }
+        for label, name in enumerate(classes)
+    }
     seen = [of_class for of_class in figures.values() if of_class["pictures"]]
     recalls = [of_class["recall"] for of_class in seen]
     return {
@@ -219,7 +235,7 @@ def measure(
         "loss_interval95": mean_interval(losses) if num > 1 else None,
         "calibration_error": _calibration(logits, truth, temperature),
         "classes": figures,
-        "confusion": confusion.tolist(),
+        "confusion": _counts(confusion, classes),
     }
 
 
@@ -242,13 +258,15 @@ def _calibration(logits: NDArray[np.float32], truth: NDArray[np.int64], temperat
     }
 
 
-def _class_figures(
-    confusion: NDArray[np.int64], label: int, shares: NDArray[np.float64], truth: NDArray[np.int64]
-) -> dict[str, Any]:
-    right, num, num_labelled = (
-        int(n) for n in (confusion[label, label], confusion[label].sum(), confusion[:, label].sum())
-    )
-    num_wrong = num + num_labelled - 2 * right
+def _counts(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for truth, label in np.argwhere(confusion).tolist():
+        counts.setdefault(classes[truth], {})[classes[label]] = int(confusion[truth, label])
+    return counts
+
+
+def _class_figures(right: int, num: int, num_labelled: int) -> dict[str, Any]:
+    """Return a class's figures from how many of its pictures were labelled so, and how many pictures there are."""
     return {
         "pictures": num,
         "accuracy": right / num if num else None,
@@ -258,19 +276,26 @@ def _class_figures(
         "precision": right / num_labelled if num_labelled else None,
         "precision_interval95": wilson(right, num_labelled) if num_labelled else None,
         "f1": 2 * right / (num + num_labelled) if num else None,
-        "f1_interval95": f1_interval(right, num_wrong) if num else None,
-        **_against_the_rest(shares[:, label], truth == label),
+        "f1_interval95": f1_interval(right, num + num_labelled - 2 * right) if num else None,
     }
 
 
 def _against_the_rest(shares: NDArray[np.float64], is_of_class: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return how well (N,) probabilities set a class apart; None where one side has no picture."""
+    """Return how well (N,) probabilities set a class apart; None where one side has no picture.
+
+    Pictures of equal probability are one step of the curves, as scikit-learn has it.
+    """
     names = ("average_precision", "average_precision_interval95", "roc_auc", "roc_auc_interval95")
-    num, num_others = int(is_of_class.sum()), int((~is_of_class).sum())
+    num = int(is_of_class.sum())
+    num_others = len(shares) - num
     if not (num and num_others):
         return dict.fromkeys(names)
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    precision, area = (float(score(is_of_class, shares)) for score in (average_precision_score, roc_auc_score))
+    order = np.argsort(-shares)
+    ends = np.append(np.flatnonzero(np.diff(shares[order])), len(shares) - 1)
+    num_of_class = np.cumsum(is_of_class[order])[ends]  # with a probability of each end's or more
+    more = np.diff(num_of_class, prepend=0)
+    more_others = np.diff(ends + 1 - num_of_class, prepend=0)
+    precision = float((more * num_of_class / (ends + 1)).sum() / num)
+    area = float((more_others * (num_of_class - more / 2)).sum() / (num * num_others))
     intervals = average_precision_interval(precision, num), roc_auc_interval(area, num, num_others)
     return dict(zip(names, (precision, intervals[0], area, intervals[1]), strict=True))

@@ -97,8 +97,9 @@ def write_report(
     Raises:
         SkysortError: when the file cannot be written.
     """
-    metrics = Metrics.model_validate(metrics).model_dump(mode="json")  # what there is none of is None
-    figures = metrics["splits"]["test"]
+    validated = Metrics.model_validate(metrics)
+    metrics = validated.model_dump(mode="json")  # what there is none of is None
+    figures, confusion = metrics["splits"]["test"], validated.splits["test"].matrix()
     calibration, others = figures["calibration_error"], figures["without_duplicates"]
     mistakes, samples = _shown(test)
     write_page(
@@ -114,8 +115,8 @@ def write_report(
         toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
         commands=_commands(run, metrics, decisions) if run else None,
         curves=read_curves(run / "history.csv") if run else [],
-        matrix=figures["confusion"] if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
-        pairs=_most_confused(np.array(figures["confusion"]), test.classes),
+        matrix=confusion.tolist() if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
+        pairs=_most_confused(confusion, test.classes),
         reliability=Reliability(calibration["before"], calibration["after"]),
         weakest=_weakest(figures["classes"]),
         decisions=decisions,
@@ -161,7 +162,7 @@ def decided(
 
 
 def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
-    num_right = sum(row[label] for label, row in enumerate(figures["confusion"]))
+    num_right = sum(labels.get(truth, 0) for truth, labels in figures["confusion"].items())
     pictures = counted(figures["pictures"], "test picture" if is_own else "picture")
     unseen = " it had not seen" if is_own and not figures["without_duplicates"] else ""
     low, high = map(percent, figures["interval95"])
