@@ -115,8 +115,6 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
         SkysortError: when what is there is no finished run, or the two have no test picture in common.
     """
     runs = [_finished(Path(path)) for path in (first, second)]
-    if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
-        raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")
     right = [_right_by_picture(run) for run in runs]
     shared = sorted(right[0].keys() & right[1].keys())
     if not shared:
@@ -124,6 +122,8 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
             f"{first} and {second} were not measured on the same test pictures; they share them by one test split"
             " in the data, or by the same data, pictures.size, channels and fit, and pictures.seed"
         )
+    if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
+        raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")
     of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
     return Paired.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
 
