@@ -108,7 +108,7 @@ def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None
 def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "aside.journal").mkdir()
     (tmp_path / "aside.journal" / "journal.sqlite").write_bytes(content)
-    with pytest.raises(SkysortError, match=r"is damaged: .* No picture is touched until then"):
+    with pytest.raises(SkysortError, match=r"is damaged: .*; no picture is touched .* \.recover"):
         Journal(tmp_path / "aside", make=True)
 
 

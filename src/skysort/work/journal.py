@@ -13,23 +13,28 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from skysort.errors import NotUnderstoodError
 from skysort.files import locked, sync_folder
+from skysort.work.journal_file import OpenedFiles, check_whole, damaged, journal_error
 from skysort.work.journal_rows import (
     COLUMNS,
+    CellError,
     DamagedJournalError,
     JournalError,
     Row,
     Settings,
     cells_of,
+    is_folder,
     mark_of,
     replaced,
     row_of,
+    settings_of,
     split,
+    token_of,
 )  # fmt: skip
 
 Takeable = Literal["moves", "undos"]
@@ -108,9 +113,12 @@ class Journal:
                 self.folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
                 sync_folder(self.folder.parent)
                 self._lock.touch()
-        elif not self.path.exists():
+        with self._told():
+            check_whole(self.path)
+        if not make and not self.path.exists():
             raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
         self._mounts: dict[Path, Path] = {}
+        self._files: OpenedFiles | None = None
         self._may_write = make or os.access(self.folder, os.W_OK)
         with self._told():
             self._database = self._connect()
@@ -131,13 +139,23 @@ class Journal:
         with suppress(sqlite3.Error):
             self._database.close()
 
-    def moving(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def moving(self) -> Iterator[None]:
         """Be the only process that moves pictures for this journal; see `skysort.work.move.moving`.
 
         Raises:
             SkysortError: when another has done so for a minute.
+            JournalError: when its file was removed or replaced since it was opened.
+            DamagedJournalError: when it is no longer whole.
         """
-        return locked(self._lock, wait=SECONDS_FOR_OTHERS)
+        self._check()
+        with locked(self._lock, wait=SECONDS_FOR_OTHERS):
+            yield
+
+    def _check(self) -> None:
+        with self._told():
+            if self._files:
+                self._files.check()
 
     def session(self, settings: Settings) -> int:
         """Return the number of the session with these settings, the same each time."""
@@ -150,15 +168,16 @@ class Journal:
     def settings(self, session: int) -> Settings:
         """Return the settings of a session."""
         with self._told():
-            (text,) = self._database.execute("SELECT settings FROM sessions WHERE id = ?", (session,)).fetchone()
-        found = json.loads(text)
-        return Settings(**found | {"classes": tuple(found["classes"]), "keep": tuple(found["keep"])})
+            found = self._database.execute("SELECT settings FROM sessions WHERE id = ?", (session,)).fetchone()
+            if found is None:
+                raise CellError(f"there are rows of session {session}, which is not there")
+            return settings_of(session, found[0])
 
     def classes(self) -> list[str]:
         """Return the classes of all that decided."""
         with self._told():
-            found = self._database.execute("SELECT settings FROM sessions").fetchall()
-        return sorted({name for (text,) in found for name in json.loads(text)["classes"]})
+            found = self._database.execute("SELECT id, settings FROM sessions").fetchall()
+            return sorted({name for number, text in found for name in settings_of(number, text).classes})
 
     def note_mounts(self, mounts: Mapping[Path, Path]) -> None:
         """Write where the drives of folders are mounted, as far as this journal has not just done so."""
@@ -174,10 +193,18 @@ class Journal:
         """Return where the drives of folders were mounted when pictures were moved last."""
         with self._told():
             found = self._database.execute("SELECT folder, mount FROM mounts").fetchall()
+            if not all(is_folder(cell) for cells in found for cell in cells):
+                raise CellError(f"mounts: expected folders, found {found!r:.200}")
         return {Path(os.fsdecode(folder)): Path(os.fsdecode(mount)) for folder, mount in found}
 
     def plan(self, rows: Iterable[Row]) -> list[Row]:
-        """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that."""
+        """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that.
+
+        Raises:
+            JournalError: when it cannot be written now, or its file was removed or replaced since it was opened.
+            DamagedJournalError: when it is no longer whole.
+        """
+        self._check()
         now = time.time()
         planned = [replaced(row, planned=now, done=now if row.kind == "stay" else None) for row in rows]
         marks = ", ".join("?" * (COLUMNS.count(",") + 1))
@@ -301,7 +328,9 @@ class Journal:
                         f"BEGIN EXCLUSIVE; {SCHEMA} INSERT INTO token VALUES ('{secrets.token_hex(TOKEN_BYTES)}');"
                         f" PRAGMA user_version = {FORMAT}; COMMIT;"
                     )
-            (self._token,) = self._database.execute("SELECT token FROM token").fetchone()
+            self._token = token_of(self._database.execute("SELECT token FROM token").fetchall())
+            if self._may_write:
+                self._files = OpenedFiles(self.path)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -309,6 +338,8 @@ class Journal:
         try:
             yield
             self._database.execute("COMMIT")
+            if self._files:
+                self._files.written()
         except BaseException:
             with suppress(sqlite3.Error):  # a full disk has rolled it back already
                 self._database.execute("ROLLBACK")
@@ -318,13 +349,12 @@ class Journal:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.OperationalError, OSError) as error:
+        except OSError as error:
             raise JournalError(f"the journal {self.path} cannot be used now: {error}") from None
-        except sqlite3.DatabaseError as error:
-            raise DamagedJournalError(
-                f"the journal {self.path} is damaged: {error}; move {self.folder} away to begin a new one."
-                " No picture is touched until then"
-            ) from None
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from None
+        except CellError as error:
+            raise damaged(self.path, str(error)) from None
 
 
 def journal_folder(folder: Path) -> Path:
