@@ -15,7 +15,9 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_without_a_home_the_cache_has_to_be_named(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_the_cache_has_to_be_named(
+    told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_home(_name: str) -> Path:
         if told:  # as platformdirs 4.14 does
             raise RuntimeError("could not determine the home directory")
@@ -26,6 +28,10 @@ def test_without_a_home_the_cache_has_to_be_named(told: bool, monkeypatch: pytes
     with pytest.raises(SkysortError, match="this user has no home folder: set SKYSORT_CACHE to a folder"):
         cache_folder()
     monkeypatch.delenv("MPLCONFIGDIR", raising=False)
+    keep_library_caches()
+    assert "MPLCONFIGDIR" not in os.environ
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SKYSORT_CACHE", str(tmp_path / "file" / "cache"))
     keep_library_caches()
     assert "MPLCONFIGDIR" not in os.environ
 

@@ -1,6 +1,6 @@
 """Where Skysort keeps what can be made again: one folder, which may be deleted at any time."""
 
-from os import environ
+import os
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -17,7 +17,7 @@ def cache_folder() -> Path:
     Raises:
         SkysortError: when neither is known, as of a user without a home.
     """
-    if named := environ.get("SKYSORT_CACHE"):
+    if named := os.environ.get("SKYSORT_CACHE"):
         return Path(named)
     try:
         folder = user_cache_path("skysort")
@@ -31,11 +31,14 @@ def cache_folder() -> Path:
 def keep_library_caches() -> None:
     """Let libraries keep their caches in Skysort's, in this process and those that it starts.
 
-    Where that folder is not known, they do as they do elsewhere.
+    Where that folder is not known or cannot be written, they do as they do elsewhere.
     """
     try:
         folder = cache_folder().absolute()
     except SkysortError:
         return
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+    if not (os.path.isdir(there) and os.access(there, os.W_OK)):  # noqa: PTH112 - raises nothing
+        return
     for variable, name in LIBRARY_CACHES.items():
-        environ.setdefault(variable, str(folder / name))
+        os.environ.setdefault(variable, str(folder / name))
