@@ -1,11 +1,12 @@
 # make demo: see what Skysort does.  make test: every check.  make fuzz: a long random search for inputs that break it.
 # make check-data: the recipes on real data.
+# make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
 # make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo test fuzz check-data bench clean
+.PHONY: env demo test fuzz lowest check-data bench clean
 
 env: $(ENV)/installed
 
@@ -26,6 +27,10 @@ test: env
 
 fuzz: env
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests
+
+# A part of make test, where the package registry is within reach.
+lowest: env
+	SKYSORT_REGISTRY=1 $(BIN)/pytest tests/commands/test_small_device.py -k lowest
 
 check-data: env
 	$(BIN)/python benchmarks/check_data.py

@@ -44,6 +44,8 @@ def _fields_of(name: str, part: dict[str, Any], tables: dict[str, Any], network:
         return
     if "const" in part:  # a network's own name
         return
+    if "allOf" in part:  # as Pydantic before 2.9 writes a table that has a default
+        part = {**part, **part["allOf"][0]}
     inner = [one["$ref"].rpartition("/")[2] for one in (part, *part.get("anyOf", ())) if "$ref" in one]
     if inner and "$ref" in part:
         for field, of_field in tables[inner[0]]["properties"].items():

@@ -87,7 +87,7 @@ def test_what_is_no_file_is_not_replaced_by_one(
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [("a.csv", "csv"), ("a.JSON", "json"), ("a.txt", "table"), ("a", "table")]
+    ("name", "form"), [("a.csv", "csv"), ("a.JSON", "json"), ("a.txt", "table"), ("a", "table"), (".a", "table")]
 )
 def test_the_ending_of_the_output_says_how_to_write_it(
     name: str, form: str, skysort_command: Command, finished_run: Path, tmp_path: Path
@@ -112,8 +112,20 @@ def test_an_ending_that_contradicts_the_format_is_refused(
     assert (ended.code, ended.out) == (2, "")
     assert f"{name} would be {name[2:].lower()} by its ending, and --format says {form}" in ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
-    right = "a.json" if form == "megadetector" else f"a.{form}"
+    right = {"megadetector": "a.json", "table": "a.txt"}.get(form, f"a.{form}")
     assert skysort_command(*asked, "--output", tmp_path / right).code == 0
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "XLS", "html", "tsv", "parquet", "csv.gz", "2026"])
+@pytest.mark.parametrize("form", [(), ("--format", "csv")])
+def test_an_ending_that_nothing_here_is_written_as_is_refused(
+    ending: str, form: tuple[str, ...], skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    ended = skysort_command("predict", finished_run, tmp_path, "--output", tmp_path / f"a.{ending}", *form)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"as .csv, which spreadsheets open, .json or .txt, not as .{ending.split('.')[-1].lower()}" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "megadetector"])
@@ -141,14 +153,17 @@ def test_predictions_replace_no_picture_and_nothing_of_the_classifier(
         (tmp_path / "pictures" / name).write_bytes(picture_bytes(1))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     pictures = tmp_path / "pictures"
+    (tmp_path / "link.csv").symlink_to(pictures / "1.png")
     for output, asked, message in (
-        (pictures / "1.png", pictures, "is a picture, which would be lost"),
+        (tmp_path / "link.csv", pictures, "is a picture, which would be lost"),
         (pictures / ".." / "pictures" / "2", pictures / "2", "is a picture, which would be lost"),
-        (classifier / "proof.npz", pictures, "would be a part of the classifier"),
         (classifier / "new.csv", pictures, "would be a part of the classifier"),
     ):
         ended = skysort_command("predict", classifier, asked, "--output", output)
         assert (ended.code, ended.out) == (1, "") and message in ended.err
+    for output in (pictures / "1.png", classifier / "proof.npz"):
+        assert skysort_command("predict", classifier, pictures, "--output", output).code == 2
+    (tmp_path / "link.csv").unlink()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -1,11 +1,16 @@
-"""What a small device runs, in an environment of base and `[watch]` alone: no PyTorch is there to be imported."""
+"""What a small device runs, in an environment of base and `[watch]` alone: no PyTorch is there to be imported.
+
+Once with the newest versions of all libraries, and once with the lowest that pyproject.toml allows.
+"""
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,17 +20,28 @@ from tests.conftest import picture_bytes
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
-def small_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lowest_versions() -> str:
+    """The lower bounds of base and `[watch]`, as constraints for pip."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds = [*project["dependencies"], *project["optional-dependencies"]["watch"]]
+    assert all(re.fullmatch(r"[\w-]+>=[\d.]+", bound) for bound in bounds)
+    return "\n".join(bound.replace(">=", "==") for bound in bounds)
+
+
+@pytest.fixture(scope="session", params=["newest", "lowest"])
+def small_environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with Skysort and `[watch]`, from the package registry; skipped where that is out of reach.
 
     Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
     """
     folder = tmp_path_factory.mktemp("small") / "env"
+    constraints = folder.with_name("constraints.txt")
+    constraints.write_text(lowest_versions() if request.param == "lowest" else "")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[watch]"],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[watch]",
+         "--constraint", constraints],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if installed.returncode:
@@ -81,5 +97,6 @@ def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_r
     assert {path.name for path in blog.rglob("*.jpg")} == {name for name in label if label[name] == "bird"}
 
     assert len(skysort("journal", aside).splitlines()) == 8
+    assert skysort("fields", "training.epochs").startswith("training.epochs: integer >= 1")
     skysort("undo", aside, "--all")
     assert {path.name for path in inbox.rglob("*.jpg")} == set(label)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from skysort.pictures.sources import PassedOver
 
 
+MOST_NAMED = 10
+
+
 class Form(StrEnum):
     """How predictions are written."""
 
@@ -24,12 +27,26 @@ class Form(StrEnum):
 
 def predict(
     classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
-    paths: Annotated[list[Path], typer.Argument(help="Image files, folders (at any depth), zip or tar archives.")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Image files, folders (at any depth), zip or tar archives; - for a list of such on stdin."
+        ),
+    ] = None,
+    paths_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Read paths from a file, one per line; - for standard input."),
+    ] = None,
+    nul: Annotated[
+        bool, typer.Option("--null", "-0", help="Paths that are read end in NUL, as find -print0 writes.")
+    ] = False,
     form: Annotated[
         Form | None,
         typer.Option("--format", help="How to write them.  [default: by --output's ending, else table]"),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="A file to write, whole or not at all.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to a file, whole or not at all: .csv, .json, or .txt for the table.")
+    ] = None,
     decision: Annotated[
         str | None, typer.Option(metavar="NAME", help="Say what to do with each picture (skysort decide).")
     ] = None,
@@ -39,6 +56,7 @@ def predict(
     from itertools import chain
 
     from skysort.classifier.classifier import Classifier
+    from skysort.cli.lists import all_paths
     from skysort.errors import NotUnderstoodError, SkysortError
     from skysort.files import whole_file
     from skysort.pictures.sources import PassedOver
@@ -56,14 +74,16 @@ def predict(
         raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
     loaded = Classifier(classifier)
     chosen = loaded.decision(decision) if decision else None
+    asked = all_paths(paths or (), paths_from, nul=nul)
     if output:
-        _check_spares(output, paths, loaded.folder)
+        _check_spares(output, asked, loaded.folder)
     passed = PassedOver()
-    predictions = loaded.stream(paths, passed)
+    predictions = loaded.stream(asked, passed)
     first = next(predictions, None)  # nothing is written before there is a picture
     if first is None:
         _print_passed_over(passed)
-        raise SkysortError(f"no pictures under {', '.join(map(str, paths))}")
+        more = f" and {len(asked) - MOST_NAMED:,} more" if len(asked) > MOST_NAMED else ""
+        raise SkysortError(f"no pictures under {', '.join(map(str, asked[:MOST_NAMED]))}{more}")
     rows = chain([first], predictions)
     if output:
         with whole_file(output.resolve(), newline="") as file:
@@ -86,14 +106,23 @@ def _print_passed_over(passed: "PassedOver") -> None:
 
 
 def _form_of(output: Path | None, asked: Form | None) -> Form:
-    """Return the form asked for, or that of the output's ending; refuse two that differ."""
+    """Return the form asked for, or that of the output's ending.
+
+    Raises:
+        NotUnderstoodError: when the two differ, or nothing that is written here has the ending.
+    """
     from skysort.errors import NotUnderstoodError
 
-    ending = output.suffix.lower().removeprefix(".") if output else ""
-    named = Form(ending) if ending in (Form.csv, Form.json) else None
-    if asked and named and named is not (Form.json if asked is Form.megadetector else asked):
-        raise NotUnderstoodError(f"{output} would be {named.value} by its ending, and --format says {asked.value}")
-    return asked or named or Form.table
+    ending = output.suffix.lower() if output else ""
+    as_text = (Form.table, *Form)
+    forms = {".csv": (Form.csv,), ".json": (Form.json, Form.megadetector), ".txt": as_text, "": as_text}
+    if ending not in forms:
+        raise NotUnderstoodError(
+            f"{output}: predictions are written as .csv, which spreadsheets open, .json or .txt, not as {ending}"
+        )
+    if asked and asked not in forms[ending]:
+        raise NotUnderstoodError(f"{output} would be {ending[1:]} by its ending, and --format says {asked.value}")
+    return asked or forms[ending][0]
 
 
 def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
@@ -104,5 +133,5 @@ def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
     target = output.resolve()
     if target.is_relative_to(classifier.resolve()):
         raise SkysortError(f"{output} would be a part of the classifier; choose another --output")
-    if target in [path.resolve() for path in paths] or (target.exists() and is_image_name(target.name)):
+    if target.exists() and (is_image_name(target.name) or target in [path.resolve() for path in paths]):
         raise SkysortError(f"{output} is a picture, which would be lost; choose another --output")

@@ -1,0 +1,100 @@
+"""Lists of paths from standard input or a file: a command line holds some 100,000 at most."""
+
+import codecs
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from skysort.errors import NotUnderstoodError, SkysortError
+
+STANDARD_INPUT = Path("-")
+LOOKED_AT = 4096
+"""Bytes of a file that may be a list: a line of them holds any path."""
+
+
+def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> list[Path]:
+    """Return the paths of a command line, and those of the lists it names.
+
+    Args:
+        given: paths, of which `-` stands for a list on standard input.
+        paths_from: a file that lists paths; `-` for standard input.
+        nul: whether a NUL ends each path of a list, else the end of a line does.
+
+    Raises:
+        NotUnderstoodError: when nothing is named, standard input is to be read twice, or a path is really a list.
+        SkysortError: when a list is empty or cannot be read.
+    """
+    words = [*given, *([paths_from] if paths_from else [])]
+    if not words:
+        raise NotUnderstoodError(
+            "which pictures? Name files or folders, - for a list on standard input, or --paths-from"
+        )
+    num_lists = words.count(STANDARD_INPUT)
+    if num_lists > 1:
+        raise NotUnderstoodError("standard input can be read once, and - is given twice")
+    if nul and not (paths_from or num_lists):
+        raise NotUnderstoodError("-0 says how a list is written; name one with - or --paths-from")
+    paths: list[Path] = []
+    for path in given:
+        if path == STANDARD_INPUT:
+            paths += _listed(path, nul=nul)
+        else:
+            _refuse_list(path)
+            paths.append(path)
+    return [*paths, *(_listed(paths_from, nul=nul) if paths_from else ())]
+
+
+def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
+    """Return the paths of a list; empty lines are none.
+
+    Raises:
+        SkysortError: when there is none, or it cannot be a list.
+    """
+    where = "standard input" if file == STANDARD_INPUT else str(file)
+    try:
+        content = _standard_input() if file == STANDARD_INPUT else file.read_bytes()
+    except OSError as error:
+        raise NotUnderstoodError(f"cannot read the list {where}: {error.strerror}") from None
+    names = content.split(b"\0") if nul else _lines(content, where)
+    paths = [Path(os.fsdecode(name)) for name in names if name]
+    if not paths:
+        raise SkysortError(f"{where} lists no paths")
+    return iter(paths)
+
+
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""  # None where it is closed
+
+
+def _lines(content: bytes, where: str) -> list[bytes]:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
+        content = content.decode("utf-16", "replace").encode()
+    if b"\0" in content:
+        raise NotUnderstoodError(f"{where} is no list of a path per line; -0 reads one whose paths end in NUL")
+    return [line.removesuffix(b"\r") for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n")]
+
+
+def _refuse_list(path: Path) -> None:
+    """Refuse a list of paths in the place of a picture.
+
+    Raises:
+        NotUnderstoodError: for a text file whose first line is a path that is there, and for `@FILE`.
+    """
+    from skysort.pictures.archives import is_archive_name
+    from skysort.pictures.listing import is_image_name
+
+    if path.name.startswith("@") and not path.exists() and path.with_name(path.name[1:]).is_file():
+        raise NotUnderstoodError(
+            f"{path}: no such file; did you mean --paths-from {path.with_name(path.name[1:])}?"
+        )
+    if is_image_name(path.name) or is_archive_name(path) or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            first, end, _ = file.read(LOOKED_AT).partition(b"\n")
+        is_list = bool(end and first.strip()) and Path(os.fsdecode(first.removesuffix(b"\r"))).exists()
+    except (OSError, ValueError):  # a NUL is in no path
+        return
+    if is_list:
+        raise NotUnderstoodError(f"{path} is a list of paths, no picture; did you mean --paths-from {path}?")

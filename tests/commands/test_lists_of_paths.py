@@ -1,0 +1,126 @@
+"""Paths that predict reads from standard input or a file."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import Ended
+from tests.conftest import picture_bytes
+
+Command = Callable[..., Ended]
+NAMES = ["b 1.png", "a.png", "ü.png"]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[bytes | None], None]:
+    """Make pictures, work beside them, and return what fills standard input."""
+    monkeypatch.chdir(tmp_path)
+    for name in (*NAMES, "\udce9.png"):
+        Path(name).write_bytes(picture_bytes(1))
+
+    def fill(content: bytes | None) -> None:
+        monkeypatch.setattr(sys, "stdin", None if content is None else io.TextIOWrapper(io.BytesIO(content)))
+
+    return fill
+
+
+def paths_in(ended: Ended) -> list[str]:
+    assert ended.code == 0, ended.err
+    return [line.split("  ")[-1] for line in ended.out.splitlines()]
+
+
+LISTS = {
+    "lines": "\n".join(NAMES).encode(),
+    "ended lines": "".join(f"{name}\n" for name in NAMES).encode(),
+    "lines of Windows": "\r\n".join(NAMES).encode(),
+    "blank lines": ("\n\n" + "\n\n".join(NAMES) + "\n\n").encode(),
+    "marked UTF-8": b"\xef\xbb\xbf" + "\n".join(NAMES).encode(),
+}
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_paths_come_from_standard_input_or_a_file_in_their_order(
+    form: str, given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given(LISTS[form])
+    assert paths_in(skysort_command("predict", finished_run, "-")) == NAMES
+    Path("list.txt").write_bytes(LISTS[form])
+    assert paths_in(skysort_command("predict", finished_run, "--paths-from", "list.txt")) == NAMES
+
+
+def test_nul_separated_paths_and_paths_beside_a_list(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    Path("line\nend.png").write_bytes(picture_bytes(2))
+    given(b"line\nend.png\0a.png\0")
+    assert paths_in(skysort_command("predict", finished_run, "-0", "b 1.png", "-", "a.png")) == [
+        "b 1.png", r"line\nend.png", "a.png", "a.png",
+    ]  # fmt: skip
+
+
+def test_a_list_as_powershell_writes_it(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given("\r\n".join(NAMES).encode("utf-16"))
+    assert paths_in(skysort_command("predict", finished_run, "-")) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "code", "message"),
+    [
+        (["list.txt"], b"", 2, "list.txt is a list of paths, no picture; did you mean --paths-from list.txt?"),
+        (["@list.txt"], b"", 2, "@list.txt: no such file; did you mean --paths-from list.txt?"),
+        ([], b"", 2, "which pictures? Name files or folders, - for a list on standard input, or --paths-from"),
+        (["-"], b"", 1, "standard input lists no paths"),
+        (["-"], b"\n\r\n", 1, "standard input lists no paths"),
+        (["-"], None, 1, "standard input lists no paths"),
+        (["-", "-"], b"a.png", 2, "standard input can be read once"),
+        (["-", "--paths-from", "-"], b"a.png", 2, "standard input can be read once"),
+        (["a.png", "-0"], b"", 2, "-0 says how a list is written"),
+        (["-"], b"a.png\0b.png", 2, "-0 reads one whose paths end in NUL"),
+        (["-"], b"a.png\nnone.png", 2, "none.png: no such file or folder"),
+        (["--paths-from", "none.txt"], b"", 2, "cannot read the list none.txt: No such file or directory"),
+        (["--paths-from", "."], b"", 2, "cannot read the list .: Is a directory"),
+        (["--paths-from", "a.png"], b"", 2, "a.png is no list of a path per line"),
+    ],
+)
+def test_what_is_no_list_is_refused(
+    words: list[str], stdin: bytes | None, code: int, message: str, given: Callable[[bytes | None], None],
+    skysort_command: Command, finished_run: Path,
+) -> None:  # fmt: skip
+    given(stdin)
+    Path("list.txt").write_text("a.png\nb 1.png\n")
+    ended = skysort_command("predict", finished_run, *words)
+    assert (ended.code, ended.out) == (code, "") and message in ended.err
+
+
+def test_a_text_that_lists_nothing_is_a_picture_that_cannot_be_read(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given(b"")
+    Path("notes.txt").write_text("seen at noon\n")
+    ended = skysort_command("predict", finished_run, "notes.txt")
+    assert ended.code == 1 and "unreadable" in ended.out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that hold an end of line")
+def test_more_paths_than_are_named_in_an_error(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given("\n".join(f"empty{number}" for number in range(30)).encode())
+    for number in range(30):
+        Path(f"empty{number}").mkdir()
+    ended = skysort_command("predict", finished_run, "-")
+    assert ended.code == 1 and ended.err.endswith("empty9 and 20 more\n")
+
+
+def test_names_that_are_not_utf_8_come_through(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given(b"\xe9.png\n")
+    assert skysort_command("predict", finished_run, "-", "--output", "a.csv").code == 0
+    assert b"\n\xe9.png," in Path("a.csv").read_bytes()
