@@ -1,6 +1,11 @@
 """The errors Skysort raises on purpose, each with the exit code its command ends with."""
 
 import difflib
+import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +46,40 @@ class MissingExtraError(SkysortError):
     """A feature needs libraries that are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs more libraries; install them with: pip install 'skysort[{extra}]'")
+        super().__init__(f"{feature} needs more libraries; install them with: {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation, from where it came: no index may have it."""
+    checkout = Path(__file__).parents[2]
+    if (checkout / "pyproject.toml").is_file():
+        return _pip("-e", f"{checkout}[{extra}]")
+    from importlib.metadata import PackageNotFoundError, distribution  # take long to import
+
+    try:
+        origin = json.loads(distribution("skysort").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    url = origin.get("url")
+    if not url:
+        return _pip(f"skysort[{extra}]")
+    if "vcs_info" in origin:
+        return _pip(f"skysort[{extra}] @ {origin['vcs_info']['vcs']}+{url}")
+    if not url.startswith("file:"):
+        return _pip(f"skysort[{extra}] @ {url}")
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    path = url2pathname(urlsplit(url).path)
+    if Path(path).exists():
+        return _pip(f"{path}[{extra}]")
+    return f"{_pip(f'.[{extra}]')} in Skysort's source folder, which is no longer {path}"
+
+
+def _pip(*words: str) -> str:
+    """Return a command for a shell that installs into the Python that runs this."""
+    command = [sys.executable or "python", "-m", "pip", "install", *words]
+    return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def require(feature: str, extra: str, *libraries: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from skysort.errors import install_command
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
@@ -77,7 +78,7 @@ def test_compare_of_two_runs(
 def test_evaluate_says_what_to_install(finished_run: Path, without_learning: str) -> None:
     ended = command("evaluate", finished_run, "skies:80", PYTHONPATH=without_learning)
     assert ended.returncode == 1
-    assert "measuring needs more libraries; install them with: pip install 'skysort[train]'" in ended.stderr
+    assert f"measuring needs more libraries; install them with: {install_command('train')}" in ended.stderr
 
 
 def test_resume_says_what_to_install(finished_run: Path, without_learning: str, tmp_path: Path) -> None:
@@ -85,13 +86,13 @@ def test_resume_says_what_to_install(finished_run: Path, without_learning: str, 
     (run / "metrics.json").unlink()
     ended = command("train", "--resume", run, PYTHONPATH=without_learning)
     assert ended.returncode == 1
-    assert "pip install 'skysort[train]'" in ended.stderr
+    assert install_command("train") in ended.stderr
 
 
 def test_train_says_what_to_install(without_learning: str, tmp_path: Path) -> None:
     ended = command("train", "skies:80", "--run", tmp_path / "run", PYTHONPATH=without_learning)
     assert ended.returncode == 1
-    assert "training needs more libraries; install them with: pip install 'skysort[train]'" in ended.stderr
+    assert f"training needs more libraries; install them with: {install_command('train')}" in ended.stderr
 
 
 def test_describe_says_what_to_install(without_learning: str) -> None:

@@ -97,7 +97,7 @@ def test_digits_without_scikit_learn_say_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setattr(errors, "find_spec", lambda _name: None)
     source = open_named("digits", tmp_path)
     assert isinstance(source, PixelSource)
-    with pytest.raises(MissingExtraError, match=r"pip install 'skysort\[train\]'$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -e \S+\[train\]'?$"):
         source.load()
 
 
