@@ -34,6 +34,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row
 from skysort.work.judge import ByLabel, Rule
 from skysort.work.order import Order, lock_of
+from skysort.work.sort import sort_pictures
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
@@ -385,6 +386,24 @@ def test_times_that_never_come_are_refused(name: str, seconds: float, top: Path)
         NotUnderstoodError, match=f"--{name} takes a number of seconds, 0 or more; found {seconds}"
     ):
         once(top, **{name: seconds})
+
+
+@pytest.mark.parametrize("bound", [float("nan"), -0.1, 1.1, float("inf")])
+def test_a_bound_on_confidence_is_from_0_to_1(bound: float, top: Path) -> None:
+    with pytest.raises(NotUnderstoodError, match=f"--unsure-below takes a confidence .*; found {bound}"):
+        once(top, unsure_below=bound)
+    with pytest.raises(NotUnderstoodError, match=f"--unsure-below takes a confidence .*; found {bound}"):
+        list(sort_pictures(cast(Classifier, FirstPixel()), top / "inbox", top / "to", unsure_below=bound))
+
+
+def test_what_is_unsure_is_to_look_at_until_the_bound_is_another(top: Path) -> None:
+    put(top, {"inbox/a.png": AIRPLANE, "inbox/broken.png": b"no"})
+    assert once(top, unsure_below=0.95, stuck=0.0).actions == {"look": 2}
+    assert once(top, unsure_below=0.95, stuck=0.0).actions == {}
+    reasons = {row.source.name: (row.label, row.reason) for row in rows(top)}
+    assert reasons["a.png"] == ("airplane", "unsure: the likeliest class has 0.900, less than 0.95")
+    assert reasons["broken.png"][0] is None
+    assert once(top, unsure_below=0.9, stuck=0.0).actions == {"set-aside": 1, "look": 1}
 
 
 def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:

@@ -82,6 +82,18 @@ class Judged:
         )  # fmt: skip
 
 
+def check_bound(unsure_below: float | None) -> None:
+    """Make sure that a bound on confidence is one.
+
+    Raises:
+        NotUnderstoodError: when it is not from 0 to 1.
+    """
+    if unsure_below is not None and not 0 <= unsure_below <= 1:
+        raise NotUnderstoodError(
+            f"--unsure-below takes a confidence from 0 to 1, such as 0.8; found {unsure_below}"
+        )
+
+
 def is_unsure(prediction: Prediction, below: float | None) -> bool:
     """Tell whether the likeliest class is less likely than asked for; None asks for nothing."""
     return below is not None and prediction.confidence is not None and prediction.confidence < below

@@ -13,7 +13,7 @@ from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import sync_folder
 from skysort.work.journal import journal_folder
 from skysort.work.journal_rows import Settings
-from skysort.work.judge import Rule
+from skysort.work.judge import Rule, check_bound
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Order:
     """Where the likeliest class has a smaller probability than this, a picture is to be looked at."""
 
     def __post_init__(self) -> None:
-        """Refuse times that never come.
+        """Refuse times that never come, and a bound that is none.
 
         Raises:
-            NotUnderstoodError: for one that is not a number of seconds.
+            NotUnderstoodError: for one that is not a number of seconds, or not from 0 to 1.
         """
+        check_bound(self.unsure_below)
         for name in ("settle", "stuck"):
             if not 0 <= (seconds := getattr(self, name)) < math.inf:
                 raise NotUnderstoodError(f"--{name} takes a number of seconds, 0 or more; found {seconds}")

@@ -17,7 +17,7 @@ from skysort.work.attempts import Attempts
 from skysort.work.drives import mount_of
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Identity, Row, Settings, replaced
-from skysort.work.judge import Judged, is_unsure, judge, why_unsure
+from skysort.work.judge import Judged, check_bound, is_unsure, judge, why_unsure
 from skysort.work.move import Outcome, act, moving
 from skysort.work.names import free_place, identity
 from skysort.work.order import check_apart, lock_of
@@ -75,12 +75,14 @@ def sort_pictures(
         One that was copied before, or that a person took back, comes with the journal's row, which is `done`.
 
     Raises:
-        NotUnderstoodError: when there is no such folder, both are in one another, or in a journal.
+        NotUnderstoodError: when there is no such folder, both are in one another or in a journal, or the bound is
+            not from 0 to 1.
         SkysortError: when a class cannot be the name of a folder, or another process is at work.
     """
     if not folder.is_dir():
         raise NotUnderstoodError(f"{folder}: no such folder")
     folder, to = folder.resolve(), to.resolve()
+    check_bound(unsure_below)
     check_apart({"the folder": folder, "--to": to}, to)
     _check_names(classifier, unsure_below)
     settings = Settings(
