@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -208,7 +210,7 @@ def log_cut(folder: Path) -> None:
 
 
 def overwritten(folder: Path) -> None:
-    (folder / "journal.sqlite").write_bytes(b"no journal at all " * 5000)
+    (folder / "journal.sqlite").write_bytes(b"no journal at all ")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is in use")
@@ -256,6 +258,20 @@ def test_the_log_of_a_former_journal_is_not_taken_for_that_of_its_backup(top: Pa
     with Journal(top / "aside") as journal:
         assert "c.png" not in {row.source.name for row in journal.rows()}
     assert (top / "aside.journal" / "journal.sqlite-wal.former").exists()
+
+
+def test_a_look_at_the_files_lets_no_other_process_remove_the_log(top: Path) -> None:
+    """Who closes a file lets go of all locks that this process has on it, and SQLite has some."""
+    with Journal(top / "aside") as journal:
+        with moving(journal):
+            act(journal, rows_of(journal, top))
+        script = (
+            "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('SELECT id FROM rows').fetchall()"
+        )
+        subprocess.run([sys.executable, "-c", f"{script}; d.close()", journal.path], check=True)
+        assert journal.path.with_name("journal.sqlite-wal").exists()
+        with moving(journal):
+            assert len(list(journal.rows())) == 4
 
 
 def test_a_log_without_its_rows_is_damage(top: Path) -> None:

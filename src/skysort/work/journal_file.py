@@ -5,8 +5,6 @@ from pathlib import Path
 
 from skysort.work.journal_rows import DamagedJournalError, JournalError
 
-HEAD = b"SQLite format 3\0"
-"""What every SQLite file begins with. Source: https://www.sqlite.org/fileformat.html"""
 SUFFIXES = ("", "-wal", "-shm")
 """The rows, the log of what is not among them yet, and an index of that."""
 
@@ -71,9 +69,12 @@ class OpenedFiles:
     def check(self) -> None:
         """Make sure that they are the same files, and whole: else SQLite goes on in files that are gone.
 
+        They are not opened: to close one would let go of the locks that SQLite has on it, by POSIX.
+        Source: https://www.sqlite.org/howtocorrupt.html, section 2.2.
+
         Raises:
             JournalError: when one was removed or replaced: to be opened anew.
-            DamagedJournalError: when one was overwritten.
+            DamagedJournalError: when one was cut short.
         """
         for suffix, file in self._files.items():
             found = _stat(self._file(suffix))
@@ -87,9 +88,6 @@ class OpenedFiles:
                 )
             if found[1] < self._sizes[suffix]:  # SQLite cuts none while one is open
                 raise damaged(self.path, f"{self._file(suffix).name} was cut short while it was in use")
-        with self.path.open("rb") as file_of_rows:
-            if file_of_rows.read(len(HEAD)) != HEAD:
-                raise damaged(self.path, "it was overwritten while it was in use")
 
     def written(self) -> None:
         """Take note of how long the files are since something was written."""
