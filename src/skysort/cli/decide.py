@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, MovedTo, Quiet
+from skysort.cli.options import DataDir, MovedTo, Quiet, class_typed
 
 
 def decide(
     run: Annotated[Path, typer.Argument(help="A run that has a calibration part.")],
-    keep: Annotated[list[str], typer.Option(metavar="CLASS", help="What to lose little of; may be repeated.")],
+    keep: Annotated[
+        list[str],
+        typer.Option(parser=class_typed, metavar="CLASS", help="What to lose little of; may be repeated."),
+    ],
     lose_at_most: Annotated[str, typer.Option(metavar="SHARE", help="Of its pictures, as 2% or 0.02.")],
     confidence: Annotated[str, typer.Option(metavar="SHARE", help="To keep that promise.")] = "95%",
     name: Annotated[str, typer.Option(help="Of the decision.  [default: keep-CLASS]", show_default=False)] = "",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import Raw
+from skysort.cli.options import Raw, class_typed
 
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only from then on: 2026-11-20, or 2026-11-20T06:30.")
@@ -25,7 +25,7 @@ def journal(
     folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
     since: Since = None,
     label: Annotated[
-        str | None, typer.Option("--class", metavar="CLASS", help="Only pictures so labelled.")
+        str | None, typer.Option("--class", parser=class_typed, metavar="CLASS", help="Only pictures so labelled.")
     ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Only so many.  [default: all]")] = None,
     corrections: Annotated[

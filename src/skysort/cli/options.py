@@ -42,6 +42,13 @@ UnsureBelow = Annotated[
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
 
 
+def class_typed(name: str) -> str:
+    """Return a class as its name is written everywhere: keyboards and file lists spell accents in two ways."""
+    from skysort.pictures.listing import class_name
+
+    return class_name(name)
+
+
 def with_patterns(settings: list[str] | None, *, group_by: str | None, label_by: str | None) -> list[str]:
     """Return settings with those that `--group-by` and `--label-by` stand for."""
     patterns = {"group_by": group_by, "label_by": label_by}

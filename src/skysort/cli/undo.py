@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skysort.cli.journal import Since
+from skysort.cli.options import class_typed
 
 if TYPE_CHECKING:
     from skysort.work.journal import Journal, Takeable
@@ -34,6 +35,7 @@ def undo(
     label: Annotated[
         str | None,
         typer.Option(
+            parser=class_typed,
             metavar="CLASS",
             help="What they are, to be remembered.  [default: with --picture, the class that is left]",
         ),

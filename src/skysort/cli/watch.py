@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import UnsureBelow
+from skysort.cli.options import UnsureBelow, class_typed
 
 
 class LogForm(StrEnum):
@@ -28,7 +28,11 @@ def watch(
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="CLASS", help="The labels to keep, with no promise; this or --decision. Repeatable."),
+        typer.Option(
+            parser=class_typed,
+            metavar="CLASS",
+            help="The labels to keep, with no promise; this or --decision. Repeatable.",
+        ),
     ] = None,
     keep_to: Annotated[Path | None, typer.Option(help="Where pictures to keep go.  [default: they stay]")] = None,
     look: Annotated[
