@@ -33,7 +33,7 @@ def show_run(run: Run, file: IO[str]) -> None:
         )
     if data.left_out.files:
         files = counted(data.left_out.files, "file was", "files were")
-        console.print(f"{files} left out: no picture, in no class folder, or an empty folder.")
+        console.print(f"{files} left out: no picture, no label, or an empty folder.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")

@@ -221,7 +221,7 @@ def _unreadable(collection: Collection) -> list[Finding]:
             LOOK,
             len(files),
             [(path,) for path in files[:NUM_EXAMPLES]],
-            "Files that are no picture by their name, or lie in no class folder.",
+            "Files that are no pictures, or pictures without a label, as in a test folder without classes.",
         ),
         *_finding(
             "empty-folders",

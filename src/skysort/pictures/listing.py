@@ -33,12 +33,12 @@ _LEFT_BEHIND = frozenset({
     "$recycle.bin", "recycler", "recycled", "system volume information", "thumbs.db", "thumbs.db:encryptable",
     "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
     # macOS, also on the network drives and sticks it writes to
-    "__macosx", "network trash folder", "temporary items", "icon\r",
+    "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
     # Linux and Android: what a check of the file system found again
     "lost+found", "lost.dir",
     # Synology, QNAP, Asustor, TerraMaster, NetApp, Buffalo
-    "@eadir", "@tmp", "@sharebin", "@recycle", "@recently-snapshot", "@transcode", "#recycle", "#snapshot",
-    "~snapshot", "trashbox",
+    "@eadir", "@tmp", "@sharebin", "@sharesnap", "@synoresource", "@recycle", "@recently-snapshot", "@__thumb",
+    "@transcode", "#recycle", "#snapshot", "~snapshot", "trashbox",
     # Python
     "__pycache__",
 })  # fmt: skip

@@ -33,7 +33,7 @@ class Unreadable(Described):
 
 
 class LeftOut(Described):
-    """Files that are no pictures by name, or in no class folder, and empty folders."""
+    """Files that are no pictures or have no label, and empty folders."""
 
     files: int
     """How many."""
