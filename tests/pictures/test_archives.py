@@ -2,7 +2,6 @@ import gzip
 import io
 import struct
 import tarfile
-import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from skysort.errors import SkysortError
 from skysort.pictures import archives
-from skysort.pictures.archives import is_archive, open_archive
+from skysort.pictures.archives import check_file_size, is_archive, open_archive
 from skysort.pictures.decode import UnreadablePictureError
 from tests.conftest import picture_bytes
 
@@ -409,3 +408,23 @@ def test_an_archive_that_cannot_be_opened_is_named_once(name: str, tmp_path: Pat
         open_archive(tmp_path / name),
     ):
         pass
+
+
+def test_a_member_that_unpacks_to_much_that_is_no_picture_is_not_unpacked(tmp_path: Path) -> None:
+    size = 2**26
+    packed = zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with packed, packed.open("a.png", "w") as member:
+        for _ in range(size // 2**20):
+            member.write(bytes(2**20))
+    tracemalloc.start()
+    with open_archive(tmp_path / "x.zip") as opened:
+        assert not any(opened.read("a.png"))
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    tracemalloc.stop()
+
+
+def test_a_large_file_is_refused_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_file_size(2**27)
+    monkeypatch.setattr("skysort.pictures.memory.MAX_BYTES", 2**27)
+    with pytest.raises(UnreadablePictureError, match="a file of 128 MiB, more than 64"):
+        check_file_size(2**27)

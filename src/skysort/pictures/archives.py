@@ -20,9 +20,11 @@ from typing import IO, Any
 
 from skysort.errors import SkysortError
 from skysort.pictures.decode import UnreadablePictureError
+from skysort.pictures.formats import HEAD_BYTES, READABLE, picture_format
+from skysort.pictures.memory import SMALL_BYTES, most_bytes, room_for
 
 MAX_FILE_BYTES = 2**29
-"""Half a gibibyte: more than 100 megapixels take in any of the formats, but for 16-bit TIFF."""
+"""On a large computer; on a small one, half of what a picture may take while it is decoded."""
 MAX_UNPACKED_BYTES = 2**30
 MAX_UNPACKED_RATIO = 100
 COPY_BYTES = 2**20
@@ -39,7 +41,7 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"
 # What zipfile, tarfile and the decompressors raise on damage; they do not agree on one error.
 _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError,
-    LookupError, ArithmeticError, MemoryError, Warning,
+    LookupError, ArithmeticError, Warning,
 )  # fmt: skip
 
 _DECOMPRESSORS: dict[bytes, Callable[[Path], Any]] = {
@@ -94,8 +96,11 @@ def check_file_size(size: int) -> None:
     Raises:
         UnreadablePictureError: when it is.
     """
-    if size > MAX_FILE_BYTES:
-        raise UnreadablePictureError(f"a file of {size / 2**20:,.0f} MiB, more than {MAX_FILE_BYTES // 2**20}")
+    if size < SMALL_BYTES:
+        return
+    most = min(MAX_FILE_BYTES, most_bytes() // 2)
+    if size > most:
+        raise UnreadablePictureError(f"a file of {size / 2**20:,.0f} MiB, more than {most // 2**20}")
 
 
 def archive_stamp(path: Path) -> str:
@@ -214,9 +219,12 @@ def _read_zipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, num_bytes: in
         # zipfile unpacks the others without a limit, whatever size they claim; no usual tool packs pictures so.
         raise UnreadablePictureError("is compressed in a way that is neither deflate nor none")
     try:
-        with archive.open(entry) as member:
+        with room_for(num_bytes), archive.open(entry) as member:
+            head = member.read(min(num_bytes, HEAD_BYTES))
+            if num_bytes >= SMALL_BYTES and picture_format(head) not in READABLE:
+                return head  # which is enough to say why; a few bytes may unpack to hundreds of megabytes
             # Asked for no more than it says, a member that lies about its size stops there, with a wrong checksum.
-            return member.read(num_bytes)
+            return head + member.read(num_bytes - len(head))
     except _BROKEN as error:
         raise UnreadablePictureError(f"cannot be read from the archive: {error}") from None
 
