@@ -2,6 +2,7 @@ import gzip
 import io
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable

@@ -15,6 +15,13 @@ ZEROS = bytes(16)
 """No coded picture ends in so many, but for WebP: they were never written."""
 
 
+# What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
+BROKEN = (
+    OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
+    RuntimeError, AttributeError, AssertionError, Warning,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Ending:
     """What a picture file lacks."""
@@ -138,7 +145,7 @@ def _webp_opens(kind: bytes, frame: bytes) -> bool:
             WebPImagePlugin.WebPImageFile(io.BytesIO(file)) as image,
         ):
             image.load()
-    except (OSError, SyntaxError, ValueError, TooLargeError):
+    except (*BROKEN, TooLargeError):
         return False
     return True
 

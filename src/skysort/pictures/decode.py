@@ -2,9 +2,7 @@
 
 import io
 import math
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
-from skysort.pictures.containers import WEBP_BYTES, png_pixels, webp_size
+from skysort.pictures.containers import BROKEN, WEBP_BYTES, png_pixels, webp_size
 from skysort.pictures.formats import READABLE, cut_short, picture_format
 from skysort.pictures.jpeg import COEFFICIENT_BYTES, END_OF_IMAGE, num_scans
 from skysort.pictures.memory import TooLargeError, room_for
@@ -47,12 +45,6 @@ TAKEN, SUBSECONDS = 0x9003, 0x9291
 CAMERA = (0x010F, 0x0110, 0xA431)
 """Maker and model, and in EXIF's own part the body's serial number."""
 
-
-# What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
-_BROKEN = (
-    OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
-    RuntimeError, AttributeError, AssertionError, Warning,
-)  # fmt: skip
 
 # What turns or mirrors a picture upright, by EXIF's orientation (Exif 2.32, tag 0x0112).
 _UPRIGHT = {
@@ -153,7 +145,7 @@ def _opened(kind: str, content: bytes) -> Iterator[ImageFile]:
         raise UnreadablePictureError(f"{size[0]} x {size[1]} pixels: {error}") from None
     except Image.DecompressionBombError:
         raise UnreadablePictureError("many more pixels than any camera takes") from None
-    except _BROKEN as error:
+    except BROKEN as error:
         if "out of memory" in str(error):  # from a decoder of Pillow's; all that a file may ask for was counted
             raise MemoryError(str(error)) from None
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
@@ -260,7 +252,7 @@ def _orientation(image: ImageFile) -> int:
         return 1  # the common case of small files, in which looking further costs a tenth of all decoding
     try:
         orientation: int = image.getexif().get(EXIF_ORIENTATION, 1)
-    except _BROKEN:
+    except BROKEN:
         return 1  # what cannot be read says nothing of how the camera was held
     return orientation
 

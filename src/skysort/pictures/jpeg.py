@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from PIL import JpegImagePlugin
 
-from skysort.pictures.containers import Ending, boxes
+from skysort.pictures.containers import BROKEN, Ending, boxes
 from skysort.pictures.memory import TooLargeError, room_for
 from skysort.pictures.tiff import NUM_PICTURES, directories
 
@@ -97,7 +97,7 @@ def _last_scan_is_whole(content: bytes) -> bool:
     try:
         # Where the scan is not whole, the decoder takes what follows for its rest.
         return _pixels_checksum(content) == _pixels_checksum(content + b"\x5a\xc3" * 32)
-    except (OSError, SyntaxError, ValueError, TooLargeError):
+    except (*BROKEN, TooLargeError):
         return False
 
 
@@ -117,7 +117,7 @@ def _has_every_scan(content: bytes) -> bool:
     missing = {(0, 0)}  # until a frame says what to expect
     for code, begin, end in _segments(content):
         segment = content[begin:end]
-        with suppress(IndexError):  # a segment that is cut brings nothing
+        with suppress(IndexError, ValueError):  # a segment that is cut brings nothing
             if code in _START_OF_FRAME:
                 missing = {(segment[6 + 3 * i], k) for i in range(segment[5]) for k in range(64)}
             elif code == _START_OF_SCAN:
@@ -135,5 +135,5 @@ def _num_pictures(content: bytes) -> int:
             break
         if code == 0xE2 and content.startswith(b"MPF\0", begin):
             with suppress(struct.error):  # an index that cannot be read names nothing
-                return next(directories(content[begin + 4 : end])).get(NUM_PICTURES, (1,))[0]
+                return next(directories(content[begin + 4 : end]), {}).get(NUM_PICTURES, (1,))[0]
     return 1

@@ -67,6 +67,8 @@ def directories(content: bytes) -> Iterator[_Directory]:
     (at,) = struct.unpack_from(order + offset_as, content, 8 if big else 4)
     room_left = len(content)
     while at:
+        if at > len(content):  # struct takes no offset of 64 bits
+            raise struct.error("a directory beyond the end")
         (num,) = struct.unpack_from(order + count_as, content, at)
         at += struct.calcsize(count_as)
         directory: _Directory = {}
