@@ -386,3 +386,20 @@ def test_every_field_is_explained_to_people(kind: type[Section]) -> None:
 def test_a_name_that_runs_could_not_be_called_by_is_refused(name: str, tmp_path: Path) -> None:
     path = own(tmp_path, f"name = {json.dumps(name)}\n[network]\nname = 'mlp'\n")
     assert "name: " in refusal(name=path)
+
+
+@pytest.mark.parametrize(
+    "shares",
+    ["70/10/10", "70/10/10/11", "80/10/10/0", "70/10/10/10/0", "70-10-10-10", "-70/50/60/60", "a/b/c/d", ""],
+)
+def test_shares_that_make_no_whole_are_refused(shares: str) -> None:
+    with pytest.raises(NotUnderstoodError, match=r"pictures.shares: expected four percentages"):
+        Recipe.load("mlp", [f"pictures.shares='{shares}'"])
+
+
+def test_shares_are_for_pictures_that_are_cut_here() -> None:
+    pictures = Recipe.load("mlp", ["pictures.shares=30/10/50/10"]).pictures
+    assert pictures.percentages == (30, 10, 50, 10)
+    assert Recipe.load("mlp").pictures.percentages is None
+    with pytest.raises(NotUnderstoodError, match="'tutorial' takes the data's own splits"):
+        Recipe.load("mlp", ["pictures.shares=30/10/50/10", "pictures.protocol=tutorial"])

@@ -163,7 +163,7 @@ def on_the_same_parts(asked: Asked) -> list[Variant]:
     Raises:
         NotUnderstoodError: when they ask for different parts themselves.
     """
-    for field in ("seed", "protocol"):
+    for field in ("seed", "protocol", "shares"):
         values = {getattr(variant.recipe.pictures, field) for variant in asked.variants} - {None}
         if len(values) > 1:
             raise NotUnderstoodError(

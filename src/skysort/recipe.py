@@ -60,6 +60,9 @@ class Pictures(Section):
     """`data`: mean and standard deviation a channel over the training pictures; `half`: 0.5 and 0.5."""
     protocol: Protocol | None = None
     """How pictures are cut into parts. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
+    shares: str | None = None
+    """Percent of the pictures for train, validation, calibration and test, as `50/10/30/10`, where they are cut
+    here. Unset: 70/10/10/10, or 80/10/10 where the data has a test split of its own."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the cut into parts; apart from training.seed, so that runs of several seeds share their parts."""
     near_duplicates: Literal["together", "apart"] = "together"
@@ -74,6 +77,27 @@ class Pictures(Section):
     burst_seconds: Annotated[float, Field(ge=0)] = 0.0
     """Pictures of one folder and camera taken less than so many seconds one after another are kept in one part, as
     their EXIF data has the time; 0 for no such groups."""
+
+    @property
+    def percentages(self) -> tuple[int, ...] | None:
+        """The shares as numbers; None where they are unset."""
+        return None if self.shares is None else tuple(map(int, self.shares.split("/")))
+
+    @model_validator(mode="after")
+    def _shares_make_a_whole(self) -> Self:
+        if self.shares is None:
+            return self
+        is_whole = re.fullmatch(r"[0-9]{1,2}(/[0-9]{1,2}){3}", self.shares) is not None
+        if not is_whole or min(self.percentages or ()) < 1 or sum(self.percentages or ()) != 100:
+            raise ValueError(
+                "pictures.shares: expected four percentages from 1 on that add up to 100, as 70/10/10/10, for"
+                f" train, validation, calibration and test; found '{self.shares}'"
+            )
+        if self.protocol == "tutorial":
+            raise ValueError(
+                "pictures.shares is for pictures.protocol = 'four-way'; 'tutorial' takes the data's own splits"
+            )
+        return self
 
     @model_validator(mode="after")
     def _are_expressions(self) -> Self:

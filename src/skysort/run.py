@@ -228,7 +228,8 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
     with torch.device("meta"):  # nothing is allocated
         layers = build_layers(recipe.network, shape, 2)
     check_memory(sum(parameter.numel() for parameter in layers.parameters()))
-    of_tutorial = recipe.published is not None and data.named is not None and data.named.in_tutorials
+    is_known = recipe.published is not None and data.named is not None and data.named.in_tutorials
+    of_tutorial = is_known and pictures.shares is None
     return recipe.with_values(
         pictures={
             "size": shape.size,

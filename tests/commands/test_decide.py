@@ -82,6 +82,12 @@ def test_a_decision_takes_the_place_of_one_of_its_name_and_says_so(run: Path, sk
         (("--keep", "bird", "--lose-at-most", "2%", "--confidence", "sure"), 2, "--confidence takes a share"),
         (("--keep", "bird", "--keep", "airplane", "--lose-at-most", "2%"), 2, "one to set aside"),
         (("--keep", "bird", "--lose-at-most", "1%"), 1, "takes 299 calibration pictures"),
+        (
+            ("--keep", "bird", "--lose-at-most", "5%"),
+            1,
+            "Train again with about 590 pictures of 'bird' in all, where there are 120, or with --set"
+            " pictures.shares=30/10/50/10, or with a folder calibration/ beside train/ that holds 59 of them",
+        ),
         (("--keep", "bird", "--lose-at-most", "20%", "--name", "a\nb"), 2, "a name that can be printed"),
         (
             ("--keep", "bird", "--lose-at-most", "1e-9"),

@@ -141,9 +141,10 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
         f"Of 53 test pictures, {num_right} were sorted right by the likeliest class: {percent(test['accuracy'])}"
         f" (95 % interval {bounds(test['interval95'])})."
     )
-    unknown, unreadable, duplicates = (
+    enough, unknown, unreadable, duplicates = (
         " ".join(text.split()) for text in page.locator(".notice").all_inner_texts()
     )
+    assert enough.startswith("53 test pictures tell the accuracy to ±")
     assert unknown.startswith(
         f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
     )

@@ -268,3 +268,19 @@ def test_a_calibration_part_of_its_own_is_kept() -> None:
 def test_only_a_test_part_is_an_error_that_says_what_is_missing(protocol: Any) -> None:
     with pytest.raises(SkysortError, match=r"^nothing to train on: the data has a part for test and none for tr"):
         cut(*singles(9, 9, part="test"), protocol, 0)
+
+
+@pytest.mark.parametrize(
+    ("percentages", "expected"),
+    [((70, 10, 10, 10), [70, 10, 10, 10]), ((30, 10, 50, 10), [30, 10, 50, 10]), ((97, 1, 1, 1), [97, 1, 1, 1])],
+)
+def test_shares_decide_how_many_pictures_each_part_gets(percentages: tuple[int, ...], expected: list[int]) -> None:
+    parts = cut(*singles(100, 100), "four-way", 0, percentages)
+    assert [len(rows) for rows in parts.values()] == [2 * num for num in expected]
+
+
+def test_shares_of_parts_that_the_data_brings_go_to_the_others_in_proportion() -> None:
+    listing, groups = singles(100, 100)
+    parts = tuple("test" if row % 4 == 0 else "train" for row in range(len(listing)))
+    found = cut(replace(listing, parts=parts), groups, "four-way", 0, (20, 20, 20, 40))
+    assert [len(rows) for rows in found.values()] == [50, 50, 50, 50]

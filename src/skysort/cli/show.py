@@ -12,6 +12,7 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
 from skysort.run_folder import Run
 from skysort.terminal import counted, printable
+from skysort.trust.advice import advice
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
 from skysort.trust.metrics import Effect, Metrics, OutsideFigures, PartFigures
@@ -69,6 +70,8 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         )
     console.print(parts)
     console.print()
+    for sentence in advice(found):
+        console.print(sentence)
     test = found.splits["test"]
     if test.grouped:
         console.print(

@@ -197,7 +197,7 @@ def prepare(
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
     collection = open_collection(data, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(collection, pictures, progress)
-    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed)
+    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
     prepared = Prepared(data, shape, collection, groups, parts)
     if outside is None:
         return prepared

@@ -1,7 +1,7 @@
 """How pictures are cut into parts: train, validation, calibration, test."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ PARTS = ("train", "validation", "calibration", "test")
 WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
 
 
-def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[str, Rows]:
+def cut(
+    listing: Listing, groups: Rows, protocol: Protocol, seed: int, percentages: Sequence[int] | None = None
+) -> dict[str, Rows]:
     """Cut a listing into parts, class by class, keeping groups together.
 
     Under `four-way`, the parts that the data brings stay as they are, and the training part gives what is missing:
@@ -31,6 +33,8 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
         groups: (N,) equal numbers for pictures that must not be parted, as equal ones; -1 for one to leave out.
         protocol: `four-way` or `tutorial`.
         seed: of the order in which pictures are dealt out.
+        percentages: shares of the parts in the order of PARTS, in place of those said above; of parts that the
+            data brings they are not used, and the others keep their proportions.
 
     Returns:
         Sorted rows of the listing for each part there is, in the order of PARTS.
@@ -58,8 +62,9 @@ def cut(listing: Listing, groups: Rows, protocol: Protocol, seed: int) -> dict[s
                 " use --set pictures.protocol=four-way"
             )
         return {"train": np.union1d(pool, fixed), "test": held_out}
-    shares = {part: share for part, share in WITHOUT_OWN_PARTS.items() if part not in own}
-    if "test" in own:
+    all_shares = WITHOUT_OWN_PARTS if percentages is None else dict(zip(PARTS, percentages, strict=True))
+    shares = {part: share for part, share in all_shares.items() if part not in own}
+    if "test" in own and percentages is None:
         shares["train"] = 80
     dealt = _deal(listing, pool, groups, shares, seed)
     dealt["train"] = np.union1d(dealt["train"], fixed)

@@ -65,6 +65,15 @@ def upper_bound(num_lost: ArrayLike, num: ArrayLike, confidence: float) -> Float
     return bound
 
 
+class TooFewError(SkysortError):
+    """There are too few calibration pictures for a promise."""
+
+    def __init__(self, needed: int, message: str) -> None:
+        self.needed = needed
+        """Calibration pictures, or groups of them, that would do."""
+        super().__init__(message)
+
+
 def num_needed(lose_at_most: float, confidence: float, num_lost: int = 0) -> int:
     """Return how many calibration pictures, or groups, a promise takes when so many of them are lost.
 
@@ -93,10 +102,12 @@ def most_lost(num: int, lose_at_most: float, confidence: float) -> int:
     )
     if not num_allowed:
         in_reach = math.ceil(1e4 * upper_bound(0, num, confidence)) / 1e4
-        raise SkysortError(
+        needed = num_needed(lose_at_most, confidence)
+        raise TooFewError(
+            needed,
             f"to lose at most {_percent(lose_at_most)} with {_percent(confidence)} confidence takes"
-            f" {num_needed(lose_at_most, confidence):,} calibration pictures to keep, or groups of them;"
-            f" there are {num:,}, which do for {_percent(in_reach)}"
+            f" {needed:,} calibration pictures to keep, or groups of them; there are {num:,}, which do for"
+            f" {_percent(in_reach)}",
         )
     return num_allowed - 1
 

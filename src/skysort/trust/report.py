@@ -15,6 +15,7 @@ from skysort.files import read_json
 from skysort.pictures.prepare import DataTable
 from skysort.recipe import Recipe
 from skysort.terminal import counted, printable
+from skysort.trust.advice import advice
 from skysort.trust.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve, sentences
@@ -109,6 +110,7 @@ def write_report(
         test=figures,
         classes=test.classes,
         headline=_headline(figures, is_own=run is not None),
+        advice=advice(validated),
         seen_twice=figures["pictures"] - others["pictures"] if others else 0,
         protocol=PROTOCOLS[metrics["protocol"]],
         recipe=Recipe.load(str(run / "recipe.toml")) if run else None,

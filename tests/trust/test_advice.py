@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from skysort.trust.advice import advice, has_learned, how_sure
+from skysort.trust.intervals import wilson
+from skysort.trust.metrics import Grouped, Metrics, PartFigures, measure
+
+
+def part(num_right: int, num: int, num_classes: int = 2, always: int | None = None) -> PartFigures:
+    """Return the figures of pictures of so many classes in turn, the first of them labelled right."""
+    truth = np.arange(num) % num_classes
+    labels = np.where(np.arange(num) < num_right, truth, (truth + 1) % num_classes)
+    if always is not None:
+        labels[:] = always
+    logits = np.full((num, num_classes), -2, np.float32)
+    logits[np.arange(num), labels] = 2
+    names = [f"c{number}" for number in range(num_classes)]
+    return PartFigures.model_validate({**measure(logits, truth, names), "unreadable": 0})
+
+
+def metrics(**splits: PartFigures) -> Metrics:
+    return Metrics(
+        splits=splits,
+        parameters=1,
+        seconds={},
+        protocol="four-way",
+        classifier="",
+        data={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_right", "num", "said"),
+    [
+        (5, 6, "6 test pictures tell the accuracy to ±27 points only; about 900 would tell it to ±3."),
+        (1, 1, "1 test picture tells the accuracy to ±40 points only; about 1,100 would tell it to ±3."),
+        (900, 1000, "1,000 test pictures tell the accuracy to ±1.9 points."),
+    ],
+)
+def test_whether_the_test_pictures_are_enough_is_answered_in_words(num_right: int, num: int, said: str) -> None:
+    assert how_sure(part(num_right, num)) == said
+
+
+@pytest.mark.parametrize(("num_right", "num"), [(5, 6), (40, 50), (50, 100), (95, 100)])
+def test_as_many_pictures_as_it_asks_for_are_enough(num_right: int, num: int) -> None:
+    needed = int(how_sure(part(num_right, num)).split("about ")[1].split()[0].replace(",", ""))
+    low, high = wilson(num_right, num)
+    then = wilson(round(needed * (low + high) / 2), needed)
+    assert (then[1] - then[0]) / 2 <= 0.031
+
+
+def test_groups_take_more_pictures() -> None:
+    plain = part(40, 50)
+    grouped = plain.model_copy(update={"grouped": Grouped(groups=20, widening=2.0)})
+    assert (
+        how_sure(plain) == "50 test pictures tell the accuracy to ±11 points only; about 740 would tell it to ±3."
+    )
+    assert "to ±22 points only; about 3,000 would" in how_sure(grouped)
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        (part(50, 100), False),
+        (part(55, 100), False),
+        (part(70, 100), True),
+        (part(0, 100, always=0), False),
+        (part(0, 3000, 1000, always=7), False),
+        (part(60, 1000, 100), True),
+        (part(1, 2), False),
+        (part(10, 10), True),
+    ],
+)
+def test_training_near_chance_is_not_trained_yet(train: PartFigures, expected: bool) -> None:
+    assert has_learned(train) == expected
+    said = advice(metrics(train=train, test=part(5, 6)))
+    assert any("Not trained yet" in sentence for sentence in said) != expected
+    assert len(advice(metrics(test=train))) == 1  # figures of other pictures
