@@ -18,7 +18,7 @@ from skysort.measuring import measure_run
 from skysort.measuring_others import measure_others
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data
-from skysort.pictures.prepare import Prepared, evenly, prepare
+from skysort.pictures.prepare import Prepared, evenly, prepare, smaller_than_they_are
 from skysort.progress import Progress
 from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
 from skysort.reopen import Moved, own_run, prepared_again, run_of
@@ -87,6 +87,7 @@ def train(
         progress.say(f"'{found.name}' is the data of that name; what is called so here is ./{found.name}")
     folder = Path(run) if run else free_folder(found, recipe)
     check_free(folder)
+    has_default_size = found.named is None and recipe.pictures.size is None
     recipe = resolved(recipe, found)
     if outside is not None and recipe.trust.keep_known is None:
         recipe = recipe.with_values(trust={"keep_known": KEEP_KNOWN})
@@ -95,6 +96,8 @@ def train(
     )
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
+    if has_default_size and (said := smaller_than_they_are(prepared)):
+        progress.say(said)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
         progress.say(f"{findings}; {_how_to_check(asked, found, recipe.pictures, data_dir)} says which")
     classes = prepared.collection.listing.classes

@@ -19,6 +19,9 @@ from skysort.progress import Progress
 FORMAT = 2
 ORIGINALS_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.json")
 
+NUM_FOR_MEDIAN = 50
+"""Image files that are looked at for a median size."""
+
 
 @dataclass(frozen=True)
 class Originals:
@@ -57,6 +60,30 @@ def open_originals(source: Source, progress: Progress) -> Originals | None:
                 other.unlink(missing_ok=True)
     width, height, taken, cameras = zip(*rows, strict=True)
     return Originals(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)
+
+
+def median_size(source: Source) -> tuple[int, int] | None:
+    """Return width and height in the median of some of a source's image files; None where it has none.
+
+    Raises:
+        SkysortError: when the source cannot be listed.
+    """
+    if isinstance(source, PixelSource):
+        return None
+    sizes = []
+    with source.opened() as (listing, read):
+        for row in np.linspace(0, len(listing) - 1, min(NUM_FOR_MEDIAN, len(listing))).astype(int).tolist():
+            try:
+                content = read(row)
+                if isinstance(content, bytes):
+                    original = read_original(content)
+                    sizes.append((original.width, original.height))
+            except UnreadablePictureError:
+                continue
+    if not sizes:
+        return None
+    width, height = np.median(sizes, axis=0).astype(int).tolist()
+    return width, height
 
 
 def _read(source: Source, progress: Progress) -> list[tuple[int, int, float | None, str]]:

@@ -3,20 +3,22 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skysort.pictures.collection import Collection, Data, open_collection
 from skysort.pictures.decode import Shape
 from skysort.pictures.grouping import groups_of
+from skysort.pictures.originals import median_size
 from skysort.pictures.outside import Outside, open_outside
 from skysort.pictures.split import Rows, cut
 from skysort.progress import Progress
 from skysort.recipe import Normalisation, Pictures
 
 NUM_LEFT_OUT_NAMED = 50
+Source = Annotated[str, Field(min_length=1)]
 
 
 class Described(BaseModel):
@@ -44,7 +46,7 @@ class LeftOut(Described):
 class OutsideTable(Described):
     """Pictures of none of the classes."""
 
-    source: str
+    source: Source
     """A name, or an absolute path."""
     fingerprint: str
 
@@ -53,7 +55,7 @@ class DataTable(Described):
     """data.json: what a run learned from."""
 
     format: Literal[1] = 1
-    source: str | tuple[str, ...]
+    source: Source | Annotated[tuple[Source, ...], Field(min_length=2)]
     """A name or an absolute path; several absolute paths of one data set."""
     fingerprint: str
     """Digest of all that training sees."""
@@ -78,6 +80,8 @@ class DataTable(Described):
         return {key: found[key] for key in found if key not in counts} if isinstance(found, dict) else found
 
 
+MUCH_LARGER = 3
+"""Times the size that a network sees."""
 MOST_TRAINING_PICTURES = 2000
 """Of those trained on that are measured again: more would tell little, and take long."""
 
@@ -203,6 +207,19 @@ def prepare(
         return prepared
     classes = collection.listing.classes
     return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
+
+
+def smaller_than_they_are(prepared: Prepared) -> str | None:
+    """Return what to say where a network sees pictures at much less than their own size, else None."""
+    size = prepared.shape.size
+    median = median_size(prepared.collection.source)
+    if median is None or min(median) < MUCH_LARGER * size:
+        return None
+    width, height = median
+    return (
+        f"pictures are {width}x{height} in the median, and the network sees them at {size}x{size}; --set"
+        f" pictures.size={2 * size} or more shows it finer marks, and takes longer"
+    )
 
 
 def evenly(rows: Rows, num: int) -> Rows:
