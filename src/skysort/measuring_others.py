@@ -25,6 +25,7 @@ def measure_others(
     classifier: Classifier,
     asked: str,
     group_by: str | None,
+    label_by: str | None,
     output: Path | None,
     data_dir: Path | None,
     run: Run | None,
@@ -38,6 +39,7 @@ def measure_others(
         classifier: to measure.
         asked: the pictures, named as for train.
         group_by: a pattern in their paths for those that are not independent; None for that of the run's recipe.
+        label_by: a pattern in their paths that gives the label; None where class folders do.
         output: a folder for metrics.json, predictions.csv and report.html.
         data_dir: where named data is.
         run: that the classifier is part of, which knows what it learned from; None for a copy on its own.
@@ -48,7 +50,7 @@ def measure_others(
         if (output / "recipe.toml").exists():
             raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
     found = Data.find(asked)
-    collection = open_collection(found, classifier.shape, data_dir, progress)
+    collection = open_collection(found, classifier.shape, data_dir, progress, label_by)
     for name in collection.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)

@@ -164,6 +164,7 @@ def evaluate(
     moved_to: Moved = None,
     output: str | PathLike[str] | None = None,
     group_by: str | None = None,
+    label_by: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -180,6 +181,7 @@ def evaluate(
         output: a folder for metrics.json, predictions.csv and report.html, for other pictures than its own.
         group_by: as `pictures.group_by` of a recipe, likewise: pictures of the same match are not independent.
             By default that of the run, where it matches.
+        label_by: as `pictures.label_by` of a recipe, for other pictures than its own.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
 
@@ -199,13 +201,24 @@ def evaluate(
             raise NotUnderstoodError(
                 "--data says where the run's own pictures are now; it takes no other pictures"
             )
+        if label_by is not None:
+            Recipe.load(DEFAULT_RECIPE).with_values(pictures={"label_by": label_by})  # refuses what is no pattern
         return measure_others(
-            Classifier(classifier), str(data), group_by, _path(output), _path(data_dir), run_of(folder), progress
+            Classifier(classifier),
+            str(data),
+            group_by,
+            label_by,
+            _path(output),
+            _path(data_dir),
+            run_of(folder),
+            progress,
         )
     if output is not None:
         raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
     if group_by is not None:
         raise NotUnderstoodError("--group-by goes with other pictures; a run's own have the groups of its recipe")
+    if label_by is not None:
+        raise NotUnderstoodError("--label-by goes with other pictures; a run's own have the labels of its recipe")
     run = own_run(folder, "name the pictures to measure it on")
     with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:

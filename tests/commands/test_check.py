@@ -356,3 +356,6 @@ def test_labels_in_file_names_and_corrections_are_checked_as_they_are_trained_on
     assert "label_by" in (tmp_path / "run/recipe.toml").read_text(encoding="utf-8")
     refused = skysort_command("train", "--resume", tmp_path / "run", *by_name)
     assert refused.code == 2 and "it takes no --label-by" in refused.err
+    assert skysort_command("evaluate", tmp_path / "run", folder, *by_name).code == 0
+    refused = skysort_command("evaluate", tmp_path / "run", *by_name)
+    assert refused.code == 2 and "--label-by goes with other pictures" in refused.err

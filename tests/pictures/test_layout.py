@@ -8,6 +8,7 @@ from skysort.errors import SkysortError
 from skysort.pictures.layout import arrange, split_named
 from skysort.pictures.listing import Listing, class_name, is_hidden, is_image_name, natural
 
+BY_NAME = "if the file names hold the labels, add --label-by '(cat|dog)_'"
 PARTS = {"train", "validation", "calibration", "test"}
 
 names = st.sampled_from(
@@ -86,8 +87,8 @@ def test_parts_beside_classes_are_an_error_that_names_both() -> None:
     ("paths", "found"),
     [
         ([], "no picture at all"),
-        (["1.jpg"], "1.jpg"),
-        (["10.jpg", "9.jpg"], "2 pictures such as 9.jpg"),
+        (["1.jpg"], f"1.jpg; {BY_NAME}"),
+        (["10.jpg", "9.jpg"], f"2 pictures such as 9.jpg; {BY_NAME}"),
         (
             ["cat/1.txt", "dog/2.txt"],
             "no picture at all, but cat/1.txt",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from skysort.cli.options import DataDir, GroupBy, MovedTo, Quiet
+from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")
     ] = None,
     group_by: GroupBy = None,
+    label_by: LabelBy = None,
     moved_to: MovedTo = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
@@ -29,6 +30,13 @@ def evaluate(
 
     progress = Progress.for_terminal(quiet=quiet)
     metrics = runs.evaluate(
-        classifier, data, output=output, group_by=group_by, moved_to=moved_to, data_dir=data_dir, progress=progress
+        classifier,
+        data,
+        output=output,
+        group_by=group_by,
+        label_by=label_by,
+        moved_to=moved_to,
+        data_dir=data_dir,
+        progress=progress,
     )
     show_metrics(metrics, sys.stdout)

@@ -160,6 +160,7 @@ def _no_label(source: str, images: list[Names], visible: list[Names], label_by: 
     else:
         first = min(map("/".join, images or visible), key=natural)
         found = first if len(images) == 1 else f"{len(images):,} pictures such as {first}"
+        found += "; if the file names hold the labels, add --label-by '(cat|dog)_'"
         if not images:
             found = f"no picture at all, but {first}"
     return f"no pictures in class folders under {source}: expected <class>/<picture>.jpg, found {found}"
