@@ -13,7 +13,7 @@ from skysort.work import move, settle
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, replaced
 from skysort.work.move import act, finish_unfinished, moving
-from skysort.work.settle import coming_of, going_of
+from skysort.work.settle import coming_of, going_of, under_way_by_others
 from skysort.work.undo import Wish, take_back
 from tests.work.making import files_below, row_for, with_session
 
@@ -223,3 +223,18 @@ def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Pa
         assert files_below(inbox, keep) == {inbox / "a.jpg": b"picture", keep / "a.jpg": b"picture"}
         assert journal.unfinished() == []
         assert going_of(back.row).name not in {path.name for path in keep.iterdir()}
+
+
+def test_what_others_have_under_way_is_found(tmp_path: Path, inbox: Path, keep: Path) -> None:
+    with Journal(tmp_path / "one", make=True) as journal:
+        names = [
+            f".skysort-{'f' * 12}-3.coming",
+            f".skysort-{'0' * 12}-1.going",
+            f".skysort-{journal.token}-1.coming",
+        ]
+        for name in (*names, ".skysort", "skysort-1.coming", ".skysort-x-1.coming.jpg"):
+            (keep / name).touch()
+        (inbox / "sub").mkdir()
+        (inbox / "sub" / f".skysort-{'0' * 12}-9.guard").touch()
+        found = sorted(under_way_by_others([inbox, keep], journal.token))
+    assert found == [inbox / "sub" / f".skysort-{'0' * 12}-9.guard", *sorted(keep / name for name in names[:2])]

@@ -822,3 +822,11 @@ def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(
     ended = subprocess.run(list(map(str, script)), capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     assert "100 kills of a watcher" in ended.stdout
+
+
+def test_what_another_watcher_has_under_way_is_told_and_left(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+    theirs = "aside/.skysort-0123456789ab-3.coming"
+    put(top, {"inbox/a.png": AIRPLANE, theirs: b"half"})
+    once(top)
+    assert events(caplog).count("under way by another journal, and left to it") == 1
+    assert found(top) == {"aside/a.png": AIRPLANE, theirs: b"half"}

@@ -134,6 +134,11 @@ class Journal:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    @property
+    def token(self) -> str:
+        """What tells this journal's files under way from those of others."""
+        return self._token
+
     def close(self) -> None:
         """Close it; what was written is there."""
         with suppress(sqlite3.Error):

@@ -22,6 +22,9 @@ the row's digest and time, while another file has the same bytes and its name is
 
 import errno
 import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +37,7 @@ from skysort.work.writers import is_open_for_writing
 End = Literal["done", "not done", "gone"]
 
 READ_AT_A_TIME = 2**20
+UNDER_WAY = re.compile(r"\.skysort-([0-9a-f]+)-[0-9]+\.(?:coming|going|guard)")
 
 
 def settle(row: Row) -> End:
@@ -89,6 +93,16 @@ def coming_of(row: Row) -> Path:
 def going_of(row: Row) -> Path:
     """Return where a source is until it is removed."""
     return row.source.with_name(f"{row.mark}.going")
+
+
+def under_way_by_others(folders: Iterable[Path], token: str) -> Iterator[Path]:
+    """Yield what other journals than the one with a token have under way below some folders, or left there."""
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for name in names:
+                match = UNDER_WAY.fullmatch(name)
+                if match and match[1] != token:
+                    yield Path(folder, name)
 
 
 def is_file(path: Path, file: Identity) -> bool:

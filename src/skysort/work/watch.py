@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
@@ -23,10 +24,13 @@ from skysort.work.judge import Judged, Rule, is_unsure, judge, why_unsure
 from skysort.work.move import Outcome, act, moving
 from skysort.work.names import free_place, stands
 from skysort.work.order import Order, lock_of
+from skysort.work.settle import under_way_by_others
 from skysort.work.telling import Counts, State, Told, as_text, status_file, tell, watcher_lock
 
 SECONDS_FOR_A_LOOK = 1.0
 """For which `skysort status` may hold what a watcher holds, to see whether one does."""
+
+MOST_LISTED = 10
 
 
 def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Counts:
@@ -131,6 +135,8 @@ class _Watcher:
         self.inbox = Inbox(
             order.inbox, order.settle, order.stuck, self.stays, self.attempts.is_suspect, by_own_time=order.once
         )
+        for path in islice(under_way_by_others(self.drives.mounts, self.journal.token), MOST_LISTED):
+            tell(logging.WARNING, "under way by another journal, and left to it", path=str(path))
         watched = order.inbox.stat()
         coming = (
             self.what_is_there() if order.once else arrivals(order.inbox, self.sweep, self.stop, poll=order.poll)
