@@ -17,6 +17,7 @@ from skysort.errors import install_command, suggestion
         ("Bird", ("airplane", "bird"), "did you mean 'bird'?"),
         ("cdua", ("auto", "cpu", "cuda"), "did you mean 'cuda'?"),
         ("resnet", ("lenet", "resnet-deep", "resnet-wide"), "did you mean 'resnet-deep' or 'resnet-wide'?"),
+        ("Nte", ("Deep", "Net"), "did you mean 'Net'?"),
         ("tpu", ("auto", "cpu"), "there are: auto, cpu"),
         ("cat", ("car", "bird"), "there are: car, bird"),
         ("zebra", [f"class {number}" for number in range(40)], ", class 29, and 10 more"),

@@ -13,8 +13,7 @@ from pathlib import Path
 MOST_LISTED, MOST_MEANT = 30, 3
 FEWEST_LETTERS = 3
 LEAST_LIKENESS = 0.75
-"""Of two names, as difflib has it: one other letter of three is another name, two that changed places in four are
-a slip."""
+"""Of two names, as difflib has it: with one other letter of three, it is another name."""
 
 
 class SkysortError(Exception):
@@ -104,6 +103,7 @@ def suggestion(name: str, known: Collection[str]) -> str:
         return f"did you mean {meant}?"
     by_text = {one.casefold(): one for one in reversed(list(known))}
     close = difflib.get_close_matches(name.casefold(), by_text, n=1, cutoff=LEAST_LIKENESS)
+    close = close or [one for one in by_text if sorted(one) == sorted(name.casefold())]
     if close:
         return f"did you mean '{by_text[close[0]]}'?"
     names = list(reversed(by_text.values()))

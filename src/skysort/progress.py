@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from skysort.terminal import printable_lines
+from skysort.terminal import printable, printable_lines
 
 Tell = Callable[[int, str], None]
 """Called with how many more are done and a note ("loss 0.412")."""
@@ -112,15 +112,15 @@ class _Meter:
 @contextmanager
 def _drawn(meter: _Meter) -> Iterator[Callable[[], None]]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         DownloadColumn() if meter.unit == "bytes" else MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(meter.what, total=meter.total, completed=meter.done, rate="", note="")
+        task = bar.add_task(printable(meter.what), total=meter.total, completed=meter.done, rate="", note="")
 
         def show() -> None:
             bar.update(task, completed=meter.done, rate=meter.speed, note=meter.note)

@@ -20,6 +20,7 @@ def test_rows_come_in_the_order_given_from_files_folders_and_zips(
     for name in ("10.png", "2.png", "b/1.JPG", "a/1.webp", ".hidden/1.png", "a/._1.png", "notes.txt"):
         (holiday / name).parent.mkdir(parents=True, exist_ok=True)
         (holiday / name).write_bytes(picture_bytes(1))
+    (holiday / "notes.txt").write_text("seen at noon")
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
         for name in ("z/9.png", "z/10.png", "__MACOSX/z/._9.png"):
             archive.writestr(name, picture_bytes(2))
@@ -29,7 +30,8 @@ def test_rows_come_in_the_order_given_from_files_folders_and_zips(
         "predict", finished_run, tmp_path / "odd-name", holiday, tmp_path / "more.zip",
         "--format", "csv", "--output", output,
     )  # fmt: skip
-    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert (ended.code, ended.out) == (0, "")
+    assert "(.hidden)" in ended.err and "notes.txt" in ended.err
     with output.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     names = ["odd-name", "holiday/2.png", "holiday/10.png", "holiday/a/1.webp", "holiday/b/1.JPG"]

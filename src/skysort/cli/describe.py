@@ -46,6 +46,7 @@ def describe(
     """Show a network's layers, and what they cost, without building it: any size can be asked about."""
     require("describing a network", "train", "torch")
     from skysort.cli.show import console_for
+    from skysort.terminal import printable
 
     is_own = network.endswith(".py") or (":" in network and not network.endswith(".toml"))
     description = _own(network, size, channels, classes) if is_own else _recipe(network, size, channels, classes)
@@ -55,7 +56,7 @@ def describe(
     for line in _totals(description):
         console.print(line)
     for warning in description.warnings:
-        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        console.print(f"warning: {printable(warning)}", markup=False, soft_wrap=True)
 
 
 def _own(target: str, size: int | None, channels: int | None, classes: int | None) -> "Description":
@@ -97,8 +98,9 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
 
 
 def _table(description: "Description") -> "Table":
-    from rich.markup import escape
     from rich.table import Table
+
+    from skysort.cli.show import shown_name
 
     table = Table(box=None)
     table.add_column("layer", overflow="fold")
@@ -106,7 +108,7 @@ def _table(description: "Description") -> "Table":
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in description.layers:
         table.add_row(
-            escape(f"{layer.name} {layer.kind}".strip()),
+            shown_name(f"{layer.name} {layer.kind}".strip()),
             "x".join(map(str, layer.shape)),
             _parameters(layer),
             f"{layer.multiply_adds:,}" if layer.multiply_adds else "",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from skysort.classifier.decision import Decision
 from skysort.pictures.decode import Pixels
+from skysort.terminal import printable
 from skysort.trust.guarantee import Curve
 
 if TYPE_CHECKING:
@@ -279,7 +280,9 @@ def drawn(
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     content = _inline(file.getvalue(), name)
-    content = re.sub(f">{placeholder('([0-9]+)')}<", lambda found: f">{escape(names[int(found[1])])}<", content)
+    content = re.sub(
+        f">{placeholder('([0-9]+)')}<", lambda found: f">{escape(printable(names[int(found[1])]))}<", content
+    )
     width, height = (72 * side for side in inches)  # matplotlib's SVG counts in points
     return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{escape(summary)}</title>{content}'
 

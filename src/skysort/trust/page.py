@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from skysort.files import write_whole
-from skysort.terminal import counted
+from skysort.terminal import counted, printable_lines
+
+NO_BREAK = "\u00a0"
+"""A space that breaks no line: between a figure and its unit."""
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:
@@ -26,11 +29,19 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     page.filters |= {"percent": percent, "counted": counted}
     html = page.get_template(template).render(content)
     # File names may hold bytes that are no UTF-8; the page must be read all the same.
     write_whole(path, html.encode("utf-8", "backslashreplace"))
+
+
+def _shown(value: object) -> object:
+    """Return a text as a page may show it: turned directions and invisible characters in names are spelled out."""
+    if type(value) is not str:  # a number, or what is HTML already
+        return value
+    return NO_BREAK.join(map(printable_lines, value.split(NO_BREAK)))
 
 
 def percent(share: float | None) -> str:
