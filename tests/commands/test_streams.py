@@ -37,3 +37,12 @@ def test_a_reader_that_has_read_enough_ends_it_without_a_word(finished_run: Path
     for arguments in (["recipes"], ["predict", finished_run, pictures]):
         ended = shell('{ "$@"; echo ended $? >&2; } | true', *arguments)
         assert (ended.stdout, ended.stderr) == ("", "ended 1\n")
+
+
+@pytest.mark.parametrize(("options", "shown"), [([], False), (["-W", "default"], True)])
+def test_what_libraries_warn_of_is_shown_to_who_asks_alone(options: list[str], shown: bool) -> None:
+    lines = "import sys, warnings\nfrom skysort import cli\nsys.argv = ['skysort', '--version']\n"
+    lines += "try:\n    cli.main()\nexcept SystemExit:\n    warnings.warn('of a library')"
+    done = subprocess.run([sys.executable, *options, "-c", lines], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert ("of a library" in done.stderr) is shown
