@@ -1,12 +1,12 @@
-# make demo: see what Skysort does.  make test: every check.  make fuzz: a long random search for inputs that break it.
-# make check-data: the recipes on real data.
+# make demo: see what Skysort does.  make test: every check.  make fuzz: a long search for inputs that break it.
+# make faults: every fault of a file system, tried one by one.  make check-data: the recipes on real data.
 # make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
 # make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo test fuzz lowest check-data bench clean
+.PHONY: env demo test fuzz faults lowest check-data bench clean
 
 env: $(ENV)/installed
 
@@ -27,6 +27,9 @@ test: env
 
 fuzz: env
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests
+
+faults: env
+	$(BIN)/python -m tests.faults.campaign
 
 # A part of make test, where the package registry is within reach.
 lowest: env
