@@ -186,7 +186,7 @@ def test_a_name_that_is_no_text_keeps_no_correction_from_being_read(top: Path, s
     with Journal(top / "aside") as journal:
         assert len(list(take_back(journal, journal.rows(takeable="moves"), Wish(is_correction=True)))) == 2
     ended = skysort_command("journal", top / "aside", "--corrections", "--format", "csv")
-    assert rows_of(ended) == [{"path": str(top / "inbox" / "broken.jpg"), "label": "bird"}]
+    assert rows_of(ended) == [{"path": str(top / "inbox" / "broken.jpg"), "label": "bird", "split": "train"}]
     assert "1 left out: their names are not UTF-8" in ended.err
 
 
