@@ -31,7 +31,7 @@ from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.runtime import onnx_runtime
 from skysort.networks.in_use import InUse
 from skysort.networks.layers import initial_network
-from skysort.pictures.sources import image_files
+from skysort.pictures.sources import PassedOver, image_files
 from skysort.recipe import Normalisation
 from skysort.run_folder import Run
 
@@ -90,7 +90,7 @@ def measured(run: Path, pictures: Path | None, repeats: int, temporary: Path) ->
 def decoded(classifier: Classifier, folder: Path) -> list[Decoded]:
     """Return a folder's pictures, decoded as `predict` does."""
     with ExitStack() as archives:
-        return list(classifier._decoded(image_files([folder], archives)))
+        return list(classifier._decoded(image_files([folder], archives, PassedOver())))
 
 
 def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], object]]:

@@ -51,5 +51,5 @@ def test_a_classifier_that_fails_on_a_picture(
     LATER[way](run_to_damage / "classifier")
     ended = skysort_command(*VERBS[verb])
     assert ended.code == 1
-    assert "model.onnx" in ended.err
+    assert "model.onnx" in ended.out + ended.err
     assert (Path("pictures") / "1.png").exists()

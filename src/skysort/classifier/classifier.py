@@ -5,12 +5,14 @@ from contextlib import ExitStack, closing
 from itertools import islice
 from os import PathLike
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
+from skysort.classifier.given import Given, Picture, pictures_in
 from skysort.classifier.prove import Logits, prove
 from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
 from skysort.classifier.runtime import Session
@@ -18,7 +20,7 @@ from skysort.classifier.unknown import why_unknown
 from skysort.errors import NotUnderstoodError, unknown
 from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
 from skysort.pictures.parallel import groups, in_order, threads_for
-from skysort.pictures.sources import ImageFile, PassedOver, image_files
+from skysort.pictures.sources import PassedOver
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
@@ -54,6 +56,10 @@ class Classifier:
             self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
         """Largest difference of any logit from the proof's."""
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """Pickle it by its folder, which is loaded and proved again."""
+        return type(self), (self.folder.absolute(),)
+
     @property
     def digest(self) -> str:
         """SHA-256 of model.onnx, which is what decides every answer but whether a picture is called unknown."""
@@ -78,36 +84,33 @@ class Classifier:
         parts = [self._session.run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
-    def predict(self, paths: str | PathLike[str] | Iterable[str | PathLike[str]]) -> list[Prediction]:
-        """Return a prediction for every picture under some paths, in order.
+    def predict(self, pictures: Given | Iterable[Given]) -> list[Prediction]:
+        """Return a prediction for every picture, in order.
 
         Args:
-            paths: image files, folders (searched at any depth), zip and tar archives.
+            pictures: one or several of: the path of an image file, a folder (searched at any depth), or a zip or
+                tar archive; the bytes of an image file, or a file opened with "rb"; a PIL image; a (H, W, 3) or
+                (H, W) uint8 array, RGB or grey. What has no file name is called `<picture 0>` and so on.
 
         Raises:
-            NotUnderstoodError: when one of the paths is not there.
+            NotUnderstoodError: for anything else, or a path that is not there.
         """
-        return list(self.stream(paths))
+        return list(self.stream(pictures))
 
     def stream(
-        self, paths: str | PathLike[str] | Iterable[str | PathLike[str]], passed: PassedOver | None = None
+        self, pictures: Given | Iterable[Given], passed: PassedOver | None = None
     ) -> Generator[Prediction, None, None]:
         """Yield predictions as `predict` does, holding two batches of pictures and a folder's names at a time.
 
-        The next batch is decoded on threads while the network is at work; they end with the generator. By its end
-        `passed` holds the files under the paths that are no pictures, or hidden.
+        The pictures may be without end. The next batch is decoded on threads while the network is at work; they
+        end with the generator. By its end `passed` holds files under the paths that are no pictures, or hidden.
         """
-        asked = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
-        for path in asked:
-            if not path.exists():
-                raise NotUnderstoodError(f"{path}: no such file or folder")
         # Archives close last: until the threads of the decoding have ended, they may be read.
-        with (
-            ExitStack() as archives,
-            closing(self._decoded(image_files(asked, archives, passed or PassedOver()))) as decoded,
-        ):
-            for batch in groups(decoded, self.batch_size):
-                yield from self._predictions(batch)
+        with ExitStack() as archives:
+            files = pictures_in(pictures, self.shape, archives, passed or PassedOver())
+            with closing(self._decoded(files)) as decoded:
+                for batch in groups(decoded, self.batch_size):
+                    yield from self._predictions(batch)
 
     def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
         """Return a prediction for each of some pictures that are decoded to this classifier's shape."""
@@ -118,7 +121,7 @@ class Classifier:
         """How many pictures are run through the network together."""
         return max(1, BATCH_PIXEL_BYTES // (self.shape.channels * self.shape.size**2))
 
-    def _decoded(self, files: Iterator[ImageFile]) -> Generator[Decoded, None, None]:
+    def _decoded(self, files: Iterator[Picture]) -> Generator[Decoded, None, None]:
         """Yield each file's picture, or the reason why there is none.
 
         Threads go on decoding the next batch while the network is at work on one.
@@ -126,15 +129,9 @@ class Classifier:
         # One large file among the first is enough: beside it, small ones hardly count.
         threads = 1
         for path, read in islice(files, FILES_LOOKED_AT):
-            content = b""
-            picture: Pixels | str
-            try:
-                content = read()
-                picture = decode(content, self.shape)
-            except UnreadablePictureError as reason:
-                picture = str(reason)
+            picture, size = self._decode_file(read)
             yield path, picture
-            threads = threads_for(len(content))
+            threads = threads_for(size)
             if threads > 1:
                 break
         num = SMALL_FILES_AT_A_TIME if threads == 1 else 1
@@ -142,14 +139,20 @@ class Classifier:
         for group in in_order(self._decode_files, groups(files, num), threads, ahead):
             yield from group
 
-    def _decode_files(self, files: Iterable[ImageFile]) -> list[Decoded]:
-        return [(path, self._decode_file(read)) for path, read in files]
+    def _decode_files(self, files: Iterable[Picture]) -> list[Decoded]:
+        return [(path, self._decode_file(read)[0]) for path, read in files]
 
-    def _decode_file(self, read: Callable[[], bytes]) -> Pixels | str:
+    def _decode_file(self, read: Callable[[], bytes | Pixels]) -> tuple[Pixels | str, int]:
+        """Return a picture, or why there is none, and how many bytes were decoded."""
+        size = 0
         try:
-            return decode(read(), self.shape)
+            content = read()
+            if not isinstance(content, bytes):
+                return content, size
+            size = len(content)
+            return decode(content, self.shape), size
         except UnreadablePictureError as reason:
-            return str(reason)
+            return str(reason), size
 
     def _predictions(self, batch: Sequence[Decoded]) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]

@@ -43,6 +43,7 @@ import onnxruntime
 
 FOLDER = Path(__file__).parent
 SIZE = $size
+BICUBIC = Image.Resampling.BICUBIC
 
 
 def prepared(path):
@@ -81,9 +82,10 @@ for path in sys.argv[1:]:
 ''')
 
 _FITTED = {
-    "stretch": "image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)",
-    "crop": "ImageOps.fit(image, (SIZE, SIZE), Image.Resampling.BICUBIC)",
-    "pad": "ImageOps.pad(image, (SIZE, SIZE), Image.Resampling.BICUBIC)",
+    "stretch": "image.resize((SIZE, SIZE), BICUBIC)",
+    "crop": "ImageOps.fit(image, (SIZE, SIZE), BICUBIC)",
+    "pad": "image.resize([max(1, round(side / max(image.size) * SIZE)) for side in image.size], BICUBIC)\n"
+    "    image = ImageOps.pad(image, (SIZE, SIZE))",
 }
 
 

@@ -88,9 +88,9 @@ def watch(
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*_: object) -> None:
-        stop.set()
         for number, handler in before.items():  # a second signal ends it at once, whatever is at work
             signal.signal(number, handler)
+        stop.set_by_signal()
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:

@@ -206,6 +206,19 @@ class Original:
     camera: str = ""
 
 
+def from_image(image: Image.Image, shape: Shape) -> Pixels:
+    """Bring an image that Pillow has opened or made to a shape, as `decode` does, but for a JPEG decoded whole.
+
+    Raises:
+        UnreadablePictureError: when its file turns out to be damaged, with the reason.
+    """
+    try:
+        image.load()
+        return _fit(image, shape, _orientation(image))
+    except BROKEN as error:
+        raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+
+
 def read_original(content: bytes) -> Original:
     """Read the head of an image file, without its pixels.
 
@@ -247,7 +260,7 @@ def from_pixels(pixels: Pixels, shape: Shape) -> Pixels:
     return _fit(Image.fromarray(pixels), shape)
 
 
-def _orientation(image: ImageFile) -> int:
+def _orientation(image: Image.Image) -> int:
     if isinstance(image, JpegImagePlugin.JpegImageFile) and not image.info.keys() & {"exif", "xmp"}:
         return 1  # the common case of small files, in which looking further costs a tenth of all decoding
     try:
