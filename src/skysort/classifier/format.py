@@ -11,7 +11,7 @@ from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import read_json, sha256, write_whole
-from skysort.pictures.decode import Shape
+from skysort.pictures.decode import PIXELS_FROM_BYTES, Shape
 
 TABLE = "classifier.json"
 MODEL = "model.onnx"
@@ -28,21 +28,6 @@ DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
-DECODING = {
-    "orientation": "upright, turned or mirrored as EXIF says",
-    "frames": "the first of several",
-    "JPEG": "where both sides are larger than 2 * size, decoded at a half, a quarter or an eighth, the smallest at"
-    " which both are still as large (libjpeg's scaling, as Pillow's draft for (2 * size, 2 * size) chooses it)",
-    "16 bits": "the upper 8 bits of each",
-    "transparency": "laid over white",
-    "colour": "grey for one channel by 0.299 R + 0.587 G + 0.114 B, else RGB in this order, sRGB as it is stored",
-    "resampling": "bicubic (a = -0.5) with antialiasing, as Pillow's resize with BICUBIC; not OpenCV's or a"
-    " browser's, which take no mean of what they make smaller",
-    "fit": "stretch resizes to (size, size); crop cuts the middle square first; pad keeps the proportions and"
-    " fills with black on both sides",
-}
-
-
 class Described(BaseModel):
     """A part of classifier.json."""
 
@@ -55,7 +40,7 @@ class PictureFormat(Described):
     size: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
     fit: Literal["stretch", "crop", "pad"]
-    decoding: dict[str, str] = Field(default_factory=lambda: dict(DECODING))
+    decoding: dict[str, str] = Field(default_factory=lambda: dict(PIXELS_FROM_BYTES))
     """How an image file becomes such pixels, in words: for whoever uses model.onnx without Skysort."""
 
     def shape(self) -> Shape:

@@ -30,6 +30,20 @@ from skysort.pictures.tiff import is_camera_raw
 
 Pixels = NDArray[np.uint8]
 
+PIXELS_FROM_BYTES = {
+    "frames": "the first of several",
+    "orientation": "upright, turned or mirrored as EXIF says",
+    "JPEG": "where both sides are larger than 2 * size, decoded at a half, a quarter or an eighth, the smallest at"
+    " which both are still as large (libjpeg's scaling, as Pillow's draft for (2 * size, 2 * size) chooses it)",
+    "16 bits": "the upper 8 bits of each; of 12 in a TIFF, too",
+    "transparency": "laid over white; a BMP whose alpha is zero throughout is opaque",
+    "colour": "grey for one channel by 0.299 R + 0.587 G + 0.114 B, else RGB in this order, sRGB as it is stored",
+    "resampling": "bicubic (a = -0.5) with antialiasing, as Pillow's resize with BICUBIC; not OpenCV's or a"
+    " browser's, which take no mean of what they make smaller",
+    "fit": "stretch resizes to (size, size); crop cuts the middle square first; pad keeps the proportions and"
+    " fills with black on both sides",
+}
+"""Each step from an image file to pixels, in words; a classifier states them for whoever uses it without Skysort."""
 FILTER = Image.Resampling.BICUBIC
 BYTES_PER_PIXEL = {"AVIF": 16}
 """That Pillow takes to decode a format, as measured on Pillow 13; 4 for most."""
@@ -118,7 +132,9 @@ def decode(content: bytes, shape: Shape) -> Pixels:
     with _opened(kind, content) as image:
         size = image.size
         if min(size) > 2 * shape.size:
-            # Twice the size asked for leaves the resampling below enough to work with.
+            # Twice the size asked for leaves the resampling enough to work with. Of 1,174 photographs of 227 x 227
+            # at size 32, a swift answers 9 otherwise without this, and is right as often; this takes half the time,
+            # and an eighth at 12 megapixels (docs/performance.md).
             image.draft(None, (2 * shape.size, 2 * shape.size))
         with room_for(_bytes_needed(kind, image, content, size, shape)):
             image.load()
