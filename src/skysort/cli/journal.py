@@ -29,7 +29,10 @@ def journal(
     ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Only so many.  [default: all]")] = None,
     corrections: Annotated[
-        bool, typer.Option("--corrections", help="What people took back, as path,label to train on.")
+        bool,
+        typer.Option(
+            "--corrections", help="What people took back, or dragged to another class, as path,label to train on."
+        ),
     ] = False,
     form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
     raw: Raw = False,

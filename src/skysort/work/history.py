@@ -10,6 +10,7 @@ from typing import IO, Literal
 from skysort.classifier.rows import write_rows
 from skysort.files import sha256
 from skysort.terminal import printable
+from skysort.work.dragged import dragged
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, Settings
 from skysort.work.telling import iso_time
@@ -63,7 +64,7 @@ def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str], *, raw: bool
 
 
 def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
-    """Return pictures that people took back, and the class that they meant: the newest word.
+    """Return pictures that people took back or dragged to a class, and the class that they meant: the newest word.
 
     Also how many are left out, because the picture is no longer where it was put back.
     """
@@ -71,7 +72,7 @@ def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
     for row in journal.corrections():
         rows.setdefault(row.place, row)
     found = {path: str(row.correction) for path, row in rows.items() if _is_there(row)}
-    return found, len(rows) - len(found)
+    return dragged(journal) | found, len(rows) - len(found)
 
 
 def is_text(path: Path) -> bool:

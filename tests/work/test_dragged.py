@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from skysort.work.dragged import dragged
+from skysort.work.history import corrected
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Settings, replaced
+from skysort.work.move import act, moving
+from skysort.work.undo import Wish, take_back
+from tests.work.making import row_for
+
+CLASSES = ("cat", "dog", "fox")
+
+
+def put(top: Path, settings: Settings, journal_of: str, places: dict[str, str]) -> None:
+    (top / "in").mkdir(exist_ok=True)
+    with Journal(top / journal_of, make=True) as journal, moving(journal):
+        session = journal.session(settings)
+        rows = []
+        for name, place in places.items():
+            (top / "in" / name).write_bytes(name.encode())
+            rows.append(replaced(row_for(top / "in" / name, top / place), session=session, label="cat", by="sort"))
+        assert {outcome.end for outcome in act(journal, rows)} == {"done"}
+
+
+@pytest.fixture
+def sorted_to(tmp_path: Path) -> Path:
+    settings = Settings("sort", "0" * 64, CLASSES, folders={"to": str(tmp_path / "sorted")})
+    places = {"a.jpg": "sorted/cat/sub/a.jpg", "b.jpg": "sorted/cat/b.jpg", "c.jpg": "sorted/unsure/c.jpg"}
+    put(tmp_path, settings, "sorted", places)
+    return tmp_path / "sorted"
+
+
+def words(folder: Path) -> dict[str, str]:
+    with Journal(folder) as journal:
+        return {str(path.relative_to(folder.parent)): label for path, label in dragged(journal).items()}
+
+
+def test_nothing_that_stays_is_dragged(sorted_to: Path) -> None:
+    assert words(sorted_to) == {}
+
+
+@pytest.mark.parametrize("to", ["dog/a.jpg", "dog/sub/a.jpg"])
+def test_a_picture_in_the_folder_of_another_class_is_a_correction(to: str, sorted_to: Path) -> None:
+    (sorted_to / to).parent.mkdir(parents=True)
+    (sorted_to / "cat" / "sub" / "a.jpg").rename(sorted_to / to)
+    assert words(sorted_to) == {f"sorted/{to}": "dog"}
+    with Journal(sorted_to) as journal:
+        assert corrected(journal) == ({sorted_to / to: "dog"}, 0)
+
+
+def test_a_look_that_finds_the_label_right_counts(sorted_to: Path) -> None:
+    (sorted_to / "unsure" / "c.jpg").rename(sorted_to / "cat" / "c.jpg")
+    assert words(sorted_to) == {"sorted/cat/c.jpg": "cat"}
+
+
+def test_who_tidies_up_within_a_class_says_nothing(sorted_to: Path) -> None:
+    (sorted_to / "cat" / "sub" / "a.jpg").rename(sorted_to / "cat" / "a.jpg")
+    assert words(sorted_to) == {}
+
+
+def test_other_bytes_and_other_places_say_nothing(sorted_to: Path) -> None:
+    (sorted_to / "dog").mkdir()
+    (sorted_to / "dog" / "b.jpg").write_bytes(b"x.jpg")
+    (sorted_to / "cat" / "b.jpg").unlink()
+    (sorted_to / "cat" / "sub" / "a.jpg").rename(sorted_to / "a.jpg")
+    assert words(sorted_to) == {}
+
+
+def test_what_was_taken_back_is_not_dragged(sorted_to: Path) -> None:
+    with Journal(sorted_to) as journal:
+        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish()))
+    (sorted_to / "dog").mkdir()
+    (sorted_to / "dog" / "b.jpg").write_bytes(b"b.jpg")
+    assert words(sorted_to) == {}
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [(("cat", "dog"), {"aside/b.jpg": "dog", "keep/a.jpg": "cat", "keep/sub/c.jpg": "cat"}),
+     (CLASSES, {"keep/a.jpg": "cat", "keep/sub/c.jpg": "cat"})],
+)  # fmt: skip
+def test_a_watcher_has_folders_of_classes_where_one_is_left(
+    classes: tuple[str, ...], expected: dict[str, str], tmp_path: Path
+) -> None:
+    folders = {"aside": str(tmp_path / "aside"), "keep-to": str(tmp_path / "keep"), "look": str(tmp_path / "look")}
+    settings = Settings("watch", "0" * 64, classes, keep=("cat",), folders=folders)
+    put(tmp_path, settings, "aside", {"a.jpg": "aside/a.jpg", "b.jpg": "keep/b.jpg", "c.jpg": "look/sub/c.jpg"})
+    (tmp_path / "keep" / "sub").mkdir()
+    moves = {"aside/a.jpg": "keep/a.jpg", "keep/b.jpg": "aside/b.jpg", "look/sub/c.jpg": "keep/sub/c.jpg"}
+    for source, target in moves.items():
+        (tmp_path / source).rename(tmp_path / target)
+    assert words(tmp_path / "aside") == expected
