@@ -23,7 +23,7 @@ WORDS = [
     ("journal", "sorted"),
     ("undo", "aside", "--all"),
     ("status", "aside"),
-    ("compare", PICTURES, "--recipes", "mlp", "--seeds", "1", "--output", "compared", *QUICK),
+    ("compare", PICTURES, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
     ("reproduce", "mlp", "--seeds", "1", "--data-dir", DATA, "--output", "reproduced", *QUICK),
     ("describe", "convnet"),
     ("recipes",),
