@@ -1,6 +1,7 @@
 """The one way in for a picture: the only place where bytes become pixels, in training and in use."""
 
 import io
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -91,6 +92,8 @@ if "AVIF" in READABLE:
 # Our own limit is checked before anything is decoded, and a file's odd metadata is no news to its owner.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+# Pillow also logs what it raises on damage, which without a handler would go to standard error.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnreadablePictureError(Exception):
