@@ -35,13 +35,13 @@ FILL = """
 WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?)
 INSERT INTO rows(
     session, planned, done, kind, by, source_name, source_folder, place_name, place_folder,
-    digest, size, mtime_ns, inode, action, label, probabilities, reason
+    digest, size, mtime_ns, inode, action, label, probabilities, reason, copied
 )
 SELECT
     ?, 1700000000.0 + n, 1700000000.5 + n, 'move', 'watch', CAST(n || '.jpg' AS BLOB),
     CAST('/cam/inbox/2026-11' AS BLOB), CAST(n || '.jpg' AS BLOB), CAST('/cam/aside/2026-11' AS BLOB),
     lower(hex(randomblob(32))), 900, n, n, 'set-aside', CASE WHEN n % 10 THEN 'airplane' ELSE 'bird' END,
-    '[0.912345678, 0.087654322]', ''
+    '[0.912345678, 0.087654322]', '', 0
 FROM numbers
 """
 """Writes the rows of a watcher, without waiting for each burst to be on the disk."""
