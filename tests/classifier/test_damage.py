@@ -1,5 +1,7 @@
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,22 @@ def test_an_answer_that_is_none_is_an_error(way: str, finished_run: Path, tmp_pa
     classifier = skysort.load(folder)
     with pytest.raises(SkysortError, match=r"model\.onnx (is damaged|gives logits that are not finite)"):
         classifier.predict(tmp_path / "1.png")
+
+
+@pytest.mark.parametrize("megabytes", [160, 180, 200, 220, 230, 240, 250])
+def test_too_little_address_space_is_told_as_lack_of_memory(
+    megabytes: int, finished_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    limit = megabytes * 2**20
+    script = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))
+sys.argv = ["skysort", "predict", *{[str(finished_run), str(tmp_path / "1.png")]!r}]
+from skysort.cli import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    if ended.returncode == 0:  # there was enough of it
+        return
+    assert (ended.returncode, ended.stderr) == (1, "skysort: this computer has too little free memory for it\n")

@@ -8,8 +8,8 @@ from skysort.errors import SkysortError
 
 LONGEST_REASON = 300
 """Characters: ONNX Runtime quotes whole shapes and its own source files."""
-LACK_OF_MEMORY = ("bad_alloc", "allocate memory", "failed to map")
-"""In errors of ONNX Runtime, which are no MemoryError, and of the system that loads a library."""
+LACK_OF_MEMORY = ("bad_alloc", "allocate memory", "failed to map", "start new thread")
+"""In errors of ONNX Runtime, of the system that loads a library, and of threads: each takes room for its stack."""
 
 
 @contextmanager
