@@ -119,18 +119,22 @@ def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
     copied = shutil.copytree(folder, tmp_path / "copied")
     for seen in (folder, copied):
         ended = skysort_command("evaluate", run, seen)
-        assert f"{seen}: these are the pictures it was trained on" in ended.err
+        assert "the classifier learned from 22 pictures of these" in ended.out  # the other two are its test split
+        assert "protocol: other pictures" in ended.out
+        alone = shutil.copytree(run / "classifier", tmp_path / f"alone-{seen.name}")
+        ended = skysort_command("evaluate", alone, seen)  # which knows them as a whole
+        assert f"{seen}: the classifier learned from all of these" in ended.err
         assert "protocol: seen pictures" in ended.out
-    (copied / "a" / "0.png").write_bytes(picture_bytes(99))
-    ended = skysort_command("evaluate", run, copied)
-    assert "trained on" not in ended.err and "protocol: other pictures" in ended.out
+    (copied / "a" / "new.png").write_bytes(picture_bytes(99))
+    assert "learned from 22 pictures of these" in skysort_command("evaluate", run, copied).out
+    assert "protocol: other pictures" in skysort_command("evaluate", alone, copied).out
 
     parted, run = (
         make_folder({"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 5}, "parted"),
         tmp_path / "run2",
     )
     assert skysort_command("train", parted, "--run", run, *quick).code == 0
-    assert "trained on" not in skysort_command("evaluate", run, parted).err
+    assert "learned from" not in skysort_command("evaluate", run, parted).out
 
 
 def test_parts_and_protocol_of_a_folder(skysort_command: Command, make_folder: MakeFolder, tmp_path: Path) -> None:
