@@ -84,8 +84,7 @@ for path in sys.argv[1:]:
 _FITTED = {
     "stretch": "image.resize((SIZE, SIZE), BICUBIC)",
     "crop": "ImageOps.fit(image, (SIZE, SIZE), BICUBIC)",
-    "pad": "image.resize([max(1, round(side / max(image.size) * SIZE)) for side in image.size], BICUBIC)\n"
-    "    image = ImageOps.pad(image, (SIZE, SIZE))",
+    "pad": "ImageOps.pad(image, (SIZE, SIZE), BICUBIC)",
 }
 
 
