@@ -46,7 +46,7 @@ def test_a_watcher_at_work_is_well_until_it_ends(top: Path) -> None:
             once(top)
     found = status_of(top / "aside")
     assert (found.is_alive, found.problems) == (False, ["it has ended"])
-    assert found.told["actions"] == {"set-aside": 1}
+    assert found.told is not None and found.told.actions == {"set-aside": 1}
     text = found.as_text()
     assert text.startswith("ended, as of ") and "1 set-aside" in text and "problem: it has ended" in text
     assert json.loads(found.as_json())["problems"] == ["it has ended"]
@@ -80,6 +80,17 @@ def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> 
     written(top, 3.0).write_bytes(content)
     found = status_of(top / "aside")
     assert found.problems == ["no watcher was at work here"] and found.as_text() and found.as_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("actions", 3), ("actions", {"keep": "x"}), ("failing", "two"), ("waiting", None), ("last", []),
+     ("trouble", 1), ("state", "asleep"), ("closed", -1), ("time", "2026-11-27T00:00:00"), ("process", {})],
+)  # fmt: skip
+def test_a_status_with_a_wrong_value_is_one_that_cannot_be_read(name: str, value: object, top: Path) -> None:
+    written(top, 3.0, **{name: value})
+    found = status_of(top / "aside")
+    assert found.told is None and found.as_text() and json.loads(found.as_json())["problems"]
 
 
 def test_a_folder_without_a_journal_is_named(top: Path) -> None:

@@ -14,11 +14,11 @@ _PLACES = ((273, 279), (324, 325))
 """The offsets and the sizes of strips and of tiles."""
 NUM_PICTURES = 0xB001
 """In the index of an MPO, which is built as a TIFF is (CIPA DC-007, 5.2)."""
-NUM_PICTURES = 0xB001
-"""In the index of an MPO, which is built as a TIFF is (CIPA DC-007, 5.2)."""
 _COMPRESSION, _NEW_SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION = 259, 254, 330, 50706
+_WIDTH, _LENGTH, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 278, 322, 323
 _TAGS = frozenset({
     NUM_PICTURES, _COMPRESSION, _NEW_SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION, *_PLACES[0], *_PLACES[1],
+    _WIDTH, _LENGTH, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH,
 })  # fmt: skip
 
 
@@ -45,6 +45,8 @@ def is_camera_raw(content: bytes) -> bool:
 
 
 def _missing_in_page(content: bytes, directory: _Directory) -> str | None:
+    if 0 < _num_named(directory) < _num_needed(directory):  # a page of none is for the decoder to refuse
+        return "the TIFF names too few strips or tiles for its rows"
     coded = directory.get(_COMPRESSION, (1,))[0] != 1
     for offsets, sizes in _PLACES:
         for start, size in zip(directory.get(offsets, ()), directory.get(sizes, ()), strict=False):
@@ -53,6 +55,22 @@ def _missing_in_page(content: bytes, directory: _Directory) -> str | None:
             if coded and size >= len(ZEROS) and content.startswith(ZEROS, start + size - len(ZEROS)):
                 return "the TIFF holds zeros where its rows should be"
     return None
+
+
+def _num_named(directory: _Directory) -> int:
+    return max(len(directory.get(offsets, ())) for offsets, _ in _PLACES)
+
+
+def _num_needed(directory: _Directory) -> int:
+    """Return how many strips or tiles cover a page (TIFF 6.0, sections 3 and 15)."""
+
+    def of(tag: int, otherwise: int) -> int:
+        return max(1, directory.get(tag, (otherwise,))[0])
+
+    width, length = of(_WIDTH, 1), of(_LENGTH, 1)
+    if _TILE_LENGTH in directory:
+        return -(-width // of(_TILE_WIDTH, width)) * -(-length // of(_TILE_LENGTH, length))
+    return -(-length // of(_ROWS_PER_STRIP, length))
 
 
 def directories(content: bytes) -> Iterator[_Directory]:

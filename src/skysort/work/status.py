@@ -2,28 +2,56 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from skysort.errors import HeldError, NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.terminal import counted, printable
 from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import journal_folder
-from skysort.work.telling import status_file, watcher_lock
+from skysort.work.telling import State, status_file, watcher_lock
 
 SECONDS_UNTIL_STALE = LONGEST_DELAY + 60.0
 """A watcher writes its status every 10 seconds, and before each wait; a large picture may take a minute beside."""
+
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class StatusFile(BaseModel):
+    """status.json, as `telling.Told` writes it. A person may have edited it, so each field is checked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: State
+    time: AwareDatetime
+    process: Count
+    inbox: str
+    aside: str
+    started: AwareDatetime
+    actions: dict[str, Count]
+    unreadable: Count
+    failures: Count
+    waiting: Count
+    stuck: Count
+    failing: Count
+    closed: Count
+    passed_over: Count
+    last: AwareDatetime | None
+    trouble: str
 
 
 @dataclass(frozen=True)
 class Status:
     """What is known of a watcher."""
 
-    told: dict[str, Any]
-    """What the status file holds; nothing where there is none that can be read."""
+    told: StatusFile | None
+    """What the status file holds; None where there is none that can be read."""
     is_alive: bool | None
     """None where the system does not tell."""
     age: float | None
@@ -32,45 +60,45 @@ class Status:
     @property
     def problems(self) -> list[str]:
         """What is not well, in words; nothing when all is."""
-        state = self.told.get("state")
-        if not self.told:
+        told = self.told
+        if told is None:
             return [
                 "its status cannot be read; is the disk full?" if self.is_alive else "no watcher was at work here"
             ]
         problems = []
-        if state == "ended":
+        if told.state == "ended":
             problems.append("it has ended")
-        elif self.is_alive is False and state == "watching":
+        elif self.is_alive is False and told.state == "watching":
             problems.append("it is not at work: it was killed, or the power went")
         elif self.age is not None and self.age > SECONDS_UNTIL_STALE:
             problems.append(f"its status is stale: written {_ago(self.age)}, expected every 10 seconds")
-        if self.told.get("trouble"):
-            problems.append(f"nothing can go on: {self.told['trouble']}")
-        if num := self.told.get("failing"):
-            problems.append(
-                f"{counted(num, 'picture')} could not be dealt with; it tries again, and the log says why"
-            )
-        if num := self.told.get("closed"):
-            problems.append(f"{counted(num, 'folder')} could not be read; the log says why")
+        if told.trouble:
+            problems.append(f"nothing can go on: {told.trouble}")
+        if told.failing:
+            pictures = counted(told.failing, "picture")
+            problems.append(f"{pictures} could not be dealt with; it tries again, and the log says why")
+        if told.closed:
+            problems.append(f"{counted(told.closed, 'folder')} could not be read; the log says why")
         return problems
 
     def as_json(self) -> str:
         """Return all of it as one JSON object."""
+        told = self.told.model_dump(mode="json") if self.told else {}
         more = {"alive": self.is_alive, "age": self.age, "problems": self.problems}
-        return json.dumps(self.told | more, indent=2)
+        return json.dumps(told | more, indent=2)
 
     def as_text(self) -> str:
         """Return it in lines for a person."""
         told = self.told
-        lines = [f"{told.get('state', 'unknown')}, as of {_ago(self.age)}"]
-        lines += [f"{name:<12}{told[name]}" for name in ("inbox", "aside", "started", "process") if name in told]
-        actions = told.get("actions", {})
-        dealt_with = ", ".join(f"{num:,} {action}" for action, num in sorted(actions.items())) or "none yet"
-        lines.append(f"{'pictures':<12}{dealt_with}")
-        counts = ("unreadable", "waiting", "stuck", "failing", "failures", "closed")
-        lines += [f"{name:<12}{told.get(name, 0):,}" for name in counts]
-        lines.append(f"{'passed over':<12}{told.get('passed_over', 0):,}")
-        lines.append(f"{'last':<12}{told.get('last') or 'none'}")
+        lines = [f"{told.state if told else 'unknown'}, as of {_ago(self.age)}"]
+        if told:
+            dealt_with = ", ".join(f"{num:,} {action}" for action, num in sorted(told.actions.items()))
+            facts = {name: getattr(told, name) for name in ("inbox", "aside", "started", "process")}
+            facts["pictures"] = dealt_with or "none yet"
+            counts = ("unreadable", "waiting", "stuck", "failing", "failures", "closed", "passed_over")
+            facts |= {name.replace("_", " "): f"{getattr(told, name):,}" for name in counts}
+            facts["last"] = told.last or "none"
+            lines += [f"{name:<12}{value}" for name, value in facts.items()]
         lines += [f"problem: {problem}" for problem in self.problems]
         return "\n".join(map(printable, lines))
 
@@ -84,11 +112,10 @@ def status_of(aside: Path) -> Status:
     folder = journal_folder(aside)
     if not folder.is_dir():
         raise NotUnderstoodError(f"{aside} has no journal: {folder} is not there; give the folder of --aside")
-    try:
-        told = json.loads(status_file(folder).read_text("utf-8"))
-        age = time.time() - datetime.fromisoformat(told["time"]).timestamp()
-    except (OSError, ValueError, KeyError, TypeError):
-        told, age = {}, None
+    told, age = None, None
+    with suppress(OSError, ValueError):  # pydantic's errors are ValueErrors, too
+        told = StatusFile.model_validate_json(status_file(folder).read_bytes())
+        age = time.time() - told.time.timestamp()
     return Status(told, _is_held(watcher_lock(folder)), age)
 
 
