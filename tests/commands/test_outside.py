@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import skysort
-from skysort.compare import _labelled_right
+from skysort.compare import _checked_labels
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
@@ -76,7 +76,7 @@ def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
             assert row["reason"].startswith("like none of the classes: its score ")
             assert float(row["p:airplane"]) + float(row["p:bird"]) == pytest.approx(1)
         if part == "test":  # runs are compared by their likeliest classes, too
-            assert sum(_labelled_right(skysort.Run(run))) == all_right
+            assert sum(right for _, right in _checked_labels(skysort.Run(run))) == all_right
     assert read(run, "data.json")["outside"]["source"] == str(outside)
     assert skysort.Run(run).recipe.trust.keep_known == 0.6
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from skysort.work.history import write_csv
-from skysort.work.journal import Identity, Journal, Row
+from skysort.work.journal import Journal
+from skysort.work.journal_rows import Identity, Row
 from tests.work.making import with_session
 
 FORMULA = Row(
