@@ -246,6 +246,34 @@ def test_a_film_that_the_jpeg_announces_is_waited_for() -> None:
     assert unfinished(content) is None  # an editor dropped the film
 
 
+def items(*lengths: int, more: bytes = b"") -> bytes:
+    """XMP of a container, in which the first picture comes first and has no length."""
+    of_each = b"".join(b'<Container:Item Item:Mime="x/y" Item:Length="%d"/>' % length for length in lengths)
+    return b"<x:xmpmeta" + more + b"><Container:Item/>" + of_each + b"</x:xmpmeta>"
+
+
+def test_a_gain_map_is_counted_once_though_index_and_container_name_it() -> None:
+    gain_map = grain(1, 64, 64)
+    size = len(saved(gain_map, "JPEG"))
+    index = {"save_all": True, "append_images": [gain_map]}
+    content = saved(grain(), "MPO", xmp=items(size), **index)
+    assert unfinished(content) is None
+    assert unfinished(content[:-1]) and not is_refused(content[:-1])
+    without_index = saved(grain(), "JPEG", xmp=items(size)) + saved(gain_map, "JPEG")
+    assert unfinished(without_index) is None
+    assert unfinished(without_index[:-1])
+    in_motion = saved(grain(), "MPO", xmp=items(size, len(film())), **index) + film()
+    assert unfinished(in_motion) is None
+    assert unfinished(in_motion[:-1]) and unfinished(in_motion[: -len(film())])
+
+
+def test_a_film_is_counted_once_though_it_is_announced_in_two_ways() -> None:
+    announced = items(len(film()), more=b' GCamera:MicroVideoOffset="%d"' % len(film()))
+    content = saved(grain(), "JPEG", xmp=announced) + film()
+    assert unfinished(content) is None
+    assert unfinished(content[:-1])
+
+
 def test_a_png_without_its_end_chunk_is_judged_but_not_finished() -> None:
     content = saved(grain(), "PNG")
     assert unfinished(content[:-12])

@@ -24,7 +24,11 @@ _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START, END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
 
-_FILM_LENGTHS = re.compile(rb'(?:Item:Length|MicroVideoOffset)\s*=\s*"(\d{1,12})"')
+# What follows the first picture, in XMP: Google's container of a gain map or a film, and its older film alone.
+_ITEM_LENGTHS = re.compile(rb'Item:Length\s*=\s*"(\d{1,12})"')
+_FILM_LENGTHS = re.compile(rb'MicroVideoOffset\s*=\s*"(\d{1,12})"')
+_XMP_WITHIN = 65_536
+"""Bytes from the start of a JPEG."""
 
 
 def jpeg(content: bytes) -> Ending:
@@ -36,6 +40,9 @@ def jpeg(content: bytes) -> Ending:
         return Ending(picture="the JPEG ends before its last scan does")
     if end == len(content):  # an editor may have dropped what followed, and kept the index of it
         return Ending()
+    following = _following_bytes(content[: min(end, _XMP_WITHIN)])
+    if end + following > len(content):
+        return Ending(file="the JPEG says that more follows it, which has not arrived")
     for _ in range(_num_pictures(content) - 1):
         # An index says where, too; those that Pillow writes are wrong from the third picture on.
         start = content.find(_START, end)
@@ -43,12 +50,17 @@ def jpeg(content: bytes) -> Ending:
         if behind is None:
             return Ending(file="the JPEG's index names pictures that have not arrived")
         end = behind
-    film = sum(int(length) for length in _FILM_LENGTHS.findall(content[:65536]))
-    if end + film > len(content):
-        return Ending(file="the JPEG says that a film follows, which has not arrived")
-    if content[end + 4 : end + 8] == b"ftyp":
-        return Ending(file=boxes(content[end:]).picture)
-    return Ending()
+    return Ending(file=boxes(content[end:]).picture if content[end + 4 : end + 8] == b"ftyp" else None)
+
+
+def _following_bytes(head: bytes) -> int:
+    """Return how many bytes XMP says follow the first picture.
+
+    The pictures that the index names are among the container's items (Ultra HDR image format 1.1), and a film is
+    announced in both ways by cameras that serve older programs, too.
+    """
+    items = sum(int(length) for length in _ITEM_LENGTHS.findall(head))
+    return max([items, *(int(length) for length in _FILM_LENGTHS.findall(head))])
 
 
 def jpeg_end(content: bytes, start: int = 0) -> int | None:
