@@ -246,6 +246,44 @@ def test_a_film_that_the_jpeg_announces_is_waited_for() -> None:
     assert unfinished(content) is None  # an editor dropped the film
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [b"SEFHe\0\0\0\1\0\0\0SEFT", b"<?xml version='1.0'?>", box(b"abcd", b"x" * 9)],
+    ids=["of a phone", "text", "a box that nobody knows"],
+)
+def test_a_trailer_behind_a_film_or_a_picture_is_no_lack(behind: bytes) -> None:
+    content = saved(grain(), "JPEG") + film() + behind
+    assert unfinished(content) is None
+    assert unfinished(content[: -len(behind) - 1])
+    assert unfinished(heic() + behind) is None
+    assert unfinished(heic()[:-1])
+
+
+def test_the_data_of_a_film_may_end_in_zeros_and_that_of_a_picture_not() -> None:
+    data = box(b"mdat", b"film" * 50 + bytes(64))
+    assert (
+        unfinished(saved(grain(), "JPEG") + box(b"ftyp", b"mp42\0\0\0\0") + box(b"moov", b"index") + data) is None
+    )
+    assert unfinished(heic(data))
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moov", b"free", b"uuid", b"meta"])
+def test_the_last_box_may_reach_to_the_end_of_the_file(kind: bytes) -> None:
+    last = b"\0\0\0\0" + kind + b"to the end" * 9
+    assert unfinished(saved(grain(), "JPEG") + box(b"ftyp", b"mp42\0\0\0\0") + last) is None
+    assert unfinished(heic(last)) is None
+
+
+@pytest.mark.parametrize("num", [1, 7, 8, 5000])
+def test_zeros_in_place_of_further_boxes_are_told(num: int) -> None:
+    assert unfinished(saved(grain(), "JPEG") + film() + bytes(num))
+    assert unfinished(heic() + bytes(num))
+
+
+def heic(last: bytes = box(b"mdat", b"data" * 50)) -> bytes:
+    return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", b"where" * 10) + last
+
+
 def items(*lengths: int, more: bytes = b"") -> bytes:
     """XMP of a container, in which the first picture comes first and has no length."""
     of_each = b"".join(b'<Container:Item Item:Mime="x/y" Item:Length="%d"/>' % length for length in lengths)

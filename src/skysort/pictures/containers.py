@@ -198,18 +198,44 @@ def bmp(content: bytes) -> Ending:
     return Ending(picture="the BMP ends in zeros before its picture does" if content.endswith(ZEROS) else None)
 
 
+# Top-level boxes of pictures and films (ISO/IEC 14496-12, 23008-12; QuickTime; motion photos).
+_BOXES = frozenset({
+    b"ftyp", b"styp", b"moov", b"moof", b"mfra", b"mdat", b"idat", b"meta", b"free", b"skip", b"wide", b"uuid",
+    b"udta", b"pnot", b"pdin", b"sidx", b"ssix", b"prft", b"emsg", b"mpvd",
+})  # fmt: skip
+
+
 def boxes(content: bytes) -> Ending:
-    """Walk the boxes of an AVIF or HEIC picture, or of a film (ISO/IEC 14496-12)."""
-    at = 0
-    while at < len(content):
-        size, kind = struct.unpack_from(">I4s", content, at) if at + 8 <= len(content) else (0, b"")
-        if size == 1 and at + 16 <= len(content):
-            (size,) = struct.unpack_from(">Q", content, at + 8)
-        elif size == 0 and kind == b"mdat":  # up to the end of the file
-            size = len(content) - at
-        if size < 8 or at + size > len(content):
+    """Walk the boxes of an AVIF or HEIC picture."""
+    for kind, end in _boxes(content):
+        if end > len(content):
             return Ending(picture="the file ends before its last box does")
-        at += size
-        if kind == b"mdat" and content.startswith(ZEROS, at - len(ZEROS)):
+        if kind == b"mdat" and content.startswith(ZEROS, end - len(ZEROS)):
             return Ending(picture="the file holds zeros where its picture should be")
     return Ending()
+
+
+def film(content: bytes) -> str | None:
+    """Walk the boxes of a film; return why it is not whole. Its data may end in zeros."""
+    if any(end > len(content) for _, end in _boxes(content)):
+        return "the film ends before its last box does"
+    return None
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield the kind of each box and where it ends: beyond the content for one that is cut, or was never written.
+
+    What begins as no box is a trailer, as some cameras and programs add, and ends the walk.
+    """
+    at = 0
+    while at < len(content):
+        size, kind = struct.unpack_from(">I4s", content, at) if at + 8 <= len(content) else (0, bytes(4))
+        if size == 0 and kind in _BOXES:  # up to the end of the file
+            size = len(content) - at
+        elif size == 1 and at + 16 <= len(content):
+            (size,) = struct.unpack_from(">Q", content, at + 8)
+        is_cut = size < 8 or at + size > len(content)
+        if is_cut and kind not in _BOXES and any(kind):
+            return
+        at += size if not is_cut else len(content) + 1
+        yield kind, at

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from PIL import JpegImagePlugin
 
-from skysort.pictures.containers import BROKEN, Ending, boxes
+from skysort.pictures.containers import BROKEN, Ending, film
 from skysort.pictures.memory import TooLargeError, room_for
 from skysort.pictures.tiff import NUM_PICTURES, directories
 
@@ -50,7 +50,7 @@ def jpeg(content: bytes) -> Ending:
         if behind is None:
             return Ending(file="the JPEG's index names pictures that have not arrived")
         end = behind
-    return Ending(file=boxes(content[end:]).picture if content[end + 4 : end + 8] == b"ftyp" else None)
+    return Ending(file=film(content[end:]) if content[end + 4 : end + 8] == b"ftyp" else None)
 
 
 def _following_bytes(head: bytes) -> int:
