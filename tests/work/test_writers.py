@@ -97,3 +97,35 @@ def test_where_leases_are_not_known_nothing_is_said_for_certain(
     assert is_open_for_writing(path) is None
     with path.open("ab"):
         assert is_open_for_writing(path) is True
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuseblk", "9p", "virtiofs"])
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_on_a_network_drive_a_lease_says_nothing(
+    is_refused: bool, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS without a delegation and SMB without an oplock refuse a lease although nobody writes."""
+    import fcntl
+
+    def lease(*_arguments: object) -> None:
+        if is_refused:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"whole")
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    mounts = [line.split(" - ")[0] + f" - {kind} server:/a /b rw\n" for line in lines]
+    (tmp_path / "mountinfo").write_text("".join(mounts))
+    monkeypatch.setattr(writers, "MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr(writers, "_is_local_by_mount", {})
+    monkeypatch.setattr(fcntl, "fcntl", lease)
+    assert is_open_for_writing(path) is None
+    with path.open("ab"):
+        assert is_open_for_writing(path) is True, "a process of this computer writes"
+
+
+def test_the_mounts_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"whole")
+    assert is_open_for_writing(tmp_path / "a.jpg") is False
+    monkeypatch.setattr(writers, "MOUNTS", tmp_path / "none")
+    assert is_open_for_writing(tmp_path / "a.jpg") is False

@@ -7,16 +7,28 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+LOCAL = frozenset(
+    {"bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "jfs", "msdos", "nilfs2", "ntfs3",
+     "overlay", "ramfs", "reiserfs", "tmpfs", "ubifs", "vfat", "xfs", "zfs"}
+)  # fmt: skip
+"""File systems whose read leases can be trusted. NFS and SMB refuse a lease for reasons of their own, with the
+very error that means a writer elsewhere. FUSE grants a lease without asking the drive behind it."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+
 OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 WRITES = os.O_WRONLY | os.O_RDWR
+
+_is_local_by_mount: dict[tuple[int, int], bool] = {}
+"""By the number of the mount, which may be given again, and the number of its device."""
 
 
 def is_open_for_writing(path: Path) -> bool | None:
     """Tell whether a process has a file open for writing, or mapped into memory for that.
 
-    Linux answers for certain where a read lease can be asked for, which needs a local file system, and the file's
-    owner or root. Elsewhere on Linux, what `/proc` shows of this user's processes can say yes, but never no:
-    another user, or another computer of a network drive, may write.
+    On a local file system Linux answers for certain, to the file's owner and to root, by a read lease.
+    Elsewhere on Linux, what `/proc` shows of this user's processes can say yes, but never no: another user, or
+    another computer of a network drive, may write.
 
     Returns:
         None where the system does not tell, or the file cannot be opened.
@@ -38,6 +50,8 @@ def _by_lease(path: Path) -> bool | None:
     except OSError:
         return None
     try:
+        if not _is_local(descriptor):
+            return None
         # Who opens the file in this moment makes the kernel send a signal, which by itself ends a process. This
         # one does nothing.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
@@ -48,6 +62,20 @@ def _by_lease(path: Path) -> bool | None:
     finally:
         os.close(descriptor)
     return False
+
+
+def _is_local(descriptor: int) -> bool:
+    """Tell whether an open file is on a local file system, by the kind of its mount: proc_pid_mountinfo(5)."""
+    told = Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii")
+    number = int(told.split("mnt_id:", 1)[1].split()[0]) if "mnt_id:" in told else -1
+    mount = (number, os.fstat(descriptor).st_dev)
+    if mount not in _is_local_by_mount:
+        kinds = {
+            int(line.split(None, 1)[0]): line.split(b" - ", 1)[1].split()[0].decode("ascii", "replace")
+            for line in MOUNTS.read_bytes().splitlines()
+        }
+        _is_local_by_mount[mount] = kinds.get(number) in LOCAL
+    return _is_local_by_mount[mount]
 
 
 def _is_shown_by_proc(path: Path) -> bool:
