@@ -1,13 +1,16 @@
 import errno
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from PIL import Image
 
 from skysort.classifier.classifier import Classifier
 from skysort.errors import NotUnderstoodError
+from skysort.pictures.formats import unfinished
 from skysort.work import judge as judging
 from skysort.work import move
 from skysort.work import sort as module
@@ -158,3 +161,12 @@ def test_a_folder_with_a_journal_is_not_sorted(tmp_path: Path) -> None:
     ):
         with pytest.raises(NotUnderstoodError, match="where a journal is kept"):
             sort(folder, to)
+
+
+def test_a_file_that_lacks_only_its_end_is_sorted_by_its_picture(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "GIF")
+    put(tmp_path, {"holiday/a.gif": file.getvalue().rstrip(b";")})
+    assert unfinished((tmp_path / "holiday" / "a.gif").read_bytes()) == "the GIF has no end"
+    sort(tmp_path / "holiday", tmp_path / "to")
+    assert set(files_below(tmp_path / "to")) == {tmp_path / "to" / "airplane" / "a.gif"}

@@ -135,11 +135,11 @@ class Inbox:
         self.waiting.pop(path, None)
 
     def is_young(self, path: Path) -> bool:
-        """Tell whether an unreadable picture may still be on its way."""
+        """Tell whether a file that is not whole may still be on its way."""
         return self._age(self.waiting[path]) < self.stuck
 
     def wait_for_its_end(self, path: Path) -> None:
-        """Look at an unreadable picture again when it can be on its way no longer."""
+        """Look at a file that is not whole again when it can be on its way no longer."""
         waiting = self.waiting[path]
         waiting.looked = True
         waiting.due = time.monotonic() + self.stuck - self._age(waiting)

@@ -71,6 +71,8 @@ class Judged:
     file: Identity
     digest: str
     prediction: Prediction
+    not_ended: str | None = None
+    """Why the file may still be on its way although its first picture is whole."""
 
     def row(self, kind: Kind, place: Path, action: str = "", reason: str | None = None) -> Row:
         """Return the journal's row for what to do with it, for a reason of its own or the classifier's."""
@@ -121,7 +123,7 @@ def judge(
     Raises:
         SkysortError: when it cannot be noted.
     """
-    files: list[tuple[Path, Identity, str]] = []
+    files: list[tuple[Path, Identity, str, str | None]] = []
     decoded: list[Decoded] = []
     failed: dict[Path, Exception] = {}
     threads = threads_for(_size(paths[0])) if paths else 1
@@ -131,16 +133,16 @@ def judge(
             if isinstance(read, Exception):
                 failed[path] = read
             else:
-                file, digest, picture = read
-                files.append((path, file, digest))
+                file, digest, picture, not_ended = read
+                files.append((path, file, digest, not_ended))
                 decoded.append((str(path), picture))
         answers = _answers(classifier, decoded)
     judged = []
-    for (path, file, digest), answer in zip(files, answers, strict=True):
+    for (path, file, digest, not_ended), answer in zip(files, answers, strict=True):
         if isinstance(answer, Exception):
             failed[path] = answer
         else:
-            judged.append(Judged(path, file, digest, answer))
+            judged.append(Judged(path, file, digest, answer, not_ended))
     return judged, failed
 
 
@@ -161,12 +163,18 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read(shape: Shape, attempts: Attempts, path: Path) -> tuple[Identity, str, Pixels | str] | Exception:
-    """Return what file it is, its digest, and its picture or the reason why there is none; or why not now."""
+def _read(
+    shape: Shape, attempts: Attempts, path: Path
+) -> tuple[Identity, str, Pixels | str, str | None] | Exception:
+    """Read a file; return why that cannot be done now where it cannot.
+
+    Else return what file it is, its digest, its picture or why there is none, and why the file has not ended.
+    """
     try:
         with open(os.open(path, OPENED), "rb") as opened:  # noqa: PTH123 - a path's own open takes no flags
             file = identity_of(os.fstat(opened.fileno()), path)
             picture: Pixels | str
+            not_ended = None
             try:
                 if attempts.is_given_up(path, file):
                     raise UnreadablePictureError(f"{MOST_DEATHS} processes ended while they judged it")
@@ -174,8 +182,7 @@ def _read(shape: Shape, attempts: Attempts, path: Path) -> tuple[Identity, str, 
                 content = opened.read()
                 digest = hashlib.sha256(content).hexdigest()
                 picture = decode(content, shape)
-                if reason := unfinished(content):  # the rest of the file may still be on its way
-                    raise UnreadablePictureError(reason)
+                not_ended = unfinished(content)
             except (OSError, MemoryError):  # of the drive and the computer, not of the picture
                 raise
             except Exception as error:
@@ -185,6 +192,6 @@ def _read(shape: Shape, attempts: Attempts, path: Path) -> tuple[Identity, str, 
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
             if identity_of(os.fstat(opened.fileno()), path) != file:
                 raise ChangedError("it was written to while it was read")
-            return file, digest, picture
+            return file, digest, picture, not_ended
     except Exception as error:
         return error

@@ -201,7 +201,9 @@ class _Watcher:
                     continue
                 if self.stays_by_its_bytes(picture):
                     self.inbox.dealt_with(picture.path)
-                elif picture.prediction.status == "unreadable" and self.inbox.is_young(picture.path):
+                elif (picture.prediction.status == "unreadable" or picture.not_ended) and self.inbox.is_young(
+                    picture.path
+                ):
                     self.inbox.wait_for_its_end(picture.path)
                 else:
                     rows.append(self.intended(picture, taken))
