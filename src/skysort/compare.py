@@ -119,8 +119,8 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
     shared = sorted(right[0].keys() & right[1].keys())
     if not shared:
         raise SkysortError(
-            f"{first} and {second} were not measured on the same test pictures; they share them by one test split"
-            " in the data, or by the same data, pictures.size, channels and fit, and pictures.seed"
+            f"{first} and {second} have no test picture in common; use data with its own test split, or train both"
+            " with the same data, pictures.size, channels, fit and seed"
         )
     if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
         raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")

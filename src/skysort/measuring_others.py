@@ -110,7 +110,7 @@ def _groups(
     try:
         return groups_of(collection, _grouped(own.group_by, own.burst_seconds), progress)
     except SkysortError as error:  # names of other pictures may be of another kind
-        progress.say(f"{error}; so each picture counts on its own, where the run's recipe groups them")
+        progress.say(f"{error}; so the run's grouping does not apply here, and each picture counts separately")
         return groups_of(collection, _grouped(None), progress)
 
 

@@ -80,12 +80,12 @@ def test_a_list_as_powershell_writes_it(
         (["-"], None, 1, "standard input lists no paths"),
         (["-", "-"], b"a.png", 2, "standard input can be read once"),
         (["-", "--paths-from", "-"], b"a.png", 2, "standard input can be read once"),
-        (["a.png", "-0"], b"", 2, "-0 says how a list is written"),
-        (["-"], b"a.png\0b.png", 2, "-0 reads one whose paths end in NUL"),
+        (["a.png", "-0"], b"", 2, "-0 needs a list of paths"),
+        (["-"], b"a.png\0b.png", 2, "if NUL ends each path, add -0"),
         (["-"], b"a.png\nnone.png", 2, "none.png: no such file or folder"),
         (["--paths-from", "none.txt"], b"", 2, "cannot read the list none.txt: No such file or directory"),
         (["--paths-from", "."], b"", 2, "cannot read the list .: Is a directory"),
-        (["--paths-from", "a.png"], b"", 2, "a.png is no list of a path per line"),
+        (["--paths-from", "a.png"], b"", 2, "a.png does not hold one path per line"),
     ],
 )
 def test_what_is_no_list_is_refused(

@@ -45,6 +45,12 @@ def here(make_folder: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path
 
 
+def files_of_checkout() -> set[Path]:
+    """Return what a program may write beside its code or the tests; other tools write elsewhere meanwhile."""
+    top = SCRIPT.parents[2]
+    return {*top.glob("[!.]*"), *(path for name in ("src", "tests") for path in (top / name).rglob("[!.]*"))}
+
+
 @pytest.mark.parametrize("is_offline", [True, False])
 def test_every_verb(is_offline: bool, here: Path, finished_run: Path) -> None:
     """Offline in a home; else as a user who has neither a home nor a name, as in containers."""
@@ -64,13 +70,13 @@ def test_every_verb(is_offline: bool, here: Path, finished_run: Path) -> None:
     traced = (
         [STRACE, "-f", "-y", "--seccomp-bpf", "-s", "300", "-e", f"trace={TRACED}", "-o", trace] if STRACE else []
     )
-    before = set(SCRIPT.parents[2].rglob("[!.]*"))
+    before = files_of_checkout()
     done = subprocess.run(
         [*traced, *words], cwd=here / "work", env=environment, capture_output=True, text=True, check=False
     )  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
     assert list((here / "home").iterdir()) == list((here / "temporary").iterdir()) == []
-    assert before == set(SCRIPT.parents[2].rglob("[!.]*"))
+    assert before == files_of_checkout()
     if STRACE:
         allowed = (here / "work", here / "cache", here / "temporary")
         check_trace(trace.read_text(errors="replace"), here / "work", allowed)

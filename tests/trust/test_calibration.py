@@ -51,7 +51,9 @@ def test_two_classes_and_one_margin_in_closed_form() -> None:
 def test_where_all_are_right_confidence_goes_no_further_than_their_number_speaks_for(num: int) -> None:
     logits = np.tile(np.array([[3.0, 0.0]], np.float32), (num, 1))
     temperature, reason = fit_temperature(logits, np.zeros(num, np.int64))
-    assert reason == f"fitted to {num} validation pictures, the lowest that so few mistakes on them speak for"
+    assert (
+        reason == f"fitted to {num} validation pictures, and held at the lower limit, for there were few mistakes"
+    )
     assert softmax(logits[0] / temperature)[0] == pytest.approx((num + 1) / (num + 2), rel=1e-4)
 
 

@@ -37,6 +37,14 @@ def test_what_did_not_come_about_leaves_no_row_and_its_number_is_not_used_again(
     assert [row.id for row in journal.rows()] == [third.id, first.id] and third.id > second.id
 
 
+def test_two_processes_that_begin_a_journal_together_give_it_one_token(journal: Journal, tmp_path: Path) -> None:
+    first = journal.token
+    with sqlite3.connect(journal.path) as other:
+        other.execute("PRAGMA user_version = 0")  # as a process has read it that comes second
+    with Journal(tmp_path / "aside", make=True) as second:
+        assert second.token == first
+
+
 def test_equal_settings_are_one_session(journal: Journal) -> None:
     assert journal.session(SETTINGS) == journal.session(SETTINGS)
 

@@ -30,12 +30,16 @@ def check(
     label_by: LabelBy = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="As for train, of which those of pictures count."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Override a field of the section pictures, such as pictures.size=64.",
+        ),
     ] = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for what would make figures lie, or stop training. Exit code 1 if there is any."""
+    """Find problems that would distort the figures or stop training. Exits with 1 if there are any."""
     from skysort.errors import SkysortError, require
     from skysort.files import write_whole
     from skysort.pictures.check import check as look

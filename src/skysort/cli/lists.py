@@ -34,7 +34,7 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
     if num_lists > 1:
         raise NotUnderstoodError("standard input can be read once, and - is given twice")
     if nul and not (paths_from or num_lists):
-        raise NotUnderstoodError("-0 says how a list is written; name one with - or --paths-from")
+        raise NotUnderstoodError("-0 needs a list of paths; add - or --paths-from FILE")
     paths: list[Path] = []
     for path in given:
         if path == STANDARD_INPUT:
@@ -71,7 +71,7 @@ def _lines(content: bytes, where: str) -> list[bytes]:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
         content = content.decode("utf-16", "replace").encode()
     if b"\0" in content:
-        raise NotUnderstoodError(f"{where} is no list of a path per line; -0 reads one whose paths end in NUL")
+        raise NotUnderstoodError(f"{where} does not hold one path per line; if NUL ends each path, add -0")
     return [line.removesuffix(b"\r") for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n")]
 
 

@@ -28,15 +28,15 @@ Raw = Annotated[
     bool,
     typer.Option(
         "--raw",
-        help="With csv: leave cells as they are that begin with = + - @, which a spreadsheet would compute.",
+        help="With csv: put no apostrophe before cells that begin with = + - @, as formulas do.",
     ),
 ]
 UnsureBelow = Annotated[
     float | None,
     typer.Option(
         min=0, max=1, metavar="CONFIDENCE",
-        help="Have pictures looked at whose label has less confidence than this, such as 0.8. That is no promise"
-        " of how many labels are wrong.",
+        help="Leave every picture below this confidence, such as 0.8, for a person to look at. This does not limit"
+        " the number of wrong labels.",
     ),
 ]  # fmt: skip
 Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]

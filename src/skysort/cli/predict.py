@@ -38,7 +38,7 @@ def predict(
         typer.Option(metavar="FILE", help="Read paths from a file, one per line; - for standard input."),
     ] = None,
     nul: Annotated[
-        bool, typer.Option("--null", "-0", help="Paths that are read end in NUL, as find -print0 writes.")
+        bool, typer.Option("--null", "-0", help="Expect NUL after each path of a list, as find -print0 writes.")
     ] = False,
     form: Annotated[
         Form | None,
@@ -52,7 +52,7 @@ def predict(
     ] = None,
     raw: Raw = False,
 ) -> None:
-    """Label pictures: one row a file, in the order given. Exit code 1 if any could not be read."""
+    """Label pictures: one row per file, in the order given. Exits with 1 if any could not be read."""
     from itertools import chain
 
     from skysort.classifier.classifier import Classifier

@@ -92,8 +92,8 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     if learned := found.splits.get("learned"):
         num = counted(learned.pictures, "picture")
         console.print(
-            f"the classifier learned from {num} of these, or from near-duplicates or others of their groups: they"
-            " are in the row 'learned' and in no other figure"
+            f"the classifier was trained on {num} of these, their near-duplicates or their groups: they count in"
+            " the row 'learned' only"
         )
     if test.grouped or others or learned:
         console.print()

@@ -17,7 +17,7 @@ def sort(
     move: Annotated[bool, typer.Option("--move", help="Move pictures; else they are copied.")] = False,
     unsure_below: UnsureBelow = None,
 ) -> None:
-    """Sort pictures into one subfolder per class. Exit code 1 if any stayed because it got none."""
+    """Sort pictures into one subfolder per class. Exits with 1 if any picture stayed because it got no class."""
     import shlex
     from collections import Counter
     from heapq import nsmallest
@@ -50,9 +50,7 @@ def sort(
         print(f"{num:>9,}  {printable(label)}")
     here = printable(shlex.quote(str(to)))
     if num_as_before:
-        print(
-            f"{num_as_before:>9,}  as the journal of {printable(str(to))} has them: copied before, or taken back"
-        )
+        print(f"{num_as_before:>9,}  already copied or undone, according to the journal of {printable(str(to))}")
         print("           to sort these again, take another folder for --to; what was taken back comes again with")
         print(f"           skysort undo {here} --redo --all")
     for remark in passed.remarks():

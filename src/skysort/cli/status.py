@@ -20,7 +20,7 @@ def status(
         StatusForm, typer.Option("--format", help="Text for people, json for programs.")
     ] = StatusForm.text,
 ) -> None:
-    """Say how a watcher stands. Exit code 1 if it has ended, is stale, or cannot do something."""
+    """Show whether a watcher is running. Exits with 1 if it has ended, is stale or reports a problem."""
     from skysort.work.status import status_of
 
     found = status_of(aside)

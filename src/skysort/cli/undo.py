@@ -21,7 +21,7 @@ MOST_LISTED = 10
 
 def undo(
     folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
-    last: Annotated[int | None, typer.Option(min=1, help="The last so many that are not taken back yet.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Undo the last N moves, such as 20.")] = None,
     picture: Annotated[
         list[str] | None,
         typer.Option(
@@ -30,14 +30,14 @@ def undo(
         ),
     ] = None,
     since: Since = None,
-    everything: Annotated[bool, typer.Option("--all", help="All.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Undo every move.")] = False,
     redo: Annotated[bool, typer.Option("--redo", help="Take back what was undone instead.")] = False,
     label: Annotated[
         str | None,
         typer.Option(
             parser=class_typed,
             metavar="CLASS",
-            help="What they are, to be remembered.  [default: with --picture, the class that is left]",
+            help="True class, recorded as a correction.  [default: with --picture, the one class that is left]",
         ),
     ] = None,
     keep: Annotated[
@@ -78,7 +78,7 @@ def undo(
     if num_failed:
         raise SkysortError(f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above")
     if not num:
-        raise SkysortError("there is nothing to take back that fits")
+        raise SkysortError("no move matches these options; skysort journal shows what was done")
 
 
 def _finish(journal: "Journal") -> None:
@@ -93,7 +93,7 @@ def _finish(journal: "Journal") -> None:
         print(f"not finished yet: {printable(where)}  ({printable(str(outcome.error))})", file=sys.stderr)
     if unfinished:
         print(
-            f"{counted(len(unfinished), 'move')} cannot be finished now, and not be taken back before that;"
+            f"{counted(len(unfinished), 'move')} cannot be finished now, so they cannot be undone yet;"
             " the next watch, sort or undo finishes what it can", file=sys.stderr,
         )  # fmt: skip
 

@@ -44,9 +44,9 @@ def watch(
     poll: Annotated[bool, typer.Option("--poll", help="Look again and again, as network drives need it.")] = False,
     settle: Annotated[float, typer.Option(min=0, help="Seconds for which a file must not change.")] = 2.0,
     stuck: Annotated[
-        float, typer.Option(min=0, help="Seconds after which an upload that stands still is told.")
+        float, typer.Option(min=0, help="Seconds before an upload that stopped growing is logged as stuck.")
     ] = 600.0,
-    log_format: Annotated[LogForm, typer.Option(help="Of the lines on standard error.")] = LogForm.text,
+    log_format: Annotated[LogForm, typer.Option(help="Format of the log on standard error.")] = LogForm.text,
     metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
     unsure_below: UnsureBelow = None,
 ) -> None:

@@ -66,7 +66,7 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
     gained = cross_entropies(logits, truth).sum() - cross_entropies(logits / temperature, truth).sum()
     if 2 * gained < LIKELIHOOD_RATIO:
         return 1.0, f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
-    end = ", the lowest that so few mistakes on them speak for" if is_lowest else ""
+    end = ", and held at the lower limit, for there were few mistakes" if is_lowest else ""
     return temperature, f"fitted to {num:,} validation pictures{end}"
 
 

@@ -329,8 +329,11 @@ class Journal:
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = FULL")  # what is planned outlives a power cut, too
                 if found == 0:
+                    # Another process may have begun it since the version was read: the first token stays.
+                    token = secrets.token_hex(TOKEN_BYTES)
                     self._database.executescript(
-                        f"BEGIN EXCLUSIVE; {SCHEMA} INSERT INTO token VALUES ('{secrets.token_hex(TOKEN_BYTES)}');"
+                        f"BEGIN EXCLUSIVE; {SCHEMA}"
+                        f" INSERT INTO token SELECT '{token}' WHERE NOT EXISTS (SELECT 1 FROM token);"
                         f" PRAGMA user_version = {FORMAT}; COMMIT;"
                     )
             self._token = token_of(self._database.execute("SELECT token FROM token").fetchall())
