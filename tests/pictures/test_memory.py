@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from skysort.pictures import memory
 from skysort.pictures.decode import Shape, UnreadablePictureError, decode
+from skysort.pictures.formats import unfinished
 from skysort.pictures.memory import HEADROOM_BYTES, SHARE, TooLargeError, free_bytes, most_bytes, room_for
 
 GIB = 2**30
@@ -235,3 +236,14 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused() -> None:
     last = content.rindex(b"\xff\xda")
     assert "scans, more than 64," in refused(content[:-2] + 100 * content[last:-2] + content[-2:])
     assert decode(content[:-2] + 20 * content[last:-2] + content[-2:], SHAPE).shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("between", [b"", b"\xff\xfe\0\2" * 10_000], ids=["scans alone", "comments before"])
+def test_hundreds_of_scans_without_an_end_marker_are_refused_before_any_is_decoded(
+    between: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = saved(Image.new("RGB", (64, 48)), "JPEG", progressive=True)[:-2]
+    last = content[content.rindex(b"\xff\xda") :]
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", lambda _: pytest.fail("it is decoded"))
+    assert unfinished(content + between + 100 * last) is None
+    assert "scans, more than 64," in refused(content + between + 100 * last)

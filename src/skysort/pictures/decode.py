@@ -25,7 +25,7 @@ from PIL.ImageFile import ImageFile
 
 from skysort.pictures.containers import BROKEN, WEBP_BYTES, png_pixels, webp_size
 from skysort.pictures.formats import READABLE, cut_short, picture_format
-from skysort.pictures.jpeg import COEFFICIENT_BYTES, END_OF_IMAGE, num_scans
+from skysort.pictures.jpeg import COEFFICIENT_BYTES, END_OF_IMAGE, MAX_SCANS, num_scans
 from skysort.pictures.memory import TooLargeError, room_for
 from skysort.pictures.tiff import is_camera_raw
 
@@ -50,8 +50,6 @@ BYTES_PER_PIXEL = {"AVIF": 16}
 """That Pillow takes to decode a format, as measured on Pillow 13; 4 for most."""
 STRIP_PIXELS = 2**21
 """Larger pictures are made upright, plain and narrow in strips of so many; each is copied up to four times."""
-MAX_SCANS = 64
-"""Of a JPEG. Encoders write about ten; each takes a pass over the whole picture."""
 EXIF_ORIENTATION = 0x0112
 EXIF_PART = 0x8769
 BITS_PER_SAMPLE, SAMPLES_PER_PIXEL = 258, 277

@@ -20,6 +20,8 @@ COEFFICIENT_BYTES = 2
 """For each pixel of each component, which libjpeg keeps until the last of several scans."""
 MAX_SEGMENTS = 10_000
 """Of one JPEG; a profile of 16 MB takes 255. A file of nothing but segments would take minutes."""
+MAX_SCANS = 64
+"""Of one JPEG. Encoders write about ten; each takes a pass over the whole picture."""
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START, END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
@@ -35,8 +37,8 @@ def jpeg(content: bytes) -> Ending:
     """Walk a JPEG, or the first picture of an MPO or motion photo (ITU T.81; CIPA DC-007)."""
     end = jpeg_end(content)
     if end is None:
-        if _last_scan_is_whole(content):
-            return Ending()
+        if num_scans(content) > MAX_SCANS or _last_scan_is_whole(content):
+            return Ending()  # of too many scans, decoding says so: to try whether the last is whole takes as long
         return Ending(picture="the JPEG ends before its last scan does")
     if end == len(content):  # an editor may have dropped what followed, and kept the index of it
         return Ending()
@@ -92,13 +94,14 @@ def _segments(content: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
 
 
 def num_scans(content: bytes) -> int:
-    """Return how many scans the first JPEG in a file has."""
-    num = 0
+    """Return how many scans the first JPEG in a file has, behind `MAX_SEGMENTS` as many as there can be."""
+    num = num_segments = 0
     for code, _, _ in _segments(content):
+        num_segments += 1
         num += code == _START_OF_SCAN
         if code == _END_OF_IMAGE:
-            break
-    return num
+            return num
+    return num if num_segments < MAX_SEGMENTS else len(content)
 
 
 def _last_scan_is_whole(content: bytes) -> bool:
