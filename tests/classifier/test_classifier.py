@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
@@ -304,6 +306,41 @@ def test_large_files_are_decoded_on_threads_though_small_ones_come_first(
     monkeypatch.setattr("skysort.classifier.classifier.decode", decode_two_at_once)
     rows = skysort.load(finished_run).predict(tmp_path)
     assert [row.status for row in rows] == ["ok"] * (num_thumbnails + 5)
+
+
+def test_a_picture_that_memory_was_too_short_for_is_tried_once_more(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number, (60, 60)))
+    expected = skysort.load(finished_run).predict(tmp_path)
+    short_for = [picture_bytes(number, (60, 60)) for number in (3, 7, 8, 39)]
+    tried = []
+
+    def decode_when_there_is_room(content: bytes, shape: Shape) -> Pixels:
+        if content in short_for and content not in tried:
+            tried.append(content)
+            raise MemoryError
+        return decode(content, shape)
+
+    monkeypatch.setattr("skysort.pictures.parallel.num_cores", lambda: 2)
+    monkeypatch.setattr("skysort.classifier.classifier.decode", decode_when_there_is_room)
+    assert skysort.load(finished_run).predict(tmp_path) == expected
+    assert len(tried) == len(short_for)
+
+
+@pytest.mark.parametrize("num_before", [0, 3])
+def test_a_picture_that_there_is_no_memory_for_is_named_with_what_it_takes(
+    num_before: int, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(num_before):
+        (tmp_path / f"{number}.png").write_bytes(picture_bytes(number, (60, 60)))
+    large = tmp_path / "large.png"
+    Image.new("RGB", (3000, 2000)).save(large)
+    monkeypatch.setattr("skysort.pictures.memory.free_bytes", lambda: 5_000_000)
+    lack = rf"^{re.escape(str(large))}: a picture takes \d+ MB to decode, and 5 MB are free$"
+    with pytest.raises(MemoryError, match=lack):
+        skysort.load(finished_run).predict(tmp_path)
 
 
 def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from skysort.cli import main
     ("error", "line"),
     [
         (MemoryError(), "this computer has too little free memory for it"),
+        (MemoryError("a.jpg: it takes\n2 MB"), "too little free memory for it: a.jpg: it takes 2 MB"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), "too little free memory"),
         (ImportError("libtorch.so: failed to map segment from shared object"), "too little free memory"),
         (RuntimeError("can't start new thread"), "the system starts no more threads"),

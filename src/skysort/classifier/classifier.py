@@ -1,7 +1,7 @@
 """A classifier in use: loaded, proved, and ready for pictures."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -129,7 +129,7 @@ class Classifier:
         # One large file among the first is enough: beside it, small ones hardly count.
         threads = 1
         for path, read in islice(files, FILES_LOOKED_AT):
-            picture, size = self._decode_file(read)
+            picture, size = self._decode_file(path, read)
             yield path, picture
             threads = threads_for(size)
             if threads > 1:
@@ -137,13 +137,26 @@ class Classifier:
         num = SMALL_FILES_AT_A_TIME if threads == 1 else 1
         ahead = max(2 * threads, self.batch_size // num)
         for group in in_order(self._decode_files, groups(files, num), threads, ahead):
-            yield from group
+            for (path, read), first_try in group:
+                # Where memory was short, once more: while this waits for room, threads take no further files.
+                yield path, self._decode_file(path, read)[0] if first_try is None else first_try
 
-    def _decode_files(self, files: Iterable[Picture]) -> list[Decoded]:
-        return [(path, self._decode_file(read)[0]) for path, read in files]
+    def _decode_files(self, files: Iterable[Picture]) -> list[tuple[Picture, Pixels | str | None]]:
+        """Return with each file its picture, or why there is none; None where there was too little memory."""
+        decoded: list[tuple[Picture, Pixels | str | None]] = []
+        for path, read in files:
+            picture = None
+            with suppress(MemoryError):
+                picture, _ = self._decode_file(path, read)
+            decoded.append(((path, read), picture))
+        return decoded
 
-    def _decode_file(self, read: Callable[[], bytes | Pixels]) -> tuple[Pixels | str, int]:
-        """Return a picture, or why there is none, and how many bytes were decoded."""
+    def _decode_file(self, path: str, read: Callable[[], bytes | Pixels]) -> tuple[Pixels | str, int]:
+        """Return a picture, or why there is none, and how many bytes were decoded.
+
+        Raises:
+            MemoryError: that names the picture.
+        """
         size = 0
         try:
             content = read()
@@ -153,6 +166,8 @@ class Classifier:
             return decode(content, self.shape), size
         except UnreadablePictureError as reason:
             return str(reason), size
+        except MemoryError as lack:
+            raise MemoryError(f"{path}: {str(lack) or 'too little to decode it'}") from None
 
     def _predictions(self, batch: Sequence[Decoded]) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]

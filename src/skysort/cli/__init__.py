@@ -111,7 +111,8 @@ def _lack(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or re.search(
         "OutOfMemory|allocate memory|failed to map", f"{error!r} {text}"
     ):
-        return "this computer has too little free memory for it"
+        for_what = f": {' '.join(str(error).split())}" if isinstance(error, MemoryError) and str(error) else ""
+        return f"this computer has too little free memory for it{for_what}"
     if isinstance(error, RecursionError):
         return "something in it is nested too deep"
     if isinstance(error, UnicodeError):
