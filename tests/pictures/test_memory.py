@@ -4,7 +4,9 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from skysort.pictures import memory
+from skysort.pictures.containers import png_pixels
 from skysort.pictures.decode import Shape, UnreadablePictureError, decode
 from skysort.pictures.formats import unfinished
 from skysort.pictures.memory import HEADROOM_BYTES, SHARE, TooLargeError, free_bytes, most_bytes, room_for
+from skysort.pictures.sources import read_file
 
 GIB = 2**30
 SHAPE = Shape(32, 3)
@@ -167,6 +171,45 @@ def test_a_tile_larger_than_its_picture_counts(computer: Computer) -> None:
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     content = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4)
     assert refused(content).startswith("64 x 64 pixels: ")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP"])
+def test_the_bytes_of_the_file_count(form: str, computer: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+    computer.has(4 * GIB, 3 * GIB)
+    monkeypatch.setattr(memory, "SMALL_BYTES", 0)
+    asked = []
+
+    @contextmanager
+    def asked_for(num_bytes: int) -> Iterator[None]:
+        asked.append(num_bytes)
+        yield
+
+    monkeypatch.setattr("skysort.pictures.decode.room_for", asked_for)
+    content = saved(Image.new("RGB", (64, 48)), form)
+    decode(content, SHAPE)
+    bare = sum(asked)
+    asked.clear()
+    more = struct.pack(">I4s", 10**6, b"tEXt") + bytes(10**6 + 4) if form == "PNG" else bytes(10**6)
+    decode(content[:33] + more + content[33:] if form == "PNG" else content + more, SHAPE)
+    assert sum(asked) - bare >= 10**6 * (2 if form == "PNG" else 1)
+
+
+def test_a_large_file_is_read_when_there_is_room_for_it(computer: Computer, tmp_path: Path) -> None:
+    with (tmp_path / "large.tif").open("wb") as file:
+        file.truncate(200_000_000)
+    computer.has(GIB, GIB // 4)
+    with pytest.raises(MemoryError, match="a picture takes 200 MB"):
+        read_file(tmp_path / "large.tif")
+
+
+def test_chunks_of_a_png_are_copied_once() -> None:
+    content = saved(Image.frombytes("L", (4000, 4000), bytes(range(250)) * 64_000), "PNG", compress_level=0)
+    tracemalloc.start()
+    kept = png_pixels(content)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept == content
+    assert peak < 1.5 * len(content)
 
 
 def test_a_lack_of_memory_is_not_damage(computer: Computer) -> None:

@@ -51,10 +51,11 @@ def png_pixels(content: bytes) -> bytes:
 
     Text, colour profiles and animation may be damaged, or unpack to gigabytes, and the picture is none the worse.
     """
-    kept = [content[:8]]
+    view = memoryview(content)  # of which slices are no copies
+    kept = [view[:8]]
     for kind, start, end in _chunks(content):
         if kind in _KEPT and (kind in _CHECKED or _matches_checksum(content, start, end)):
-            kept.append(content[start - 8 : end + 4])
+            kept.append(view[start - 8 : end + 4])
     return b"".join(kept)
 
 

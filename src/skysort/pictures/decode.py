@@ -147,7 +147,7 @@ def decode(content: bytes, shape: Shape) -> Pixels:
 @contextmanager
 def _opened(kind: str, content: bytes) -> Iterator[ImageFile]:
     """Open an image file whose format is known; whatever Pillow raises inside the block ends as one error."""
-    size = (0, 0)
+    size, needed = (0, 0), 0
     try:
         if kind == "PNG":
             content = png_pixels(content)
@@ -155,7 +155,8 @@ def _opened(kind: str, content: bytes) -> Iterator[ImageFile]:
             content += END_OF_IMAGE  # the decoder asks for one even behind a whole scan
         elif kind == "WebP":
             size = webp_size(content)
-        with room_for(WEBP_BYTES * math.prod(size)), _OPEN[kind](io.BytesIO(content)) as image:
+            needed = WEBP_BYTES * math.prod(size) + len(content)
+        with room_for(needed), _OPEN[kind](io.BytesIO(content)) as image:
             size = image.size
             yield image
     except TooLargeError as error:
@@ -196,6 +197,7 @@ def _bytes_needed(kind: str, image: ImageFile, content: bytes, size: tuple[int, 
         strip = min(tags.get(ROWS_PER_STRIP, image.height), image.height) * image.width
         tile = tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0)
         needed += bits * max(strip, tile) // 8  # one of which is decoded at a time
+    needed += len(content) * (2 if kind == "PNG" else 1)  # the second without the chunks that are not needed
     return needed + 4 * shape.size * max(image.size) + 16 * min(STRIP_PIXELS, math.prod(image.size))
 
 

@@ -20,6 +20,7 @@ from skysort.pictures.decode import Pixels, UnreadablePictureError
 from skysort.pictures.formats import HEAD_BYTES, picture_format
 from skysort.pictures.layout import arrange, passed_over
 from skysort.pictures.listing import Listing, is_hidden, is_image_name, natural
+from skysort.pictures.memory import room_for
 
 MOST_LOOKED_AT = 1000
 """Files of a hidden folder among which pictures are looked for."""
@@ -219,13 +220,15 @@ def read_file(path: Path) -> bytes:
 
     Raises:
         UnreadablePictureError: when it cannot be read, is no regular file or too large to be a picture.
+        MemoryError: when this computer has too little memory for it now.
     """
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would never end
             raise UnreadablePictureError("not a regular file")
         check_file_size(found.st_size)
-        return path.read_bytes()
+        with room_for(found.st_size):
+            return path.read_bytes()
     except OSError as error:
         raise UnreadablePictureError(f"cannot be read: {error.strerror or error}") from None
 
