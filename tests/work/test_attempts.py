@@ -254,3 +254,18 @@ def test_the_note_is_on_the_disk_while_pictures_are_judged(top: Path) -> None:
 
     once(top, Looking())
     assert noted == [[f"{number}.png" for number in range(5)]]
+
+
+def test_a_file_that_there_is_no_memory_for_is_not_read_and_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tmp_path / "large.tif"
+    with large.open("wb") as file:
+        file.truncate(20_000_000)
+    monkeypatch.setattr("skysort.pictures.memory.free_bytes", lambda: 5_000_000)
+    judged, failed = module.judge(cast(Classifier, FirstPixel()), [large], Attempts(tmp_path / "judging.json"))
+    assert (judged, list(failed), str(failed[large])) == (
+        [],
+        [large],
+        "a picture takes 20 MB to decode, and 5 MB are free",
+    )

@@ -15,6 +15,7 @@ from skysort.errors import NotUnderstoodError, unknown
 from skysort.pictures.archives import check_file_size
 from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.pictures.formats import unfinished
+from skysort.pictures.memory import room_for
 from skysort.pictures.parallel import in_order, threads_for
 from skysort.work.attempts import MOST_DEATHS, Attempts
 from skysort.work.journal_rows import Identity, Kind, Row
@@ -179,7 +180,8 @@ def _read(
                 if attempts.is_given_up(path, file):
                     raise UnreadablePictureError(f"{MOST_DEATHS} processes ended while they judged it")
                 check_file_size(file.size)
-                content = opened.read()
+                with room_for(file.size):
+                    content = opened.read()
                 digest = hashlib.sha256(content).hexdigest()
                 picture = decode(content, shape)
                 not_ended = unfinished(content)
