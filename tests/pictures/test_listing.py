@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.pictures.layout import arrange
-from skysort.pictures.listing import is_image_name, natural, numbered
+from skysort.pictures.listing import is_hidden, is_image_name, natural, numbered
 from tests.pictures.test_layout import as_rows
 
 
@@ -34,6 +34,11 @@ def test_some_classes_are_kept_in_the_order_asked_for() -> None:
 
 def test_numbered_pictures_without_parts_are_named_by_class() -> None:
     assert numbered(np.array([1, 0]), ("x", "y")).paths == ("y/00000", "x/00001")
+
+
+@pytest.mark.parametrize("name", ["recycler", "recycled", "Recycled", "recycling"])
+def test_a_class_of_waste_is_not_hidden(name: str) -> None:
+    assert not is_hidden(name)
 
 
 def test_numbered_pictures_with_parts_are_counted_in_each() -> None:

@@ -30,7 +30,7 @@ EXTENSIONS = frozenset({
 """Endings of pictures, also of those that are not read here: such a file gets a row that says so."""
 _LEFT_BEHIND = frozenset({
     # Windows
-    "$recycle.bin", "recycler", "recycled", "system volume information", "thumbs.db", "thumbs.db:encryptable",
+    "$recycle.bin", "system volume information", "thumbs.db", "thumbs.db:encryptable",
     "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
     # macOS, also on the network drives and sticks it writes to
     "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
@@ -42,6 +42,8 @@ _LEFT_BEHIND = frozenset({
     # Python
     "__pycache__",
 })  # fmt: skip
+_LEFT_BY_OLD_WINDOWS = frozenset({"RECYCLER", "RECYCLED"})
+"""Spelled so by Windows up to XP; in small letters they are what a class of waste is called."""
 _FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}")
 
 
@@ -123,7 +125,12 @@ def natural(name: str) -> str:
 def is_hidden(name: str) -> bool:
     """Tell whether a file or folder is hidden, or one that systems and tools leave behind."""
     folded = name.casefold()
-    return name.startswith(".") or folded in _LEFT_BEHIND or _FOUND_BY_CHKDSK.fullmatch(folded) is not None
+    return (
+        name.startswith(".")
+        or folded in _LEFT_BEHIND
+        or name in _LEFT_BY_OLD_WINDOWS
+        or _FOUND_BY_CHKDSK.fullmatch(folded) is not None
+    )
 
 
 def is_image_name(name: str) -> bool:
