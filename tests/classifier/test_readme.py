@@ -1,9 +1,12 @@
 import ast
+import io
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +100,51 @@ def test_the_sample_makes_the_very_pixels(fit: Any, size: int, channels: Any, pi
     for path in pictures:
         expected = decode(path.read_bytes(), Shape(size, channels, fit))
         assert np.array_equal(names["prepared"](path), expected), path.name
+
+
+def transparent_bmp() -> bytes:
+    """A BMP of 32 bits whose header gives masks, and whose alpha is zero throughout."""
+    rows = bytes([200, 100, 50, 0]) * 81
+    header = struct.pack("<IiiHHIIiiII", 108, 9, 9, 1, 32, 3, len(rows), 0, 0, 0, 0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = (header + masks).ljust(108, b"\0")
+    return struct.pack("<2sIHHI", b"BM", 122 + len(rows), 0, 0, 122) + header + rows
+
+
+def twelve_bits() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(DEEP) >> 4).save(file, "TIFF")
+    return file.getvalue().replace(*(struct.pack("<HHII", 258, 3, 1, bits) for bits in (16, 12)))
+
+
+def endless_jpeg() -> bytes:
+    file = io.BytesIO()
+    COLOUR.save(file, "JPEG")
+    return file.getvalue()[:-2]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (transparent_bmp, "a BMP whose alpha is zero throughout"),
+        (twelve_bits, "a TIFF of 12 bits per channel"),
+        (endless_jpeg, "a JPEG without its end marker"),
+    ],
+)
+def test_the_readme_names_what_the_sample_does_not_handle(
+    make: Callable[[], bytes], named: str, tmp_path: Path
+) -> None:
+    pictures = PictureFormat(size=8, channels=3, fit="stretch")
+    names: dict[str, Any] = {"__file__": __file__}
+    exec(sample(pictures).partition("\nsession = ")[0], names)
+    (tmp_path / "odd").write_bytes(make())
+    expected = decode(make(), Shape(8, 3))
+    _, _, about_the_sample = readme("x", ["a", "b"], pictures).partition("## Without Skysort")
+    assert named in " ".join(about_the_sample.split())
+    try:
+        assert not np.array_equal(names["prepared"](tmp_path / "odd"), expected)
+    except OSError as error:
+        assert "truncated" in str(error)
 
 
 def test_a_picture_like_none_of_the_classes_has_no_label(

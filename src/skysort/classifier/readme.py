@@ -23,7 +23,9 @@ classes and settings. model.safetensors holds the weights for PyTorch.
 
 ## Without Skysort
 
-Saved in this folder, this needs onnxruntime, NumPy and Pillow, and gives the answers of `skysort predict`:
+Saved in this folder, this needs onnxruntime, NumPy and Pillow. It gives the answers of `skysort predict` for whole
+files. It does not handle damaged files, a JPEG without its end marker, a TIFF of 12 bits per channel, or a BMP
+whose alpha is zero throughout:
 
 ```python
 $sample```
