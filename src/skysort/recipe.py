@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from skysort.errors import NotUnderstoodError, suggestion, unknown
+from skysort.own_file import digest, file_and_class, is_own, read_source
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -20,6 +22,9 @@ Activation = Literal["tanh", "relu"]
 Protocol = Literal["four-way", "tutorial"]
 
 DEFAULT_RECIPE = "swift"
+OWN_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}
+"""Of a person's own network. The rates of the default recipe are for the layers of `swift` alone; this is what
+PyTorch's Adam starts from (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""
 AUTO_EPOCHS, AUTO_STEPS = 10, 400
 """Of `training.epochs = "auto"`, at least."""
 SMALLEST_SHARE_OF_A_BATCH = 4
@@ -181,8 +186,32 @@ class SwiftNetwork(Section):
         return self.stride or (1 if size < 48 else 2 if size < 96 else 4)
 
 
-_NETWORKS: dict[str, type[Section]] = {"mlp": MlpNetwork, "convnet": ConvNetwork, "swift": SwiftNetwork}
-AnyNetwork = MlpNetwork | ConvNetwork | SwiftNetwork
+class OwnNetwork(Section):
+    """A class in a Python file of one's own, made without arguments."""
+
+    name: Literal["own"] = "own"
+    file: Annotated[str, Field(pattern=r"^[^/\\]+\.py$")]
+    """Name of the Python file, which is beside the recipe; a run keeps a copy there."""
+    class_name: Annotated[str, Field(min_length=1)]
+    """The class, or a network made in the file."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the file. Unset: that of the file as it is."""
+    folder: Annotated[SkipJsonSchema[str], Field(exclude=True)] = ""
+    """Where the file is. It is no part of the recipe: a run finds the file in its own folder."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self.folder) / self.file
+
+
+_NETWORKS: dict[str, type[Section]] = {
+    "mlp": MlpNetwork,
+    "convnet": ConvNetwork,
+    "swift": SwiftNetwork,
+    "own": OwnNetwork,
+}
+AnyNetwork = MlpNetwork | ConvNetwork | SwiftNetwork | OwnNetwork
 Network = Annotated[AnyNetwork, Field(discriminator="name")]
 
 
@@ -469,10 +498,11 @@ class Recipe(Section):
 
     @classmethod
     def load(cls, name: str | PathLike[str], settings: Iterable[str] = ()) -> Self:
-        """Load a shipped recipe by name, or a `.toml` file by path.
+        """Load a shipped recipe by name, or a `.toml` file by path, or make one for a person's own network.
 
         Args:
-            name: as `skysort recipes` lists them, or the path of a file ending in `.toml`.
+            name: as `skysort recipes` lists them, the path of a file ending in `.toml`, or `FILE.py:Class`, which
+                takes the default recipe with Adam at 0.001. Nothing is run of that file.
             settings: fields to override, as `training.epochs=3`; values are written as in TOML, and what
                 is no TOML value is taken as text.
 
@@ -483,6 +513,7 @@ class Recipe(Section):
         content = _read(name)
         for setting in settings:
             _override(content, setting)
+        _find_own(content, Path(name).parent)
         return cls._checked(name, {"name": Path(name).stem, **content})
 
     def with_values(self, **sections: dict[str, Any]) -> Self:
@@ -494,6 +525,8 @@ class Recipe(Section):
         content = self.model_dump(mode="json", exclude_none=True)
         for section, values in sections.items():
             content[section].update(values)
+        if isinstance(self.network, OwnNetwork):
+            content["network"]["folder"] = self.network.folder
         return self._checked(self.name, content)
 
     @classmethod
@@ -520,6 +553,13 @@ def _shipped() -> Any:
 
 
 def _read(name: str) -> dict[str, Any]:
+    if is_own(name):
+        file, class_name = file_and_class(name)
+        network = {"name": "own", "file": file.name, "class_name": class_name}
+        return {**_read(DEFAULT_RECIPE), "name": class_name, "description": f"{class_name} of {file.name}"} | {
+            "network": network,
+            "optimizer": dict(OWN_OPTIMIZER),
+        }
     if name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
@@ -533,6 +573,15 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise NotUnderstoodError(f"recipe {name} is not TOML: {error}") from None
+
+
+def _find_own(content: dict[str, Any], folder: Path) -> None:
+    """Say of a person's own network where its file is, and note the file's digest where there is none."""
+    network = content.get("network")
+    if isinstance(network, dict) and network.get("name") == "own" and isinstance(network.get("file"), str):
+        network["folder"] = str(folder)
+        if "sha256" not in network:
+            network["sha256"] = digest(read_source(folder / network["file"]))
 
 
 def _override(content: dict[str, Any], setting: str) -> None:
@@ -597,7 +646,7 @@ def _no_field(place: list[str], network: str) -> str:
     if place[0] == "network":
         field = ".".join(place[1:])
         inner = [f"residual.{name}" for name in Residual.model_fields if network == "convnet"]
-        known = [*sections["network"].model_fields, *inner]
+        known = [name for name, kind in sections["network"].model_fields.items() if not kind.exclude] + inner
         return f"network '{network}' has no field '{field}'; {suggestion(field, known)}"
     fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
     field = ".".join(place)

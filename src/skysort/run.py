@@ -20,7 +20,7 @@ from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, evenly, prepare, smaller_than_they_are
 from skysort.progress import Progress
-from skysort.recipe import DEFAULT_RECIPE, Augment, Pictures, Recipe
+from skysort.recipe import DEFAULT_RECIPE, Augment, OwnNetwork, Pictures, Recipe
 from skysort.reopen import Moved, own_run, prepared_again, run_of
 from skysort.run_folder import Run, check_free, free_folder, start_run
 from skysort.trust.calibration import fit_temperature
@@ -53,7 +53,8 @@ def train(
     Args:
         data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file;
             or several paths of one data set: a picture in several of them has the label of the last.
-        recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, or a Recipe.
+        recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, `FILE.py:Class` for a network
+            of one's own, which runs that file, or a Recipe.
         run: the folder to write, which must not hold anything; else one below `runs/` is chosen.
         settings: fields of the recipe to override, as `training.epochs=3`.
         budget: a time like `60s` or `10m` that the call aims to take; it decides the epochs, and width and stride
@@ -96,6 +97,7 @@ def train(
     )
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
+    check_own_network(recipe, prepared)
     if has_default_size and (said := smaller_than_they_are(prepared)):
         progress.say(said)
     if findings := summary(quick_findings(prepared.collection, prepared.groups)):
@@ -113,7 +115,7 @@ def train(
             raise StoppedError("interrupted before the run began") from None
     started_run = start_run(folder, recipe, prepared, _path(data_dir), progress)
     with started_run.locked():
-        return _finish(started_run, recipe, prepared, progress)
+        return _finish(started_run, started_run.recipe, prepared, progress)
 
 
 def resume(
@@ -291,6 +293,19 @@ def check_loss(recipe: Recipe, prepared: Prepared) -> None:
     from skysort.networks.layers import check_classes
 
     check_classes(recipe.loss, len(prepared.collection.listing.classes))
+
+
+def check_own_network(recipe: Recipe, prepared: Prepared) -> None:
+    """Make sure that a person's own network, if the recipe has one, can be trained and exported.
+
+    Raises:
+        SkysortError: when it cannot.
+    """
+    if isinstance(recipe.network, OwnNetwork):
+        from skysort.training.export import check_own
+        from skysort.training.start import starting_network
+
+        check_own(starting_network(recipe, prepared), prepared.shape, prepared.collection.listing.classes)
 
 
 def check_calibration(recipe: Recipe, prepared: Prepared) -> None:

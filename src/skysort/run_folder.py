@@ -12,11 +12,12 @@ from typing import Any
 from skysort.classifier.format import MODEL, TABLE, read_table
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import check_no_links, locked, read_json, remove_partials, whole_folder, write_whole
+from skysort.own_file import read_source
 from skysort.pictures.collection import Data
 from skysort.pictures.membership import read_members, write_members
 from skysort.pictures.prepare import DataTable, Prepared
 from skysort.progress import Progress
-from skysort.recipe import Recipe
+from skysort.recipe import OwnNetwork, Recipe
 from skysort.trust.metrics import Metrics
 
 
@@ -216,6 +217,8 @@ def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path |
         progress.say(f"removed what a killed training left half written beside {folder}")
     try:
         with whole_folder(folder) as beside:
+            if isinstance(network := recipe.network, OwnNetwork):
+                write_whole(beside / network.file, read_source(network.path, network.sha256))
             write_whole(beside / "recipe.toml", recipe.to_toml())
             Run(beside).write_data(described)
             write_members(Run(beside).pictures, prepared)

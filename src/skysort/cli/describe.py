@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skysort.errors import NotUnderstoodError, require
+from skysort.own_file import is_own
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,8 +49,8 @@ def describe(
     from skysort.cli.show import console_for
     from skysort.terminal import printable
 
-    is_own = network.endswith(".py") or (":" in network and not network.endswith(".toml"))
-    description = _own(network, size, channels, classes) if is_own else _recipe(network, size, channels, classes)
+    shown = _own if is_own(network) else _recipe
+    description = shown(network, size, channels, classes)
     console = console_for(sys.stdout)
     console.print(_table(description))
     console.print()

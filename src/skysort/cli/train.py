@@ -1,6 +1,7 @@
 """skysort train: from pictures to a classifier."""
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,12 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="A name (skysort recipes) or a .toml file.  [default: swift]")
+        str | None,
+        typer.Option(
+            metavar="RECIPE|FILE.py:Class",
+            help="A name (skysort recipes), a .toml file, or a network of your own: that runs your file."
+            "  [default: swift]",
+        ),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
     budget: Annotated[
@@ -62,7 +68,8 @@ def train(
         }.items():
             if value is not None:
                 raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
-        finished = runs.resume(resume, moved_to=moved_to, data_dir=data_dir, progress=progress)
+        with redirect_stdout(sys.stderr):  # what a network of one's own prints is no part of the figures
+            finished = runs.resume(resume, moved_to=moved_to, data_dir=data_dir, progress=progress)
     elif moved_to is not None:
         raise NotUnderstoodError("--data goes with --resume: it says where the run's pictures are now")
     elif not data:
@@ -71,14 +78,15 @@ def train(
         overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
         overrides += [f"training.device='{device}'"] if device else []
         overrides += [f"training.threads={threads}"] if threads else []
-        finished = runs.train(
-            data,
-            recipe or DEFAULT_RECIPE,
-            run,
-            settings=tuple(overrides),
-            budget=budget,
-            outside=outside,
-            data_dir=data_dir,
-            progress=progress,
-        )
+        with redirect_stdout(sys.stderr):
+            finished = runs.train(
+                data,
+                recipe or DEFAULT_RECIPE,
+                run,
+                settings=tuple(overrides),
+                budget=budget,
+                outside=outside,
+                data_dir=data_dir,
+                progress=progress,
+            )
     show_run(finished, sys.stdout)

@@ -1,12 +1,9 @@
 """What a network is made of, layer by layer, and what it costs, without computing or allocating anything."""
 
-import inspect
 import math
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from skysort.errors import SkysortError
+from skysort.networks.own import source_line
 from skysort.networks.sight import PIXEL, UNKNOWN, Sight, sight_after
 from skysort.networks.unseen import kept_in_containers, kept_warnings, total, unused_warnings
 
@@ -322,7 +320,7 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
         f"{recorder.where(frame)} fails on an input of shape {shapes}, {NUM_PICTURES} pictures:"
         f" {str(error) or type(error).__name__}"
     ]
-    lines += _source_line(error)
+    lines += source_line(error)
     if advice := _advice(frame):
         lines.append(advice)
     elif recorder.layers and recorder.layers[-1].shape:
@@ -337,16 +335,6 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
             " names a device, cannot be followed"
         )
     return SkysortError("\n  ".join(lines))
-
-
-def _source_line(error: BaseException) -> list[str]:
-    """Return the last line of the person's own that was at work."""
-    torch_folder, own_folder = Path(inspect.getfile(torch)).parent, Path(__file__).parent
-    for step in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(step.filename)
-        if path.is_file() and not path.is_relative_to(torch_folder) and not path.is_relative_to(own_folder):
-            return [f"{path.name}, line {step.lineno}: {step.line}"]
-    return []
 
 
 def _advice(frame: _Frame) -> str | None:

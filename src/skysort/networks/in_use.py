@@ -41,8 +41,11 @@ class InUse(nn.Module):
 def folded(network: PictureNetwork) -> PictureNetwork:
     """Return a copy in evaluation mode whose batch normalisations are part of the convolutions before them.
 
-    What it gives is the same, but for rounding.
+    What it gives is the same, but for rounding. A person's own network is itself brought into evaluation mode:
+    nothing is known of the order of its layers, nor whether it can be copied.
     """
+    if network.own:
+        return network.eval()
     network = copy.deepcopy(network).eval()
     for module in network.modules():
         if isinstance(module, nn.Sequential):

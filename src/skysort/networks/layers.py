@@ -9,9 +9,19 @@ from torch import Tensor, nn
 
 from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.convolution import Conv2d
+from skysort.networks.own import Own, own_layer
 from skysort.networks.swift import TooSmallError, Whitening, swift_layers
 from skysort.pictures.decode import Shape
-from skysort.recipe import AnyNetwork, ConvNetwork, Loss, Normalisation, Recipe, Residual, SwiftNetwork
+from skysort.recipe import (
+    AnyNetwork,
+    ConvNetwork,
+    Loss,
+    Normalisation,
+    OwnNetwork,
+    Recipe,
+    Residual,
+    SwiftNetwork,
+)
 
 MAX_SIZE_TRIED = 512
 SMALLEST_SHARE = 0.01
@@ -67,14 +77,29 @@ class PictureNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @property
+    def own(self) -> Own | None:
+        """The person's own network that it has for layers, if it has one."""
+        return next((layer for layer in self.layers.children() if isinstance(layer, Own)), None)
+
+    @property
     def depends_on_mode(self) -> bool:
-        """Whether it answers otherwise in training mode than in evaluation mode."""
-        return any(isinstance(layer, nn.BatchNorm2d | nn.Dropout | nn.Dropout2d) for layer in self.modules())
+        """Whether it answers otherwise in training mode than in evaluation mode, or may do so."""
+        return self.draws_chances or any(isinstance(layer, nn.BatchNorm2d) for layer in self.modules())
 
     @property
     def draws_chances(self) -> bool:
-        """Whether it answers by chance in training mode."""
-        return any(isinstance(layer, nn.Dropout | nn.Dropout2d) for layer in self.modules())
+        """Whether it answers by chance in training mode, or may do so."""
+        return any(isinstance(layer, nn.Dropout | nn.Dropout2d | Own) for layer in self.modules())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return weights and buffers by name, as a file of them takes them: none of them shares memory."""
+        memory: set[int] = set()
+        tensors = {}
+        for name, tensor in self.state_dict().items():
+            place = tensor.untyped_storage().data_ptr()
+            tensors[name] = tensor.clone() if place in memory else tensor
+            memory.add(place)
+        return tensors
 
 
 class LogitOfOne(nn.Module):
@@ -131,7 +156,8 @@ def build_layers(network: AnyNetwork, shape: Shape, num_outputs: int) -> nn.Sequ
         From (N, C, H, W) float32 to (N, num_outputs).
 
     Raises:
-        SkysortError: when the pictures are too small for it, naming the smallest size that is not.
+        SkysortError: when the pictures are too small for it, naming the smallest size that is not; or as
+            `own_layer`.
     """
     try:
         return _build(network, shape.channels, shape.size, num_outputs)
@@ -195,6 +221,9 @@ def _smallest_size(network: AnyNetwork, channels: int) -> int:
 def _build(network: AnyNetwork, channels: int, size: int, num_outputs: int) -> nn.Sequential:
     if isinstance(network, SwiftNetwork):
         return nn.Sequential(*swift_layers(network, channels, size, num_outputs))
+    if isinstance(network, OwnNetwork):
+        shape = (channels, size, size)
+        return nn.Sequential(own_layer(network.path, network.class_name, network.sha256, shape, num_outputs))
     if isinstance(network, ConvNetwork):
         layers, features = _convolutions(network, channels, size)
         dropout = 0.0  # its own is of channels

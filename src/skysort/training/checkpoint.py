@@ -136,7 +136,7 @@ def _digest(task: Task) -> str:
 
 
 def _tensors(task: Task) -> dict[str, Tensor]:
-    tensors = {f"network.{name}": tensor for name, tensor in task.network.state_dict().items()}
+    tensors = {f"network.{name}": tensor for name, tensor in task.network.tensors().items()}
     for number, values in task.optimizer.state_dict()["state"].items():
         for name, value in values.items():
             if value is not None:

@@ -1,13 +1,17 @@
 """From the trained network to the classifier folder: the one bridge between the wings."""
 
+import io
 import json
+import logging
+import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import (
@@ -22,10 +26,13 @@ from skysort.classifier.format import (
 )
 from skysort.classifier.prove import write_proof
 from skysort.classifier.readme import readme
+from skysort.classifier.runtime import Session
+from skysort.errors import SkysortError
 from skysort.files import sha256, whole_folder, write_whole
 from skysort.machine import described_machine, versions
 from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork
+from skysort.networks.own import NUM_PICTURES_TRIED, source_line
 from skysort.pictures.decode import Pixels, Shape
 from skysort.recipe import Recipe
 
@@ -80,10 +87,10 @@ def write_classifier(
         machine=described_machine(recipe.training.device, recipe.training.threads),
     )
     with whole_folder(folder) as beside:
-        write_whole(beside / WEIGHTS, save(network.state_dict()))
+        write_whole(beside / WEIGHTS, save(network.tensors()))
         write_whole(
             beside / MODEL,
-            _onnx(InUse(folded(network), flip=flip, temperature=temperature).eval(), shape, classes),
+            _onnx(InUse(folded(network), flip=flip, temperature=temperature), shape, classes),
         )
         write_whole(beside / README, readme(folder.name, classes, table.pictures))
 
@@ -96,21 +103,67 @@ def write_classifier(
         write_proved(table.model_copy(update={"proof_difference": made.difference, "unknown": set_unknown(made)}))
 
 
-def _onnx(network: nn.Module, shape: Shape, classes: tuple[str, ...]) -> bytes:
+def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -> None:
+    """Make sure, before a person's own network is trained, that it gives logits and can be exported.
+
+    Args:
+        network: of a person's own, not to be used afterwards.
+        shape: of its pictures.
+        classes: in the order of the logits.
+
+    Raises:
+        SkysortError: when it does not, or cannot be.
+    """
+    with torch.no_grad():
+        for is_training in (True, False):
+            network.train(is_training)(_black(NUM_PICTURES_TRIED, shape))
+    logging.disable()  # PyTorch logs and prints how far it came, which takes pages
+    try:
+        with redirect_stderr(io.StringIO()):
+            model = _onnx(InUse(network, flip=False), shape, classes)
+    finally:
+        logging.disable(logging.NOTSET)
+    with tempfile.TemporaryDirectory() as folder:
+        write_whole(Path(folder) / MODEL, model)
+        Session(Path(folder) / MODEL, shape, len(classes))  # which refuses what ONNX Runtime cannot compute
+
+
+def _black(num: int, shape: Shape) -> Tensor:
+    return torch.zeros(num, shape.channels, shape.size, shape.size, dtype=torch.uint8)
+
+
+def _onnx(network: InUse, shape: Shape, classes: tuple[str, ...]) -> bytes:
     """Return the network as an ONNX model from uint8 pictures, any number, to logits; it names the classes."""
-    # Two, since an exporter may take a batch of one for a constant.
-    pictures = torch.zeros(2, shape.channels, shape.size, shape.size, dtype=torch.uint8)
-    program = torch.onnx.export(
-        network,
-        (pictures,),
-        input_names=["pictures"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        dynamo=True,
-        verbose=False,
-    )
+    try:
+        program = torch.onnx.export(
+            network.eval(),
+            (_black(2, shape),),  # since an exporter may take a batch of one for a constant
+            input_names=["pictures"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    except Exception as error:
+        own = network.network.own
+        if not own or isinstance(error, MemoryError):
+            raise
+        raise SkysortError(
+            f"{own.target} cannot be exported to ONNX, which a classifier needs: {_reason(error)}"
+            "\n  what decides by the numbers in its tensors, or by how many pictures come, cannot be exported"
+        ) from error
     assert program is not None  # as it is whenever no file is asked for
     ClearMetadataAndDocStringPass()(program.model)  # which quote code, with the folders of this computer
     program.model.metadata_props["classes"] = json.dumps(classes)
     serialized: bytes = program.model_proto.SerializeToString()
     return serialized
+
+
+def _reason(error: BaseException) -> str:
+    """Return what stands behind an error, and the line of the person's own where it came up."""
+    chain = [error]
+    while before := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(before)
+    first, *_ = (str(chain[-1]) or type(chain[-1]).__name__).splitlines()
+    lines = next(filter(None, map(source_line, reversed(chain))), [])
+    return "\n  ".join([first, *lines])
