@@ -1,5 +1,6 @@
 import errno
 import io
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
-from skysort.classifier.classifier import Classifier
+from skysort.classifier.classifier import Classifier, Decoded
+from skysort.classifier.rows import Prediction
 from skysort.errors import NotUnderstoodError
 from skysort.pictures.formats import unfinished
 from skysort.work import judge as judging
@@ -170,3 +172,22 @@ def test_a_file_that_lacks_only_its_end_is_sorted_by_its_picture(tmp_path: Path)
     assert unfinished((tmp_path / "holiday" / "a.gif").read_bytes()) == "the GIF has no end"
     sort(tmp_path / "holiday", tmp_path / "to")
     assert set(files_below(tmp_path / "to")) == {tmp_path / "to" / "airplane" / "a.gif"}
+
+
+def test_two_folders_that_are_sorted_into_one_at_a_time_note_apart_what_they_judge(tmp_path: Path) -> None:
+    class Meanwhile(FirstPixel):
+        """Sorts another folder while it judges the first, and looks at the notes then."""
+
+        def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
+            sort(tmp_path / "other", tmp_path / "to")
+            for path in (tmp_path / "to.journal").glob("sorting*.json"):
+                for name, *_, num_deaths, is_judged in json.loads(path.read_text("utf-8")):
+                    noted.append((Path(name).name, num_deaths, is_judged))
+            return super().answer(decoded)
+
+    noted: list[tuple[str, int, bool]] = []
+    put(tmp_path, {"holiday/a.png": AIRPLANE, "holiday/b.png": BIRD, "other/c.png": AIRPLANE})
+    sort(tmp_path / "holiday", tmp_path / "to", Meanwhile())
+    assert sorted(noted) == [("a.png", 0, True), ("b.png", 0, True)]
+    assert not list((tmp_path / "to.journal").glob("sorting*"))
+    assert {path.name for path in files_below(tmp_path / "to")} == {"a.png", "b.png", "c.png"}

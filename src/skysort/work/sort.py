@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
@@ -93,7 +94,8 @@ def sort_pictures(
         sync_folder(to.parent)
     with locked(lock_of(folder)), Journal(to, make=True) as journal:
         session = journal.session(settings)
-        attempts = Attempts(journal.folder / "sorting.json")
+        # One for each folder, since several may be sorted into one at the same time.
+        attempts = Attempts(journal.folder / f"sorting-{sha256(os.fsencode(folder)).hexdigest()[:12]}.json")
         sorting = _Sorting(classifier, folder, to, move, unsure_below, journal, session, attempts)
         with moving(journal) as left:
             unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
