@@ -92,3 +92,31 @@ def test_a_watcher_has_folders_of_classes_where_one_is_left(
     for source, target in moves.items():
         (tmp_path / source).rename(tmp_path / target)
     assert words(tmp_path / "aside") == expected
+
+
+@pytest.fixture
+def sorted_twice(tmp_path: Path) -> Path:
+    """A picture that one classifier calls a cat, and another one a dog; both copies stand in one target."""
+    source = tmp_path / "in" / "a.jpg"
+    source.parent.mkdir()
+    source.write_bytes(b"a")
+    with Journal(tmp_path / "sorted", make=True) as journal, moving(journal):
+        for number, label in enumerate(("cat", "dog")):
+            settings = Settings("sort", str(number) * 64, CLASSES, folders={"to": str(tmp_path / "sorted")})
+            row = row_for(source, tmp_path / "sorted" / label / "a.jpg", "copy")
+            act(journal, [replaced(row, session=journal.session(settings), label=label, by="sort")])
+    return tmp_path / "sorted"
+
+
+@pytest.mark.parametrize("deleted", ["cat", "dog"])
+def test_what_another_classifier_put_into_a_folder_is_nobodys_word(deleted: str, sorted_twice: Path) -> None:
+    (sorted_twice / deleted / "a.jpg").unlink()
+    assert words(sorted_twice) == {}
+
+
+def test_what_was_taken_back_and_dragged_there_afterwards_is_a_persons_word(sorted_twice: Path) -> None:
+    with Journal(sorted_twice) as journal:
+        rows = [row for row in journal.rows(takeable="moves") if row.label == "dog"]
+        assert [taken.problem for taken in take_back(journal, rows, Wish())] == [""]
+    (sorted_twice / "cat" / "a.jpg").rename(sorted_twice / "dog" / "a.jpg")
+    assert words(sorted_twice) == {"sorted/dog/a.jpg": "dog"}

@@ -27,7 +27,7 @@ def dragged(journal: Journal) -> dict[Path, str]:
             if row.place.is_relative_to(folder):  # who tidies up within a class says nothing of it
                 continue
             for path in _where_it_may_be(row, folder, settings[row.session]):
-                if path not in found and _is_it(path, row):
+                if path not in found and _is_it(path, row) and not _was_put_at(journal, path, row.digest):
                     found[path] = label
     return found
 
@@ -61,3 +61,11 @@ def _is_it(path: Path, row: Row) -> bool:
         return path.lstat().st_size == row.file.size and sha256(path) == row.digest
     except OSError:
         return False
+
+
+def _was_put_at(journal: Journal, path: Path, digest: str) -> bool:
+    """Tell whether a row put a picture with these bytes at a path, and none took it away since."""
+    put, taken = journal.put_at(path), journal.taken_from(path)
+    if put is None or put.digest != digest:
+        return False
+    return taken is None or taken.kind == "copy" or taken.id < put.id
