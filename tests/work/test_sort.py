@@ -74,11 +74,37 @@ def test_links_are_followed_to_copy_and_what_else_is_there_is_counted(tmp_path: 
     outcomes, passed = sort(tmp_path / "holiday", tmp_path / "to")
     assert {outcome.end for outcome in outcomes} == {"done"}
     assert {str(path.relative_to(tmp_path / "to")) for path in files_below(tmp_path / "to")} == {
-        "airplane/a.png", "airplane/folder/d.png", "bird/b.jfif", "bird/c", "bird/folder/e.png", "bird/link.png",
+        "airplane/a.png", "airplane/folder/d.png", "bird/b.jfif", "bird/c", "bird/folder/e.png",
     }  # fmt: skip
     assert before.items() <= files_below(tmp_path).items()
-    hidden, others = passed.remarks()
+    hidden, others, same = passed.remarks()
     assert "@eaDir" in hidden and "1 file is no picture" in others and "notes.txt" in others
+    assert same.startswith("1 name leads to a picture that is sorted under another name") and "link.png" in same
+
+
+@pytest.mark.parametrize("link", ["0.png", "z.png", "sub/0.png", "0/a.png"])
+def test_a_link_beside_its_own_target_is_the_same_picture(link: str, tmp_path: Path) -> None:
+    """The real name is sorted, whichever comes first."""
+    put(tmp_path, {"holiday/sub/a.png": AIRPLANE, "holiday/b.png": AIRPLANE})
+    for name in (link, "9/second.png"):
+        (tmp_path / "holiday" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "holiday" / name).symlink_to(tmp_path / "holiday" / "sub" / "a.png")
+    _, passed = sort(tmp_path / "holiday", tmp_path / "to")
+    airplanes = tmp_path / "to" / "airplane"
+    assert set(files_below(tmp_path / "to")) == {airplanes / "sub" / "a.png", airplanes / "b.png"}
+    assert {str(path.relative_to(tmp_path / "holiday")) for path in passed.same} == {link, "9/second.png"}
+
+
+@pytest.mark.parametrize("real", [".cache/a.png", "@eaDir/a.png", "../elsewhere/a.png"])
+def test_a_link_to_what_is_not_sorted_itself_keeps_its_own_name(real: str, tmp_path: Path) -> None:
+    put(tmp_path, {"holiday/b.png": AIRPLANE, "elsewhere/c.png": AIRPLANE})
+    target = (tmp_path / "holiday" / real).resolve()
+    put(tmp_path, {str(target): AIRPLANE})
+    (tmp_path / "holiday" / "link.png").symlink_to(target)
+    sort(tmp_path / "holiday", tmp_path / "to")
+    assert set(files_below(tmp_path / "to")) == {
+        tmp_path / "to" / "airplane" / name for name in ("link.png", "b.png")
+    }
 
 
 def test_nothing_is_moved_out_of_another_folder(tmp_path: Path) -> None:

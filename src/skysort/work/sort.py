@@ -35,6 +35,8 @@ class LeftAlone(PassedOver):
 
     links: list[Path] = field(default_factory=list)
     """Pictures that lie elsewhere, behind a link, and are not moved away from there."""
+    same: list[Path] = field(default_factory=list)
+    """Further names of pictures that are copied under another one."""
 
     def remarks(self) -> list[str]:
         """Return lines to print, none for nothing."""
@@ -44,6 +46,12 @@ class LeftAlone(PassedOver):
             lines.append(
                 f"{counted(len(self.links), 'picture')} {is_or_are} behind a link and stayed there, since --move"
                 f" takes nothing out of other folders; the first is {self.links[0]}"
+            )
+        if self.same:
+            leads = "name leads to a picture that is" if len(self.same) == 1 else "names lead to pictures that are"
+            lines.append(
+                f"{len(self.same):,} {leads} sorted under another name, and sorted once;"
+                f" the first is {self.same[0]}"
             )
         return lines
 
@@ -136,18 +144,32 @@ class _Sorting:
     names: dict[Path, Path] = field(default_factory=dict)
     """Under what path below the folder a picture is found that is not there itself, but behind a link."""
 
-    def pictures(self, passed: LeftAlone) -> Iterator[Path]:
-        """Yield the pictures; what is found besides is added to what was passed over."""
+    def pictures(self, passed: LeftAlone) -> list[Path]:
+        """Return the pictures; what is found besides is added to what was passed over.
+
+        A picture that is found under several names comes once: under its real one if that is among them, else
+        rather through a linked folder than as a link.
+        """
+        found: dict[str, Path] = {}
         with ExitStack() as archives:
             for name, _ in image_files([self.folder], archives, passed):
-                path = Path(name)
-                if self.move and os.path.realpath(path) != name:
+                path, real = Path(name), os.path.realpath(name)
+                if self.move and real != name:
                     passed.links.append(path)
-                elif path.is_symlink():
-                    self.names[path.resolve()] = path
-                    yield path.resolve()
+                elif (other := found.get(real)) is None:
+                    found[real] = path
+                elif real == name or (other.is_symlink() and not path.is_symlink()):
+                    passed.same.append(other)
+                    found[real] = path
                 else:
-                    yield path
+                    passed.same.append(path)
+        pictures = []
+        for real, path in found.items():
+            if path.is_symlink():
+                self.names[Path(real)] = path
+                path = Path(real)
+            pictures.append(path)
+        return pictures
 
     def is_suspect(self, path: Path) -> bool:
         """Tell whether a process died while it judged a picture."""
