@@ -13,6 +13,7 @@ import pytest
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.rows import Prediction
 from skysort.errors import SkysortError
+from skysort.work import attempts as noting
 from skysort.work import judge as module
 from skysort.work import watch as watching
 from skysort.work.arrivals import Stop
@@ -73,6 +74,43 @@ def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(
     with pytest.raises(error), Attempts(tmp_path / "judging.json").judging([tmp_path / "a.png"]):
         raise error
     assert not (tmp_path / "judging.json").exists()
+
+
+def test_a_signal_while_the_note_comes_to_the_disk_makes_no_suspect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(AIRPLANE)
+    plain = noting.write_whole
+
+    def interrupted(path: Path, text: str) -> None:
+        plain(path, text)
+        raise KeyboardInterrupt
+
+    attempts = Attempts(tmp_path / "judging.json")
+    monkeypatch.setattr(noting, "write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt), attempts.judging([tmp_path / "a.png"]):
+        pass
+    assert not (tmp_path / "judging.json").exists()
+
+
+def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(AIRPLANE)
+    file = identity(path)
+    row = [str(path), file.inode, file.size, file.mtime_ns, 1, False]
+    (tmp_path / "judging.json").write_text(json.dumps([row]), "utf-8")
+    attempts = Attempts(tmp_path / "judging.json")
+
+    def full(_path: Path, _text: str) -> None:
+        raise SkysortError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(noting, "write_whole", full)
+        with pytest.raises(SkysortError), attempts.judging([path]):
+            pass
+    assert attempts.is_suspect(path, file) and Attempts(tmp_path / "judging.json").is_suspect(path, file)
 
 
 @pytest.mark.parametrize(

@@ -55,13 +55,15 @@ class Attempts:
         for path in paths:
             with suppress(OSError):  # gone, or nothing that is read
                 files[path] = identity(path)
-        self._write(files)
         try:
-            yield
+            self._write(files)
+            try:
+                yield
+            finally:
+                for path, file in files.items():
+                    if not self.is_given_up(path, file):
+                        self._deaths.pop(path, None)
         finally:
-            for path, file in files.items():
-                if not self.is_given_up(path, file):
-                    self._deaths.pop(path, None)
             with suppress(SkysortError):  # a note too many makes a picture judged alone
                 self._write({})
 
