@@ -295,6 +295,26 @@ def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
     assert events(caplog) == ["cannot read folder"] and inbox.closed == {top / "inbox" / "closed"}
 
 
+@pytest.mark.parametrize("seen", ["inbox/new", "inbox"])
+@pytest.mark.parametrize("error", [FileNotFoundError, NotADirectoryError])
+def test_a_folder_that_has_vanished_is_not_closed(
+    error: type[OSError], seen: str, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = os.scandir
+
+    def scandir(folder: Any) -> Any:
+        if Path(folder).name == "new":
+            raise error(errno.ENOENT, "it has vanished", str(folder))
+        return plain(folder)
+
+    put(top, {"inbox/new/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
+    inbox = inbox_of(top, by_own_time=False)
+    monkeypatch.setattr(os, "scandir", scandir)
+    inbox.see(top / seen)
+    assert inbox.closed == set() and events(caplog) == []
+    assert list(inbox.waiting) == ([top / "inbox" / "b.png"] if seen == "inbox" else [])
+
+
 @pytest.mark.parametrize("by_own_time", [False, True])
 def test_a_file_from_a_clock_that_is_behind_is_old_for_who_looks_but_once_alone(
     top: Path, by_own_time: bool

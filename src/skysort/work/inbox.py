@@ -106,6 +106,8 @@ class Inbox:
             try:
                 for below in self._files(path):
                     self._take_note(below)
+            except (FileNotFoundError, NotADirectoryError):  # gone since
+                return
             except OSError as error:
                 self._tell_closed(path, error)
         else:
@@ -250,7 +252,7 @@ class Inbox:
                             folders.append(current / entry.name)
                         else:
                             yield current / entry.name
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):  # gone since, or something else has its name
                 if current == folder:
                     raise
             except OSError as error:
