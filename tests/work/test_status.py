@@ -79,7 +79,19 @@ def test_what_is_not_well_is_said(ago: float, changed: dict[str, Any], problem: 
 def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> None:
     written(top, 3.0).write_bytes(content)
     found = status_of(top / "aside")
-    assert found.problems == ["no watcher was at work here"] and found.as_text() and found.as_json()
+    (problem,) = found.problems
+    assert problem.startswith(f"its status cannot be read: {status_file(journal_folder(top / 'aside'))}:")
+    assert found.as_text() and found.as_json()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others say it in other words")
+def test_a_status_that_may_not_be_read_is_told_from_one_that_is_not_there(top: Path) -> None:
+    path = written(top, 3.0)
+    path.unlink()
+    assert status_of(top / "aside").problems == ["no watcher was at work here"]
+    path.mkdir()
+    (problem,) = status_of(top / "aside").problems
+    assert problem == f"its status cannot be read: {path}: Is a directory; a watcher at work writes it anew"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,8 @@ def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> 
 def test_a_status_with_a_wrong_value_is_one_that_cannot_be_read(name: str, value: object, top: Path) -> None:
     written(top, 3.0, **{name: value})
     found = status_of(top / "aside")
-    assert found.told is None and found.as_text() and json.loads(found.as_json())["problems"]
+    (problem,) = json.loads(found.as_json())["problems"]
+    assert found.told is None and found.as_text() and f"status.json:{name}:" in problem
 
 
 def test_a_folder_without_a_journal_is_named(top: Path) -> None:

@@ -2,12 +2,11 @@
 
 import json
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from skysort.errors import HeldError, NotUnderstoodError, SkysortError
 from skysort.files import locked
@@ -56,14 +55,18 @@ class Status:
     """None where the system does not tell."""
     age: float | None
     """Seconds since the status was written; None where it was not."""
+    unreadable: str = ""
+    """Why the status file cannot be read; empty where it can be, or there is none."""
 
     @property
     def problems(self) -> list[str]:
         """What is not well, in words; nothing when all is."""
         told = self.told
+        if self.unreadable:
+            return [f"its status cannot be read: {self.unreadable}; a watcher at work writes it anew"]
         if told is None:
             return [
-                "its status cannot be read; is the disk full?" if self.is_alive else "no watcher was at work here"
+                "its status is not there; is the disk full?" if self.is_alive else "no watcher was at work here"
             ]
         problems = []
         if told.state == "ended":
@@ -112,11 +115,19 @@ def status_of(aside: Path) -> Status:
     folder = journal_folder(aside)
     if not folder.is_dir():
         raise NotUnderstoodError(f"{aside} has no journal: {folder} is not there; give the folder of --aside")
-    told, age = None, None
-    with suppress(OSError, ValueError):  # pydantic's errors are ValueErrors, too
-        told = StatusFile.model_validate_json(status_file(folder).read_bytes())
+    told, age, unreadable = None, None, ""
+    path = status_file(folder)
+    try:
+        told = StatusFile.model_validate_json(path.read_bytes())
         age = time.time() - told.time.timestamp()
-    return Status(told, _is_held(watcher_lock(folder)), age)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        unreadable = f"{path}: {error.strerror or error}"
+    except ValidationError as error:
+        first = error.errors()[0]
+        unreadable = f"{':'.join(map(str, (path, *first['loc'])))}: {first['msg']}"
+    return Status(told, _is_held(watcher_lock(folder)), age, unreadable)
 
 
 def _is_held(lock: Path) -> bool | None:
