@@ -664,6 +664,19 @@ def test_where_the_system_watches_no_more_it_looks_again_and_again(
         until((top / "aside" / "a.png").exists)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("odd"), RecursionError("odd"), OSError("Error creating a file")])
+def test_an_error_of_a_look_through_the_inbox_is_not_taken_for_one_of_what_the_system_tells(
+    error: Exception, top: Path
+) -> None:
+    def sweep() -> None:
+        stop.set()  # so that this ends where the error is passed over
+        raise error
+
+    stop = Stop()
+    with pytest.raises(type(error), match=str(error)):
+        next(arrivals.arrivals(top / "inbox", sweep, stop, poll=False))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
 def test_pictures_are_not_put_where_a_drive_was(
     top: Path, impatient: None, caplog: pytest.LogCaptureFixture

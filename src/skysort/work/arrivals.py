@@ -72,30 +72,44 @@ def arrivals(folder: Path, sweep: Callable[[], None], stop: Stop, *, poll: bool)
         poll: look again and again, where the system tells nothing.
     """
     while not stop.is_set():
-        try:
-            yield from _changes(folder, sweep, stop, poll)
-        except (RuntimeError, OSError) as error:
-            if not poll and any(sign in str(error) for sign in AT_LIMIT):
-                poll = True
-                tell(logging.WARNING, "looks again and again, as with --poll", error=str(error))
-            elif isinstance(error, OSError):
-                raise
-            else:  # watchfiles gives up at a name that is not UTF-8; the next sweep finds it
-                tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
-                stop.wait(TICK_MS / 1000)
+        swept = -math.inf  # swept once the system has begun to tell, so that nothing is missed, and at times
+        for changes in _changes(folder, stop, poll):
+            if isinstance(changes, Exception):
+                poll = _polls_after(changes, stop, poll)
+                break
+            if time.monotonic() - swept > SECONDS_BETWEEN_SWEEPS:
+                sweep()
+                swept = time.monotonic()
+            yield changes
 
 
-def _changes(folder: Path, sweep: Callable[[], None], stop: Stop, poll: bool) -> Iterator[set[Path]]:
-    """Yield what the system tells of; sweep once it has begun to, so that nothing is missed, and at times."""
+def _changes(folder: Path, stop: Stop, poll: bool) -> Iterator[set[Path] | Exception]:
+    """Yield what the system tells of, until watchfiles gives up; at last, the error with which it did."""
     from watchfiles import watch as changes_below
 
-    swept = -math.inf
-    for changes in changes_below(
-        folder, watch_filter=None, step=100, debounce=TICK_MS, rust_timeout=TICK_MS,
-        yield_on_timeout=True, stop_event=stop, force_polling=poll, poll_delay_ms=POLL_MS,
-        ignore_permission_denied=True,
-    ):  # fmt: skip
-        if time.monotonic() - swept > SECONDS_BETWEEN_SWEEPS:
-            sweep()
-            swept = time.monotonic()
-        yield {Path(name) for _, name in changes}
+    try:
+        for changes in changes_below(
+            folder, watch_filter=None, step=100, debounce=TICK_MS, rust_timeout=TICK_MS,
+            yield_on_timeout=True, stop_event=stop, force_polling=poll, poll_delay_ms=POLL_MS,
+            ignore_permission_denied=True,
+        ):  # fmt: skip
+            yield {Path(name) for _, name in changes}
+    except (RuntimeError, OSError) as error:
+        yield error
+
+
+def _polls_after(error: Exception, stop: Stop, poll: bool) -> bool:
+    """Return whether to look again and again after watchfiles gave up.
+
+    Raises:
+        OSError: when it gave up for another reason than the system's limit.
+    """
+    if not poll and any(sign in str(error) for sign in AT_LIMIT):
+        tell(logging.WARNING, "looks again and again, as with --poll", error=str(error))
+        return True
+    if isinstance(error, OSError):
+        raise error
+    # It gives up at a name that is not UTF-8; the next sweep finds it.
+    tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
+    stop.wait(TICK_MS / 1000)
+    return poll
