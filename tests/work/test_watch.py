@@ -857,9 +857,28 @@ def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(
     assert "100 kills of a watcher" in ended.stdout
 
 
-def test_what_another_watcher_has_under_way_is_told_and_left(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_another_watcher_has_under_way_is_told_once_and_left(
+    top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It takes a look through all folders, which is not for each try, nor for each run from cron."""
+    event = "under way by another journal, and left to it"
     theirs = "aside/.skysort-0123456789ab-3.coming"
     put(top, {"inbox/a.png": AIRPLANE, theirs: b"half"})
-    once(top)
-    assert events(caplog).count("under way by another journal, and left to it") == 1
+    plain = module.act
+    num_calls = 0
+
+    def full_at_first(*arguments: Any) -> Any:
+        nonlocal num_calls
+        num_calls += 1
+        if num_calls == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return plain(*arguments)
+
+    monkeypatch.setattr(module, "act", full_at_first)
+    with watching(top):
+        until((top / "aside" / "a.png").exists)
+    assert events(caplog).count("cannot go on now") == 1 and events(caplog).count(event) == 1
     assert found(top) == {"aside/a.png": AIRPLANE, theirs: b"half"}
+    caplog.clear()
+    once(top)
+    assert event not in events(caplog)

@@ -62,6 +62,7 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
         told.status = status_file(journal_folder(journal_of))
         lock = watcher_lock(journal_folder(journal_of))
         delay = 1.0
+        looks_for_others = not order.once  # in all of the folders, which may take long: once, at the start
         while True:
             began = time.monotonic()
             with ExitStack() as locks:  # held while it waits, too; an inbox made anew is another to hold
@@ -73,6 +74,9 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
                         lock.touch()
                         locks.enter_context(locked(lock, wait=SECONDS_FOR_A_LOOK))
                         remove_partials(told.status)
+                        if looks_for_others:
+                            _tell_of_others(folders, journal)
+                            looks_for_others = False
                         attempts = Attempts(journal.folder / "judging.json")
                         _Watcher(
                             classifier, rule, settings, order, stop, drives, journal, attempts, counts, told
@@ -94,6 +98,12 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
                 if stop.wait(delay):
                     told.write(counts, "ended")
                     return counts
+
+
+def _tell_of_others(folders: list[Path], journal: Journal) -> None:
+    """Log what other journals have under way in some folders, or left there."""
+    for path in islice(under_way_by_others(folders, journal.token), MOST_LISTED):
+        tell(logging.WARNING, "under way by another journal, and left to it", path=str(path))
 
 
 def _check_that_all_was_done(counts: Counts) -> None:
@@ -135,8 +145,6 @@ class _Watcher:
         self.inbox = Inbox(
             order.inbox, order.settle, order.stuck, self.stays, self.attempts.is_suspect, by_own_time=order.once
         )
-        for path in islice(under_way_by_others(self.drives.mounts, self.journal.token), MOST_LISTED):
-            tell(logging.WARNING, "under way by another journal, and left to it", path=str(path))
         watched = order.inbox.stat()
         coming = (
             self.what_is_there() if order.once else arrivals(order.inbox, self.sweep, self.stop, poll=order.poll)
