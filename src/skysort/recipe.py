@@ -653,4 +653,5 @@ def _no_field(place: list[str], network: str) -> str:
     elsewhere = [f"'{name}'" for name in fields if name.endswith(f".{place[-1]}")]
     if elsewhere:
         return f"no field '{field}'; did you mean {' or '.join(elsewhere)}?"
-    return f"no field '{field}'; {suggestion(field, [*Recipe.model_fields, *fields])}"
+    known = [*Recipe.model_fields, *(fields if "." in field else ())]
+    return f"no field '{field}'; {suggestion(field, known)}"

@@ -144,7 +144,7 @@ def class_name(name: str) -> str:
     Systems differ in how they spell an accented letter; here it is NFC. A class must be text: bytes that are not
     UTF-8 are read as Windows-1252 or, where that has no such letter, Latin-1.
 
-    >>> class_name("M\udcf6we") == class_name("Mo\u0308we") == "M\xf6we"
+    >>> class_name("M\\udcf6we") == class_name("Mo\\u0308we") == "M\\xf6we"
     True
     """
     if any("\udc80" <= letter <= "\udcff" for letter in name):
