@@ -17,6 +17,7 @@ from skysort.cli import main
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), "too little free memory"),
         (ImportError("libtorch.so: failed to map segment from shared object"), "too little free memory"),
         (RuntimeError("can't start new thread"), "the system starts no more threads"),
+        (RuntimeError("Symlink loop from '/a/l.jpg'"), "a link leads back to itself: '/a/l.jpg'"),
         (RecursionError("maximum recursion depth exceeded"), "something in it is nested too deep"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "cannot be read or written"),
         (

@@ -49,7 +49,8 @@ def losses(golden: tuple[str, str, int], seed: int | None) -> list[float]:
         return losses_of(Path(folder) / "run")
 
 
-for golden in GOLDEN:
-    plain = losses(golden, None)
-    drift = [max(abs(np.subtract(losses(golden, seed), plain))) for seed in range(NUM_TRIALS)]
-    print(*golden, plain, f"largest drift {max(drift):.1e}", flush=True)
+if __name__ == "__main__":
+    for golden in GOLDEN:
+        plain = losses(golden, None)
+        drift = [max(abs(np.subtract(losses(golden, seed), plain))) for seed in range(NUM_TRIALS)]
+        print(*golden, plain, f"largest drift {max(drift):.1e}", flush=True)

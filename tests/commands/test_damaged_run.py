@@ -62,7 +62,7 @@ OF_RECIPE = [
 ]
 OF_METRICS = [
     *(replaced("metrics.json", content) for content in ("", "[]", NESTED, "null")),
-    *(with_field("metrics.json", "splits", value) for value in ({"test": {}}, 3)),
+    *(with_field("metrics.json", "splits", value) for value in ({"test": {}}, {}, 3)),
     with_field("metrics.json", "decisions", 3),
     with_field("metrics.json", "classifier", 4),
     with_field("metrics.json", "temperature", "hot"),

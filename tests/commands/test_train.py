@@ -20,7 +20,7 @@ MakeFolder = Callable[..., Path]
 def test_a_run_folder_holds_what_the_plan_says(finished_run: Path) -> None:
     assert sorted(path.name for path in finished_run.iterdir()) == [
         "calibration.csv", "checkpoint", "classifier", "data.json", "history.csv", "metrics.json",
-        "predictions.csv", "recipe.toml", "report.html",
+        "pictures.csv", "predictions.csv", "recipe.toml", "report.html",
     ]  # fmt: skip
     assert sorted(path.name for path in (finished_run / "classifier").iterdir()) == [
         "README.md", "classifier.json", "model.onnx", "model.safetensors", "proof.npz",
@@ -94,10 +94,10 @@ def test_other_pictures_are_matched_by_class_name_and_need_not_hold_all(
 def test_other_pictures_are_measured_with_their_groups(
     finished_run: Path, make_folder: MakeFolder, skysort_command: Command, tmp_path: Path
 ) -> None:
-    visits = {f"{name}/visit{number}": 4 for name in ("airplane", "bird") for number in range(3)}
+    visits = {f"{name}/{name}-visit{number}": 4 for name in ("airplane", "bird") for number in range(3)}
     others = ("evaluate", finished_run, make_folder(visits))
     assert "intervals do not allow for" not in skysort_command(*others).out
-    ended = skysort_command(*others, "--group-by", r"\w+/visit\d", "--output", tmp_path / "out")
+    ended = skysort_command(*others, "--group-by", r"\w+-visit\d", "--output", tmp_path / "out")
     assert ended.code == 0, ended.err
     assert "come in 6 groups, which intervals do not allow for: up to 2.00 times as wide" in ended.out
     metrics = json.loads((tmp_path / "out/metrics.json").read_text("utf-8"))

@@ -20,6 +20,7 @@ from skysort.work.arrivals import Stop
 from skysort.work.attempts import Attempts
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
+from skysort.work.journal_rows import Identity
 from skysort.work.judge import ByLabel
 from skysort.work.names import identity
 from skysort.work.order import Order
@@ -64,6 +65,16 @@ def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path
     path.write_bytes(BIRD + b"longer")
     assert not Attempts(tmp_path / "judging.json").is_suspect(path, identity(path)), "it is another file"
     assert not (tmp_path / "judging.json").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['[["\\u0000", 1, 1, 1, 1, true]]', '[["x", 1, 1, 1, Infinity, true]]', '[["\\ud800", 1, 1, 1, 1, true]]',
+     "[" * 100_000, "{}", "[3]", "\xff"],
+)  # fmt: skip
+def test_a_damaged_note_keeps_nothing_from_being_judged(content: str, tmp_path: Path) -> None:
+    (tmp_path / "judging.json").write_text(content, "latin-1")
+    assert not Attempts(tmp_path / "judging.json").is_suspect(tmp_path / "a.png", Identity(1, 1, 1))
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SkysortError])

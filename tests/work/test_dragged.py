@@ -1,4 +1,10 @@
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +80,53 @@ def test_what_was_taken_back_is_not_dragged(sorted_to: Path) -> None:
     (sorted_to / "dog").mkdir()
     (sorted_to / "dog" / "b.jpg").write_bytes(b"b.jpg")
     assert words(sorted_to) == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_place_of_a_picture_is_not_read(sorted_to: Path) -> None:
+    """It would hold everything up."""
+    (sorted_to / "dog").mkdir()
+    (sorted_to / "cat" / "b.jpg").unlink()
+    os.mkfifo(sorted_to / "dog" / "b.jpg")
+    with Journal(sorted_to) as journal:
+        rows = [row for row in journal.rows(takeable="moves") if row.source.name != "b.jpg"]
+        assert all(not taken.problem for taken in take_back(journal, rows, Wish(label="dog")))
+        for name in ("a.jpg", "c.jpg"):
+            (sorted_to.parent / "in" / name).unlink()
+            os.mkfifo(sorted_to.parent / "in" / name)
+        with within(10):
+            assert corrected(journal) == ({}, 2)
+
+
+def test_a_drive_that_fails_makes_no_correction(sorted_to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the picture still stands where it was put is not known then."""
+    (sorted_to / "dog").mkdir()
+    (sorted_to / "dog" / "b.jpg").write_bytes(b"b.jpg")
+    plain = os.lstat
+
+    def lstat(path: Any, **more: Any) -> os.stat_result:
+        if Path(path) == sorted_to / "cat" / "b.jpg":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return plain(path, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", lstat)
+        patched.setattr(Path, "lstat", lstat)
+        assert words(sorted_to) == {}
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    def ended(*_: object) -> None:
+        raise AssertionError("it holds everything up")  # no OSError, which is passed over
+
+    before = signal.signal(signal.SIGALRM, ended)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,8 @@ def _lack(error: BaseException) -> str | None:
     ):
         for_what = f": {' '.join(str(error).split())}" if isinstance(error, MemoryError) and str(error) else ""
         return f"this computer has too little free memory for it{for_what}"
+    if "Symlink loop" in text:  # Python's Path.resolve raises a RuntimeError for that
+        return f"a link leads back to itself: {text.split(' from ')[-1].strip()}"
     if isinstance(error, RecursionError):
         return "something in it is nested too deep"
     if isinstance(error, UnicodeError):

@@ -1,11 +1,11 @@
 """The figures of a part: accuracy, loss, calibration, per class, each with n and a 95 % interval."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from skysort.classifier.decision import Decision, SetAside
 from skysort.classifier.rows import softmax
@@ -172,11 +172,17 @@ class OutsideFigures(Measured):
     """Of the test part, that the area is over, too."""
 
 
+def _has_test(splits: dict[str, PartFigures]) -> dict[str, PartFigures]:
+    if "test" not in splits:
+        raise ValueError("expected figures of the split test")
+    return splits
+
+
 class Metrics(Measured):
     """metrics.json."""
 
-    splits: dict[str, PartFigures]
-    """By part."""
+    splits: Annotated[dict[str, PartFigures], AfterValidator(_has_test)]
+    """By part; `test` is always there."""
     parameters: int
     seconds: dict[str, float]
     temperature: float = 1.0

@@ -95,7 +95,7 @@ def _read(path: Path) -> dict[Path, tuple[Identity, int]]:
         }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         tell(logging.WARNING, "cannot read what was being judged", path=str(path), error=str(error))
         return {}
     return {picture: known for picture, known in found.items() if known[1] and _is_there(picture, known[0])}
@@ -104,5 +104,5 @@ def _read(path: Path) -> dict[Path, tuple[Identity, int]]:
 def _is_there(path: Path, file: Identity) -> bool:
     try:
         return identity(path) == file
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name that no file can have
         return False

@@ -1,12 +1,12 @@
 """Pictures that a person dragged from the folder where they were put into the folder of a class."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from skysort.files import sha256
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, Settings
+from skysort.work.names import stands
+from skysort.work.settle import holds
 
 
 def dragged(journal: Journal) -> dict[Path, str]:
@@ -21,13 +21,13 @@ def dragged(journal: Journal) -> dict[Path, str]:
         if row.session not in settings:
             settings[row.session] = journal.settings(row.session)
         folders = class_folders(settings[row.session])
-        if not folders or os.path.lexists(row.place):
+        if not folders or not _is_gone(row.place):
             continue
         for label, folder in folders.items():
             if row.place.is_relative_to(folder):  # who tidies up within a class says nothing of it
                 continue
             for path in _where_it_may_be(row, folder, settings[row.session]):
-                if path not in found and _is_it(path, row) and not _was_put_at(journal, path, row.digest):
+                if path not in found and is_at(path, row) and not _was_put_at(journal, path, row.digest):
                     found[path] = label
     return found
 
@@ -56,9 +56,18 @@ def _where_it_may_be(row: Row, folder: Path, settings: Settings) -> set[Path]:
     return {folder / below, folder / row.place.name}
 
 
-def _is_it(path: Path, row: Row) -> bool:
+def is_at(path: Path, row: Row) -> bool:
+    """Tell whether a file has the bytes of a row; one that cannot be read now has not."""
     try:
-        return path.lstat().st_size == row.file.size and sha256(path) == row.digest
+        return holds(path, row)
+    except OSError:
+        return False
+
+
+def _is_gone(path: Path) -> bool:
+    """Tell whether nothing stands at a path, for certain."""
+    try:
+        return not stands(path)
     except OSError:
         return False
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from skysort.classifier.rows import write_rows
-from skysort.files import sha256
 from skysort.terminal import printable
-from skysort.work.dragged import dragged
+from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, Settings
 from skysort.work.telling import iso_time
@@ -71,7 +70,7 @@ def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
     rows: dict[Path, Row] = {}
     for row in journal.corrections():
         rows.setdefault(row.place, row)
-    found = {path: str(row.correction) for path, row in rows.items() if _is_there(row)}
+    found = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}
     return dragged(journal) | found, len(rows) - len(found)
 
 
@@ -82,13 +81,6 @@ def is_text(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_there(row: Row) -> bool:
-    try:
-        return sha256(row.place) == row.digest
-    except OSError:
-        return False
 
 
 def write_corrections(found: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:

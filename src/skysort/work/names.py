@@ -59,6 +59,7 @@ def free_place(wanted: Path, taken: Collection[Path] = ()) -> Path:
 
     def is_free(number: int) -> bool:
         path = numbered(wanted, number)
+        # What a drive that fails does not answer is taken for free: the move then says why it fails.
         return path not in taken and not os.path.lexists(path)
 
     if is_free(1):

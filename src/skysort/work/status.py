@@ -3,10 +3,11 @@
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from skysort.errors import HeldError, NotUnderstoodError, SkysortError
 from skysort.files import locked
@@ -19,7 +20,14 @@ SECONDS_UNTIL_STALE = LONGEST_DELAY + 60.0
 """A watcher writes its status every 10 seconds, and before each wait; a large picture may take a minute beside."""
 
 
+def _time(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("expected a time with its zone, such as 2026-11-27T00:49:16.129Z")
+    return text
+
+
 Count = Annotated[int, Field(ge=0)]
+Time = Annotated[str, AfterValidator(_time)]
 
 
 class StatusFile(BaseModel):
@@ -28,11 +36,11 @@ class StatusFile(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     state: State
-    time: AwareDatetime
+    time: Time
     process: Count
     inbox: str
     aside: str
-    started: AwareDatetime
+    started: Time
     actions: dict[str, Count]
     unreadable: Count
     failures: Count
@@ -41,7 +49,7 @@ class StatusFile(BaseModel):
     failing: Count
     closed: Count
     passed_over: Count
-    last: AwareDatetime | None
+    last: Time | None
     trouble: str
 
 
@@ -119,7 +127,7 @@ def status_of(aside: Path) -> Status:
     path = status_file(folder)
     try:
         told = StatusFile.model_validate_json(path.read_bytes())
-        age = time.time() - told.time.timestamp()
+        age = time.time() - datetime.fromisoformat(told.time).timestamp()
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -1,6 +1,5 @@
 """Taking back what was done with pictures, which is done, and written down, like everything else."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from skysort.work.drives import Drives
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import By, Kind, Row, Settings, replaced
 from skysort.work.move import act, moving
-from skysort.work.names import free_place, identity
+from skysort.work.names import free_place, identity, stands
 from skysort.work.settle import has_grown
 
 AT_A_TIME = 200
@@ -133,7 +132,7 @@ def _opposite(row: Row, wish: Wish, settings: Settings, taken: set[Path]) -> Row
     place = row.source
     if wish.keep:
         kind, place = "move", free_place(_place_to_keep(row, settings), taken)
-    elif kind != "remove" and (place in taken or os.path.lexists(place)):
+    elif kind != "remove" and (place in taken or stands(place)):
         raise OSError(f"something else stands at {place}; it stays at {row.place}")
     correction = wish.label or (corrected_label(row, settings) if wish.is_correction else None)
     return replaced(
