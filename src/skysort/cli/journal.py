@@ -30,9 +30,7 @@ def journal(
     last: Annotated[int | None, typer.Option(min=1, help="Only so many.  [default: all]")] = None,
     corrections: Annotated[
         bool,
-        typer.Option(
-            "--corrections", help="What people took back, or dragged to another class, as path,label to train on."
-        ),
+        typer.Option("--corrections", help="Show what people corrected: path,label,split, to train on."),
     ] = False,
     form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
     raw: Raw = False,
