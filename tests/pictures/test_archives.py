@@ -281,6 +281,8 @@ def test_of_two_members_with_one_name_the_later_one_counts(tmp_path: Path, endin
     with open_archive(write(tmp_path / f"x{ending}", "cat/1.png", "./cat/1.png", "cat/1.png")) as archive:
         assert archive.names == ("cat/1.png",)
         assert archive.read("cat/1.png") == picture_bytes(2, (4, 4))
+        (remark,) = archive.remarks
+        assert remark.endswith("such as cat/1.png; the last one counts, and 2 files are left out")
 
 
 @pytest.mark.parametrize("ending", TARS)

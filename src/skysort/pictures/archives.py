@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from skysort.errors import SkysortError
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.formats import HEAD_BYTES, READABLE, picture_format
 from skysort.pictures.memory import SMALL_BYTES, most_bytes, room_for
+from skysort.terminal import counted
 
 MAX_FILE_BYTES = 2**29
 """On a large computer; on a small one, half of what a picture may take while it is decoded."""
@@ -152,8 +154,9 @@ def _open_zip(path: Path) -> Iterator[Archive]:
         found = archive.infolist()
         names, remarks = _zip_names(path, found)
         _check_contents(path, names, sum(entry.file_size for entry in found))
-        entries = zip(names, found, strict=True)
-        members = {_plain(name): entry for name, entry in entries if not name.endswith("/")}
+        files = [(_plain(name), entry) for name, entry in zip(names, found, strict=True) if not name.endswith("/")]
+        members = dict(files)
+        remarks += _replaced(path, [name for name, _ in files])
 
         def read(name: str) -> bytes:
             return _read_zipped(archive, members[name], members[name].file_size)
@@ -245,14 +248,25 @@ def _open_tar(path: Path) -> Iterator[Archive]:
                 f"{path} is not a readable tar archive: damaged or cut off after {len(entries):,} entries"
             )
         _check_contents(path, [entry.name for entry in entries], sum(entry.size for entry in entries))
-        members = {_plain(entry.name): entry for entry in entries if not entry.isdir()}
+        files = [(_plain(entry.name), entry) for entry in entries if not entry.isdir()]
+        members = dict(files)
         # Its members share one place in one file.
         read = partial(_read_tarred, archive, Lock())
         yield Archive(
             tuple(members),
             lambda name: read(members[name], members[name].size),
             lambda name, num_bytes: read(members[name], min(num_bytes, members[name].size)),
+            _replaced(path, [name for name, _ in files]),
         )
+
+
+def _replaced(path: Path, names: list[str]) -> tuple[str, ...]:
+    """Return a remark on files that later ones of the same name replace, as unpacking does."""
+    if not (num := len(names) - len(set(names))):
+        return ()
+    first = next(name for name, times in Counter(names).items() if times > 1)
+    left_out = f"{counted(num, 'file')} {'is' if num == 1 else 'are'} left out"
+    return (f"{path} holds several files of one name, such as {first}; the last one counts, and {left_out}",)
 
 
 def _read_tarred(archive: tarfile.TarFile, lock: Lock, entry: tarfile.TarInfo, num_bytes: int) -> bytes:
