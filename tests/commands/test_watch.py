@@ -302,6 +302,8 @@ def test_what_the_watcher_is_unsure_of_is_to_look_at(
     assert skysort_command(*arguments).code == 0
     rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
     assert {row["action"] for row in rows} == {"look"} and len(names(top / "look")) == 12
+    ended = skysort_command("undo", top / "aside", "--picture", rows[0]["place"])
+    assert ended.code == 0 and "no correction recorded; say what it is with --label CLASS" in ended.out
     assert all(row["reason"].startswith("unsure: the likeliest class has 0.") for row in rows)
 
 

@@ -75,6 +75,8 @@ def undo(
             else:
                 num += 1
                 print(f"{printable(str(row.place))} -> {printable(str(taken.place))}{_notes(taken)}")
+                if wish.is_correction and taken.correction is None:
+                    print("  (no correction recorded; say what it is with --label CLASS)")
     if num_failed:
         raise SkysortError(f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above")
     if not num:
