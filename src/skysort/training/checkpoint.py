@@ -128,6 +128,9 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         _restore(task, load_file(tensors))
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise SkysortError(f"the checkpoint in {folder} cannot be resumed: {error}") from None
+    # A process that was killed left the other one: the checkpoint before, or one that state.json never named.
+    with writing(folder):
+        (folder / TENSORS[table.tensors == TENSORS[0]]).unlink(missing_ok=True)
     return state
 
 
