@@ -1,6 +1,7 @@
 """A run whose pictures have moved, or are measured beside others."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,13 @@ def test_every_readable_picture_is_listed_with_its_split(trained: Path) -> None:
     paths = {path.relative_to(trained / "pictures").as_posix() for path in trained.rglob("pictures/*/*.png")}
     assert {member.path for member in members} == paths
     assert len({member.digest for member in members}) == len(members)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such names are for Linux and macOS")
+def test_a_name_with_a_line_end_is_one_picture_in_the_list(tmp_path: Path) -> None:
+    fill(tmp_path / "pictures", 0, 10, prefix='a\r,"b\n')
+    run = skysort.train(tmp_path / "pictures", "mlp", tmp_path / "run", settings=("training.epochs=1",))
+    assert len(list(read_members(run.pictures))) == 20
 
 
 @pytest.mark.parametrize(

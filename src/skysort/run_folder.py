@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from skysort.classifier.format import MODEL, TABLE, read_table
+from skysort.classifier.rows import write_rows
 from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import check_no_links, locked, read_json, remove_partials, whole_folder, write_whole
+from skysort.files import check_no_links, locked, read_json, remove_partials, whole_file, whole_folder, write_whole
 from skysort.own_file import read_source
 from skysort.pictures.collection import Data
-from skysort.pictures.membership import read_members, write_members
+from skysort.pictures.membership import member_rows, read_members
 from skysort.pictures.prepare import DataTable, Prepared
 from skysort.progress import Progress
 from skysort.recipe import OwnNetwork, Recipe
@@ -221,7 +222,8 @@ def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path |
                 write_whole(beside / network.file, read_source(network.path, network.sha256))
             write_whole(beside / "recipe.toml", recipe.to_toml())
             Run(beside).write_data(described)
-            write_members(Run(beside).pictures, prepared)
+            with whole_file(Run(beside).pictures, newline="") as file:
+                write_rows(member_rows(prepared), file)
     except SkysortError:
         if (folder / "recipe.toml").exists():
             raise SkysortError(

@@ -119,16 +119,15 @@ def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
     copied = shutil.copytree(folder, tmp_path / "copied")
     for seen in (folder, copied):
         ended = skysort_command("evaluate", run, seen)
-        assert (
-            "the classifier was trained on 22 pictures of these" in ended.out
-        )  # the other two are its test split
+        # The other two are its test split.
+        assert "22 pictures of these were in the run's train, validation or calibration split" in ended.out
         assert "protocol: other pictures" in ended.out
         alone = shutil.copytree(run / "classifier", tmp_path / f"alone-{seen.name}")
         ended = skysort_command("evaluate", alone, seen)  # which knows them as a whole
         assert f"{seen}: the classifier learned from all of these" in ended.err
         assert "protocol: seen pictures" in ended.out
     (copied / "a" / "new.png").write_bytes(picture_bytes(99))
-    assert "trained on 22 pictures of these" in skysort_command("evaluate", run, copied).out
+    assert "22 pictures of these were in" in skysort_command("evaluate", run, copied).out
     assert "protocol: other pictures" in skysort_command("evaluate", alone, copied).out
 
     parted, run = (

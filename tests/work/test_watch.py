@@ -623,7 +623,8 @@ def test_what_is_hidden_or_no_file_is_left_alone_when_it_comes(top: Path, impati
             os.mkfifo(top / "inbox" / "pipe.png")
         put(top, {"inbox/last.png": AIRPLANE})
         until(lambda: all((top / "aside" / name).exists() for name in ("burst.png/f.png", "last.png")))
-        time.sleep(0.3)
+        put(top, {"inbox/later.png": AIRPLANE})
+        until((top / "aside" / "later.png").exists)
         assert all((top / name).exists() for name in left)
 
 

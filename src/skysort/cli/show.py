@@ -92,8 +92,8 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     if learned := found.splits.get("learned"):
         num = counted(learned.pictures, "picture")
         console.print(
-            f"the classifier was trained on {num} of these, their near-duplicates or their groups: they count in"
-            " the row 'learned' only"
+            f"{num} of these {'was' if learned.pictures == 1 else 'were'} in the run's train, validation or"
+            " calibration split, or near-duplicates or groups of these: they count in the row 'learned' only"
         )
     if test.grouped or others or learned:
         console.print()

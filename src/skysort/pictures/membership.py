@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.errors import SkysortError
-from skysort.files import whole_file
 from skysort.pictures.collection import Collection
 from skysort.pictures.prepare import Prepared
 
@@ -30,19 +29,13 @@ class Member:
     """Relative to where the pictures were."""
 
 
-def write_members(path: Path, prepared: Prepared) -> None:
-    """Write one row per readable picture: `split,class,digest,path`.
-
-    Raises:
-        SkysortError: when the file cannot be written.
-    """
+def member_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the file: its columns, and one row per readable picture."""
+    yield COLUMNS
     listing = prepared.collection.listing
-    with whole_file(path, newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for split, rows in prepared.parts.items():
-            for row, digest in zip(rows.tolist(), digests_of(prepared.collection, rows), strict=True):
-                writer.writerow((split, listing.classes[listing.labels[row]], digest, listing.paths[row]))
+    for split, rows in prepared.parts.items():
+        for row, digest in zip(rows.tolist(), digests_of(prepared.collection, rows), strict=True):
+            yield split, listing.classes[listing.labels[row]], digest, listing.paths[row]
 
 
 def read_members(path: Path) -> Iterator[Member]:
