@@ -17,9 +17,24 @@ LEAST_LIKENESS = 0.75
 
 
 class SkysortError(Exception):
-    """What was asked for was understood and could not be done (exit code 1)."""
+    """What was asked for was understood and could not be done (exit code 1).
+
+    Args:
+        code: a short kebab-case name of what went wrong, one of `error_codes.CODES`. Programs and tests go by it.
+        message: one or two sentences for a person. Its wording may change.
+    """
 
     exit_code = 1
+    code = "failed"
+
+    def __init__(self, code: str, message: str | None = None) -> None:
+        if message is None:  # raised where codes are still to come
+            code, message = self.code, code
+        super().__init__(code, message)
+        self.code, self.message = code, message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StoppedError(SkysortError):
@@ -32,7 +47,7 @@ class HeldError(SkysortError):
     def __init__(self, path: Path) -> None:
         self.path = path
         where = path if path.is_dir() else path.parent
-        super().__init__(f"another process is at work on {where}; wait until it has ended")
+        super().__init__("in-use", f"another process is at work on {where}; wait until it has ended")
 
 
 class NotUnderstoodError(SkysortError):
@@ -45,7 +60,9 @@ class MissingExtraError(SkysortError):
     """A feature needs libraries that are not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs more libraries; install them with: {install_command(extra)}")
+        super().__init__(
+            "missing-library", f"{feature} needs more libraries; install them with: {install_command(extra)}"
+        )
 
 
 def install_command(extra: str) -> str:
@@ -117,4 +134,5 @@ def unknown(kind: str, name: str, known: Collection[str]) -> NotUnderstoodError:
     >>> print(unknown("recipe", "convet", ["mlp", "convnet"]))
     no recipe 'convet'; did you mean 'convnet'?
     """
-    return NotUnderstoodError(f"no {kind} '{name}'; {suggestion(name, known)}")
+    code = f"unknown-{kind.replace(' ', '-')}"
+    return NotUnderstoodError(code, f"no {kind} '{name}'; {suggestion(name, known)}")

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -58,7 +59,7 @@ def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*arguments, **options)
         except KeyboardInterrupt:
-            raise SkysortError("interrupted") from None
+            raise SkysortError("interrupted", "interrupted") from None
         finally:
             if takes:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -102,28 +103,40 @@ def _refuse_empty(words: list[str]) -> None:
     """Refuse what a shell leaves of a variable that is not set: a path would take it for the current folder."""
     for before, word in pairwise(words):
         if word == "" or re.fullmatch("--[a-z-]+=", word):
-            raise NotUnderstoodError(f"expected a name or a path after '{word or before}', found nothing")
+            raise NotUnderstoodError(
+                "empty-argument", f"expected a name or a path after '{word or before}', found nothing"
+            )
 
 
-def _lack(error: BaseException) -> str | None:
-    """Return what the computer had too little of, if an error that is no OSError says so."""
+def _lack(error: BaseException) -> tuple[str, str] | None:
+    """Return a code and what the computer had too little of, if an error that is no OSError says so."""
     text = f"{error} {error.__cause__ or ''}"
     if isinstance(error, MemoryError) or re.search(
         "OutOfMemory|allocate memory|failed to map", f"{error!r} {text}"
     ):
         for_what = f": {' '.join(str(error).split())}" if isinstance(error, MemoryError) and str(error) else ""
-        return f"this computer has too little free memory for it{for_what}"
+        return "out-of-memory", f"this computer has too little free memory for it{for_what}"
     if "Symlink loop" in text:  # Python's Path.resolve raises a RuntimeError for that
-        return f"a link leads back to itself: {text.split(' from ')[-1].strip()}"
+        return "link-loop", f"a link leads back to itself: {text.split(' from ')[-1].strip()}"
     if isinstance(error, RecursionError):
-        return "something in it is nested too deep"
+        return "nested-too-deep", "something in it is nested too deep"
     if isinstance(error, UnicodeError):
-        return f"a text or a name cannot be read or written: {error}"
-    return "the system starts no more threads" if "start new thread" in text else None
+        return "bad-text", f"a text or a name cannot be read or written: {error}"
+    if "start new thread" in text:
+        return "out-of-threads", "the system starts no more threads"
+    return None
 
 
-def _fail(message: str, exit_code: int = 1) -> NoReturn:
-    print(f"skysort: {printable_lines(message)}", file=sys.stderr)
+def _wants_json(words: list[str]) -> bool:
+    return "--format=json" in words or ("--format", "json") in pairwise(words)
+
+
+def _fail(code: str, message: str, exit_code: int = 1) -> NoReturn:
+    """End with an error, as a line on standard error: JSON where the answer was to be JSON."""
+    if _wants_json(sys.argv):
+        print(json.dumps({"error": {"code": code, "message": message}}), file=sys.stderr)
+    else:
+        print(f"skysort: {printable_lines(message)} [{code}]", file=sys.stderr)
     sys.exit(exit_code)
 
 
@@ -140,14 +153,14 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except SkysortError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.code, error.message, error.exit_code)
     except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         raise_it = "; raise the limit: ulimit -n 4096" if error.errno == errno.EMFILE else ""
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{raise_it}")
+        _fail("system", f"{error.filename or 'the system'}: {error.strerror or error}{raise_it}")
     except Exception as error:
         if lack := _lack(error):
-            _fail(lack)
+            _fail(*lack)
         raise
