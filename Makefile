@@ -1,4 +1,5 @@
-# make demo: see what Skysort does.  make test: every check.  make fuzz: a long search for inputs that break it.
+# make demo: see what Skysort does.  make check: format, lint, types, floors.  make test: that, and every test.
+# make fuzz: a long search for inputs that break it.
 # make faults: every fault of a file system, tried one by one.  make check-data: the recipes on real data.
 # make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
 # make bench: every benchmark, with figures into runs/bench.
@@ -6,7 +7,7 @@ PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo test fuzz faults lowest check-data bench clean
+.PHONY: env demo check test fuzz faults lowest check-data bench clean
 
 env: $(ENV)/installed
 
@@ -18,11 +19,13 @@ $(ENV)/installed: pyproject.toml
 demo: env
 	$(BIN)/python examples/demo.py
 
-test: env
+check: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test: check
 	$(BIN)/pytest
 
 fuzz: env
