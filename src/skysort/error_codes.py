@@ -9,21 +9,36 @@ CODES = {
     "link-loop": "A link leads back to itself.",
     "missing-library": "A feature needs libraries that are not installed. The message has the command.",
     "nested-too-deep": "A file nests its content too deep to be read.",
+    "options-conflict": "Two options, or an option and the data, do not go together.",
     "out-of-memory": "The computer has too little free memory.",
     "out-of-threads": "The system starts no more threads.",
+    "path-not-found": "No file or folder is at this path.",
     "system": "The operating system refused to read or write a file.",
+    "wrong-value": "A value is outside what an option or an argument takes.",
     # Recipes and fields
     "unknown-recipe": "No recipe has this name, and no file is there.",
     "unknown-section-or-field": "No section or field of a recipe has this name.",
     # Data and pictures
     # Networks and training
+    "device-not-here": "PyTorch cannot use this device on this computer.",
+    "diverged": "The loss or a network's logits are NaN or infinite.",
+    "network-failed": "Your own network cannot be made, run, described or exported. The message has the reason.",
+    "pictures-too-small": "The pictures are too small for the network.",
     "unknown-device": "No device has this name.",
     "unknown-network": "No network has this name.",
     # Classifiers
+    "altered-classifier": "A file of a classifier folder is not the one that it was made with, or a link.",
+    "damaged-classifier": "A file of a classifier folder is missing or cannot be read.",
+    "not-a-classifier": "A folder holds no classifier.",
     "unknown-class": "The classifier or the data has no class of this name.",
     "unknown-decision": "The classifier has no decision of this name.",
     # Trust
+    "no-readable-pictures": "None of the pictures to measure on can be read.",
+    "too-few-pictures": "There are too few calibration pictures for the promise.",
     # Runs and comparisons
+    "damaged-run": "A file of a run is missing or damaged.",
+    "recipe-changed": "The recipe of a run has changed since its checkpoint was written.",
+    "run-not-finished": "A run has no classifier yet. Resume it.",
     "unknown-study": "No study has this name.",
     # Moving pictures, the journal and the watcher
 }

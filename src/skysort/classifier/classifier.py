@@ -75,7 +75,9 @@ class Classifier:
             if decision.name == name:
                 return decision
         if not self.table.decisions:
-            raise NotUnderstoodError(f"{self.folder} holds no decision; make one with skysort decide")
+            raise NotUnderstoodError(
+                "unknown-decision", f"{self.folder} holds no decision; make one with skysort decide"
+            )
         raise unknown("decision", name, [decision.name for decision in self.table.decisions])
 
     def logits(self, pictures: Pixels) -> Logits:

@@ -28,8 +28,8 @@ def reading(path: Path) -> Iterator[None]:
         if lacks_memory(error):
             raise MemoryError(f"{path}: {short_reason(error)}") from None
         if isinstance(error, OSError) and error.strerror:
-            raise SkysortError(f"could not read {error.filename or path}: {error.strerror}") from None
-        raise SkysortError(f"{path} is damaged: {short_reason(error)}") from None
+            raise SkysortError("system", f"could not read {error.filename or path}: {error.strerror}") from None
+        raise SkysortError("damaged-classifier", f"{path} is damaged: {short_reason(error)}") from None
 
 
 def lacks_memory(error: Exception) -> bool:

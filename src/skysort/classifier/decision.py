@@ -84,8 +84,9 @@ def check_kept(classes: Sequence[str], keep: Collection[str]) -> None:
             raise unknown("class", name, classes)
     if not keep or not set(classes) - set(keep):
         raise NotUnderstoodError(
+            "wrong-value",
             f"expected at least one class to keep and one to set aside,"
-            f" found {len(set(keep))} to keep of {len(classes)}"
+            f" found {len(set(keep))} to keep of {len(classes)}",
         )
 
 

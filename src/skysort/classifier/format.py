@@ -167,15 +167,23 @@ def find_classifier(path: Path) -> Path:
     for folder in (path, inside):
         if (folder / TABLE).is_file():
             if folder is inside and inside.is_symlink():
-                raise SkysortError(f"{inside} is a link; name the folder that it leads to, or copy that here")
+                raise SkysortError(
+                    "altered-classifier",
+                    f"{inside} is a link; name the folder that it leads to, or copy that here",
+                )
             return folder
     if not path.exists():
-        raise NotUnderstoodError(f"{path}: no such run or classifier folder")
+        raise NotUnderstoodError("path-not-found", f"{path}: no such run or classifier folder")
     if (path / "recipe.toml").is_file():
         if (path / "classifier").is_dir() and any((path / "classifier").iterdir()):
-            raise SkysortError(f"{path / 'classifier'} is no classifier: it holds other files, and no {TABLE}")
-        raise SkysortError(f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}")
-    raise SkysortError(f"{path} is no run and no classifier: it holds no {TABLE}")
+            raise SkysortError(
+                "not-a-classifier", f"{path / 'classifier'} is no classifier: it holds other files, and no {TABLE}"
+            )
+        raise SkysortError(
+            "run-not-finished",
+            f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}",
+        )
+    raise SkysortError("not-a-classifier", f"{path} is no run and no classifier: it holds no {TABLE}")
 
 
 def read_table(folder: Path) -> ClassifierTable:
@@ -201,13 +209,15 @@ def check_file(folder: Path, name: str, table: ClassifierTable) -> None:
     path = folder / name
     _check_is_file(path)
     if sha256(path) != table.files.get(name):
-        raise SkysortError(f"{path} has been altered: its SHA-256 is not the one in {TABLE}")
+        raise SkysortError("altered-classifier", f"{path} has been altered: its SHA-256 is not the one in {TABLE}")
 
 
 def _check_is_file(path: Path) -> None:
     if path.is_symlink():
-        raise SkysortError(f"{path} is a link; a classifier folder holds its own files. Copy the file here")
+        raise SkysortError(
+            "altered-classifier", f"{path} is a link; a classifier folder holds its own files. Copy the file here"
+        )
     if not path.is_file():
-        raise SkysortError(f"the classifier in {path.parent} lacks {path.name}")
+        raise SkysortError("damaged-classifier", f"the classifier in {path.parent} lacks {path.name}")
     if path.stat().st_size > LARGEST_BYTES[path.name]:
-        raise SkysortError(f"{path} is damaged: it is larger than any {path.name}")
+        raise SkysortError("damaged-classifier", f"{path} is damaged: it is larger than any {path.name}")

@@ -60,7 +60,7 @@ def _is_one(given: object) -> bool:
 def _check(one: object, number: int) -> None:
     if isinstance(one, str | PathLike):
         if not Path(one).exists():
-            raise NotUnderstoodError(f"{one}: no such file or folder")
+            raise NotUnderstoodError("path-not-found", f"{one}: no such file or folder")
     elif isinstance(one, np.ndarray):
         if one.dtype != np.uint8 or not (one.ndim == 2 or one.shape[2:] == (3,)) or 0 in one.shape:
             raise _not_taken(f"picture {number}: ", one)
@@ -75,8 +75,9 @@ def _not_taken(which: str, found: object) -> NotUnderstoodError:
         else f"{type(found).__name__}"
     )  # fmt: skip
     return NotUnderstoodError(
+        "wrong-value",
         f"{which}expected a path, the bytes of an image file, a file opened with 'rb', a PIL image, or a uint8"
-        f" array of shape (H, W, 3) or (H, W), or several of these; found {what}"
+        f" array of shape (H, W, 3) or (H, W), or several of these; found {what}",
     )
 
 

@@ -86,18 +86,23 @@ def prove(path: Path, logits_of: Callable[[Pixels], Logits], meaning: str) -> fl
     pictures, expected, meant = read_proof(path)
     if meaning != meant:
         raise SkysortError(
+            "altered-classifier",
             f"classifier.json beside {path} has been altered: classes, pictures, network, temperature"
-            " or the threshold for unknown pictures are not those that the classifier was made with"
+            " or the threshold for unknown pictures are not those that the classifier was made with",
         )
     found = logits_of(pictures)
     if found.shape != expected.shape:
-        raise SkysortError(f"{path} expects logits of shape {expected.shape}, the classifier gives {found.shape}")
+        raise SkysortError(
+            "altered-classifier",
+            f"{path} expects logits of shape {expected.shape}, the classifier gives {found.shape}",
+        )
     difference = float(np.abs(found - expected).max())
     # Logits in the thousands, as of a network whose training ran away, are rounded as coarsely.
     allowed = LARGEST_DIFFERENCE * max(1.0, float(np.abs(expected).max()) / ORDINARY_LOGIT)
     if difference > allowed:
         raise SkysortError(
+            "altered-classifier",
             f"the classifier does not give the logits of its proof {path}:"
-            f" they differ by {difference:.3g}, at most {allowed:.3g} is allowed"
+            f" they differ by {difference:.3g}, at most {allowed:.3g} is allowed",
         )
     return difference

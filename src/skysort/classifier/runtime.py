@@ -60,20 +60,25 @@ class Session:
             self.session = self.runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 2:
-            raise SkysortError(f"{model} is damaged: expected one input of pictures and one output of logits")
+            raise SkysortError(
+                "damaged-classifier",
+                f"{model} is damaged: expected one input of pictures and one output of logits",
+            )
         self.input = inputs[0].name
         if outputs[0].shape[1] != num_classes:
             raise SkysortError(
+                "altered-classifier",
                 f"{model.parent}: classifier.json names {num_classes} classes,"
-                f" the model tells {outputs[0].shape[1]} apart"
+                f" the model tells {outputs[0].shape[1]} apart",
             )
         any_number, *given = inputs[0].shape
         expected = [shape.channels, shape.size, shape.size]
         if given != expected or isinstance(any_number, int) or inputs[0].type != "tensor(uint8)":
             raise SkysortError(
+                "altered-classifier",
                 f"{model.parent}: the model does not take the pictures that classifier.json describes:"
                 f" expected any number of {expected} in uint8,"
-                f" found {inputs[0].shape} in {inputs[0].type}"
+                f" found {inputs[0].shape} in {inputs[0].type}",
             )
 
     def run(self, pictures: Pixels) -> Logits:
@@ -95,7 +100,10 @@ class Session:
         expected = (len(pictures), self.num_classes)
         if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
             found = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
-            raise SkysortError(f"{self.model} is damaged: expected float32 {expected} logits, found {found}")
+            raise SkysortError(
+                "damaged-classifier",
+                f"{self.model} is damaged: expected float32 {expected} logits, found {found}",
+            )
         if not np.isfinite(logits).all():
-            raise SkysortError(f"{self.model} gives logits that are not finite; train it anew")
+            raise SkysortError("diverged", f"{self.model} gives logits that are not finite; train it anew")
         return logits

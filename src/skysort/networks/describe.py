@@ -334,7 +334,7 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
             "it is described without numbers in its tensors: what decides by them, or"
             " names a device, cannot be followed"
         )
-    return SkysortError("\n  ".join(lines))
+    return SkysortError("network-failed", "\n  ".join(lines))
 
 
 def _advice(frame: _Frame) -> str | None:

@@ -145,7 +145,8 @@ def check_classes(loss: Loss, num_classes: int) -> None:
     """
     if loss.has_one_output and num_classes != 2:
         raise NotUnderstoodError(
-            f"loss '{loss.name}' has one output for two classes, and these pictures have {num_classes}"
+            "options-conflict",
+            f"loss '{loss.name}' has one output for two classes, and these pictures have {num_classes}",
         )
 
 
@@ -164,8 +165,9 @@ def build_layers(network: AnyNetwork, shape: Shape, num_outputs: int) -> nn.Sequ
     except TooSmallError:
         smallest = _smallest_size(network, shape.channels)
         raise SkysortError(
+            "pictures-too-small",
             f"pictures of {shape.size}x{shape.size} are too small for this network;"
-            f" the smallest it can take is {smallest}x{smallest} (--set pictures.size={smallest})"
+            f" the smallest it can take is {smallest}x{smallest} (--set pictures.size={smallest})",
         ) from None
 
 
@@ -215,7 +217,9 @@ def _smallest_size(network: AnyNetwork, channels: int) -> int:
             except TooSmallError:
                 continue
             return size
-    raise SkysortError(f"this network takes no picture of up to {MAX_SIZE_TRIED} pixels a side")
+    raise SkysortError(
+        "pictures-too-small", f"this network takes no picture of up to {MAX_SIZE_TRIED} pixels a side"
+    )
 
 
 def _build(network: AnyNetwork, channels: int, size: int, num_outputs: int) -> nn.Sequential:

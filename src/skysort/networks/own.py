@@ -44,8 +44,9 @@ class Own(nn.Module):
         if not isinstance(outputs, Tensor) or outputs.ndim != 2 or tuple(outputs.shape) != expected:
             found = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else _what(outputs)
             raise SkysortError(
+                "network-failed",
                 f"{self.target} gives an output {found} for pictures of shape {tuple(pictures.shape)}; expected"
-                f" shape {expected}: one row of logits per picture, {self.num_outputs} in each"
+                f" shape {expected}: one row of logits per picture, {self.num_outputs} in each",
             )
         return outputs
 
@@ -85,9 +86,15 @@ def own_layer(path: Path, class_name: str, sha256: str, shape: tuple[int, int, i
         with torch.no_grad():
             own.eval().outputs(torch.zeros(NUM_PICTURES_TRIED, *shape))
     if unmade := [name for name, tensor in own.network.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
-        raise SkysortError(f"{target} has lazy layers that no picture reaches: {', '.join(unmade)}; remove them")
+        raise SkysortError(
+            "network-failed",
+            f"{target} has lazy layers that no picture reaches: {', '.join(unmade)}; remove them",
+        )
     if not any(parameter.requires_grad for parameter in own.parameters()):
-        raise SkysortError(f"{target} has no parameters to learn; keep its layers as attributes of the network")
+        raise SkysortError(
+            "network-failed",
+            f"{target} has no parameters to learn; keep its layers as attributes of the network",
+        )
     return own.train()
 
 
@@ -108,11 +115,11 @@ def own_network(target: str, sha256: str | None = None) -> nn.Module:
     if network is None:
         known = [key for key, value in vars(module).items() if _is_network(value)]
         instead = suggestion(name, known) if known else "there is no nn.Module in it at all"
-        raise NotUnderstoodError(f"{file} has no class '{name}'; {instead}")
+        raise NotUnderstoodError("unknown-network", f"{file} has no class '{name}'; {instead}")
     if isinstance(network, nn.Module):
         return network
     if not _is_network(network):
-        raise NotUnderstoodError(f"{target} is no nn.Module but {_what(network)}")
+        raise NotUnderstoodError("unknown-network", f"{target} is no nn.Module but {_what(network)}")
     return _make(network, target)
 
 
@@ -133,8 +140,9 @@ def _make(network: type[nn.Module], target: str) -> nn.Module:
     ]
     if needed:
         raise SkysortError(
+            "network-failed",
             f"{target} cannot be made without arguments: __init__ needs {', '.join(needed)};"
-            " give them defaults, or name a subclass that does"
+            " give them defaults, or name a subclass that does",
         )
     try:
         return network()
@@ -143,7 +151,8 @@ def _make(network: type[nn.Module], target: str) -> nn.Module:
 
 
 def _failed(what: str, error: BaseException) -> SkysortError:
-    return SkysortError("\n  ".join([f"{what}: {type(error).__name__}: {error}", *source_line(error)]))
+    lines = [f"{what}: {type(error).__name__}: {error}", *source_line(error)]
+    return SkysortError("network-failed", "\n  ".join(lines))
 
 
 def source_line(error: BaseException) -> list[str]:
@@ -171,11 +180,12 @@ def _run(file: Path, sha256: str | None) -> ModuleType:
     except (Exception, SystemExit) as error:
         failed = _failed(f"{file} cannot be run", error)
         advice = "what trains or reads arguments belongs below: if __name__ == '__main__':"
-        raise SkysortError(f"{failed}\n  {advice}") from error
+        raise SkysortError("network-failed", f"{failed}\n  {advice}") from error
     if sha256 is not None and imported:
         raise SkysortError(
+            "network-failed",
             f"{file} imports {', '.join(imported)} from its own folder, and a run keeps a copy of one file only;"
-            f" move that code into {file.name} to train it"
+            f" move that code into {file.name} to train it",
         )
     return module
 

@@ -114,20 +114,22 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         return State()
     table = read_json(path, _Table)
     if table.recipe != _digest(task):
-        raise SkysortError(f"the recipe has changed since {path} was written; a resume takes it as it was")
+        raise SkysortError(
+            "recipe-changed", f"the recipe has changed since {path} was written; a resume takes it as it was"
+        )
     state, tensors = table.state(), folder / table.tensors
     if (
         state.epoch > task.num_epochs + 1
         or state.step > task.steps_an_epoch
         or state.epoch_sums.pictures > task.train.num_pictures
     ):
-        raise SkysortError(f"{path} is damaged: it is beyond the end of its run")
+        raise SkysortError("damaged-run", f"{path} is damaged: it is beyond the end of its run")
     try:
         if sha256(tensors) != table.sha256:
-            raise SkysortError(f"{tensors} is not the file that {path.name} was written with")
+            raise SkysortError("damaged-run", f"{tensors} is not the file that {path.name} was written with")
         _restore(task, load_file(tensors))
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-        raise SkysortError(f"the checkpoint in {folder} cannot be resumed: {error}") from None
+        raise SkysortError("damaged-run", f"the checkpoint in {folder} cannot be resumed: {error}") from None
     # A process that was killed left the other one: the checkpoint before, or one that state.json never named.
     with writing(folder):
         (folder / TENSORS[table.tensors == TENSORS[0]]).unlink(missing_ok=True)

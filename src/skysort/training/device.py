@@ -35,7 +35,8 @@ def resolve_device(asked: str) -> str:
     kind, _, number = asked.partition(":")
     if kind == "gpu" or asked.isdecimal():
         raise NotUnderstoodError(
-            f"no device '{asked}'; did you mean 'cuda' (a graphics card of NVIDIA or AMD) or 'mps' (of Apple)?"
+            "unknown-device",
+            f"no device '{asked}'; did you mean 'cuda' (a graphics card of NVIDIA or AMD) or 'mps' (of Apple)?",
         )
     if kind not in DEVICES or (number and not number.isdecimal()):
         raise unknown("device", asked, DEVICES)
@@ -45,7 +46,7 @@ def resolve_device(asked: str) -> str:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     num_here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if int(number or 0) >= num_here[kind]:
-        raise SkysortError(f"this computer has no device '{asked}' that PyTorch can use")
+        raise SkysortError("device-not-here", f"this computer has no device '{asked}' that PyTorch can use")
     return asked
 
 
@@ -56,7 +57,9 @@ def resolve_threads(asked: int) -> int:
         SkysortError: when more are asked for than can be had.
     """
     if asked > MOST_THREADS:
-        raise SkysortError(f"training.threads = {asked:,} is more than {MOST_THREADS:,}, the most there can be")
+        raise SkysortError(
+            "wrong-value", f"training.threads = {asked:,} is more than {MOST_THREADS:,}, the most there can be"
+        )
     return asked or num_cores()
 
 
@@ -69,8 +72,9 @@ def check_memory(num_parameters: int) -> None:
     needed, here = num_parameters * BYTES_A_PARAMETER, _physical_memory()
     if here and needed > here:
         raise SkysortError(
+            "out-of-memory",
             f"this network has {num_parameters:,} parameters; training takes about {needed / 2**30:,.1f} GiB"
-            f" for them alone, and this computer has {here / 2**30:,.1f} GiB"
+            f" for them alone, and this computer has {here / 2**30:,.1f} GiB",
         )
 
 

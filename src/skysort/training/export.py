@@ -149,8 +149,9 @@ def _onnx(network: InUse, shape: Shape, classes: tuple[str, ...]) -> bytes:
         if not own or isinstance(error, MemoryError):
             raise
         raise SkysortError(
+            "network-failed",
             f"{own.target} cannot be exported to ONNX, which a classifier needs: {_reason(error)}"
-            "\n  what decides by the numbers in its tensors, or by how many pictures come, cannot be exported"
+            "\n  what decides by the numbers in its tensors, or by how many pictures come, cannot be exported",
         ) from error
     assert program is not None  # as it is whenever no file is asked for
     ClearMetadataAndDocStringPass()(program.model)  # which quote code, with the folders of this computer

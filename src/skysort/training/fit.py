@@ -203,7 +203,7 @@ class _Session:
 
     def _stop_if_asked(self) -> None:
         if self.stop.asked:
-            raise StoppedError(f"stopped in epoch {self.state.epoch}, after step {self.state.step}")
+            raise StoppedError("interrupted", f"stopped in epoch {self.state.epoch}, after step {self.state.step}")
 
     def _seconds(self) -> float:
         return self.seconds_before + time.perf_counter() - self.started

@@ -37,13 +37,15 @@ class History:
         self.path = path
         if num_bytes and not path.exists():
             raise SkysortError(
-                f"{path} is missing, and the checkpoint goes on from its first {num_bytes:,} bytes; put it back"
+                "damaged-run",
+                f"{path} is missing, and the checkpoint goes on from its first {num_bytes:,} bytes; put it back",
             )
         with writing(path):
             if num_bytes and path.stat().st_size < num_bytes:
                 raise SkysortError(
+                    "damaged-run",
                     f"{path} is shorter than at its checkpoint:"
-                    f" {path.stat().st_size:,} bytes, expected {num_bytes:,}"
+                    f" {path.stat().st_size:,} bytes, expected {num_bytes:,}",
                 )
             self._file = path.open("r+" if num_bytes else "w", encoding="utf-8", newline="")
             self._file.truncate(num_bytes)

@@ -111,8 +111,9 @@ class Outcomes:
         loss = outcome.loss.item()
         if not math.isfinite(loss):
             raise DivergedError(
+                "diverged",
                 f"the loss became {loss} in epoch {outcome.epoch}, step {outcome.step + 1}, at learning rate"
                 f" {outcome.rate:g}; {'training ended there' if self._lag else 'no weight was updated'}."
-                f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}"
+                f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}",
             )
         self.count(outcome.fit.item(), int(outcome.correct.item()), outcome.pictures)

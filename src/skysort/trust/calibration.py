@@ -58,7 +58,9 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
     Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, 2017.
     """
     if not np.isfinite(logits).all():
-        raise SkysortError("the network's answers to validation pictures are no finite numbers; train it anew")
+        raise SkysortError(
+            "diverged", "the network's answers to validation pictures are no finite numbers; train it anew"
+        )
     num = len(truth)
     if num < FEWEST_TO_FIT:
         return 1.0, f"{num} validation pictures are too few to fit it: {FEWEST_TO_FIT} are needed"

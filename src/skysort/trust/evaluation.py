@@ -185,7 +185,9 @@ def logits_of(
     """
     readable = rows[collection.positions[rows] >= 0]
     if not len(readable):
-        raise SkysortError(f"none of the {len(rows):,} pictures to measure on could be read")
+        raise SkysortError(
+            "no-readable-pictures", f"none of the {len(rows):,} pictures to measure on could be read"
+        )
     chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
     logits = []
     with progress.step(f"Measuring on {what}", len(readable)) as tell:

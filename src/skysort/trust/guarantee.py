@@ -71,7 +71,7 @@ class TooFewError(SkysortError):
     def __init__(self, needed: int, message: str) -> None:
         self.needed = needed
         """Calibration pictures, or groups of them, that would do."""
-        super().__init__(message)
+        super().__init__("too-few-pictures", message)
 
 
 def num_needed(lose_at_most: float, confidence: float, num_lost: int = 0) -> int:
@@ -410,7 +410,7 @@ def _num_reaching(scores: Floats, thresholds: ArrayLike) -> NDArray[np.int64]:
 def _check_scores(scores: Floats) -> None:
     num_wrong = np.count_nonzero(~((scores >= 0) & (scores <= 1)))  # no number counts as wrong
     if num_wrong:
-        raise SkysortError(f"{num_wrong:,} of {scores.size:,} scores are no probabilities")
+        raise SkysortError("wrong-value", f"{num_wrong:,} of {scores.size:,} scores are no probabilities")
 
 
 def _check_shares(lose_at_most: float, confidence: float) -> None:
@@ -420,8 +420,9 @@ def _check_shares(lose_at_most: float, confidence: float) -> None:
     ):
         if not LEAST <= share <= 1 - LEAST:
             raise NotUnderstoodError(
+                "wrong-value",
                 f"a {what} of {_percent(share)}: expected {100 * LEAST:.7f} % to {100 - 100 * LEAST:.7f} %,"
-                f" such as {example}"
+                f" such as {example}",
             )
 
 
