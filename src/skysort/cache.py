@@ -24,7 +24,9 @@ def cache_folder() -> Path:
     except RuntimeError:  # of platformdirs 4.14; before, "~" stayed as it was
         folder = Path("~")
     if not folder.is_absolute():
-        raise SkysortError("this user has no home folder: set SKYSORT_CACHE to a folder for decoded pictures")
+        raise SkysortError(
+            "no-home-folder", "this user has no home folder: set SKYSORT_CACHE to a folder for decoded pictures"
+        )
     return folder
 
 

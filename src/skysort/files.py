@@ -63,7 +63,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SkysortError(f"could not write {path}: {error.strerror or error}") from error
+        raise SkysortError("system", f"could not write {path}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -113,18 +113,19 @@ def read_json(path: Path, kind: type[Table]) -> Table:
             newest = kind.model_fields["format"].default
             if found > newest:
                 raise SkysortError(
+                    "newer-format",
                     f"{path} is of format {found}, and skysort {version('skysort')} reads up to {newest};"
-                    " a newer Skysort reads it"
+                    " a newer Skysort reads it",
                 )
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise SkysortError(f"{path} is damaged: {field}: {first['msg']}") from None
+        raise SkysortError("damaged-file", f"{path} is damaged: {field}: {first['msg']}") from None
     except RecursionError:
-        raise SkysortError(f"{path} is damaged: it is nested too deep") from None
+        raise SkysortError("damaged-file", f"{path} is damaged: it is nested too deep") from None
     except (OSError, ValueError) as error:
-        raise SkysortError(f"{path} is damaged: {error}") from None
+        raise SkysortError("damaged-file", f"{path} is damaged: {error}") from None
 
 
 @contextmanager
@@ -195,8 +196,9 @@ def check_no_links(folder: Path) -> None:
             path = Path(parent, name)
             if path.is_symlink():
                 raise SkysortError(
+                    "linked-folder",
                     f"{path} is a link; a run or classifier folder must hold files and folders of its own."
-                    f" Put what {name} leads to in its place"
+                    f" Put what {name} leads to in its place",
                 )
 
 

@@ -23,7 +23,7 @@ def file_and_class(target: str) -> tuple[Path, str]:
     """
     file, _, name = target.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
-        raise NotUnderstoodError(f"expected FILE.py:Class, found '{target}'")
+        raise NotUnderstoodError("wrong-value", f"expected FILE.py:Class, found '{target}'")
     return Path(file), name
 
 
@@ -41,11 +41,12 @@ def read_source(file: Path, sha256: str | None = None) -> bytes:
     try:
         source = file.read_bytes()
     except OSError as error:
-        raise NotUnderstoodError(f"cannot read {file}: {error.strerror}") from None
+        raise NotUnderstoodError("system", f"cannot read {file}: {error.strerror}") from None
     if sha256 not in (None, digest(source)):
         raise SkysortError(
+            "changed-file",
             f"{file} has changed: the recipe expects the SHA-256 {sha256}, and the file has {digest(source)};"
-            " put the file back as it was, or train again"
+            " put the file back as it was, or train again",
         )
     return source
 

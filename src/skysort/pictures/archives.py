@@ -129,7 +129,7 @@ def archive_stamp(path: Path) -> str:
                 file.seek(last * number // (NUM_SAMPLES - 1))
                 digest.update(file.read(SAMPLE_BYTES))
     except OSError as error:
-        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+        raise SkysortError("system", f"cannot read {path}: {error.strerror or error}") from None
     return digest.hexdigest()
 
 
@@ -143,9 +143,9 @@ def _zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except OSError as error:
-        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+        raise SkysortError("system", f"cannot read {path}: {error.strerror or error}") from None
     except (*_BROKEN, NotImplementedError) as error:
-        raise SkysortError(f"{path} is not a readable zip archive: {error}") from None
+        raise SkysortError("damaged-archive", f"{path} is not a readable zip archive: {error}") from None
 
 
 @contextmanager
@@ -241,11 +241,12 @@ def _open_tar(path: Path) -> Iterator[Archive]:
             file.seek(archive.offset)
             end = file.read(tarfile.BLOCKSIZE)
         except _BROKEN as error:
-            raise SkysortError(f"{path} is not a readable tar archive: {error}") from None
+            raise SkysortError("damaged-archive", f"{path} is not a readable tar archive: {error}") from None
         if end != bytes(tarfile.BLOCKSIZE):
             # tarfile takes a damaged header for the end, and all that follows it would be lost without a word.
             raise SkysortError(
-                f"{path} is not a readable tar archive: damaged or cut off after {len(entries):,} entries"
+                "damaged-archive",
+                f"{path} is not a readable tar archive: damaged or cut off after {len(entries):,} entries",
             )
         _check_contents(path, [entry.name for entry in entries], sum(entry.size for entry in entries))
         files = [(_plain(entry.name), entry) for entry in entries if not entry.isdir()]
@@ -293,7 +294,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             start = file.read(max(map(len, _DECOMPRESSORS)))
             file.seek(0)
         except OSError as error:
-            raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+            raise SkysortError("system", f"cannot read {path}: {error.strerror or error}") from None
         for magic, decompress in _DECOMPRESSORS.items():
             if start.startswith(magic):
                 copy = opened.enter_context(tempfile.TemporaryFile())
@@ -312,7 +313,7 @@ def _decompress(path: Path, decompress: Callable[[Path], Any], copy: IO[bytes]) 
                 _check_ratio(path, num_bytes)
                 _write(copy, chunk, path)
     except _BROKEN as error:
-        raise SkysortError(f"{path} is not a readable tar archive: {error}") from None
+        raise SkysortError("damaged-archive", f"{path} is not a readable tar archive: {error}") from None
 
 
 def _write(copy: IO[bytes], chunk: bytes, path: Path) -> None:
@@ -321,23 +322,27 @@ def _write(copy: IO[bytes], chunk: bytes, path: Path) -> None:
         copy.flush()
     except OSError as error:
         raise SkysortError(
+            "system",
             f"could not unpack {path} into {tempfile.gettempdir()}: {error.strerror or error};"
-            " $TMPDIR names another folder"
+            " $TMPDIR names another folder",
         ) from None
 
 
 def _check_contents(path: Path, names: list[str], unpacked: int) -> None:
     for name in names:
         if re.match(r"/|[A-Za-z]:[/\\]", name) or ".." in name.replace("\\", "/").split("/"):
-            raise SkysortError(f"{path} holds '{name}', a path that leads out of the archive; refused")
+            raise SkysortError(
+                "unsafe-archive", f"{path} holds '{name}', a path that leads out of the archive; refused"
+            )
     _check_ratio(path, unpacked)
 
 
 def _check_ratio(path: Path, unpacked: int) -> None:
     if unpacked > max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * path.stat().st_size):
         raise SkysortError(
+            "unsafe-archive",
             f"{path} would unpack to {unpacked / 2**30:,.1f} GiB,"
-            f" more than {MAX_UNPACKED_RATIO} times its size; refused"
+            f" more than {MAX_UNPACKED_RATIO} times its size; refused",
         )
 
 

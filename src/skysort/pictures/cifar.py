@@ -48,7 +48,7 @@ def _source(folder: Path, ending: str, records: Callable[[Path], Records]) -> Pi
     files = (*training, folder / f"test_batch{ending}")
     for file in files:
         if not file.is_file():
-            raise SkysortError(f"{folder} lacks {file.name}")
+            raise SkysortError("missing-data", f"{folder} lacks {file.name}")
 
     def load() -> tuple[Listing, Reader]:
         loaded = [records(file) for file in files]
@@ -64,9 +64,11 @@ def _binary_records(file: Path) -> Records:
     try:
         content = np.fromfile(file, np.uint8)
     except OSError as error:
-        raise SkysortError(f"cannot read {file}: {error.strerror or error}") from None
+        raise SkysortError("system", f"cannot read {file}: {error.strerror or error}") from None
     if len(content) % (1 + PIXEL_BYTES) or not len(content):
-        raise SkysortError(f"{file} has {len(content):,} bytes; expected a multiple of {1 + PIXEL_BYTES:,}")
+        raise SkysortError(
+            "damaged-data", f"{file} has {len(content):,} bytes; expected a multiple of {1 + PIXEL_BYTES:,}"
+        )
     records = content.reshape(-1, 1 + PIXEL_BYTES)
     return _checked(file, records[:, 0].astype(np.int64), records[:, 1:])
 
@@ -77,15 +79,19 @@ def _pickled_records(file: Path) -> Records:
             content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
             return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
     except _BROKEN as error:
-        raise SkysortError(f"{file} is no CIFAR-10 batch: {error}") from None
+        raise SkysortError("damaged-data", f"{file} is no CIFAR-10 batch: {error}") from None
 
 
 def _checked(file: Path, labels: NDArray[np.int64], pixels: NDArray[Any]) -> Records:
     shape = (len(labels), PIXEL_BYTES)
     if pixels.shape != shape or pixels.dtype != np.uint8:
-        raise SkysortError(f"{file}: expected {shape} uint8 pixels, found {pixels.shape} {pixels.dtype}")
+        raise SkysortError(
+            "damaged-data", f"{file}: expected {shape} uint8 pixels, found {pixels.shape} {pixels.dtype}"
+        )
     if labels.min() < 0 or labels.max() >= len(CLASSES):
-        raise SkysortError(f"{file}: expected labels 0 to 9, found {labels.min()} to {labels.max()}")
+        raise SkysortError(
+            "damaged-data", f"{file}: expected labels 0 to 9, found {labels.min()} to {labels.max()}"
+        )
     return labels, pixels
 
 

@@ -48,8 +48,9 @@ class Data:
             for one in each:
                 if one.named and len(each) > 1:
                     raise NotUnderstoodError(
+                        "unsupported-data",
                         f"several sources of one data set are folders, archives or .csv files;"
-                        f" '{one.name}' is a name"
+                        f" '{one.name}' is a name",
                     )
             return each[0] if len(each) == 1 else cls(tuple(one.name for one in each), None)
         named = find_named(asked)
@@ -59,8 +60,10 @@ class Data:
         if path.exists():
             return cls(str(path.absolute()), None)
         if len(path.parts) > 1 or path.suffix:
-            raise NotUnderstoodError(f"{asked}: no such folder or file")
-        raise NotUnderstoodError(f"no data set and no folder '{asked}'; {suggestion(asked, NAMED)}")
+            raise NotUnderstoodError("path-not-found", f"{asked}: no such folder or file")
+        raise NotUnderstoodError(
+            "unknown-data-set", f"no data set and no folder '{asked}'; {suggestion(asked, NAMED)}"
+        )
 
     @property
     def name(self) -> str:
@@ -86,7 +89,7 @@ class Data:
         if self.named:
             if label_by is not None:
                 raise NotUnderstoodError(
-                    f"'{self.name}' has its own labels; --label-by is for folders and archives"
+                    "options-conflict", f"'{self.name}' has its own labels; --label-by is for folders and archives"
                 )
             return self.named.open_or_download(data_folder(data_dir), shape.size, progress)
         if isinstance(self.source, str):
@@ -116,11 +119,15 @@ def path_source(path: Path, label_by: str | None = None) -> FolderSource | Archi
         return FolderSource(path, label_by)
     if _is_table(path):
         if label_by is not None:
-            raise NotUnderstoodError(f"{path} has a column 'label'; --label-by is for folders and archives")
+            raise NotUnderstoodError(
+                "options-conflict", f"{path} has a column 'label'; --label-by is for folders and archives"
+            )
         return TableSource(path)
     if is_archive(path):
         return ArchiveSource(path, label_by)
-    raise NotUnderstoodError(f"{path} is neither a folder, a zip or tar archive, nor a .csv file")
+    raise NotUnderstoodError(
+        "unsupported-data", f"{path} is neither a folder, a zip or tar archive, nor a .csv file"
+    )
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def unpack_only(folder: str, names: tuple[str, ...]) -> Callable[[Path, Path], N
             for name in names:
                 member = archive.extractfile(f"{folder}/{name}")
                 if member is None:
-                    raise SkysortError(f"{path}: {folder}/{name} is no file")
+                    raise SkysortError("damaged-data", f"{path}: {folder}/{name} is no file")
                 with member, (whole / name).open("wb") as file:
                     shutil.copyfileobj(member, file)
 
@@ -139,7 +139,8 @@ def _fetch(file: RemoteFile, published: RemoteData, waiting: Path, remedy: str, 
             partial.finish()
             return
     raise SkysortError(
-        f"could not download {published.title}:\n  " + "\n  ".join(reasons) + f"\nTry again later, or {remedy}"
+        "download-failed",
+        f"could not download {published.title}:\n  " + "\n  ".join(reasons) + f"\nTry again later, or {remedy}",
     )
 
 

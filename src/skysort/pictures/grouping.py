@@ -70,7 +70,9 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Rows:
     found = [re.search(pattern, path) for path in paths]
     num_without = found.count(None)
     if num_without == len(paths):
-        raise SkysortError(f"pictures.group_by = '{pattern}' is found in no path; the first is {paths[0]}")
+        raise SkysortError(
+            "no-groups", f"pictures.group_by = '{pattern}' is found in no path; the first is {paths[0]}"
+        )
     # A bracket that takes no part in the match is told apart from one that matches nothing.
     groups = numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in found)
     num_groups = int(groups.max()) + 1 + num_without
@@ -100,7 +102,9 @@ def _bursts(collection: Collection, seconds: float, progress: Progress) -> Rows:
     num_without = int(np.isnan(taken).sum())
     if num_without == len(paths):
         raise SkysortError(
-            "pictures.burst_seconds takes pictures with a capture time (EXIF's DateTimeOriginal), and none has one"
+            "no-groups",
+            "pictures.burst_seconds takes pictures with a capture time (EXIF's DateTimeOriginal),"
+            " and none has one",
         )
     if num_without:
         progress.say(f"pictures.burst_seconds: {num_without:,} of {len(paths):,} pictures have no capture time")

@@ -30,8 +30,9 @@ def idx_source(folder: Path, classes: tuple[str, ...]) -> PixelSource:
         for file, pictures, labels in ((files[0], train, train_labels), (files[2], test, test_labels)):
             if pictures.ndim != 3 or labels.shape != pictures.shape[:1] or labels.max() >= len(classes):
                 raise SkysortError(
+                    "damaged-data",
                     f"{file}: pictures of shape {pictures.shape} and labels of shape {labels.shape}"
-                    f" up to {labels.max()} do not fit together"
+                    f" up to {labels.max()} do not fit together",
                 )
         all_labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
         num_training = len(train)
@@ -45,7 +46,7 @@ def _find(folder: Path, name: str) -> Path:
     for file in (folder / f"{name}-ubyte", folder / f"{name}-ubyte.gz"):
         if file.is_file():
             return file
-    raise SkysortError(f"{folder} lacks {name}-ubyte or {name}-ubyte.gz")
+    raise SkysortError("missing-data", f"{folder} lacks {name}-ubyte or {name}-ubyte.gz")
 
 
 def read_idx(file: Path) -> NDArray[np.uint8]:
@@ -59,10 +60,11 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
         zeros, kind, num_dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise SkysortError(f"{file} is no IDX file: {error}") from None
+        raise SkysortError("damaged-data", f"{file} is no IDX file: {error}") from None
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions)
     if zeros or kind != UNSIGNED_BYTE or num_dimensions not in (1, 3) or len(body) != prod(shape) or not len(body):
         raise SkysortError(
-            f"{file} is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data"
+            "damaged-data",
+            f"{file} is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data",
         )
     return body.reshape(shape)

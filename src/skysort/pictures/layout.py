@@ -108,7 +108,7 @@ def arrange(
     else:
         labelled = _labelled_by_folder(images, skip, tops, source)
     if not labelled:
-        raise SkysortError(_no_label(source, images, [names for _, names in visible], label_by))
+        raise SkysortError("no-labels", _no_label(source, images, [names for _, names in visible], label_by))
     inside = sorted(labelled, key=lambda names: natural("/".join(names)))
     classes = tuple(sorted({label for label, _ in labelled.values()}, key=natural))
     number = {name: index for index, name in enumerate(classes)}
@@ -263,8 +263,9 @@ def _check_splits(tops: list[_Top], source: str) -> None:
     splits = [top.name for top in tops if top.split]
     if others:
         raise SkysortError(
+            "ambiguous-folders",
             f"{source} holds splits ({', '.join(splits)}) beside other folders ({', '.join(others)}); expected"
-            " only splits, or only classes"
+            " only splits, or only classes",
         )
     _check_distinct([top for top in tops if top.folders], source)
 
@@ -275,8 +276,9 @@ def _check_distinct(tops: list[_Top], source: str) -> None:
         other = first.setdefault(top.split, top.name)
         if other != top.name:
             raise SkysortError(
+                "ambiguous-folders",
                 f"{source} holds {other} and {top.name}, which both mean the split '{top.split}'; rename one of"
-                " them, or put their pictures into one"
+                " them, or put their pictures into one",
             )
 
 
@@ -288,8 +290,9 @@ def _check_classes(tops: list[_Top], skip: int, source: str) -> None:
     """
     if len(tops) > 1 and all(top.split for top in tops):
         raise SkysortError(
+            "no-labels",
             f"{source} holds {', '.join(top.name for top in tops)} without class folders in them; expected"
-            " train/<class>/<picture>.jpg. If the file names hold the labels, add --label-by '(cat|dog)_'"
+            " train/<class>/<picture>.jpg. If the file names hold the labels, add --label-by '(cat|dog)_'",
         )
     first: dict[frozenset[str], str] = {}
     names = {class_name(top.name) for top in tops}
@@ -299,17 +302,19 @@ def _check_classes(tops: list[_Top], skip: int, source: str) -> None:
             continue
         if len(again := sorted(folders & names, key=natural)) > 1:
             raise SkysortError(
+                "ambiguous-folders",
                 f"{source} holds {_some(again)}, and so does {top.name} in it; if that is a copy, or holds splits,"
-                " take it out"
+                " take it out",
             )
         other = first.setdefault(folders, top.name)
         if other != top.name:
             around = f"(?:[^/]+/){{{skip}}}" if skip else ""
             raise SkysortError(
+                "ambiguous-folders",
                 f"{source} holds {other} and {top.name} with the same folders in them"
                 f" ({_some(sorted(folders, key=natural))}): if these are splits, rename them train, validation or"
                 f" test; if {other} and {top.name} are the classes, say so with"
-                f" --label-by '^{around}([^/]+)/'"
+                f" --label-by '^{around}([^/]+)/'",
             )
 
 

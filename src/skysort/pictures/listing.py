@@ -74,7 +74,7 @@ class Listing:
         """Keep some classes, in the order given; return the rows kept, too."""
         missing = [name for name in classes if name not in self.classes]
         if missing:
-            raise SkysortError(f"no class '{missing[0]}'; there are: {', '.join(self.classes)}")
+            raise SkysortError("unknown-class", f"no class '{missing[0]}'; there are: {', '.join(self.classes)}")
         number = np.full(len(self.classes), -1)
         for new, name in enumerate(classes):
             number[self.classes.index(name)] = new

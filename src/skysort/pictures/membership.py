@@ -54,7 +54,7 @@ def read_members(path: Path) -> Iterator[Member]:
                     raise ValueError(f"row {rows.line_num} is no picture's")
                 yield Member(*row)
     except (OSError, ValueError, csv.Error) as error:
-        raise SkysortError(f"{path} is damaged: {error}") from None
+        raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
 
 
 def digests_of(collection: Collection, rows: NDArray[np.int64]) -> list[str]:

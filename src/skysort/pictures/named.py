@@ -118,7 +118,7 @@ class MissingDataError(SkysortError):
     """Named data is in none of the places it is looked for."""
 
     def __init__(self, title: str, folder: Path, remedy: str) -> None:
-        super().__init__(f"{title} is not in {folder}; {remedy}")
+        super().__init__("missing-data", f"{title} is not in {folder}; {remedy}")
         self.remedy = remedy
         """What a person can do about it."""
 
@@ -157,7 +157,9 @@ class NamedData:
             if self.published is None:
                 raise
             if is_offline():
-                raise SkysortError(f"{missing}; SKYSORT_OFFLINE keeps it from being downloaded") from None
+                raise SkysortError(
+                    "missing-data", f"{missing}; SKYSORT_OFFLINE keeps it from being downloaded"
+                ) from None
             download(self.published, folder, missing.remedy, progress)
         return self.open(folder, size)
 
@@ -218,7 +220,9 @@ def _digits(_folder: Path, _size: int) -> Source:
 def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
     def source(_folder: Path, size: int) -> Source:
         if size < skies.SMALLEST:
-            raise SkysortError(f"skies are drawn from {skies.SMALLEST} pixels on; pictures.size = {size}")
+            raise SkysortError(
+                "wrong-value", f"skies are drawn from {skies.SMALLEST} pixels on; pictures.size = {size}"
+            )
 
         def load() -> tuple[Listing, Reader]:
             labels = np.arange(num_pictures) % len(skies.CLASSES)
@@ -275,7 +279,9 @@ def find_named(name: str) -> NamedData | None:
     """
     if name.endswith(":others") and (subset := NAMED.get(name.removesuffix(":others"))):
         if not subset.others:
-            raise NotUnderstoodError(f"'{name}': {name.removesuffix(':others')} leaves out no classes")
+            raise NotUnderstoodError(
+                "unknown-data-set", f"'{name}': {name.removesuffix(':others')} leaves out no classes"
+            )
         return replace(
             subset, classes=subset.others, others=(), num_classes=len(subset.others), in_tutorials=False
         )
@@ -283,7 +289,8 @@ def find_named(name: str) -> NamedData | None:
         number = name.removeprefix("skies:")
         if not number.isdecimal() or not 1 <= int(number) <= MOST_SKIES:
             raise NotUnderstoodError(
-                f"expected a number of pictures behind 'skies:', from 1 to {MOST_SKIES:,}, found '{number}'"
+                "wrong-value",
+                f"expected a number of pictures behind 'skies:', from 1 to {MOST_SKIES:,}, found '{number}'",
             )
         every = NAMED["skies"]
         return NamedData(every.description, every.size, every.channels, every.num_classes, _skies(int(number)))

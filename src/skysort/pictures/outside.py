@@ -42,6 +42,7 @@ def open_outside(
     for name in collection.listing.classes:
         if name in classes:
             raise NotUnderstoodError(
-                f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'"
+                "overlapping-classes",
+                f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'",
             )
     return Outside(data.name, collection, collection.rows_of_test())

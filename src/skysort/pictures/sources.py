@@ -166,7 +166,7 @@ def _walk(folder: Path, prefix: str = "", around: frozenset[str] = frozenset()) 
         with os.scandir(folder) as entries:
             found = sorted((natural(entry.name), entry.name, _is_folder(entry)) for entry in entries)
     except OSError as error:
-        yield _Found(prefix, SkysortError(f"cannot read folder {folder}: {error.strerror or error}"))
+        yield _Found(prefix, SkysortError("system", f"cannot read folder {folder}: {error.strerror or error}"))
         return
     visible = [(name, is_folder) for _, name, is_folder in found if not is_hidden(name)]
     if prefix and not visible:

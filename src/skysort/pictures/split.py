@@ -50,16 +50,18 @@ def cut(
     pool, fixed = _pool(usable & (declared == ""), own.pop("train", np.empty(0, np.int64)), groups)
     if own and not len(pool):
         raise SkysortError(
+            "missing-split",
             f"nothing to train on: the data has a part for {' and '.join(own)} and none for training; expected"
-            f" train/<class>/<picture>.jpg beside it, or class folders alone, which are cut into parts here"
+            f" train/<class>/<picture>.jpg beside it, or class folders alone, which are cut into parts here",
         )
     _check_classes(listing, pool, fixed)
     if protocol == "tutorial":
         held_out = own.get("test", own.get("validation"))
         if held_out is None:
             raise SkysortError(
+                "missing-split",
                 "protocol 'tutorial' reports on a part that the data holds out, and this data has none;"
-                " use --set pictures.protocol=four-way"
+                " use --set pictures.protocol=four-way",
             )
         return {"train": np.union1d(pool, fixed), "test": held_out}
     all_shares = WITHOUT_OWN_PARTS if percentages is None else dict(zip(PARTS, percentages, strict=True))
@@ -89,15 +91,16 @@ def _check_classes(listing: Listing, pool: Rows, fixed: Rows) -> None:
     filled = [name for name, num in zip(listing.classes, num_pictures, strict=True) if num]
     if len(filled) < 2:
         found = f"only '{filled[0]}'" if filled else "none"
-        raise SkysortError(f"training needs pictures of at least two classes, found {found}")
+        raise SkysortError("too-few-classes", f"training needs pictures of at least two classes, found {found}")
     if len(filled) < len(listing.classes):
         missing = ", ".join(sorted(set(listing.classes) - set(filled)))
-        raise SkysortError(f"no picture to train on in class: {missing}")
+        raise SkysortError("class-too-small", f"no picture to train on in class: {missing}")
     if len(fixed) and not np.isin(listing.labels[fixed], listing.labels[pool]).all():
         label = np.setdiff1d(listing.labels[fixed], listing.labels[pool])[0]
         raise SkysortError(
+            "class-too-small",
             f"class '{listing.classes[label]}' has pictures for training alone; add some that no source puts in a"
-            " split, to measure it with"
+            " split, to measure it with",
         )
 
 
@@ -230,11 +233,13 @@ def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows
             what += ", each to be kept whole,"
         if num_groups < len(parts):
             raise SkysortError(
-                f"class '{name}' has {what} to cut into {', '.join(parts)}; expected at least {len(parts)}"
+                "class-too-small",
+                f"class '{name}' has {what} to cut into {', '.join(parts)}; expected at least {len(parts)}",
             )
         raise SkysortError(
+            "class-too-small",
             f"class '{name}' has {what} that several classes share, and none of them is left for"
-            f" {', '.join(lacking)}; use smaller groups, or name the splits in the data"
+            f" {', '.join(lacking)}; use smaller groups, or name the splits in the data",
         )
 
 

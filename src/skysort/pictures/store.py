@@ -91,7 +91,9 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     except SkysortError as error:
         if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
             if isinstance(error.__cause__, OSError):
-                raise SkysortError(f"{error}; $SKYSORT_CACHE says where decoded pictures are kept") from None
+                raise SkysortError(
+                    error.code, f"{error}; $SKYSORT_CACHE says where decoded pictures are kept"
+                ) from None
             raise
     _remove_outdated(folder, family)
     return _open(folder, shape)
@@ -248,7 +250,9 @@ def _open(folder: Path, shape: Shape) -> Store:
     num_readable = int(readable.sum())
     if num_readable == 0:
         first = f"{listing.paths[0]}: {unreadable[0]}"
-        raise SkysortError(f"none of {len(listing):,} pictures can be read; the first, {first}")
+        raise SkysortError(
+            "no-readable-pictures", f"none of {len(listing):,} pictures can be read; the first, {first}"
+        )
     with (folder / "pixels.bin").open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return Store(

@@ -85,14 +85,14 @@ def read_rows(path: Path) -> list[Row]:
             rows = list(_rows(path, file, faults))
     except UnicodeDecodeError as error:
         where = f"{error.reason} at byte {error.start:,}"
-        raise SkysortError(f"{path} is not UTF-8 text: {where}; save it as UTF-8") from None
+        raise SkysortError("bad-text", f"{path} is not UTF-8 text: {where}; save it as UTF-8") from None
     except OSError as error:
-        raise SkysortError(f"cannot read {path}: {error.strerror or error}") from None
+        raise SkysortError("system", f"cannot read {path}: {error.strerror or error}") from None
     faults += [*_of_splits(rows), *_of_repetitions(rows), *_of_groups(rows)]
     if faults:
-        raise SkysortError(_told(path, sorted(faults)))
+        raise SkysortError("invalid-table", _told(path, sorted(faults)))
     if not rows:
-        raise SkysortError(f"{path} names no picture: expected a row for each below the header")
+        raise SkysortError("invalid-table", f"{path} names no picture: expected a row for each below the header")
     return rows
 
 
@@ -126,16 +126,17 @@ def _check_header(path: Path, header: list[str]) -> None:
         found = ",".join(header) or "nothing"
         has_other_marks = set(NEEDED) <= set(re.split(r"[;\t]", found))
         raise SkysortError(
+            "invalid-table",
             f"{path}, line 1: expected a header with the columns path,label and perhaps split,group; found {found}"
-            f"{'; save it with commas between the cells' if has_other_marks else ''}"
+            f"{'; save it with commas between the cells' if has_other_marks else ''}",
         )
     for name in header:
         if header.count(name) > 1:
-            raise SkysortError(f"{path}, line 1: two columns are called '{name}'")
+            raise SkysortError("invalid-table", f"{path}, line 1: two columns are called '{name}'")
         # Other columns are the owner's business, but a slip in one of ours would change what is measured.
         close = suggestion(name, OPTIONAL)
         if name not in NEEDED + OPTIONAL and close.startswith("did you mean"):
-            raise SkysortError(f"{path}, line 1: no column '{name}'; {close}")
+            raise SkysortError("invalid-table", f"{path}, line 1: no column '{name}'; {close}")
 
 
 def _row(line: int, header: list[str], cells: list[str]) -> Row:
