@@ -55,7 +55,7 @@ def seconds_of(text: str) -> float:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
     if not found or found[2] not in _UNITS or not float(found[1]):
-        raise NotUnderstoodError(f"expected a time like 60s, 10m or 1h, found '{text}'")
+        raise NotUnderstoodError("wrong-value", f"expected a time like 60s, 10m or 1h, found '{text}'")
     return float(found[1]) * _UNITS[found[2]]
 
 
@@ -97,7 +97,8 @@ def within(recipe: Recipe, prepared: Prepared, seconds: float, started: float, p
             if chosen is None:
                 least = span(seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
                 raise SkysortError(
-                    f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough"
+                    "budget-too-short",
+                    f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough",
                 )
             break
         chosen = candidate, costs

@@ -67,7 +67,9 @@ def compare(
     progress, output = progress or Progress(), Path(output)
     folder = None if data_dir is None else Path(data_dir)
     if not asked.variants:
-        raise NotUnderstoodError("what to compare? Name recipes (skysort recipes) with --recipes, or a --study")
+        raise NotUnderstoodError(
+            "missing-argument", "what to compare? Name recipes (skysort recipes) with --recipes, or a --study"
+        )
     check_variants(asked.variants, asked.settings, output)
     variants = on_the_same_parts(asked)
     _check_losses(variants, asked.data, folder, progress)
@@ -119,11 +121,14 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
     shared = sorted(right[0].keys() & right[1].keys())
     if not shared:
         raise SkysortError(
+            "no-shared-pictures",
             f"{first} and {second} have no test picture in common; use data with its own test split, or train both"
-            " with the same data, pictures.size, channels, fit and seed"
+            " with the same data, pictures.size, channels, fit and seed",
         )
     if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
-        raise NotUnderstoodError(f"{first} and {second} hold one and the same classifier; name two to compare")
+        raise NotUnderstoodError(
+            "same-twice", f"{first} and {second} hold one and the same classifier; name two to compare"
+        )
     of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
     return Paired.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
 
@@ -136,7 +141,9 @@ def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
     )
     rows = dict(_checked_labels(run))
     if rows.keys() != {member.path for member in tests}:
-        raise SkysortError(f"{run.pictures} is damaged: its test pictures are not those of predictions.csv")
+        raise SkysortError(
+            "damaged-run", f"{run.pictures} is damaged: its test pictures are not those of predictions.csv"
+        )
     right = {}
     for member in tests:
         picture = (member.name, member.digest)
@@ -147,12 +154,12 @@ def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
 
 def _finished(path: Path) -> Run:
     if not path.exists():
-        raise NotUnderstoodError(f"{path}: no such run folder")
+        raise NotUnderstoodError("path-not-found", f"{path}: no such run folder")
     run = Run(path)
     if not (path / "recipe.toml").exists():
-        raise SkysortError(f"{path} holds no run: it has no recipe.toml")
+        raise SkysortError("not-a-run", f"{path} holds no run: it has no recipe.toml")
     if not run.is_finished:
-        raise SkysortError(f"{path} is not finished; {run.how_to_go_on}")
+        raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
     run.check_classifier()
     return run
 
@@ -167,8 +174,9 @@ def on_the_same_parts(asked: Asked) -> list[Variant]:
         values = {getattr(variant.recipe.pictures, field) for variant in asked.variants} - {None}
         if len(values) > 1:
             raise NotUnderstoodError(
+                "splits-differ",
                 f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
-                f" its parts: --set pictures.{field}=…"
+                f" its parts: --set pictures.{field}=…",
             )
     found = Data.find(asked.data)
     # A protocol that is set for some is there among those resolved, and then holds for all.
@@ -233,8 +241,9 @@ def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
     for run in runs:
         if run.data.split_digest != first.split_digest:
             raise SkysortError(
+                "splits-differ",
                 f"{run.path} has its pictures in other parts; runs that are compared share them, by one"
-                " pictures.seed and one pictures.size"
+                " pictures.seed and one pictures.size",
             )
         rows.append([is_right for _, is_right in _checked_labels(run)])
     return np.array(rows)
@@ -256,11 +265,11 @@ def _checked_labels(run: Run) -> list[tuple[str, bool]]:
                 if row["status"] != "unreadable"
             ]
     except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
-        raise SkysortError(f"{path} is damaged: {error}; {again}") from None
+        raise SkysortError("damaged-run", f"{path} is damaged: {error}; {again}") from None
     test = run.metrics["splits"]["test"]
     num_right = sum(is_right for _, is_right in found)
     if len(found) != test["pictures"] or num_right != round(test["accuracy"] * test["pictures"]):
-        raise SkysortError(f"{path} is not what metrics.json beside it was made with; {again}")
+        raise SkysortError("damaged-run", f"{path} is not what metrics.json beside it was made with; {again}")
     return found
 
 

@@ -72,11 +72,14 @@ def decide(
     keep = [keep] if isinstance(keep, str) else keep
     if confidence < LEAST_CONFIDENCE:
         raise NotUnderstoodError(
+            "wrong-value",
             f"a confidence of {100 * confidence:.10g} % is that to break the promise rather than to keep it;"
-            f" expected {100 * LEAST_CONFIDENCE:.10g} % at least, such as 95 %"
+            f" expected {100 * LEAST_CONFIDENCE:.10g} % at least, such as 95 %",
         )
     if name and not (name.isprintable() and name.strip()):
-        raise NotUnderstoodError(f"expected a name that can be printed for the decision, found {name!r}")
+        raise NotUnderstoodError(
+            "wrong-value", f"expected a name that can be printed for the decision, found {name!r}"
+        )
     # Else the decision would be stored, and what it does not be measured.
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
     found = own_run(
@@ -85,11 +88,12 @@ def decide(
     )
     with found.locked():
         if not found.is_finished:
-            raise SkysortError(f"{found.path} is not finished; {found.how_to_go_on}")
+            raise SkysortError("run-not-finished", f"{found.path} is not finished; {found.how_to_go_on}")
         if "calibration" not in found.data.counts:
             raise SkysortError(
+                "missing-split",
                 f"{found.path} has no calibration part, and a promise can be made from no other;"
-                " train with --set pictures.protocol=four-way"
+                " train with --set pictures.protocol=four-way",
             )
         found.check_classifier()
         classifier = Classifier(found.classifier)
@@ -104,12 +108,15 @@ def decide(
         try:
             made = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
         except guarantee.TooFewError as error:
-            raise SkysortError(f"{error}. {_what_brings(error.needed, found, keep, prepared)}") from None
+            raise SkysortError(
+                "too-few-pictures", f"{error}. {_what_brings(error.needed, found, keep, prepared)}"
+            ) from None
         replaced = next((other for other in classifier.table.decisions if other.name == made.name), None)
         if replaced and replaced.keep != made.keep and not name:
             kept = " and ".join(map(repr, replaced.keep))
             raise SkysortError(
-                f"'{made.name}' is the name of a decision that keeps {kept}; choose another with --name"
+                "name-taken",
+                f"'{made.name}' is the name of a decision that keeps {kept}; choose another with --name",
             )
         classifier.table = classifier.table.with_decision(made)
         measure_run(found, classifier, prepared, {}, progress, calibration)

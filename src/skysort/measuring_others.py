@@ -48,7 +48,9 @@ def measure_others(
     if output is not None:
         require("a report", "train", "matplotlib", "jinja2")
         if (output / "recipe.toml").exists():
-            raise SkysortError(f"{output} is a run, whose own figures would be lost; choose another --output")
+            raise SkysortError(
+                "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
+            )
     found = Data.find(asked)
     collection = open_collection(found, classifier.shape, data_dir, progress, label_by)
     for name in collection.listing.classes:

@@ -536,7 +536,7 @@ class Recipe(Section):
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except ValidationError as error:
             problems = "\n".join(f"  {line}" for line in dict.fromkeys(_problems(error)))
-            raise NotUnderstoodError(f"recipe '{name}' cannot be run:\n{problems}") from None
+            raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' cannot be run:\n{problems}") from None
 
     def to_toml(self) -> str:
         """Return the recipe with every default spelled out; fields that are unset are left out."""
@@ -564,7 +564,8 @@ def _read(name: str) -> dict[str, Any]:
         try:
             text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
         except (OSError, UnicodeDecodeError) as error:
-            raise NotUnderstoodError(f"cannot read recipe {name}: {error}") from None
+            code = "path-not-found" if isinstance(error, FileNotFoundError) else "invalid-recipe"
+            raise NotUnderstoodError(code, f"cannot read recipe {name}: {error}") from None
     elif name in recipe_names():
         text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -572,7 +573,7 @@ def _read(name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise NotUnderstoodError(f"recipe {name} is not TOML: {error}") from None
+        raise NotUnderstoodError("invalid-recipe", f"recipe {name} is not TOML: {error}") from None
 
 
 def _find_own(content: dict[str, Any], folder: Path) -> None:
@@ -587,7 +588,7 @@ def _find_own(content: dict[str, Any], folder: Path) -> None:
 def _override(content: dict[str, Any], setting: str) -> None:
     field, equals, text = setting.partition("=")
     if not equals or not field:
-        raise NotUnderstoodError(f"expected a setting like training.epochs=3, found '{setting}'")
+        raise NotUnderstoodError("wrong-value", f"expected a setting like training.epochs=3, found '{setting}'")
     try:
         (value,) = tomllib.loads(f"value = {text}").values()
     except (tomllib.TOMLDecodeError, ValueError):
@@ -597,7 +598,7 @@ def _override(content: dict[str, Any], setting: str) -> None:
     for section in sections:
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise NotUnderstoodError(f"'{setting}': {section} has no fields of its own")
+            raise NotUnderstoodError("wrong-value", f"'{setting}': {section} has no fields of its own")
         table = inner
     table[last] = value
 

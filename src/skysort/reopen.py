@@ -34,18 +34,22 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to
     prepared = prepare(_find(run, expected, moved_to), run.recipe.pictures, data_dir, progress, outside)
     found = prepared.described()
     if found.outside != expected.outside:
-        raise SkysortError(f"the outside pictures of {run.path} have changed: {outside} has others now")
+        raise SkysortError(
+            "pictures-changed", f"the outside pictures of {run.path} have changed: {outside} has others now"
+        )
     for what, key in (("pictures", "fingerprint"), ("parts", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)
         if now != before and before is not None:
             if moved_to is not None:
                 place = source_name(found.source)
                 raise SkysortError(
-                    f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}"
+                    "pictures-changed",
+                    f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}",
                 )
             raise SkysortError(
+                "pictures-changed",
                 f"the {what} of {run.path} have changed: {source_name(expected.source)} had {key} {before}"
-                f" when the run started and has {now} now"
+                f" when the run started and has {now} now",
             )
     if found.source != expected.source:
         run.write_data(expected.model_copy(update={"source": found.source}))
@@ -56,15 +60,17 @@ def _find(run: Run, expected: DataTable, moved_to: Moved) -> Data:
     if moved_to is not None:
         if isinstance(expected.source, str) and find_named(expected.source):
             raise NotUnderstoodError(
-                f"{run.path} learned from the named data '{expected.source}'; --data-dir says where that is"
+                "options-conflict",
+                f"{run.path} learned from the named data '{expected.source}'; --data-dir says where that is",
             )
         return Data.find(_places(moved_to))
     try:
         return Data.find(expected.source)
     except NotUnderstoodError:
         raise SkysortError(
+            "pictures-moved",
             f"the pictures of {run.path} are no longer at {source_name(expected.source)}; if they have moved,"
-            " name the new place with --data PATH"
+            " name the new place with --data PATH",
         ) from None
 
 
@@ -88,5 +94,7 @@ def own_run(classifier: Path, otherwise: str) -> Run:
     """
     run = run_of(classifier)
     if run is None:
-        raise NotUnderstoodError(f"{classifier} is a classifier without its run; {otherwise}")
+        raise NotUnderstoodError(
+            "classifier-without-run", f"{classifier} is a classifier without its run; {otherwise}"
+        )
     return run

@@ -78,8 +78,9 @@ def reproduce(
     for recipe in recipes:
         if not _accuracies(recipe):
             raise NotUnderstoodError(
+                "nothing-published",
                 f"recipe '{recipe.name}' has no published accuracy to reproduce;"
-                f" these have: {', '.join(with_figures())}"
+                f" these have: {', '.join(with_figures())}",
             )
     check_variants([Variant(recipe.name, recipe) for recipe in recipes], settings, output)
     measured = [
@@ -108,7 +109,7 @@ def _with_seeds(name: str, seeds: int) -> tuple[str, int]:
     if not colon or not number.isdecimal():
         return name, seeds
     if int(number) < 1:
-        raise NotUnderstoodError(f"expected one seed or more behind '{recipe}:', found {number}")
+        raise NotUnderstoodError("wrong-value", f"expected one seed or more behind '{recipe}:', found {number}")
     return recipe, int(number)
 
 

@@ -77,11 +77,15 @@ def train(
     seconds = None if budget is None else seconds_of(budget)
     for setting in settings if budget else ():
         if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
-            raise NotUnderstoodError(f"--budget decides {field} itself; give it, or set {field}, not both")
+            raise NotUnderstoodError(
+                "options-conflict", f"--budget decides {field} itself; give it, or set {field}, not both"
+            )
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(recipe, settings)
     elif settings:
-        raise NotUnderstoodError("settings go with the name of a recipe; a Recipe is taken as it is")
+        raise NotUnderstoodError(
+            "options-conflict", "settings go with the name of a recipe; a Recipe is taken as it is"
+        )
     progress = progress or Progress()
     found = Data.find(asked)
     if found.named and Path(found.name).exists():
@@ -112,7 +116,7 @@ def train(
         try:
             recipe = within(recipe, prepared, seconds, started, progress)
         except StoppedError:
-            raise StoppedError("interrupted before the run began") from None
+            raise StoppedError("interrupted", "interrupted before the run began") from None
     started_run = start_run(folder, recipe, prepared, _path(data_dir), progress)
     with started_run.locked():
         return _finish(started_run, started_run.recipe, prepared, progress)
@@ -141,9 +145,9 @@ def resume(
     progress = progress or Progress()
     started = Run(Path(run))
     if not started.path.exists():
-        raise NotUnderstoodError(f"{run}: no such run folder")
+        raise NotUnderstoodError("path-not-found", f"{run}: no such run folder")
     if not (started.path / "recipe.toml").exists():
-        raise SkysortError(f"{run} holds no run: it has no recipe.toml")
+        raise SkysortError("not-a-run", f"{run} holds no run: it has no recipe.toml")
     if started.is_finished:
         folder = shlex.quote(str(run))
         progress.say(
@@ -201,7 +205,7 @@ def evaluate(
     if data is not None:
         if moved_to is not None:
             raise NotUnderstoodError(
-                "--data says where the run's own pictures are now; it takes no other pictures"
+                "options-conflict", "--data says where the run's own pictures are now; it takes no other pictures"
             )
         if label_by is not None:
             Recipe.load(DEFAULT_RECIPE).with_values(pictures={"label_by": label_by})  # refuses what is no pattern
@@ -216,15 +220,21 @@ def evaluate(
             progress,
         )
     if output is not None:
-        raise NotUnderstoodError("--output goes with other pictures; a run's own figures are in its folder")
+        raise NotUnderstoodError(
+            "options-conflict", "--output goes with other pictures; a run's own figures are in its folder"
+        )
     if group_by is not None:
-        raise NotUnderstoodError("--group-by goes with other pictures; a run's own have the groups of its recipe")
+        raise NotUnderstoodError(
+            "options-conflict", "--group-by goes with other pictures; a run's own have the groups of its recipe"
+        )
     if label_by is not None:
-        raise NotUnderstoodError("--label-by goes with other pictures; a run's own have the labels of its recipe")
+        raise NotUnderstoodError(
+            "options-conflict", "--label-by goes with other pictures; a run's own have the labels of its recipe"
+        )
     run = own_run(folder, "name the pictures to measure it on")
     with run.locked():  # before anything is read of it that another process may be about to change
         if not run.is_finished:
-            raise SkysortError(f"{run.path} is not finished; {run.how_to_go_on}")
+            raise SkysortError("run-not-finished", f"{run.path} is not finished; {run.how_to_go_on}")
         prepared = prepared_again(run, _path(data_dir), progress, moved_to)
         return measure_run(run, Classifier(run.classifier), prepared, {}, progress)
 
@@ -321,7 +331,8 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
     needed = f"to keep {keep} of known pictures takes at least {fewest:,} calibration pictures, or groups of them"
     if "calibration" not in prepared.parts:
         raise SkysortError(
-            f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way"
+            "missing-split",
+            f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way",
         )
     rows = prepared.to_calibrate()
     num = len(np.unique(prepared.groups[rows]))
@@ -330,7 +341,7 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
         without = (
             f", without {left_out:,} pictures of which training or validation has the like" if left_out else ""
         )
-        raise SkysortError(f"{needed}; there are {num:,}{without}")
+        raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}")
 
 
 def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
@@ -339,9 +350,9 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
         seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
         measure_run(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
-        raise StoppedError(f"{stopped}; {run.how_to_go_on}") from None
+        raise StoppedError("interrupted", f"{stopped}; {run.how_to_go_on}") from None
     except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; {run.how_to_go_on}") from None
+        raise StoppedError("interrupted", f"interrupted; {run.how_to_go_on}") from None
     return run
 
 
@@ -398,7 +409,7 @@ def _check_named(**named: object) -> None:
     """Refuse arguments that are no text and no path, and the empty text, which would name the current folder."""
     for name, value in named.items():
         if value is not None and not (isinstance(value, str | PathLike | Recipe) and str(value)):
-            raise NotUnderstoodError(f"expected a name or a path as {name}, found {value!r}")
+            raise NotUnderstoodError("wrong-value", f"expected a name or a path as {name}, found {value!r}")
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:

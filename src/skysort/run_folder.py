@@ -42,10 +42,11 @@ class Run:
         try:
             recipe = Recipe.load(str(path))
         except (NotUnderstoodError, RecursionError) as error:
-            raise SkysortError(f"{path} is damaged: {error or 'it is nested too deep'}") from None
+            raise SkysortError("damaged-run", f"{path} is damaged: {error or 'it is nested too deep'}") from None
         if None in (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol):
             raise SkysortError(
-                f"{path} is damaged: that of a run has pictures.size, pictures.channels and pictures.protocol"
+                "damaged-run",
+                f"{path} is damaged: that of a run has pictures.size, pictures.channels and pictures.protocol",
             )
         return recipe
 
@@ -79,7 +80,7 @@ class Run:
         except SkysortError as error:
             again = f"skysort evaluate {shlex.quote(str(self.path))}"
             raise SkysortError(
-                f"{error}; it may be of an earlier Skysort: measure it again with: {again}"
+                "damaged-run", f"{error}; it may be of an earlier Skysort: measure it again with: {again}"
             ) from None
         return found.model_dump(mode="json", exclude_unset=True)
 
@@ -92,10 +93,10 @@ class Run:
                 rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
             epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-            raise SkysortError(f"{path} is damaged: {error}") from None
+            raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
         num_epochs = self.recipe.training.epochs_for(sum(self.data.counts["train"].values()))
         if len(epochs) != num_epochs:
-            raise SkysortError(f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
+            raise SkysortError("damaged-run", f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
         return epochs
 
     @property
@@ -135,13 +136,15 @@ class Run:
             effect.is_of(decisions[name]) for name, effect in metrics.decisions.items()
         ):
             raise SkysortError(
+                "not-measured",
                 f"a decision of {self.path} was interrupted before it was measured; measure it with:"
-                f" skysort evaluate {shlex.quote(str(self.path))}"
+                f" skysort evaluate {shlex.quote(str(self.path))}",
             )
         if table.files[MODEL] != metrics.classifier:
             raise SkysortError(
+                "damaged-run",
                 f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
-                " put back what belongs together, or train again"
+                " put back what belongs together, or train again",
             )
 
     @contextmanager
@@ -189,20 +192,24 @@ def check_free(folder: Path) -> None:
         SkysortError: when it holds something, or has a name that cannot be written everywhere.
     """
     if folder.absolute() == Path.cwd():
-        raise NotUnderstoodError("a run takes a folder of its own, not the one you are in: name one with --run")
+        raise NotUnderstoodError(
+            "output-taken", "a run takes a folder of its own, not the one you are in: name one with --run"
+        )
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError:
         raise SkysortError(
+            "bad-text",
             f"{folder} has a name that is not UTF-8, which a classifier cannot be exported to; choose another with"
-            " --run"
+            " --run",
         ) from None
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         if (folder / "recipe.toml").exists():
             raise SkysortError(
-                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}"
+                "output-taken",
+                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}",
             )
-        raise SkysortError(f"{folder} already exists; choose another with --run")
+        raise SkysortError("output-taken", f"{folder} already exists; choose another with --run")
 
 
 def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path | None, progress: Progress) -> Run:
@@ -227,7 +234,7 @@ def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path |
     except SkysortError:
         if (folder / "recipe.toml").exists():
             raise SkysortError(
-                f"another training has started in {folder} meanwhile; choose another with --run"
+                "output-taken", f"another training has started in {folder} meanwhile; choose another with --run"
             ) from None
         raise
     return Run(folder)

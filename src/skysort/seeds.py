@@ -47,18 +47,25 @@ def check_variants(variants: Sequence[Variant], settings: Iterable[str], output:
         SkysortError: when the folder holds something else.
     """
     if any(setting.startswith("training.seed=") for setting in deciding(settings)):
-        raise NotUnderstoodError("training.seed is 0, 1, 2 … in runs that are compared; --seeds says how many")
+        raise NotUnderstoodError(
+            "options-conflict", "training.seed is 0, 1, 2 … in runs that are compared; --seeds says how many"
+        )
     for number, variant in enumerate(variants):
         for other in variants[:number]:
             if variant.name == other.name:
-                raise NotUnderstoodError(f"'{variant.name}' is asked for twice (a file counts by the name in it)")
+                raise NotUnderstoodError(
+                    "same-twice", f"'{variant.name}' is asked for twice (a file counts by the name in it)"
+                )
             if computed(variant.recipe) == computed(other.recipe):
                 raise NotUnderstoodError(
+                    "same-twice",
                     f"'{other.name}' and '{variant.name}' are one and the same with these settings;"
-                    " there is nothing to compare"
+                    " there is nothing to compare",
                 )
     if output.exists() and not (output / "runs").is_dir() and not (output.is_dir() and not any(output.iterdir())):
-        raise SkysortError(f"{output} holds something else than runs to go on with; choose another --output")
+        raise SkysortError(
+            "output-taken", f"{output} holds something else than runs to go on with; choose another --output"
+        )
 
 
 def computed(recipe: Recipe) -> dict[str, Any]:
@@ -100,7 +107,9 @@ def run_seeds(
                 yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
         except StoppedError as stopped:
             what = str(stopped).partition(";")[0]
-            raise StoppedError(f"{what}, in {folder}; the same command goes on from there") from None
+            raise StoppedError(
+                "interrupted", f"{what}, in {folder}; the same command goes on from there"
+            ) from None
 
 
 def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
@@ -108,10 +117,12 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
     if not folder.exists():
         return None
     if not (folder / "recipe.toml").exists():
-        raise SkysortError(f"{folder} holds no run; remove it, or choose another --output")
+        raise SkysortError("output-taken", f"{folder} holds no run; remove it, or choose another --output")
     run = Run(folder)
     if run.data.source != data.source:
-        raise SkysortError(f"{folder} holds a run on {source_name(run.data.source)}; choose another --output")
+        raise SkysortError(
+            "output-taken", f"{folder} holds a run on {source_name(run.data.source)}; choose another --output"
+        )
     before, now = computed(run.recipe), computed(recipe)
     other = [
         f"{section}.{field} = {before[section].get(field)}, not {value}"
@@ -120,7 +131,9 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
         if before[section].get(field) != value
     ]
     if other:
-        raise SkysortError(f"{folder} holds a run with {', '.join(other)}; choose another --output")
+        raise SkysortError(
+            "output-taken", f"{folder} holds a run with {', '.join(other)}; choose another --output"
+        )
     return run
 
 

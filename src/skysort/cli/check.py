@@ -73,7 +73,7 @@ def check(
     problems = ["training would stop"] if checked.stops else []
     problems += [f"figures would lie: {', '.join(checked.lies)}"] if checked.lies else []
     if problems:
-        raise SkysortError(f"{' '.join(data)}: {'; '.join(problems)}")
+        raise SkysortError("problems-found", f"{' '.join(data)}: {'; '.join(problems)}")
 
 
 def _show(checked: "Checked") -> None:

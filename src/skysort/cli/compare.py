@@ -70,9 +70,13 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     from skysort.terminal import counted
 
     if len(runs) != 2:
-        raise NotUnderstoodError(f"expected pictures or two runs to compare, found {len(runs)} names")
+        raise NotUnderstoodError(
+            "extra-argument", f"expected pictures or two runs to compare, found {len(runs)} names"
+        )
     if options:
-        raise NotUnderstoodError(f"two runs are compared as they are; that takes no {options[0]}")
+        raise NotUnderstoodError(
+            "options-conflict", f"two runs are compared as they are; that takes no {options[0]}"
+        )
     found, num_others = compare_two(*runs)
     if output:
         output.mkdir(parents=True, exist_ok=True)
@@ -112,16 +116,18 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
 
     if study is not None:
         if recipes is not None:
-            raise NotUnderstoodError("a --study has its own recipes; it takes no --recipes")
+            raise NotUnderstoodError("options-conflict", "a --study has its own recipes; it takes no --recipes")
         return find_study(study, data, settings)
     if data is None or recipes is None:
         raise NotUnderstoodError(
-            "what to compare? Name pictures and --recipes, a --study (see --studies), or two runs"
+            "missing-argument",
+            "what to compare? Name pictures and --recipes, a --study (see --studies), or two runs",
         )
     names = [name.strip() for name in recipes.split(",")]
     if len(names) < 2:
         raise NotUnderstoodError(
-            f"compare '{names[0]}' with what? Name two recipes or more, as --recipes mlp,convnet, or a --study"
+            "missing-argument",
+            f"compare '{names[0]}' with what? Name two recipes or more, as --recipes mlp,convnet, or a --study",
         )
     loaded = [Recipe.load(name, settings) for name in names]
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)

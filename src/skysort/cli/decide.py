@@ -51,5 +51,7 @@ def _share(option: str, text: str) -> float:
         number = math.nan
     share = number / 100 if text.strip().endswith("%") else number
     if not 0 < share < 1:  # no number is neither
-        raise NotUnderstoodError(f"{option} takes a share like 2% or 0.02, above 0 and below 1; found '{text}'")
+        raise NotUnderstoodError(
+            "wrong-value", f"{option} takes a share like 2% or 0.02, above 0 and below 1; found '{text}'"
+        )
     return share

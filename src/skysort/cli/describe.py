@@ -69,7 +69,7 @@ def _own(target: str, size: int | None, channels: int | None, classes: int | Non
     from skysort.networks.own import own_network
 
     if classes is not None:
-        raise NotUnderstoodError(f"--classes is for recipes; {target} decides for itself")
+        raise NotUnderstoodError("options-conflict", f"--classes is for recipes; {target} decides for itself")
     side = size or DEFAULT_SIZE
     with torch.device("meta"), redirect_stdout(sys.stderr):  # what it prints is no part of the table
         return describe(own_network(target), (channels or DEFAULT_CHANNELS, side, side))
@@ -90,7 +90,7 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
     num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
     if num_channels not in (1, 3):
-        raise NotUnderstoodError(f"expected --channels 1 or 3 for a recipe, found {num_channels}")
+        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, found {num_channels}")
     check_classes(recipe.loss, num_classes)
     shape = Shape(side, 3 if num_channels == 3 else 1)
     with torch.device("meta"):

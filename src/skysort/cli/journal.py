@@ -41,7 +41,9 @@ def journal(
     from skysort.work.journal import Journal
 
     if raw and (form is not JournalForm.csv or corrections):
-        raise NotUnderstoodError("--raw goes with --format csv; corrections always are as they are")
+        raise NotUnderstoodError(
+            "options-conflict", "--raw goes with --format csv; corrections always are as they are"
+        )
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as opened:
         if corrections:
@@ -78,4 +80,6 @@ def seconds_of(since: str | None) -> float | None:
     try:
         return datetime.fromisoformat(since).timestamp()
     except ValueError:
-        raise NotUnderstoodError(f"--since takes 2026-11-20 or 2026-11-20T06:30; found '{since}'") from None
+        raise NotUnderstoodError(
+            "wrong-value", f"--since takes 2026-11-20 or 2026-11-20T06:30; found '{since}'"
+        ) from None

@@ -28,13 +28,14 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
     words = [*given, *([paths_from] if paths_from else [])]
     if not words:
         raise NotUnderstoodError(
-            "which pictures? Name files or folders, - for a list on standard input, or --paths-from"
+            "missing-argument",
+            "which pictures? Name files or folders, - for a list on standard input, or --paths-from",
         )
     num_lists = words.count(STANDARD_INPUT)
     if num_lists > 1:
-        raise NotUnderstoodError("standard input can be read once, and - is given twice")
+        raise NotUnderstoodError("given-twice", "standard input can be read once, and - is given twice")
     if nul and not (paths_from or num_lists):
-        raise NotUnderstoodError("-0 needs a list of paths; add - or --paths-from FILE")
+        raise NotUnderstoodError("options-conflict", "-0 needs a list of paths; add - or --paths-from FILE")
     paths: list[Path] = []
     for path in given:
         if path == STANDARD_INPUT:
@@ -55,11 +56,11 @@ def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
     try:
         content = _standard_input() if file == STANDARD_INPUT else file.read_bytes()
     except OSError as error:
-        raise NotUnderstoodError(f"cannot read the list {where}: {error.strerror}") from None
+        raise NotUnderstoodError("system", f"cannot read the list {where}: {error.strerror}") from None
     names = content.split(b"\0") if nul else _lines(content, where)
     paths = [Path(os.fsdecode(name)) for name in names if name]
     if not paths:
-        raise SkysortError(f"{where} lists no paths")
+        raise SkysortError("bad-list", f"{where} lists no paths")
     return iter(paths)
 
 
@@ -71,7 +72,9 @@ def _lines(content: bytes, where: str) -> list[bytes]:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
         content = content.decode("utf-16", "replace").encode()
     if b"\0" in content:
-        raise NotUnderstoodError(f"{where} does not hold one path per line; if NUL ends each path, add -0")
+        raise NotUnderstoodError(
+            "bad-list", f"{where} does not hold one path per line; if NUL ends each path, add -0"
+        )
     return [line.removesuffix(b"\r") for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n")]
 
 
@@ -86,7 +89,7 @@ def _refuse_list(path: Path) -> None:
 
     if path.name.startswith("@") and not path.exists() and path.with_name(path.name[1:]).is_file():
         raise NotUnderstoodError(
-            f"{path}: no such file; did you mean --paths-from {path.with_name(path.name[1:])}?"
+            "bad-list", f"{path}: no such file; did you mean --paths-from {path.with_name(path.name[1:])}?"
         )
     if is_image_name(path.name) or is_archive_name(path) or not path.is_file():
         return
@@ -97,4 +100,6 @@ def _refuse_list(path: Path) -> None:
     except (OSError, ValueError):  # a NUL is in no path
         return
     if is_list:
-        raise NotUnderstoodError(f"{path} is a list of paths, no picture; did you mean --paths-from {path}?")
+        raise NotUnderstoodError(
+            "bad-list", f"{path} is a list of paths, no picture; did you mean --paths-from {path}?"
+        )

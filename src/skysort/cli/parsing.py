@@ -40,7 +40,7 @@ class Verb(TyperCommand):
         if fields:
             value = _value_after(option, words)
             meant = " or ".join(f"--set {field}={value}" for field in fields)
-            raise NotUnderstoodError(f"no option {option}; did you mean {meant}?")
+            raise NotUnderstoodError("unknown-option", f"no option {option}; did you mean {meant}?")
 
 
 def _value_after(option: str, words: list[str]) -> str:
@@ -62,7 +62,7 @@ def _refuse_twice(in_order: list[Any]) -> None:
     options = [one for one in in_order if one.param_type_name == "option" and not one.multiple and one.nargs == 1]
     for option in options:
         if options.count(option) > 1:
-            raise NotUnderstoodError(f"{max(option.opts, key=len)} is given twice; give it once")
+            raise NotUnderstoodError("given-twice", f"{max(option.opts, key=len)} is given twice; give it once")
 
 
 def _refuse_swapped(ctx: Any) -> None:
@@ -78,8 +78,9 @@ def _refuse_swapped(ctx: Any) -> None:
         for run in value if isinstance(value, list | tuple) else [value]:
             if run and _is_run(Path(run)) and not _is_run(pictures) and pictures.exists():
                 raise NotUnderstoodError(
+                    "swapped-arguments",
                     f"{run} is a run, and {pictures} is none: did you mean"
-                    f" skysort {ctx.info_name} {printable(str(run))} {printable(str(pictures))}?"
+                    f" skysort {ctx.info_name} {printable(str(run))} {printable(str(pictures))}?",
                 )
 
 

@@ -65,13 +65,16 @@ def predict(
 
     if decision and form is Form.megadetector:
         raise NotUnderstoodError(
-            "MegaDetector's format has no place for what to do; use csv or json with --decision"
+            "options-conflict",
+            "MegaDetector's format has no place for what to do; use csv or json with --decision",
         )
     form = _form_of(output, form)
     if raw and form is not Form.csv:
-        raise NotUnderstoodError("--raw goes with --format csv")
+        raise NotUnderstoodError("options-conflict", "--raw goes with --format csv")
     if output and output.exists() and not output.resolve().is_file():
-        raise SkysortError(f"{output} is no file to write to; without --output, predictions go to standard output")
+        raise SkysortError(
+            "output-taken", f"{output} is no file to write to; without --output, predictions go to standard output"
+        )
     loaded = Classifier(classifier)
     chosen = loaded.decision(decision) if decision else None
     asked = all_paths(paths or (), paths_from, nul=nul)
@@ -83,7 +86,7 @@ def predict(
     if first is None:
         _print_passed_over(passed)
         more = f" and {len(asked) - MOST_NAMED:,} more" if len(asked) > MOST_NAMED else ""
-        raise SkysortError(f"no pictures under {', '.join(map(str, asked[:MOST_NAMED]))}{more}")
+        raise SkysortError("no-pictures", f"no pictures under {', '.join(map(str, asked[:MOST_NAMED]))}{more}")
     rows = chain([first], predictions)
     if output:
         with whole_file(output.resolve(), newline="") as file:
@@ -95,7 +98,9 @@ def predict(
     _print_passed_over(passed)
     if num_unreadable:
         say = "its row says why" if num_unreadable == 1 else "their rows say why"
-        raise SkysortError(f"{num_unreadable:,} of {counted(num, 'picture')} could not be read; {say}")
+        raise SkysortError(
+            "unreadable-pictures", f"{num_unreadable:,} of {counted(num, 'picture')} could not be read; {say}"
+        )
 
 
 def _print_passed_over(passed: "PassedOver") -> None:
@@ -118,10 +123,13 @@ def _form_of(output: Path | None, asked: Form | None) -> Form:
     forms = {".csv": (Form.csv,), ".json": (Form.json, Form.megadetector), ".txt": as_text, "": as_text}
     if ending not in forms:
         raise NotUnderstoodError(
-            f"{output}: predictions are written as .csv, which spreadsheets open, .json or .txt, not as {ending}"
+            "wrong-value",
+            f"{output}: predictions are written as .csv, which spreadsheets open, .json or .txt, not as {ending}",
         )
     if asked and asked not in forms[ending]:
-        raise NotUnderstoodError(f"{output} would be {ending[1:]} by its ending, and --format says {asked.value}")
+        raise NotUnderstoodError(
+            "options-conflict", f"{output} would be {ending[1:]} by its ending, and --format says {asked.value}"
+        )
     return asked or forms[ending][0]
 
 
@@ -132,6 +140,6 @@ def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
 
     target = output.resolve()
     if target.is_relative_to(classifier.resolve()):
-        raise SkysortError(f"{output} would be a part of the classifier; choose another --output")
+        raise SkysortError("output-taken", f"{output} would be a part of the classifier; choose another --output")
     if target.exists() and (is_image_name(target.name) or target in [path.resolve() for path in paths]):
-        raise SkysortError(f"{output} is a picture, which would be lost; choose another --output")
+        raise SkysortError("output-taken", f"{output} is a picture, which would be lost; choose another --output")

@@ -62,6 +62,6 @@ def sort(
         print(f"what was done: skysort journal {here}")
         print(f"to take it back: skysort undo {here} --all, or --picture NAME")
     if num_staying:
-        raise SkysortError(f"{counted(num_staying, 'picture')} stayed in place; see above")
+        raise SkysortError("some-not-moved", f"{counted(num_staying, 'picture')} stayed in place; see above")
     if not sorted_to and not num_as_before:
         print("nothing to do: there is no picture")

@@ -67,13 +67,19 @@ def train(
             "--threads": threads,
         }.items():
             if value is not None:
-                raise NotUnderstoodError(f"--resume continues a run as it was started; it takes no {name}")
+                raise NotUnderstoodError(
+                    "options-conflict", f"--resume continues a run as it was started; it takes no {name}"
+                )
         with redirect_stdout(sys.stderr):  # what a network of one's own prints is no part of the figures
             finished = runs.resume(resume, moved_to=moved_to, data_dir=data_dir, progress=progress)
     elif moved_to is not None:
-        raise NotUnderstoodError("--data goes with --resume: it says where the run's pictures are now")
+        raise NotUnderstoodError(
+            "options-conflict", "--data goes with --resume: it says where the run's pictures are now"
+        )
     elif not data:
-        raise NotUnderstoodError("what to train on? Name data (skysort datasets), a folder, an archive or a .csv")
+        raise NotUnderstoodError(
+            "missing-argument", "what to train on? Name data (skysort datasets), a folder, an archive or a .csv"
+        )
     else:
         overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
         overrides += [f"training.device='{device}'"] if device else []

@@ -52,10 +52,14 @@ def undo(
     from skysort.work.undo import Wish, take_back
 
     if everything == bool(last or picture or since):
-        raise NotUnderstoodError("say what to take back: --last N, --picture NAME, --since TIME, or --all")
+        raise NotUnderstoodError(
+            "options-conflict", "say what to take back: --last N, --picture NAME, --since TIME, or --all"
+        )
     if redo and (label or keep):
         option = "--label" if label else "--keep"
-        raise NotUnderstoodError(f"{option} is for taking back what the classifier did; it goes without --redo")
+        raise NotUnderstoodError(
+            "options-conflict", f"{option} is for taking back what the classifier did; it goes without --redo"
+        )
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     num = num_failed = 0
     with Journal(folder) as journal:
@@ -78,9 +82,11 @@ def undo(
                 if wish.is_correction and taken.correction is None:
                     print("  (no correction recorded; say what it is with --label CLASS)")
     if num_failed:
-        raise SkysortError(f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above")
+        raise SkysortError(
+            "some-not-moved", f"{num_failed:,} of {num + num_failed:,} pictures could not be taken back; see above"
+        )
     if not num:
-        raise SkysortError("no move matches these options; skysort journal shows what was done")
+        raise SkysortError("nothing-to-undo", "no move matches these options; skysort journal shows what was done")
 
 
 def _finish(journal: "Journal") -> None:
@@ -128,7 +134,9 @@ def _of_pictures(
         rows = journal.rows(since=since, picture=absolute_picture(name), last=last, takeable=takeable)
         these = list(rows if last else _only_one(name, rows))
         if not these:
-            raise SkysortError(f"there is nothing to take back that is or was called '{printable(name)}'")
+            raise SkysortError(
+                "nothing-to-undo", f"there is nothing to take back that is or was called '{printable(name)}'"
+            )
         found |= {row.id: row for row in these}
     return islice((found[number] for number in sorted(found, reverse=True)), last)
 
@@ -149,6 +157,7 @@ def _only_one(picture: str, rows: Iterator["Row"]) -> Iterator["Row"]:
     lines = [f"{printable(str(row.place))}  (from {printable(str(row.source))})" for row in found]
     lines += [f"and {num - len(found):,} more"] if num > len(found) else []
     raise NotUnderstoodError(
+        "ambiguous-picture",
         "\n  ".join([f"{num:,} pictures are or were called '{printable(picture)}':", *lines])
-        + "\ngive the path where one is now, or take the last of them with --last"
+        + "\ngive the path where one is now, or take the last of them with --last",
     )

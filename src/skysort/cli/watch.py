@@ -66,7 +66,7 @@ def watch(
 
     if (decision is None) == (not keep):
         raise NotUnderstoodError(
-            "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
+            "options-conflict", "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
         )
     log_to_stderr(log_format.value)
     loaded = Classifier(classifier)
