@@ -147,7 +147,7 @@ def test_studies_are_listed(skysort_command: Command) -> None:
         (["compare", "a", "b", "--seeds", "3"], "that takes no --seeds"),
         (["compare", "a", "b"], "a: no such run folder"),
         (["reproduce", "mlp-crop"], "recipe 'mlp-crop' has no published accuracy to reproduce"),
-        (["reproduce", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["reproduce", "--seeds", "0"], "'--seeds'"),
     ],
 )
 def test_what_cannot_be_understood_exits_with_2_and_leaves_nothing(

@@ -133,8 +133,8 @@ def test_two_files_of_one_name(skysort_command: Command, own: Path) -> None:
     [
         ("convet", [], 2, "no recipe 'convet'; did you mean 'convnet'?"),
         ("convnet", ["--channels", 2], 2, "expected --channels 1 or 3 for a recipe, found 2"),
-        ("convnet", ["--size", 0], 2, "Invalid value for '--size'"),
-        ("convnet", ["--size", 10**9], 2, "Invalid value for '--size'"),
+        ("convnet", ["--size", 0], 2, "'--size'"),
+        ("convnet", ["--size", 10**9], 2, "'--size'"),
         ("convnet", ["--size", 3], 1, "pictures of 3x3 are too small for this network"),
         ("{folder}/none.py:Net", [], 2, "none.py: No such file"),
         ("{own}", [], 2, "expected FILE.py:Class, found"),

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 import skysort
 from skysort.cache import keep_library_caches
@@ -26,7 +27,7 @@ from skysort.cli.evaluate import evaluate
 from skysort.cli.fields import fields
 from skysort.cli.journal import journal
 from skysort.cli.names import datasets, recipes
-from skysort.cli.parsing import Verb
+from skysort.cli.parsing import Verb, usage_error
 from skysort.cli.predict import predict
 from skysort.cli.reproduce import reproduce
 from skysort.cli.sort import sort
@@ -131,13 +132,22 @@ def _wants_json(words: list[str]) -> bool:
     return "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
-def _fail(code: str, message: str, exit_code: int = 1) -> NoReturn:
+def _fail(code: str, message: str, exit_code: int = 1, usage: str = "") -> NoReturn:
     """End with an error, as a line on standard error: JSON where the answer was to be JSON."""
     if _wants_json(sys.argv):
         print(json.dumps({"error": {"code": code, "message": message}}), file=sys.stderr)
     else:
-        print(f"skysort: {printable_lines(message)} [{code}]", file=sys.stderr)
+        print(f"{usage}skysort: {printable_lines(message)} [{code}]", file=sys.stderr)
     sys.exit(exit_code)
+
+
+def _fail_usage(error: TyperException) -> NoReturn:
+    """End with an error of Typer's own, such as an unknown option, as with others."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help
+        print(error.format_message(), file=sys.stderr)
+        sys.exit(error.exit_code)
+    code, message, usage = usage_error(error)
+    _fail(code, message, error.exit_code, usage)
 
 
 def main() -> None:
@@ -149,11 +159,14 @@ def main() -> None:
     try:
         _refuse_empty(sys.argv)
         try:
-            app()
+            exit_code = app(standalone_mode=False)
         finally:
             sys.stdout.flush()
+        sys.exit(exit_code)
     except SkysortError as error:
         _fail(error.code, error.message, error.exit_code)
+    except TyperException as error:
+        _fail_usage(error)
     except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

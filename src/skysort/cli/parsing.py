@@ -4,8 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from skysort.errors import NotUnderstoodError
+
+_CODES = {
+    "BadOptionUsage": "wrong-value",
+    "BadParameter": "wrong-value",
+    "MissingParameter": "missing-argument",
+    "NoSuchOption": "unknown-option",
+}
+"""Codes for Typer's errors by the names of their classes, which are not public themselves."""
 
 
 class Verb(TyperCommand):
@@ -21,7 +30,7 @@ class Verb(TyperCommand):
         given = list(args)
         try:
             _, _, in_order = self.make_parser(ctx).parse_args(args=list(args))
-        except Exception as error:  # Typer's NoSuchOption, which has no public name
+        except TyperException as error:
             if option := getattr(error, "option_name", None):
                 self._say_which_setting(option, given)
             raise
@@ -86,3 +95,16 @@ def _refuse_swapped(ctx: Any) -> None:
 
 def _is_run(path: Path) -> bool:
     return any((path / name).is_file() for name in ("recipe.toml", "classifier.json"))
+
+
+def usage_error(error: TyperException) -> tuple[str, str, str]:
+    """Return the code, the message and the usage lines for an error that Typer found in a command line."""
+    context = getattr(error, "ctx", None)
+    otherwise = "unknown-command" if hasattr(getattr(context, "command", None), "commands") else "extra-argument"
+    code = _CODES.get(type(error).__name__, otherwise)
+    message = error.format_message().replace("Value error, ", "").removesuffix(".")
+    usage = ""
+    if context:
+        help_with = f"{context.command_path} {context.help_option_names[0]}"
+        usage = f"{context.get_usage()}\nTry '{help_with}' for help.\n\n"
+    return code, message[:1].lower() + message[1:], usage
