@@ -2,15 +2,19 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
+
+from skysort.errors import SkysortError
 
 # `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others.
 # No deadline: the computer may be slow and busy. The fixtures that many examples share are folders.
@@ -41,6 +45,24 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@contextmanager
+def refused(code: str, *facts: object, exit_code: int = 1) -> Iterator[None]:
+    """Expect an error with a code and an exit code, whose message holds facts: names, numbers, paths."""
+    with pytest.raises(SkysortError) as error:
+        yield
+    assert (error.value.code, error.value.exit_code) == (code, exit_code)
+    assert [fact for fact in map(str, facts) if fact not in str(error.value)] == [], str(error.value)
+
+
+def numbers(text: str) -> list[str]:
+    """Return the numbers in a text, in order.
+
+    >>> numbers("87.00 % of 2,000, at least 4.9e-324")
+    ['87.00', '2,000', '4.9e-324']
+    """
+    return re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", text)
 
 
 def picture_bytes(seed: int, size: tuple[int, int] = (32, 32), form: str = "PNG") -> bytes:

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import skysort
 from skysort.classifier.format import read_table
 from skysort.classifier.prove import Logits, prove, read_proof, write_proof
 from skysort.classifier.runtime import onnx_runtime
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import SkysortError
 from skysort.networks.layers import PictureNetwork, build_layers
 from skysort.pictures.decode import Pixels, Shape, decode
 from skysort.recipe import Recipe
-from tests.conftest import picture_bytes
+from tests.conftest import picture_bytes, refused
 
 
 @pytest.fixture
@@ -95,10 +96,10 @@ def test_a_missing_or_altered_file_is_refused_by_name(name: str, classifier_copy
     path = classifier_copy / name
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(SkysortError, match=f"{name} has been altered"):
+    with refused("altered-classifier", path):
         skysort.load(classifier_copy)
     path.unlink()
-    with pytest.raises(SkysortError, match=f"lacks {name}"):
+    with refused("damaged-classifier", classifier_copy, name):
         skysort.load(classifier_copy)
 
 
@@ -116,20 +117,20 @@ def test_what_decides_no_answer_may_be_altered_or_missing(classifier_copy: Path)
 
 def test_a_newer_format_says_to_upgrade(classifier_copy: Path) -> None:
     change_table(classifier_copy, format=2, something_new=True)
-    with pytest.raises(SkysortError, match=r"is of format 2, and skysort .* reads up to 1; a newer"):
+    with refused("newer-format", classifier_copy / "classifier.json", "format 2", version("skysort"), " 1"):
         skysort.load(classifier_copy)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', "\xff"])
 def test_a_damaged_table_is_refused(content: str, classifier_copy: Path) -> None:
     (classifier_copy / "classifier.json").write_text(content, "latin-1")
-    with pytest.raises(SkysortError, match=r"classifier\.json is damaged"):
+    with refused("damaged-file", classifier_copy / "classifier.json"):
         skysort.load(classifier_copy)
 
 
 def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> None:
     change_table(classifier_copy, classes=["airplane"])
-    with pytest.raises(SkysortError, match="names 1 classes, the model tells 2 apart"):
+    with refused("altered-classifier", classifier_copy, "classifier.json", " 1 class", " 2 "):
         skysort.load(classifier_copy)
 
 
@@ -148,19 +149,19 @@ def test_an_edited_table_that_would_change_the_answers_is_refused(
     changes: dict[str, object], classifier_copy: Path
 ) -> None:
     change_table(classifier_copy, **changes)
-    with pytest.raises(SkysortError, match=r"classifier\.json beside .* has been altered: classes, pictures"):
+    with refused("altered-classifier", "classifier.json", classifier_copy):
         skysort.load(classifier_copy)
 
 
 @pytest.mark.parametrize(
     ("classes", "problem"),
-    [(["bird", "bird"], "'bird' stands for two of them"), (["bird", ""], "at least 1 character")],
+    [(["bird", "bird"], "'bird'"), (["bird", ""], "at least 1 character")],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(
     classes: list[str], problem: str, classifier_copy: Path
 ) -> None:
     change_table(classifier_copy, classes=classes)
-    with pytest.raises(SkysortError, match=rf"classifier\.json is damaged: classes.*{problem}"):
+    with refused("damaged-file", classifier_copy / "classifier.json", "classes", problem):
         skysort.load(classifier_copy)
 
 
@@ -175,17 +176,17 @@ def test_a_model_that_gives_other_logits_than_the_proof_is_refused(classifier_co
     table = json.loads((classifier_copy / "classifier.json").read_text("utf-8"))
     digest = skysort.classifier.format.sha256(classifier_copy / "proof.npz")
     change_table(classifier_copy, files={**table["files"], "proof.npz": digest})
-    with pytest.raises(SkysortError, match=r"differ by 0\.002, at most 0\.001 is allowed"):
+    with refused("altered-classifier", classifier_copy / "proof.npz", "0.002", "0.001"):
         skysort.load(classifier_copy)
 
 
 def test_no_path_no_classifier(tmp_path: Path) -> None:
-    with pytest.raises(NotUnderstoodError, match="no such run or classifier folder"):
+    with refused("path-not-found", tmp_path / "nothing", exit_code=2):
         skysort.load(tmp_path / "nothing")
-    with pytest.raises(SkysortError, match="is no run and no classifier"):
+    with refused("not-a-classifier", tmp_path):
         skysort.load(tmp_path)
     (tmp_path / "recipe.toml").touch()
-    with pytest.raises(SkysortError, match="a run without a classifier yet; finish it: skysort train --resume"):
+    with refused("run-not-finished", f"skysort train --resume {tmp_path}"):
         skysort.load(tmp_path)
 
 
@@ -199,11 +200,11 @@ def test_predict_gives_label_confidence_probabilities_and_status(finished_run: P
     assert sum(good.probabilities.values()) == pytest.approx(1)
     assert good.label is not None and good.confidence == good.probabilities[good.label] >= 0.5
     assert (bad.status, bad.label, bad.confidence, bad.probabilities) == ("unreadable", None, None, {})
-    assert bad.reason == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert all(name in bad.reason for name in ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"))
 
 
 def test_predict_refuses_a_path_that_is_not_there_before_it_starts(finished_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotUnderstoodError, match="no such file or folder"):
+    with refused("path-not-found", tmp_path / "none.jpg", exit_code=2):
         skysort.load(finished_run).predict([tmp_path / "none.jpg"])
 
 
@@ -280,10 +281,10 @@ def test_a_stream_that_is_closed_or_fails_leaves_no_thread(
     assert set(threading.enumerate()) == before
 
     def broken_logits(_: Pixels) -> Logits:
-        raise SkysortError("broken")
+        raise SkysortError("diverged", "broken")
 
     monkeypatch.setattr(classifier, "logits", broken_logits)
-    with pytest.raises(SkysortError, match="broken"):
+    with refused("diverged", "broken"):
         classifier.predict(tmp_path)
     assert set(threading.enumerate()) == before
 
@@ -338,14 +339,15 @@ def test_a_picture_that_there_is_no_memory_for_is_named_with_what_it_takes(
     large = tmp_path / "large.png"
     Image.new("RGB", (3000, 2000)).save(large)
     monkeypatch.setattr("skysort.pictures.memory.free_bytes", lambda: 5_000_000)
-    lack = rf"^{re.escape(str(large))}: a picture takes \d+ MB to decode, and 5 MB are free$"
-    with pytest.raises(MemoryError, match=lack):
+    with pytest.raises(MemoryError, match=rf"^{re.escape(str(large))}: ") as lack:
         skysort.load(finished_run).predict(tmp_path)
+    needed, free = (int(num) for num in re.findall(r"(\d+) MB", str(lack.value)))
+    assert needed >= 3000 * 2000 * 3 / 1e6 > free == 5
 
 
 def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:
     pictures, logits = np.zeros((1, 3, 8, 8), np.uint8), np.array([[4e6, -4e6]], np.float32)
     write_proof(tmp_path / "proof.npz", pictures, logits, "same")
     assert prove(tmp_path / "proof.npz", lambda _: logits + 1, "same") == 1
-    with pytest.raises(SkysortError, match="differ by 100, at most 40 is allowed"):
+    with refused("altered-classifier", tmp_path / "proof.npz", " 100,", " 40 "):
         prove(tmp_path / "proof.npz", lambda _: logits + 100, "same")

@@ -41,8 +41,9 @@ def test_an_answer_that_is_none_is_an_error(way: str, finished_run: Path, tmp_pa
     LATER[way](folder)
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     classifier = skysort.load(folder)
-    with pytest.raises(SkysortError, match=r"model\.onnx (is damaged|gives logits that are not finite)"):
+    with pytest.raises(SkysortError, match=r"model\.onnx") as error:
         classifier.predict(tmp_path / "1.png")
+    assert error.value.code in {"damaged-classifier", "diverged"}
 
 
 @pytest.mark.parametrize("megabytes", [160, 180, 200, 220, 230, 240, 250])
@@ -62,4 +63,4 @@ main()
     if ended.returncode == 0:  # there was enough of it
         return
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
-    assert ended.stderr.startswith("skysort: this computer has too little free memory for it")
+    assert ended.stderr.startswith("skysort: ") and ended.stderr.endswith("[out-of-memory]\n")

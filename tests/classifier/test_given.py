@@ -14,8 +14,7 @@ from PIL import Image
 import skysort
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.rows import Prediction
-from skysort.errors import NotUnderstoodError
-from tests.conftest import picture_bytes
+from tests.conftest import picture_bytes, refused
 
 
 @pytest.fixture(scope="module")
@@ -97,37 +96,41 @@ def test_a_damaged_picture_in_memory_is_a_row(classifier: Classifier, path: Path
     with Image.open(io.BytesIO(content[: len(content) // 2])) as cut:
         rows = classifier.predict([b"", content[:60], io.BytesIO(b"no picture"), cut, content])
     assert [row.status for row in rows] == ["unreadable"] * 4 + ["ok"]
-    assert rows[0].reason == "the file is empty"
-    assert rows[3].reason.startswith("damaged: ")
+    assert "empty" in rows[0].reason
+    assert "damaged" in rows[3].reason
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("given", "facts"),
     [
-        (None, "found NoneType"),
-        (7, "found int"),
-        ([None], "picture 0: expected a path"),
-        ([b"", 7.5], "picture 1: expected a path.*found float"),
-        (io.StringIO("a"), "found a file opened as text"),
-        (np.zeros((8, 8, 3)), r"found an array of float64 and shape \(8, 8, 3\)"),
-        (np.zeros((8, 8, 4), np.uint8), r"shape \(8, 8, 4\)"),
-        (np.zeros((3, 8, 8), np.uint8), r"shape \(3, 8, 8\)"),
-        (np.zeros((2, 8, 8, 3), np.uint8), r"or several of these; found an array .*\(2, 8, 8, 3\)"),
-        (np.zeros((0, 8, 3), np.uint8), r"shape \(0, 8, 3\)"),
-        (np.zeros(8, np.uint8), r"shape \(8,\)"),
-        (np.array([print]), "found an array of object"),
-        ([[b""]], "found list"),
-        ("nothing.jpg", "nothing.jpg: no such file or folder"),
+        (None, ["NoneType"]),
+        (7, ["int"]),
+        ([None], ["picture 0", "NoneType"]),
+        ([b"", 7.5], ["picture 1", "float"]),
+        (io.StringIO("a"), ["text"]),
+        (np.zeros((8, 8, 3)), ["float64", "(8, 8, 3)"]),
+        (np.zeros((8, 8, 4), np.uint8), ["uint8", "(8, 8, 4)"]),
+        (np.zeros((3, 8, 8), np.uint8), ["(3, 8, 8)"]),
+        (np.zeros((2, 8, 8, 3), np.uint8), ["(2, 8, 8, 3)"]),
+        (np.zeros((0, 8, 3), np.uint8), ["(0, 8, 3)"]),
+        (np.zeros(8, np.uint8), ["(8,)"]),
+        (np.array([print]), ["object"]),
+        ([[b""]], ["list"]),
     ],
 )
-def test_anything_else_is_refused(given: Any, found: str, classifier: Classifier) -> None:
-    with pytest.raises(NotUnderstoodError, match=found):
+def test_anything_else_is_refused(given: Any, facts: list[str], classifier: Classifier) -> None:
+    with refused("wrong-value", *facts, exit_code=2):
         classifier.predict(given)
+
+
+def test_a_path_that_is_not_there_is_refused(classifier: Classifier) -> None:
+    with refused("path-not-found", "nothing.jpg", exit_code=2):
+        classifier.predict("nothing.jpg")
 
 
 def test_a_list_is_checked_before_anything_is_read(classifier: Classifier, path: Path) -> None:
     with path.open("rb") as file:
-        with pytest.raises(NotUnderstoodError, match="picture 1"):
+        with refused("wrong-value", "picture 1", exit_code=2):
             classifier.predict([file, 7])  # type: ignore[list-item]
         assert file.tell() == 0
 

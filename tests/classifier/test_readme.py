@@ -126,9 +126,9 @@ def endless_jpeg() -> bytes:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (transparent_bmp, "a BMP whose alpha is zero throughout"),
-        (twelve_bits, "a TIFF of 12 bits per channel"),
-        (endless_jpeg, "a JPEG without its end marker"),
+        (transparent_bmp, r"BMP\b[^,.]*\balpha\b"),
+        (twelve_bits, r"TIFF\b[^,.]*\b12 bits?\b"),
+        (endless_jpeg, r"JPEG\b[^,.]*\bend marker\b"),
     ],
 )
 def test_the_readme_names_what_the_sample_does_not_handle(
@@ -140,7 +140,7 @@ def test_the_readme_names_what_the_sample_does_not_handle(
     (tmp_path / "odd").write_bytes(make())
     expected = decode(make(), Shape(8, 3))
     _, _, about_the_sample = readme("x", ["a", "b"], pictures).partition("## Without Skysort")
-    assert named in " ".join(about_the_sample.split())
+    assert re.search(named, " ".join(about_the_sample.split()))
     try:
         assert not np.array_equal(names["prepared"](tmp_path / "odd"), expected)
     except OSError as error:
@@ -176,5 +176,5 @@ def test_classifier_json_and_the_readme_say_how_pictures_are_made(finished_run: 
 
 def test_class_names_may_hold_what_a_template_would_take() -> None:
     text = readme("$folder", ["$x", "${y", "{z}", "50 %"], PictureFormat(size=8, channels=3, fit="pad"))
-    assert "It sorts pictures into: $x, ${y, {z}, 50 %." in text
-    assert "skysort predict $folder picture.jpg" in text
+    assert "$x, ${y, {z}, 50 %" in text
+    assert "skysort predict $folder " in text

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skysort.classifier.prove import LARGEST_DIFFERENCE
-from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.networks.convolution import Conv2d
 from skysort.networks.layers import (
     LogitOfOne,
@@ -19,6 +18,7 @@ from skysort.networks.layers import (
 )
 from skysort.pictures.decode import Shape
 from skysort.recipe import Loss, Normalisation, Recipe, recipe_names
+from tests.conftest import refused
 
 RGB32, GREY28 = Shape(32, 3), Shape(28, 1)
 PARAMETERS = {
@@ -218,7 +218,7 @@ def test_rounding_of_a_share_stays_within_what_a_proof_allows() -> None:
 
 
 def test_a_loss_for_two_classes_is_refused_for_more() -> None:
-    with pytest.raises(NotUnderstoodError, match="loss 'regression' has one output for two classes"):
+    with refused("options-conflict", "'regression'", " 3", exit_code=2):
         check_classes(Loss(name="regression"), 3)
     check_classes(Loss(name="regression"), 2)
     check_classes(Loss(), 3)
@@ -235,7 +235,7 @@ def test_a_network_normalises_bytes_as_the_tutorials_do() -> None:
 )
 def test_a_picture_too_small_names_the_smallest_size_that_is_not(recipe: str, smallest: int) -> None:
     network = Recipe.load(recipe).network
-    with pytest.raises(SkysortError, match=f"the smallest it can take is {smallest}x{smallest} "):
+    with refused("pictures-too-small", f"{smallest - 1}x{smallest - 1}", f"--set pictures.size={smallest})"):
         build_layers(network, Shape(smallest - 1, 3), 2)
     layers = build_layers(network, Shape(smallest, 3), 2)
     assert layers(torch.zeros(1, 3, smallest, smallest)).shape == (1, 2)

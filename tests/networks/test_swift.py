@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from skysort.errors import SkysortError
 from skysort.networks.in_use import InUse, folded
 from skysort.networks.layers import PictureNetwork, build_layers, initial_network
 from skysort.networks.swift import Group, Whitening
 from skysort.pictures.decode import Shape
 from skysort.recipe import Normalisation, Recipe, SwiftNetwork
+from tests.conftest import refused
 
 HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)
 
@@ -47,9 +47,9 @@ def test_depth_follows_the_size(size: int, channels: int, num_groups: int, strid
 
 
 def test_a_picture_too_small_names_the_smallest() -> None:
-    with pytest.raises(SkysortError, match=r"the smallest it can take is 5x5"):
+    with refused("pictures-too-small", "2x2", "--set pictures.size=5)"):
         build_layers(SwiftNetwork(), Shape(2, 3), 2)
-    with pytest.raises(SkysortError, match=r"the smallest it can take is 20x20"):
+    with refused("pictures-too-small", "8x8", "--set pictures.size=20)"):
         build_layers(SwiftNetwork(stride=4), Shape(8, 3), 2)
 
 

@@ -22,7 +22,7 @@ from skysort.training import loop
 from skysort.training.augment import augmented
 from skysort.training.batches import Part, shuffled
 from skysort.training.fit import fit
-from skysort.training.outcomes import DivergedError
+from tests.conftest import refused
 
 CPU = torch.device("cpu")
 SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "training.batch_size=14"]
@@ -148,7 +148,7 @@ def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
     # of 12 steps: the first, one in the middle, and the last of an epoch and of all
     signal_at({1: signal.SIGINT, 4: signal.SIGTERM, 6: signal.SIGINT, 12: signal.SIGTERM})
     for _ in range(4):
-        with pytest.raises(StoppedError, match="stopped in epoch"):
+        with pytest.raises(StoppedError, match="epoch"):
             trained(loaded, parted)
     assert_same(trained(loaded, parted), expected)
     timed = {"seconds", "pictures_per_second"}
@@ -209,7 +209,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(tmp_path: Pa
 def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path: Path) -> None:
     recipe = Recipe.load("mnist-cnn", [*SETTINGS, "optimizer.learning_rate=1e30"])
     network = make_network(recipe)
-    with pytest.raises(DivergedError, match=r"epoch 1, step \d, at learning rate 1e\+30; no weight was updated"):
+    with refused(
+        "diverged", "epoch 1, step ", "learning rate 1e+30", "no weight", "--set optimizer.learning_rate=1e+29"
+    ):
         fit(network, recipe, make_part(), None, tmp_path, Progress())
     assert all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
 
@@ -229,14 +231,21 @@ def shorten_history(folder: Path) -> None:
     (folder / "history.csv").write_text("kind\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", [break_tensors, break_state, shorten_history])
+@pytest.mark.parametrize(
+    ("damage", "code", "file"),
+    [
+        (break_tensors, "damaged-run", ".safetensors"),
+        (break_state, "damaged-file", "state.json"),
+        (shorten_history, "damaged-run", "history.csv"),
+    ],
+)
 def test_a_damaged_checkpoint_is_an_error_and_never_a_fresh_start(
-    damage: Callable[[Path], None], tmp_path: Path
+    damage: Callable[[Path], None], code: str, file: str, tmp_path: Path
 ) -> None:
     recipe = Recipe.load("convnet", SETTINGS)
     trained(recipe, tmp_path)
     damage(tmp_path)
-    with pytest.raises(SkysortError, match=r"is damaged|cannot be resumed|not the file|shorter"):
+    with refused(code, tmp_path, file):
         trained(recipe, tmp_path)
 
 
@@ -285,18 +294,19 @@ def test_a_state_of_wrong_types_or_values_is_damaged(field: str, value: object, 
     path = tmp_path / "checkpoint" / "state.json"
     table = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**table, field: value}), "utf-8")
-    with pytest.raises(SkysortError, match=r"state.json (is damaged|is of format 2)|the recipe has changed"):
+    with pytest.raises(SkysortError, match=r"state\.json") as error:
         trained(recipe, tmp_path)
+    assert error.value.code in {"damaged-file", "damaged-run", "newer-format", "recipe-changed"}
     if field != "format":
         del table[field]
         path.write_text(json.dumps(table), "utf-8")
-        with pytest.raises(SkysortError, match=r"state.json is damaged"):
+        with refused("damaged-file", path):
             trained(recipe, tmp_path)
 
 
 def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:
     trained(Recipe.load("convnet", SETTINGS), tmp_path)
-    with pytest.raises(SkysortError, match="the recipe has changed since"):
+    with refused("recipe-changed", tmp_path / "checkpoint" / "state.json"):
         trained(Recipe.load("convnet", [*SETTINGS, "training.batch_size=8"]), tmp_path)
 
 

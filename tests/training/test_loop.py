@@ -19,6 +19,7 @@ from skysort.training.loop import (
 )
 from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
 from skysort.training.outcomes import DivergedError, Outcomes
+from tests.conftest import refused
 
 CPU = torch.device("cpu")
 LOSS = loss_function(Loss())
@@ -93,7 +94,7 @@ def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved
     network = initial_network(recipe, Shape(8, 3), 2, HALF)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     task = task_of(network, recipe, lambda outputs, _labels: outputs.sum() * math.nan)
-    with pytest.raises(DivergedError, match=r"the loss became nan in epoch 1, step 1, .* no weight was updated"):
+    with refused("diverged", "nan", "epoch 1, step 1,", "no weight"):
         train_epoch(task, 1, 0, Outcomes(CPU, lambda *_: None), lambda _: None)
     weights = {name for name, _ in network.named_parameters()}
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
@@ -128,9 +129,10 @@ def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int)
 
     done: list[int] = []
     outcomes = Outcomes(CPU, lambda *_: None, lag=1)
-    with pytest.raises(DivergedError, match=rf"the loss became inf in epoch 1, step {broken}, .* ended there"):
+    with pytest.raises(DivergedError, match=f"inf .*epoch 1, step {broken},") as error:
         train_epoch(mlp_task(breaking), 1, 0, outcomes, done.append)
         outcomes.read_all()
+    assert "no weight" not in str(error.value)
     assert len(done) == broken  # with the update that was not wanted, and none after it
 
 
