@@ -165,10 +165,10 @@ def test_a_journal_that_was_cut_or_overwritten_is_damaged(share: float, top: Pat
 # A journal that is taken away while it is in use.
 
 
-def rows_of(opened: Journal, top: Path) -> list[Row]:
-    path = top / "inbox" / "c.png"
+def rows_of(opened: Journal, top: Path, name: str = "c.png") -> list[Row]:
+    path = top / "inbox" / name
     path.write_bytes(AIRPLANE)
-    return with_session(opened, [row_for(path, top / "aside" / "c.png")])
+    return with_session(opened, [row_for(path, top / "aside" / name)])
 
 
 def removed(folder: Path) -> None:
@@ -272,6 +272,43 @@ def test_a_look_at_the_files_lets_no_other_process_remove_the_log(top: Path) -> 
         assert journal.path.with_name("journal.sqlite-wal").exists()
         with moving(journal):
             assert len(list(journal.rows())) == 4
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [("PRAGMA wal_checkpoint(TRUNCATE)",), ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")],
+    ids=["checkpoint", "vacuum"],
+)
+def test_another_process_may_shorten_the_files_by_sqlite(statements: tuple[str, ...], top: Path) -> None:
+    with Journal(top / "aside") as journal:
+        with moving(journal):
+            act(journal, rows_of(journal, top))
+        log = journal.path.with_name("journal.sqlite-wal")
+        assert log.stat().st_size > 0
+        script = (
+            "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], isolation_level=None);"
+            "[d.execute(statement).fetchall() for statement in sys.argv[2:]]"
+        )
+        subprocess.run([sys.executable, "-c", script, journal.path, *statements], check=True)
+        assert log.stat().st_size == 0
+        for name in ("d.png", "e.png"):
+            with moving(journal):
+                act(journal, rows_of(journal, top, name))
+        assert [row.source.name for row in journal.rows(last=3)] == ["e.png", "d.png", "c.png"]
+    assert (top / "aside" / "e.png").exists()
+
+
+def test_older_rows_written_over_the_files_are_damage(top: Path) -> None:
+    with Journal(top / "aside") as journal:
+        journal.path.with_name("older").write_bytes(journal.path.read_bytes())
+        with moving(journal):
+            act(journal, rows_of(journal, top))
+        other = sqlite3.connect(journal.path)
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        other.close()
+        journal.path.write_bytes(journal.path.with_name("older").read_bytes())
+        with pytest.raises(DamagedJournalError, match="journal.sqlite-wal was cut short"), moving(journal):
+            pass
 
 
 def test_a_log_without_its_rows_is_damage(top: Path) -> None:

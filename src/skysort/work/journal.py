@@ -19,7 +19,15 @@ from typing import Any, Literal
 
 from skysort.errors import NotUnderstoodError
 from skysort.files import locked, sync_folder
-from skysort.work.journal_file import OpenedFiles, check_whole, damaged, journal_error
+from skysort.work.journal_file import (
+    OpenedFiles,
+    check_whole,
+    cut_short,
+    damaged,
+    has_lost_rows,
+    journal_error,
+    last_id,
+)
 from skysort.work.journal_rows import (
     COLUMNS,
     CellError,
@@ -159,8 +167,11 @@ class Journal:
 
     def _check(self) -> None:
         with self._told():
-            if self._files:
-                self._files.check()
+            if self._files and (shorter := self._files.check()):
+                with closing(self._connect()) as reading:
+                    if has_lost_rows(reading, self._last_id):
+                        raise cut_short(self.path, shorter[0])
+                self._files.written()
 
     def session(self, settings: Settings) -> int:
         """Return the number of the session with these settings, the same each time."""
@@ -219,6 +230,7 @@ class Journal:
                 or 0
                 for row in planned
             ]
+        self._last_id = max([self._last_id, *numbers])
         return [
             replaced(row, id=number, mark=mark_of(self._token, number))
             for row, number in zip(planned, numbers, strict=True)
@@ -338,6 +350,7 @@ class Journal:
                     )
             self._token = token_of(self._database.execute("SELECT token FROM token").fetchall())
             if self._may_write:
+                self._last_id = last_id(self._database)
                 self._files = OpenedFiles(self.path)
 
     @contextmanager

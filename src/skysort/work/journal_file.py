@@ -26,6 +26,11 @@ def damaged(path: Path, why: str) -> DamagedJournalError:
     )
 
 
+def cut_short(path: Path, file: Path) -> DamagedJournalError:
+    """Return the error for a journal of which a file has lost its end."""
+    return damaged(path, f"{file.name} was cut short while it was in use")
+
+
 def journal_error(path: Path, error: sqlite3.Error) -> JournalError | DamagedJournalError:
     """Return what an error of SQLite means for a journal."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -37,6 +42,27 @@ def journal_error(path: Path, error: sqlite3.Error) -> JournalError | DamagedJou
         )
         return JournalError(f"the journal {path} cannot be used now: {what}")
     return damaged(path, "a file of it was cut short" if code in CUT_SHORT else str(error))
+
+
+def last_id(database: sqlite3.Connection) -> int:
+    """Return the largest id that a row has ever had; 0 before the first."""
+    (number,) = database.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'rows'").fetchone()
+    return number or 0
+
+
+def has_lost_rows(database: sqlite3.Connection, last: int) -> bool:
+    """Read every page of a journal by a new connection, which has none of them in memory.
+
+    Args:
+        database: the new connection.
+        last: the largest id that was seen before.
+    """
+    try:
+        return database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",) or last_id(database) < last
+    except sqlite3.DatabaseError as error:
+        if isinstance(journal_error(Path(), error), DamagedJournalError):
+            return True
+        raise
 
 
 def check_whole(path: Path) -> None:
@@ -66,16 +92,21 @@ class OpenedFiles:
             if found:
                 self._files[suffix], self._sizes[suffix] = found
 
-    def check(self) -> None:
-        """Make sure that they are the same files, and whole: else SQLite goes on in files that are gone.
+    def check(self) -> list[Path]:
+        """Make sure that they are the same files: else SQLite goes on in files that are gone.
 
         They are not opened: to close one would let go of the locks that SQLite has on it, by POSIX.
         Source: https://www.sqlite.org/howtocorrupt.html, section 2.2.
 
+        Returns:
+            The files that are shorter than they were. Either one was damaged, or another process has shortened it
+            by SQLite: a backup with `PRAGMA wal_checkpoint(TRUNCATE)`, or `VACUUM`.
+
         Raises:
-            JournalError: when one was removed or replaced: to be opened anew.
-            DamagedJournalError: when one was cut short.
+            JournalError: when one was removed or replaced. The journal must be opened again.
+            DamagedJournalError: when the rows are gone.
         """
+        shorter = []
         for suffix, file in self._files.items():
             found = _stat(self._file(suffix))
             if found is None or found[0] != file:
@@ -86,8 +117,11 @@ class OpenedFiles:
                     f"{self._file(suffix)} was {what} while it was in use; the journal is opened anew before"
                     " anything is moved"
                 )
-            if found[1] < self._sizes[suffix]:  # SQLite cuts none while one is open
-                raise damaged(self.path, f"{self._file(suffix).name} was cut short while it was in use")
+            if found[1] < self._sizes[suffix]:
+                if suffix == "" and found[1] == 0:  # a new connection would remove the log of an empty file
+                    raise cut_short(self.path, self.path)
+                shorter.append(self._file(suffix))
+        return shorter
 
     def written(self) -> None:
         """Take note of how long the files are since something was written."""
