@@ -18,6 +18,7 @@ CODES = {
     "nested-too-deep": "A file nests its content too deep to be read.",
     "newer-format": "A newer Skysort wrote the file.",
     "no-home-folder": "The user has no home folder to keep files in.",
+    "not-a-regular-file": "A pipe, a device or a socket stands where a file is expected.",
     "options-conflict": "Options or arguments do not go together.",
     "out-of-memory": "The computer has too little free memory.",
     "out-of-threads": "The system starts no more threads.",

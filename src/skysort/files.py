@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from skysort.errors import HeldError, SkysortError
+from skysort.errors import HeldError, NotUnderstoodError, SkysortError
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -94,6 +95,21 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """Write a text or bytes file that appears whole or not at all."""
     with whole_file(path, "wb") as file:
         file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
+
+
+def check_not_special(path: Path) -> None:
+    """Make sure that a path is no pipe, device or socket: a pipe may never end, and opening it may never return.
+
+    Raises:
+        NotUnderstoodError: when it is one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says why it cannot be read
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise NotUnderstoodError("not-a-regular-file", f"{path} is a {kind}; expected a regular file or a folder")
 
 
 def read_json(path: Path, kind: type[Table]) -> Table:

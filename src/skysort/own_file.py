@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import check_not_special
 
 
 def is_own(name: str) -> bool:
@@ -38,6 +39,7 @@ def read_source(file: Path, sha256: str | None = None) -> bytes:
         NotUnderstoodError: when it cannot be read.
         SkysortError: when it has another digest.
     """
+    check_not_special(file)
     try:
         source = file.read_bytes()
     except OSError as error:

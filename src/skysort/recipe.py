@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.json_schema import SkipJsonSchema
 
 from skysort.errors import NotUnderstoodError, suggestion, unknown
+from skysort.files import check_not_special
 from skysort.own_file import digest, file_and_class, is_own, read_source
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -561,6 +562,7 @@ def _read(name: str) -> dict[str, Any]:
             "optimizer": dict(OWN_OPTIMIZER),
         }
     if name.endswith(".toml"):
+        check_not_special(Path(name))
         try:
             text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
         except (OSError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -452,3 +453,40 @@ def test_predicting_what_is_not_there_or_holds_no_picture(
 ) -> None:
     check_refused(skysort_command("predict", finished_run, tmp_path / "none.jpg"), 2, "no such file or folder")
     check_refused(skysort_command("predict", finished_run, tmp_path), 1, "no pictures under")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "{}"),
+        ("train", "{}.csv"),
+        ("train", "skies:100", "--outside", "{}.zip"),
+        ("train", "skies:100", "--recipe", "{}.toml"),
+        ("train", "skies:100", "--recipe", "{}.py:Net"),
+        ("evaluate", "RUN", "{}"),
+        ("check", "{}.tar"),
+        ("describe", "{}.toml"),
+    ],
+)
+def test_a_pipe_is_refused_and_not_waited_for(
+    words: tuple[str, ...], skysort_command: Command, finished_run: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for ending in ("", ".csv", ".zip", ".tar", ".toml", ".py"):
+        os.mkfifo(f"pipe{ending}")
+    ended = skysort_command(*[str(finished_run) if word == "RUN" else word.format("pipe") for word in words])
+    assert (ended.code, ended.out) == (2, "") and "[not-a-regular-file]" in ended.err
+    assert re.search(r"pipe\S* is a pipe", ended.err)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders on this system")
+@pytest.mark.parametrize("name", ["pipe", "pipe.png", "pipe.zip", "pipe.tar.gz"])
+def test_a_pipe_is_a_picture_that_cannot_be_read(
+    name: str, skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / name)
+    ended = skysort_command("predict", finished_run, tmp_path / name)
+    assert ended.code == 1 and "1 of 1 picture" in ended.err
+    assert "unreadable" in ended.out and "regular file" in ended.out

@@ -1,5 +1,6 @@
 """Paths that predict reads from standard input or a file."""
 
+import csv
 import io
 import os
 import sys
@@ -82,7 +83,7 @@ def test_a_list_as_powershell_writes_it(
         (["-", "--paths-from", "-"], b"a.png", 2, "standard input can be read once"),
         (["a.png", "-0"], b"", 2, "-0 needs a list of paths"),
         (["-"], b"a.png\0b.png", 2, "if NUL ends each path, add -0"),
-        (["-"], b"a.png\nnone.png", 2, "none.png: no such file or folder"),
+        (["a.png", "none.png"], b"", 2, "none.png: no such file or folder"),
         (["--paths-from", "none.txt"], b"", 2, "cannot read the list none.txt: No such file or directory"),
         (["--paths-from", "."], b"", 2, "cannot read the list .: Is a directory"),
         (["--paths-from", "a.png"], b"", 2, "a.png does not hold one path per line"),
@@ -124,3 +125,36 @@ def test_names_that_are_not_utf_8_come_through(
     given(b"\xe9.png\n")
     assert skysort_command("predict", finished_run, "-", "--output", "a.csv").code == 0
     assert b"\n\xe9.png," in Path("a.csv").read_bytes()
+
+
+def test_a_listed_path_that_is_not_there_is_a_picture_that_cannot_be_read(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    names = ["a.png", "none.png", "none.zip", "x" * 300, "no/folder", "b 1.png"]
+    given("\n".join(names).encode())
+    Path("list.txt").write_text("\n".join(names))
+    for words in (["-"], ["--paths-from", "list.txt"]):
+        ended = skysort_command("predict", finished_run, *words, "--format", "csv", "--raw")
+        rows = list(csv.DictReader(io.StringIO(ended.out)))
+        assert [row["path"] for row in rows] == names
+        assert [row["status"] for row in rows] == ["ok", *["unreadable"] * 4, "ok"]
+        assert "No such file" in rows[1]["reason"] and "No such file" in rows[2]["reason"]
+        assert ended.code == 1 and "4 of 6 pictures" in ended.err
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs a folder of open files")
+def test_a_list_comes_from_a_pipe_of_the_shell_and_from_no_other(
+    given: Callable[[bytes | None], None], skysort_command: Command, finished_run: Path
+) -> None:
+    given(b"")
+    reading, writing = os.pipe()
+    os.write(writing, "\n".join(NAMES).encode())
+    os.close(writing)
+    try:
+        assert paths_in(skysort_command("predict", finished_run, "--paths-from", f"/dev/fd/{reading}")) == NAMES
+    finally:
+        os.close(reading)
+    os.mkfifo("pipe")
+    ended = skysort_command("predict", finished_run, "--paths-from", "pipe", "--format", "csv")
+    assert (ended.code, ended.out) == (2, "")
+    assert "[not-a-regular-file]" in ended.err and "pipe is a pipe" in ended.err

@@ -23,6 +23,10 @@ The latter raises UnreadablePictureError.
 """
 
 
+class ListedPath(type(Path())):  # type: ignore[misc]
+    """A path that a program listed, not a person: one that is not there is a picture that cannot be read."""
+
+
 def pictures_in(
     given: Given | Iterable[Given], shape: Shape, archives: ExitStack, passed: PassedOver
 ) -> Iterator[Picture]:
@@ -36,7 +40,7 @@ def pictures_in(
         passed: is filled with the files under paths that are no pictures, or hidden.
 
     Raises:
-        NotUnderstoodError: for what is none of these, or a path that is not there.
+        NotUnderstoodError: for what is none of these, or a path that is not there, unless it is a `ListedPath`.
     """
     several = [given] if _is_one(given) else given
     if not isinstance(several, Iterable):
@@ -59,7 +63,7 @@ def _is_one(given: object) -> bool:
 
 def _check(one: object, number: int) -> None:
     if isinstance(one, str | PathLike):
-        if not Path(one).exists():
+        if not isinstance(one, ListedPath) and not Path(one).exists():
             raise NotUnderstoodError("path-not-found", f"{one}: no such file or folder")
     elif isinstance(one, np.ndarray):
         if one.dtype != np.uint8 or not (one.ndim == 2 or one.shape[2:] == (3,)) or 0 in one.shape:

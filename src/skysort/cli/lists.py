@@ -6,9 +6,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from skysort.classifier.given import ListedPath
 from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.files import check_not_special
 
 STANDARD_INPUT = Path("-")
+OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
+"""Where a system shows the files that a process has open."""
 LOOKED_AT = 4096
 """Bytes of a file that may be a list: a line of them holds any path."""
 
@@ -47,21 +51,28 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
 
 
 def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
-    """Return the paths of a list; empty lines are none.
+    """Return the paths of a list; empty lines are none. Predictions have a row for one that is not there.
 
     Raises:
         SkysortError: when there is none, or it cannot be a list.
     """
     where = "standard input" if file == STANDARD_INPUT else str(file)
+    if not _is_open_already(file):
+        check_not_special(file)
     try:
         content = _standard_input() if file == STANDARD_INPUT else file.read_bytes()
     except OSError as error:
         raise NotUnderstoodError("system", f"cannot read the list {where}: {error.strerror}") from None
     names = content.split(b"\0") if nul else _lines(content, where)
-    paths = [Path(os.fsdecode(name)) for name in names if name]
+    paths = [ListedPath(os.fsdecode(name)) for name in names if name]
     if not paths:
         raise SkysortError("bad-list", f"{where} lists no paths")
     return iter(paths)
+
+
+def _is_open_already(file: Path) -> bool:
+    """Tell whether a path names an open file of this process, as `/dev/stdin` and a shell's `<(find …)` do."""
+    return file in (STANDARD_INPUT, Path("/dev/stdin")) or file.parent in OPEN_FILES
 
 
 def _standard_input() -> bytes:

@@ -20,6 +20,7 @@ from threading import Lock
 from typing import IO, Any
 
 from skysort.errors import SkysortError
+from skysort.files import check_not_special
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.formats import HEAD_BYTES, READABLE, picture_format
 from skysort.pictures.memory import SMALL_BYTES, most_bytes, room_for
@@ -88,7 +89,9 @@ def open_archive(path: Path) -> AbstractContextManager[Archive]:
     Raises:
         SkysortError: for a damaged archive, one with paths that lead out of it, and one that unpacks to so
             much more than its own size that it can only be meant to harm.
+        NotUnderstoodError: for a pipe or a device.
     """
+    check_not_special(path)
     return _open_zip(path) if _is_zip(path) else _open_tar(path)
 
 

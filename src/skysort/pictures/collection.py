@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.errors import NotUnderstoodError, suggestion
+from skysort.files import check_not_special
 from skysort.pictures.archives import is_archive
 from skysort.pictures.decode import Pixels, Shape
 from skysort.pictures.listing import Listing
@@ -117,6 +118,7 @@ def path_source(path: Path, label_by: str | None = None) -> FolderSource | Archi
     """
     if path.is_dir():
         return FolderSource(path, label_by)
+    check_not_special(path)
     if _is_table(path):
         if label_by is not None:
             raise NotUnderstoodError(

@@ -8,7 +8,7 @@ of its directory.
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -291,8 +291,11 @@ def image_files(paths: Iterable[Path], archives: ExitStack, passed: PassedOver) 
         passed: is filled with what is no picture, or hidden.
     """
     for path in paths:
+        is_folder = False
+        with suppress(OSError):  # of a name that is too long, say: whoever opens it says so
+            is_folder = path.is_dir()
         try:
-            if path.is_dir():
+            if is_folder:
                 yield from _in_folder(path, passed)
             elif is_archive_name(path):
                 yield from _in_archive(path, archives.enter_context(open_archive(path)), passed)

@@ -127,6 +127,7 @@ class Journal:
             raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
         self._mounts: dict[Path, Path] = {}
         self._files: OpenedFiles | None = None
+        self._last_id = 0
         self._may_write = make or os.access(self.folder, os.W_OK)
         with self._told():
             self._database = self._connect()
