@@ -11,16 +11,13 @@ from skysort.classifier.decision import Decision, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.errors import NotUnderstoodError, SkysortError, require
 from skysort.measuring import evaluate_own, measure_run
-from skysort.pictures.prepare import Prepared
-from skysort.pictures.split import PARTS, WITHOUT_OWN_PARTS
+from skysort.pictures.split import how_to_calibrate
 from skysort.progress import Progress
 from skysort.reopen import Moved, own_run, prepared_again
 from skysort.run_folder import Run
 from skysort.terminal import printable
 from skysort.trust import guarantee
 
-MOST_TO_CALIBRATE = 50
-"""Percent of the pictures: with more there is little left to learn from."""
 LEAST_CONFIDENCE = 0.5
 """Below it, a promise is likelier broken than kept: most probably a slip for its rest to 1."""
 
@@ -108,9 +105,13 @@ def decide(
         try:
             made = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
         except guarantee.TooFewError as error:
-            raise SkysortError(
-                "too-few-pictures", f"{error}. {_what_brings(error.needed, found, keep, prepared)}"
-            ) from None
+            counts = found.data.counts
+            num = sum(counts[part][name] for part in counts for name in keep)
+            names = " or ".join(f"'{printable(name)}'" for name in keep)
+            ways = how_to_calibrate(
+                error.needed, num, found.recipe.pictures.percentages, prepared.collection.listing, f" of {names}"
+            )
+            raise SkysortError("too-few-pictures", f"{error}. {ways}") from None
         replaced = next((other for other in classifier.table.decisions if other.name == made.name), None)
         if replaced and replaced.keep != made.keep and not name:
             kept = " and ".join(map(repr, replaced.keep))
@@ -121,20 +122,3 @@ def decide(
         classifier.table = classifier.table.with_decision(made)
         measure_run(found, classifier, prepared, {}, progress, calibration)
     return Made(made, replaced, found)
-
-
-def _what_brings(needed: int, run: Run, keep: Sequence[str], prepared: Prepared) -> str:
-    """Return in words what brings a number of calibration pictures of the classes to keep."""
-    names = " or ".join(f"'{printable(name)}'" for name in keep)
-    folder = f"a folder calibration/ beside train/ that holds {needed:,} of them"
-    if "calibration" in prepared.collection.listing.parts:
-        return f"Train again with {folder}"
-    percentages = run.recipe.pictures.percentages
-    share = percentages[PARTS.index("calibration")] if percentages else WITHOUT_OWN_PARTS["calibration"]
-    num = sum(run.data.counts[part][name] for part in run.data.counts for name in keep)
-    in_all = -(-needed * 100 // share)
-    ways = [f"about {in_all:,} pictures of {names} in all, where there are {num:,}"]
-    larger = -(-needed * 100 // num)
-    if share < larger <= MOST_TO_CALIBRATE:
-        ways.append(f"--set pictures.shares={80 - larger}/10/{larger}/10")
-    return f"Train again with {', or with '.join([*ways, folder])}"

@@ -19,6 +19,7 @@ from skysort.measuring_others import measure_others
 from skysort.pictures.check import quick_findings, summary
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, evenly, prepare, smaller_than_they_are
+from skysort.pictures.split import how_to_calibrate
 from skysort.progress import Progress
 from skysort.recipe import DEFAULT_RECIPE, Augment, OwnNetwork, Pictures, Recipe
 from skysort.reopen import Moved, own_run, prepared_again, run_of
@@ -236,6 +237,8 @@ def evaluate(
         if not run.is_finished:
             raise SkysortError("run-not-finished", f"{run.path} is not finished; {run.how_to_go_on}")
         prepared = prepared_again(run, _path(data_dir), progress, moved_to)
+        if not run.pictures.exists():
+            run.write_pictures(prepared)
         return measure_run(run, Classifier(run.classifier), prepared, {}, progress)
 
 
@@ -341,7 +344,9 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
         without = (
             f", without {left_out:,} pictures of which training or validation has the like" if left_out else ""
         )
-        raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}")
+        listing = prepared.collection.listing
+        ways = how_to_calibrate(fewest, len(listing), recipe.pictures.percentages, listing)
+        raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")
 
 
 def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:

@@ -59,6 +59,11 @@ class Run:
         """Write data.json."""
         write_whole(self.path / "data.json", json_text(data.model_dump(exclude_none=True)))
 
+    def write_pictures(self, prepared: Prepared) -> None:
+        """Write pictures.csv."""
+        with whole_file(self.pictures, newline="") as file:
+            write_rows(member_rows(prepared), file)
+
     def learned(self) -> frozenset[str]:
         """Return the digests of the pictures that it learned from: all but those of the test split.
 
@@ -229,8 +234,7 @@ def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path |
                 write_whole(beside / network.file, read_source(network.path, network.sha256))
             write_whole(beside / "recipe.toml", recipe.to_toml())
             Run(beside).write_data(described)
-            with whole_file(Run(beside).pictures, newline="") as file:
-                write_rows(member_rows(prepared), file)
+            Run(beside).write_pictures(prepared)
     except SkysortError:
         if (folder / "recipe.toml").exists():
             raise SkysortError(

@@ -1,6 +1,7 @@
 """Whatever is damaged in a run folder ends in one clear line, and never in a traceback."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,3 +109,18 @@ def test_damaged_figures_of_a_run_are_refused_where_they_are_read(
     check_refused(skysort_command("compare", run, other))
     if damage in OF_METRICS:
         check_refused(skysort_command("decide", run, "--keep", "bird", "--lose-at-most", "50%", "--quiet"))
+
+
+def test_a_missing_table_of_pictures_is_named_and_written_again(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "pictures.csv").unlink()
+    ended = skysort_command("evaluate", run, "skies:50", "--quiet")
+    check_refused(ended)
+    assert "[damaged-run]" in ended.err and f"{run / 'pictures.csv'} is missing" in ended.err
+    words = ended.err.partition("skysort evaluate ")[2].partition(" [")[0]
+    assert words == str(run)
+    assert skysort_command("evaluate", *shlex.split(words), "--quiet").code == 0
+    assert (run / "pictures.csv").read_bytes() == (finished_run / "pictures.csv").read_bytes()
+    assert skysort_command("evaluate", run, "skies:50", "--quiet").code == 0

@@ -170,7 +170,9 @@ def test_outside_pictures_that_have_changed_are_refused(
         (
             ["skies:180", "--set", "trust.keep_known=0.95"],
             1,
-            "takes at least 19 calibration pictures, or groups of them; there are 18",
+            "takes at least 19 calibration pictures, or groups of them; there are 18. Train again with about 190"
+            " pictures in all, where there are 180, or with --set pictures.shares=69/10/11/10, or with a folder"
+            " calibration/ beside train/ that holds 19 of them [too-few-pictures]",
         ),
         (["skies:40", "--set", "trust.keep_known=1"], 2, "trust.keep_known: input should be less than 1"),
         (

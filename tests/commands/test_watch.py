@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import json
 import os
@@ -277,6 +278,26 @@ def test_sort_copies_or_moves_into_a_folder_a_class(
     assert names(top / "elsewhere") == copies and names(top / "inbox") == {"broken.jpg"}
     assert skysort_command("undo", top / "elsewhere", "--all").code == 0
     assert names(top / "inbox") == arrived
+
+
+def test_sort_says_what_could_not_be_done_to_which_file(
+    top: Path, finished_run: Path, skysort_command: Command
+) -> None:
+    to = top / "sorted"
+    to.mkdir()
+    for name in ("airplane", "bird"):
+        (to / name).write_text("no folder")
+    (top / "inbox" / "link.jpg").symlink_to(top / "nowhere.jpg")
+    ended = skysort_command("sort", finished_run, top / "inbox", "--to", to)
+    assert ended.code == 1 and "Errno" not in ended.out
+    lines = [line for line in ended.out.splitlines() if line.startswith("stays: ")]
+    assert len(lines) == len(names(top / "inbox")) + 1  # the link, which names leaves out
+    for line in lines:
+        path = Path(line.removeprefix("stays: ").partition("  (")[0])
+        if path.name == "nowhere.jpg":
+            assert line.endswith(f"cannot be read or classified: {path}: {os.strerror(errno.ENOENT)})")
+        elif path.name != "broken.jpg":
+            assert f"cannot be copied to {to}" in line and os.strerror(errno.EEXIST) in line
 
 
 def test_sort_says_what_to_type_next_and_what_it_is_least_sure_of(

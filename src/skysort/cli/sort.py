@@ -1,11 +1,14 @@
 """skysort sort: a folder of pictures into one subfolder per class."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skysort.cli.options import UnsureBelow
+
+if TYPE_CHECKING:
+    from skysort.work.journal_rows import Row
 
 LEAST_SURE = 5
 
@@ -26,7 +29,6 @@ def sort(
     from skysort.errors import SkysortError
     from skysort.terminal import counted, printable
     from skysort.work.sort import LeftAlone, sort_pictures
-    from skysort.work.telling import as_text
 
     sorted_to: Counter[str] = Counter()
     unsure: list[tuple[float, str, str]] = []
@@ -44,7 +46,7 @@ def sort(
             unsure = nsmallest(LEAST_SURE, [*unsure, (max(row.probabilities), row.label or "", str(row.place))])
         else:
             num_staying += 1
-            why = as_text(outcome.error) if outcome.error else row.reason
+            why = _why_not_done(row, outcome.error) if outcome.error else row.reason
             print(f"stays: {printable(str(row.source))}  ({printable(why)})")
     for label, num in sorted_to.most_common():
         print(f"{num:>9,}  {printable(label)}")
@@ -65,3 +67,10 @@ def sort(
         raise SkysortError("some-not-moved", f"{counted(num_staying, 'picture')} stayed in place; see above")
     if not sorted_to and not num_as_before:
         print("nothing to do: there is no picture")
+
+
+def _why_not_done(row: "Row", error: Exception) -> str:
+    from skysort.work.telling import as_text
+
+    done = {"move": f"moved to {row.place}", "copy": f"copied to {row.place}"}.get(row.kind, "read or classified")
+    return f"cannot be {done}: {as_text(error)}"

@@ -1,6 +1,7 @@
 """pictures.csv: which picture is in which split of a run, and what it looks like as a digest."""
 
 import csv
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,12 @@ def read_members(path: Path) -> Iterator[Member]:
     Raises:
         SkysortError: when the file is missing or damaged.
     """
+    if not path.exists():
+        raise SkysortError(
+            "damaged-run",
+            f"{path} is missing, which lists the pictures that the run learned from; write it again with:"
+            f" skysort evaluate {shlex.quote(str(path.parent))}",
+        )
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.reader(file)

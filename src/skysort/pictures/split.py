@@ -16,6 +16,8 @@ Rows = NDArray[np.int64]
 
 PARTS = ("train", "validation", "calibration", "test")
 WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
+MOST_TO_CALIBRATE = 50
+"""Percent of the pictures: with more there is little left to learn from."""
 
 
 def cut(
@@ -71,6 +73,30 @@ def cut(
     dealt = _deal(listing, pool, groups, shares, seed)
     dealt["train"] = np.union1d(dealt["train"], fixed)
     return {part: np.sort(own[part] if part in own else dealt[part]) for part in PARTS}
+
+
+def how_to_calibrate(
+    needed: int, num: int, percentages: Sequence[int] | None, listing: Listing, kind: str = ""
+) -> str:
+    """Return in words how to get a number of calibration pictures.
+
+    Args:
+        needed: how many calibration pictures are needed.
+        num: how many pictures there are now, in all splits together.
+        percentages: shares of the splits, as for `cut`.
+        listing: all of the pictures.
+        kind: which pictures count, such as ` of 'bird'`.
+    """
+    folder = f"a folder calibration/ beside train/ that holds {needed:,} of them"
+    if "calibration" in listing.parts:
+        return f"Train again with {folder}"
+    share = percentages[PARTS.index("calibration")] if percentages else WITHOUT_OWN_PARTS["calibration"]
+    in_all = -(-needed * 100 // share)
+    ways = [f"about {in_all:,} pictures{kind} in all, where there are {num:,}"]
+    larger = -(-needed * 100 // num)
+    if share < larger <= MOST_TO_CALIBRATE:
+        ways.append(f"--set pictures.shares={80 - larger}/10/{larger}/10")
+    return f"Train again with {', or with '.join([*ways, folder])}"
 
 
 def _pool(is_free: NDArray[np.bool_], train: Rows, groups: Rows) -> tuple[Rows, Rows]:

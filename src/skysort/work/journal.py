@@ -44,6 +44,7 @@ from skysort.work.journal_rows import (
     split,
     token_of,
 )  # fmt: skip
+from skysort.work.telling import as_text
 
 Takeable = Literal["moves", "undos"]
 """What can be taken back: moves and copies, or what took those back."""
@@ -372,7 +373,7 @@ class Journal:
         try:
             yield
         except OSError as error:
-            raise JournalError(f"the journal {self.path} cannot be used now: {error}") from None
+            raise JournalError(f"the journal {self.path} cannot be used now: {as_text(error)}") from None
         except sqlite3.Error as error:
             raise journal_error(self.path, error) from None
         except CellError as error:

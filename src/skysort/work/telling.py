@@ -28,7 +28,10 @@ def tell(level: int, event: str, **facts: Any) -> None:
 
 
 def as_text(error: BaseException) -> str:
-    """Return what an error says, with its kind where that is not plain from it."""
+    """Return an error's message: the system's words and the files it names, or with its kind if it is a bug's."""
+    if isinstance(error, OSError) and error.strerror:
+        files = [os.fsdecode(file) for file in (error.filename, error.filename2) if isinstance(file, str | bytes)]
+        return ": ".join([" to ".join(files), error.strerror]) if files else error.strerror
     return str(error) if isinstance(error, OSError | SkysortError) else f"{type(error).__name__}: {error}"
 
 
