@@ -86,6 +86,12 @@ CODES = {
     "unknown-study": "No study has this name.",
     # Moving pictures, the journal and the watcher
     "ambiguous-picture": "Several pictures are or were called by the name.",
+    "class-not-a-folder-name": "A class has a name that no folder can have on every system.",
+    "damaged-journal": "A file of the journal is missing, cut short or damaged. The message says how to save it.",
+    "folder-gone": "A folder in use is no longer there, was replaced, or its drive is not mounted.",
+    "folders-overlap": "Folders that must be apart lie in one another, or a folder lies in a journal.",
+    "journal-not-available": "The journal cannot be read or written now. Nothing was moved.",
+    "no-journal": "No journal is beside the folder: Skysort has moved nothing into it.",
     "nothing-to-undo": "No move in the journal matches what is to be undone.",
     "some-not-moved": "Some pictures stayed where they were. The output has the reasons.",
 }

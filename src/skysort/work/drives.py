@@ -40,7 +40,8 @@ class Drives:
             self._check_mount(folder)
             if not folder.is_dir():
                 raise SkysortError(
-                    f"the folder {folder} is not there; if it was renamed, give it its name back, else make it"
+                    "folder-gone",
+                    f"the folder {folder} is not there; if it was renamed, give it its name back, else make it",
                 )
 
     def _check_mount(self, folder: Path) -> None:
@@ -49,4 +50,4 @@ class Drives:
 
 
 def _gone(folder: Path) -> SkysortError:
-    return SkysortError(f"{folder} is not there; is its drive?")
+    return SkysortError("folder-gone", f"{folder} is not there; is its drive?")

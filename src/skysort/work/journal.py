@@ -125,7 +125,7 @@ class Journal:
         with self._told():
             check_whole(self.path)
         if not make and not self.path.exists():
-            raise NotUnderstoodError(f"{folder} has no journal: {self.path} is not there")
+            raise NotUnderstoodError("no-journal", f"{folder} has no journal: {self.path} is not there")
         self._mounts: dict[Path, Path] = {}
         self._files: OpenedFiles | None = None
         self._last_id = 0
@@ -336,8 +336,9 @@ class Journal:
             (found,) = self._database.execute("PRAGMA user_version").fetchone()
             if found not in (0, FORMAT):
                 raise DamagedJournalError(
+                    "newer-format",
                     f"{self.path} is of format {found}, and this Skysort reads format {FORMAT};"
-                    " the Skysort that wrote it reads it"
+                    " the Skysort that wrote it reads it",
                 )
             if self._may_write:
                 self._database.execute("PRAGMA journal_mode = WAL")
@@ -373,7 +374,9 @@ class Journal:
         try:
             yield
         except OSError as error:
-            raise JournalError(f"the journal {self.path} cannot be used now: {as_text(error)}") from None
+            raise JournalError(
+                "journal-not-available", f"the journal {self.path} cannot be used now: {as_text(error)}"
+            ) from None
         except sqlite3.Error as error:
             raise journal_error(self.path, error) from None
         except CellError as error:

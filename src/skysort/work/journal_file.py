@@ -19,10 +19,11 @@ CUT_SHORT = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_COR
 def damaged(path: Path, why: str) -> DamagedJournalError:
     """Return the error for a journal that is no whole one, with what to do."""
     return DamagedJournalError(
+        "damaged-journal",
         f"the journal {path} is damaged: {why}; no picture is touched until that is mended. To save what can be"
         f" read, run in {path.parent}: sqlite3 {path.name} .recover | sqlite3 saved.sqlite, and put saved.sqlite,"
         f" or a backup, in its place, without {path.name}-wal and {path.name}-shm. Or move {path.parent} away to"
-        " begin a new one, which cannot take back what was done before"
+        " begin a new one, which cannot take back what was done before",
     )
 
 
@@ -35,12 +36,14 @@ def journal_error(path: Path, error: sqlite3.Error) -> JournalError | DamagedJou
     """Return what an error of SQLite means for a journal."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return JournalError(f"another process has been writing to the journal {path} for a minute; wait for it")
+        return JournalError(
+            "in-use", f"another process has been writing to the journal {path} for a minute; wait for it"
+        )
     if code & 0xFF in WAITS and code not in CUT_SHORT:
         what = (
             "its disk is full, or cannot be read or written" if code & 0xFF == sqlite3.SQLITE_IOERR else str(error)
         )
-        return JournalError(f"the journal {path} cannot be used now: {what}")
+        return JournalError("journal-not-available", f"the journal {path} cannot be used now: {what}")
     return damaged(path, "a file of it was cut short" if code in CUT_SHORT else str(error))
 
 
@@ -114,8 +117,9 @@ class OpenedFiles:
                     self._set_log_aside()
                 what = "replaced" if found else "removed"
                 raise JournalError(
+                    "journal-not-available",
                     f"{self._file(suffix)} was {what} while it was in use; the journal is opened anew before"
-                    " anything is moved"
+                    " anything is moved",
                 )
             if found[1] < self._sizes[suffix]:
                 if suffix == "" and found[1] == 0:  # a new connection would remove the log of an empty file

@@ -54,7 +54,7 @@ class ByLabel:
             if name not in classes:
                 raise unknown("class", name, classes)
         if set(keep) == set(classes):
-            raise NotUnderstoodError("every class is to be kept: there is nothing to set aside")
+            raise NotUnderstoodError("wrong-value", "every class is to be kept: there is nothing to set aside")
         return cls(tuple(name for name in classes if name in keep))
 
     def action(self, prediction: Prediction) -> Action:
@@ -93,7 +93,7 @@ def check_bound(unsure_below: float | None) -> None:
     """
     if unsure_below is not None and not 0 <= unsure_below <= 1:
         raise NotUnderstoodError(
-            f"--unsure-below takes a confidence from 0 to 1, such as 0.8; found {unsure_below}"
+            "wrong-value", f"--unsure-below takes a confidence from 0 to 1, such as 0.8; found {unsure_below}"
         )
 
 

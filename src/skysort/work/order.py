@@ -47,7 +47,9 @@ class Order:
         check_bound(self.unsure_below)
         for name in ("settle", "stuck"):
             if not 0 <= (seconds := getattr(self, name)) < math.inf:
-                raise NotUnderstoodError(f"--{name} takes a number of seconds, 0 or more; found {seconds}")
+                raise NotUnderstoodError(
+                    "wrong-value", f"--{name} takes a number of seconds, 0 or more; found {seconds}"
+                )
 
     @property
     def targets(self) -> dict[str, Path]:
@@ -69,7 +71,7 @@ class Order:
             SkysortError: when one cannot be made.
         """
         if not self.inbox.is_dir():
-            raise NotUnderstoodError(f"{self.inbox}: no such folder")
+            raise NotUnderstoodError("path-not-found", f"{self.inbox}: no such folder")
         inbox = self.inbox.resolve()
         resolved = {name: folder.resolve() for name, folder in self.named.items()}
         by_option = {"the inbox": inbox} | {f"--{name}": folder for name, folder in resolved.items()}
@@ -106,14 +108,16 @@ def check_apart(folders: Mapping[str, Path], journal_of: Path) -> None:
     for (one, folder), (other, above) in permutations(folders.items(), 2):
         if lies_in(folder, above):
             raise NotUnderstoodError(
+                "folders-overlap",
                 f"{one} {folder} and {other} {above} must not be in one another: what goes to one would be sorted"
-                " again, or mixed with what goes to the other"
+                " again, or mixed with what goes to the other",
             )
     for name, folder in folders.items():
         for above in (folder, *folder.parents):
             if above == journal_folder(journal_of) or _is_journal(above):
                 raise NotUnderstoodError(
-                    f"{name} {folder} lies in {above}, where a journal is kept; pictures need another folder"
+                    "folders-overlap",
+                    f"{name} {folder} lies in {above}, where a journal is kept; pictures need another folder",
                 )
 
 
@@ -147,7 +151,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
         sync_folder(folder.parent)
     except OSError as error:
-        raise SkysortError(f"could not make {folder}: {error.strerror or error}") from None
+        raise SkysortError("system", f"could not make {folder}: {error.strerror or error}") from None
 
 
 def lock_of(inbox: Path) -> Path:

@@ -89,7 +89,7 @@ def sort_pictures(
         SkysortError: when a class cannot be the name of a folder, or another process is at work.
     """
     if not folder.is_dir():
-        raise NotUnderstoodError(f"{folder}: no such folder")
+        raise NotUnderstoodError("path-not-found", f"{folder}: no such folder")
     folder, to = folder.resolve(), to.resolve()
     check_bound(unsure_below)
     check_apart({"the folder": folder, "--to": to}, to)
@@ -225,11 +225,12 @@ def _check_names(classifier: Classifier, unsure_below: float | None) -> None:
     """Make sure that every class can be a folder, and that none is the folder of what is unsure."""
     for name in classifier.classes:
         if FORBIDDEN & set(name) or not name.isprintable() or name.strip(". ") != name:
-            raise SkysortError(f"the class {name!r} cannot be the name of a folder")
+            raise SkysortError("class-not-a-folder-name", f"the class {name!r} cannot be the name of a folder")
         if unsure_below is not None and name.casefold() == UNSURE:
             raise NotUnderstoodError(
+                "options-conflict",
                 f"the class {name!r} has the name of the folder that --unsure-below needs;"
-                " leave --unsure-below out"
+                " leave --unsure-below out",
             )
 
 

@@ -122,7 +122,9 @@ def status_of(aside: Path) -> Status:
     """
     folder = journal_folder(aside)
     if not folder.is_dir():
-        raise NotUnderstoodError(f"{aside} has no journal: {folder} is not there; give the folder of --aside")
+        raise NotUnderstoodError(
+            "no-journal", f"{aside} has no journal: {folder} is not there; give the folder of --aside"
+        )
     told, age, unreadable = None, None, ""
     path = status_file(folder)
     try:

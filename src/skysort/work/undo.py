@@ -146,7 +146,9 @@ def _place_to_keep(row: Row, settings: Settings) -> Path:
     folders = {"set-aside": settings.folders.get("aside"), "look": settings.folders.get("look")}
     put_into, keep_to = folders.get(row.action), settings.folders.get("keep-to")
     if keep_to is None:
-        raise SkysortError("that watch had no --keep-to; take it back without --keep: it returns to the inbox")
+        raise SkysortError(
+            "options-conflict", "that watch had no --keep-to; take it back without --keep: it returns to the inbox"
+        )
     if put_into is None or not row.place.is_relative_to(put_into):
-        raise SkysortError(f"it was kept already, at {row.place}")
+        raise SkysortError("nothing-to-undo", f"it was kept already, at {row.place}")
     return Path(keep_to, row.place.relative_to(put_into))

@@ -118,7 +118,7 @@ def _check_that_all_was_done(counts: Counts) -> None:
     if counts.closed:
         problems.append(f"{counted(counts.closed, 'folder')} could not be read")
     if problems:
-        raise SkysortError(f"{' and '.join(problems)}; the log says why")
+        raise SkysortError("some-not-moved", f"{' and '.join(problems)}; the log says why")
 
 
 @dataclass
@@ -151,7 +151,7 @@ class _Watcher:
         )
         for arrived in coming:
             if not os.path.samestat(watched, order.inbox.stat()):
-                raise SkysortError(f"{order.inbox} is another folder than it was")
+                raise SkysortError("folder-gone", f"{order.inbox} is another folder than it was")
             for path in arrived:
                 self.inbox.see(path)
             while not self.stop.is_set() and (complete := self.inbox.take(self.classifier.batch_size)):
@@ -291,7 +291,7 @@ class _Watcher:
 
     def not_finished(self, path: Path, outcome: Outcome) -> None:
         """Count and log what is not settled, and put it off: the next moves begin with settling it."""
-        error = outcome.error or SkysortError("not known")
+        error = outcome.error or OSError("not known")
         self.counts.failures += 1
         if self.inbox.try_again(path, error):
             tell(logging.ERROR, "not finished yet", path=str(path), error=as_text(error))
