@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from skysort.cache import cache_folder, keep_library_caches
-from skysort.errors import SkysortError
+from tests.conftest import refused
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +25,7 @@ def test_without_a_home_the_cache_has_to_be_named(
 
     monkeypatch.delenv("SKYSORT_CACHE")
     monkeypatch.setattr("skysort.cache.user_cache_path", no_home)
-    with pytest.raises(SkysortError, match="this user has no home folder: set SKYSORT_CACHE to a folder"):
+    with refused("no-home-folder", "SKYSORT_CACHE"):
         cache_folder()
     monkeypatch.delenv("MPLCONFIGDIR", raising=False)
     keep_library_caches()

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skysort.errors import SkysortError
 from skysort.files import (
     check_no_links,
     locked,
@@ -20,6 +19,7 @@ from skysort.files import (
     write_whole,
     writing,
 )
+from tests.conftest import refused
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -67,15 +67,14 @@ def test_an_error_in_the_middle_leaves_the_old_file_and_nothing_beside(
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside(tmp_path: Path, full_disk: None) -> None:
     (tmp_path / "x.txt").write_text("old")
-    with pytest.raises(SkysortError) as caught:
+    with refused("system", tmp_path / "x.txt", "No space left on device"):
         write_whole(tmp_path / "x.txt", "new")
-    assert str(caught.value) == f"could not write {tmp_path / 'x.txt'}: No space left on device"
     assert contents(tmp_path) == {"x.txt": b"old"}
 
 
 def test_a_disk_that_fills_while_writing_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("old")
-    with pytest.raises(SkysortError, match="No space left on device"), whole_file(tmp_path / "x.txt") as file:
+    with refused("system", "No space left on device"), whole_file(tmp_path / "x.txt") as file:
         file.write("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert contents(tmp_path) == {"x.txt": b"old"}
@@ -103,14 +102,14 @@ def test_a_place_that_cannot_be_written_is_an_error_that_names_it(
     tmp_path: Path, place: Callable[[Path], Path]
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SkysortError, match=r"^could not write "):
+    with refused("system", place(tmp_path)):
         write_whole(place(tmp_path), "new")
     assert contents(tmp_path) == {"file": b""}
 
 
 def test_a_folder_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
     (tmp_path / "x" / "inside").mkdir(parents=True)
-    with pytest.raises(SkysortError, match=r"^could not write "):
+    with refused("system", tmp_path / "x"):
         write_whole(tmp_path / "x", "new")
     assert contents(tmp_path) == {"x": b"", "x/inside": b""}
 
@@ -158,7 +157,7 @@ def test_a_name_that_is_taken_is_an_error_and_keeps_what_it_has(tmp_path: Path, 
     (tmp_path / taken).parent.mkdir(exist_ok=True)
     (tmp_path / taken).write_text("mine")
     before = contents(tmp_path)
-    with pytest.raises(SkysortError, match=r"^could not write .*run: "), whole_folder(tmp_path / "run") as beside:
+    with refused("system", tmp_path / "run"), whole_folder(tmp_path / "run") as beside:
         (beside / "x.txt").write_text("new")
     assert contents(tmp_path) == before
 
@@ -172,9 +171,8 @@ def test_an_error_in_the_middle_leaves_no_folder(tmp_path: Path, error: type[Bas
 
 
 def test_a_full_disk_leaves_no_folder(tmp_path: Path, full_disk: None) -> None:
-    with pytest.raises(SkysortError, match=r"^could not write .*run: No space left on device$"):  # noqa: SIM117
-        with whole_folder(tmp_path / "run") as beside:
-            (beside / "x.txt").write_text("new")
+    with refused("system", tmp_path / "run", "No space"), whole_folder(tmp_path / "run") as beside:
+        (beside / "x.txt").write_text("new")
     assert contents(tmp_path) == {}
 
 
@@ -215,13 +213,13 @@ def test_links_in_a_folder_are_refused(tmp_path: Path) -> None:
     for target in ("run", "nowhere", "."):
         link = tmp_path / "run" / "below" / "link"
         link.symlink_to(target)
-        with pytest.raises(SkysortError, match=r"below/link is a link; a run or classifier folder must hold"):
+        with refused("linked-folder", link):
             check_no_links(tmp_path / "run")
         link.unlink()
 
 
 def test_a_failed_write_names_what_was_being_written() -> None:
-    with pytest.raises(SkysortError, match=r"^could not write place: Permission denied$"), writing(Path("place")):
+    with refused("system", "place: Permission denied"), writing(Path("place")):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
@@ -240,7 +238,7 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
 def test_a_lock_is_one_processs_and_ends_with_it(tmp_path: Path) -> None:
     held = tmp_path / "held.txt"
     held.write_text("hello")
-    with locked(held), pytest.raises(SkysortError, match="another process is at work on"), locked(held):
+    with locked(held), refused("in-use", tmp_path), locked(held):
         pass
     with locked(held):
         assert held.read_text() == "hello"

@@ -16,7 +16,7 @@ from skysort.errors import SkysortError
 from skysort.pictures import archives
 from skysort.pictures.archives import check_file_size, is_archive, open_archive
 from skysort.pictures.decode import UnreadablePictureError
-from tests.conftest import picture_bytes
+from tests.conftest import picture_bytes, refused
 
 CENTRAL = b"PK\x01\x02"
 LOCAL = b"PK\x03\x04"
@@ -59,8 +59,8 @@ def member_reason(path: Path, name: str = "cat/1.png") -> str:
     return str(caught.value)
 
 
-def check_refused(path: Path, reason: str) -> None:
-    with pytest.raises(SkysortError, match=reason), open_archive(path):
+def check_refused(path: Path, code: str, *facts: object) -> None:
+    with refused(code, path.name, *facts), open_archive(path):
         pytest.fail("opened")
 
 
@@ -143,8 +143,7 @@ def test_names_in_a_tar_that_are_not_utf8_keep_their_bytes(tmp_path: Path) -> No
 )
 def test_a_zip_with_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     path = write_zip(tmp_path / "x.zip", "dog/1.png", name)
-    with pytest.raises(SkysortError, match=r"a path that leads out of the archive; refused$"), open_archive(path):
-        pytest.fail("opened")
+    check_refused(path, "unsafe-archive", "'" + name.replace("\\", "/") + "'")
 
 
 @pytest.mark.parametrize("name", ["cat/..1.png", "cat/a..b.png", "cat/...png"])
@@ -155,9 +154,7 @@ def test_dots_inside_a_name_lead_nowhere(tmp_path: Path, name: str) -> None:
 
 def test_a_zip_bomb_is_refused_before_anything_is_unpacked(tmp_path: Path) -> None:
     path = patch(write_zip(tmp_path / "x.zip", "cat/1.png"), CENTRAL, 24, struct.pack("<I", 2**32 - 16))
-    with pytest.raises(SkysortError, match=r"would unpack to 4\.0 GiB, more than 100 times its size; refused$"):  # noqa: SIM117
-        with open_archive(path):
-            pytest.fail("opened")
+    check_refused(path, "unsafe-archive", "4.0 GiB", "100 times")
 
 
 def test_many_large_pictures_are_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,16 +189,13 @@ def test_a_member_that_unpacks_to_more_than_it_says_does_not_fill_the_memory(tmp
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x05\x06"], ids=["empty", "text", "cut off"])
 def test_a_corrupt_zip_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(SkysortError, match=r"x\.zip is not a readable zip archive: "):  # noqa: SIM117
-        with open_archive(tmp_path / "x.zip"):
-            pytest.fail("opened")
+    check_refused(tmp_path / "x.zip", "damaged-archive", tmp_path)
 
 
 def test_half_a_zip_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png", "dog/1.png")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(SkysortError, match=r"x\.zip is not a readable zip archive: "), open_archive(path):
-        pytest.fail("opened")
+    check_refused(path, "damaged-archive", tmp_path)
 
 
 def test_an_encrypted_member_has_a_reason(tmp_path: Path) -> None:
@@ -249,7 +243,7 @@ def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
                 except UnreadablePictureError as reason:
                     assert str(reason)
     except SkysortError as error:
-        assert "x.zip" in str(error)
+        assert error.code in ("damaged-archive", "unsafe-archive") and "x.zip" in str(error)
 
 
 @pytest.mark.parametrize("ending", [".zip", *TARS])
@@ -321,11 +315,11 @@ def test_a_link_or_a_device_in_a_tar_has_a_reason_and_is_not_followed(tmp_path: 
 
 @pytest.mark.parametrize("name", ["../cat/1.png", "cat/../../1.png", "/cat/1.png", "C:\\1.png", "..\\cat\\1.png"])
 def test_a_tar_with_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
-    check_refused(write_tar(tmp_path / "x.tar", "dog/1.png", name), r"leads out of the archive; refused$")
+    check_refused(write_tar(tmp_path / "x.tar", "dog/1.png", name), "unsafe-archive", f"'{name}'")
 
 
 def test_a_tar_that_says_it_holds_far_more_than_it_does_is_refused(tmp_path: Path) -> None:
-    check_refused(write_tar(tmp_path / "x.tar", sparse("cat/1.png", 2**40)), r"would unpack to 1,024\.0 GiB")
+    check_refused(write_tar(tmp_path / "x.tar", sparse("cat/1.png", 2**40)), "unsafe-archive", "1,024.0 GiB")
 
 
 def sparse(name: str, size: int) -> tarfile.TarInfo:
@@ -339,7 +333,7 @@ def test_a_compressed_bomb_stops_as_soon_as_it_is_one(tmp_path: Path, monkeypatc
     monkeypatch.setattr(archives, "MAX_UNPACKED_BYTES", 2**21)
     path = tmp_path / "x.tar.gz"
     path.write_bytes(gzip.compress(bytes(2**26)))
-    check_refused(path, r"would unpack to 0\.0 GiB, more than 100 times its size; refused$")
+    check_refused(path, "unsafe-archive", "100 times")
 
 
 def test_a_temporary_folder_that_is_full_is_an_error_that_names_it(
@@ -351,14 +345,14 @@ def test_a_temporary_folder_that_is_full_is_an_error_that_names_it(
 
     monkeypatch.setattr(archives.tempfile, "TemporaryFile", Full)
     path = write_tar(tmp_path / "x.tgz", "cat/1.png")
-    check_refused(path, r"^could not unpack .*x\.tgz into .*: No space left on device; \$TMPDIR names another")
+    check_refused(path, "system", "No space left on device", "$TMPDIR")
 
 
 @pytest.mark.parametrize("ending", TARS)
 @pytest.mark.parametrize("content", [b"", b"no tar at all"], ids=["empty", "text"])
 def test_what_is_no_tar_is_an_error_that_names_it(tmp_path: Path, ending: str, content: bytes) -> None:
     (tmp_path / f"x{ending}").write_bytes(content)
-    check_refused(tmp_path / f"x{ending}", r"x\..* is not a readable tar archive: ")
+    check_refused(tmp_path / f"x{ending}", "damaged-archive", tmp_path)
 
 
 @pytest.mark.parametrize("ending", TARS)
@@ -366,13 +360,13 @@ def test_what_is_no_tar_is_an_error_that_names_it(tmp_path: Path, ending: str, c
 def test_half_a_tar_is_an_error_that_names_it(tmp_path: Path, ending: str, share: float) -> None:
     path = write_tar(tmp_path / f"x{ending}", *(f"cat/{number}.png" for number in range(60)))
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size) // 512 * 512])
-    check_refused(path, r" is not a readable tar archive: ")
+    check_refused(path, "damaged-archive", tmp_path)
 
 
 def test_a_damaged_header_in_a_tar_is_no_end_of_it(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "x.tar", "cat/1.png", "cat/2.png", "cat/3.png")
     patch(path, b"cat/2.png", 0, b"dog")
-    check_refused(path, r"damaged or cut off after 1 entries$")
+    check_refused(path, "damaged-archive", "1 entries")
 
 
 def test_damage_inside_a_member_of_a_tar_is_that_pictures_alone(tmp_path: Path) -> None:
@@ -401,16 +395,15 @@ def test_damage_anywhere_in_a_tar_gives_bytes_a_reason_or_an_error(
                 except UnreadablePictureError as reason:
                     assert str(reason)
     except SkysortError as error:
-        assert "x.t" in str(error)
+        assert error.code in ("damaged-archive", "unsafe-archive") and "x.t" in str(error)
 
 
 @pytest.mark.parametrize("name", ["none.zip", "none.tar"])
 def test_an_archive_that_cannot_be_opened_is_named_once(name: str, tmp_path: Path) -> None:
-    with (
-        pytest.raises(SkysortError, match=rf"^cannot read \S+{name}: No such file or directory$"),
-        open_archive(tmp_path / name),
-    ):
+    with pytest.raises(SkysortError) as caught, open_archive(tmp_path / name):
         pass
+    assert caught.value.code == "system" and "No such file or directory" in str(caught.value)
+    assert str(caught.value).count(name) == 1
 
 
 def test_a_member_that_unpacks_to_much_that_is_no_picture_is_not_unpacked(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import pickle
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from skysort.errors import SkysortError
 from skysort.pictures.cifar import CLASSES, PIXEL_BYTES, binary_source, pickled_source
 from skysort.pictures.sources import PixelSource
+from tests.conftest import refused
 
 NAMES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 LABELS = [[0, 2], [1, 3], [4, 5], [6, 7], [8, 9], [9, 0]]
@@ -70,6 +72,7 @@ def first_batch(folder: Path, content: bytes) -> PixelSource:
 def load_error(source: PixelSource) -> str:
     with pytest.raises(SkysortError) as caught:
         source.load()
+    assert caught.value.code == "damaged-data"
     return str(caught.value)
 
 
@@ -109,7 +112,7 @@ def test_pickles_of_every_binary_protocol_of_python_3_are_read(tmp_path: Path, p
 def test_a_missing_batch_is_named(tmp_path: Path, missing: str) -> None:
     folder = write(tmp_path / "cifar", binary_batch, ".bin")
     (folder / f"{missing}.bin").unlink()
-    with pytest.raises(SkysortError, match=rf"cifar lacks {missing}\.bin$"):
+    with refused("missing-data", folder, f"{missing}.bin"):
         binary_source(folder)
 
 
@@ -118,13 +121,15 @@ def test_a_binary_batch_that_is_not_whole_is_an_error(tmp_path: Path, size: int)
     folder = write(tmp_path / "cifar", binary_batch, ".bin")
     (folder / "data_batch_2.bin").write_bytes(bytes(size))
     message = load_error(binary_source(folder))
-    assert message.endswith(f"data_batch_2.bin has {size:,} bytes; expected a multiple of 3,073")
+    assert str(folder / "data_batch_2.bin") in message
+    assert f"{size:,} bytes" in message and "3,073" in message
 
 
 def test_a_label_beyond_the_classes_is_an_error(tmp_path: Path) -> None:
     folder = write(tmp_path / "cifar", binary_batch, ".bin")
     (folder / "test_batch.bin").write_bytes(binary_batch([0, 10], pixels_of(0)))
-    assert load_error(binary_source(folder)).endswith("test_batch.bin: expected labels 0 to 9, found 0 to 10")
+    message = load_error(binary_source(folder))
+    assert all(fact in message for fact in ("test_batch.bin", "0 to 9", "0 to 10"))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +173,7 @@ def test_a_malicious_pickle_is_refused_and_its_code_does_not_run(tmp_path: Path,
     marker = tmp_path / "owned"
     content = pickle.dumps({b"labels": [0, 1], b"data": Malicious(Path.mkdir, marker)}, protocol=protocol)
     message = load_error(first_batch(tmp_path / "cifar", content))
-    assert "is no CIFAR-10 batch: refused: it asks for " in message
+    assert "data_batch_1" in message and re.search(r"_codecs\.encode|getattr|mkdir", message)
     assert not marker.exists()
 
 
@@ -185,7 +190,7 @@ def test_a_malicious_pickle_is_refused_and_its_code_does_not_run(tmp_path: Path,
     ],
 )
 def test_nothing_but_arrays_is_admitted(tmp_path: Path, content: bytes, asked: str) -> None:
-    assert f"refused: it asks for {asked}, which" in load_error(first_batch(tmp_path / "cifar", content))
+    assert f" {asked}," in load_error(first_batch(tmp_path / "cifar", content))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def test_nothing_but_arrays_is_admitted(tmp_path: Path, content: bytes, asked: s
     ids=["empty", "text", "cut off", "more memory than there is", "longer than anything"],
 )
 def test_a_damaged_pickle_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
-    assert "data_batch_1 is no CIFAR-10 batch: " in load_error(first_batch(tmp_path / "cifar", content))
+    assert "data_batch_1" in load_error(first_batch(tmp_path / "cifar", content))
 
 
 @pytest.mark.parametrize("align", [b"K\x05", b"N"], ids=["5", "none"])
@@ -211,7 +216,7 @@ def test_what_numpy_warns_of_is_damage(tmp_path: Path, align: bytes) -> None:
     try:
         source.load()
     except SkysortError as error:
-        assert "data_batch_1 is no CIFAR-10 batch: " in str(error)
+        assert error.code == "damaged-data" and "data_batch_1" in str(error)
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), min_size=1, max_size=4))
@@ -228,7 +233,7 @@ def test_damage_anywhere_in_a_pickle_gives_pictures_or_an_error(
     try:
         listing, read = pickled_source(folder).load()
     except SkysortError as error:
-        assert "data_batch_1" in str(error)
+        assert error.code == "damaged-data" and "data_batch_1" in str(error)
     else:
         assert len(listing) == 10 + len(LABELS[0])
         assert np.asarray(read(0)).shape == (32, 32, 3)

@@ -28,6 +28,7 @@ from skysort.pictures.download import RemoteData, RemoteFile, download, is_offli
 from skysort.pictures.named import NAMED
 from skysort.pictures.sources import PixelSource
 from skysort.progress import Progress
+from tests.conftest import refused
 from tests.pictures import test_cifar, test_idx
 
 SELF_SIGNED = Path(__file__).with_name("self-signed.pem")
@@ -138,8 +139,8 @@ def refusal(what: RemoteData, folder: Path) -> str:
     with pytest.raises(SkysortError) as caught:
         get(what, folder)
     message = str(caught.value)
-    assert message.startswith("could not download The Data:\n  http")
-    assert message.endswith(f"\nTry again later, or {REMEDY}")
+    assert caught.value.code == "download-failed"
+    assert "The Data" in message and "\n  http" in message and message.endswith(REMEDY)
     return message
 
 
@@ -182,7 +183,7 @@ def test_no_mirror_with_the_file_is_an_error_that_names_each(serve: Serve, tmp_p
     first, second = serve({}), serve({})
     message = refusal(published(first, second), tmp_path)
     for site in (first, second):
-        assert f"{site.address}/one: the server answered 404 Not Found\n" in message
+        assert f"{site.address}/one: " in message and "404 Not Found" in message
     assert everything(tmp_path) == []
 
 
@@ -199,8 +200,7 @@ def test_no_network_is_an_error_that_says_so(serve: Serve, tmp_path: Path) -> No
 
 def test_a_certificate_that_is_not_trusted_says_what_to_do(serve: Serve, tmp_path: Path) -> None:
     message = refusal(published(serve(BOTH, certificate=SELF_SIGNED)), tmp_path)
-    assert "/one: its certificate is not trusted (self" in message
-    assert "behind a proxy with a certificate of its own, set SSL_CERT_FILE to the file that holds it" in message
+    assert "certificate" in message and "(self" in message and "SSL_CERT_FILE" in message
     assert everything(tmp_path) == []
 
 
@@ -215,14 +215,13 @@ def test_what_is_advised_for_a_certificate_helps(
 @pytest.mark.parametrize("found", [ONE[:-1], ONE + b"x", b""], ids=["short", "long", "empty"])
 def test_a_file_of_another_size_is_refused_before_it_is_taken(serve: Serve, tmp_path: Path, found: bytes) -> None:
     message = refusal(published(serve({"/one": found})), tmp_path)
-    assert f"/one: the file there has {len(found):,} bytes, expected 200,000\n" in message
+    assert f" {len(found):,} bytes" in message and "200,000" in message
     assert everything(tmp_path) == []
 
 
 def test_a_wrong_digest_leaves_nothing(serve: Serve, tmp_path: Path) -> None:
     message = refusal(published(serve({"/one": TWO})), tmp_path)
-    assert "/one: another file than was published: expected SHA-256 " in message
-    assert hashlib.sha256(TWO).hexdigest() in message
+    assert hashlib.sha256(ONE).hexdigest() in message and hashlib.sha256(TWO).hexdigest() in message
     assert everything(tmp_path) == []
 
 
@@ -236,7 +235,7 @@ def interrupted(site: Site, folder: Path) -> None:
     """Download the first 90,000 bytes."""
     site.drop_after = 90_000
     message = refusal(published(site), folder)
-    assert "/one: the connection ended after 90,000 of 200,000 bytes, which are kept to go on from\n" in message
+    assert "90,000 of 200,000 bytes" in message
     assert not (folder / "data").exists()
     assert [name for name in everything(folder) if not Path(name).name.startswith(".")] == []
     site.drop_after = None
@@ -294,7 +293,7 @@ def test_another_file_without_an_etag_is_found_out_by_its_digest(serve: Serve, t
     site = serve({"/one": bytes(200_000), "/two": TWO}, etag="")
     interrupted(site, tmp_path)
     site.files["/one"] = ONE
-    assert "another file than was published" in refusal(published(site), tmp_path)
+    assert hashlib.sha256(ONE).hexdigest() in refusal(published(site), tmp_path)
     assert everything(tmp_path) == []
     get(published(site), tmp_path)
     assert (tmp_path / "data/one").read_bytes() == ONE
@@ -306,7 +305,7 @@ def test_a_file_that_has_become_shorter_is_an_error_and_the_next_attempt_starts_
     site = serve(BOTH)
     interrupted(site, tmp_path)
     site.files["/one"] = ONE[:50_000]
-    assert "the server answered 416" in refusal(published(site), tmp_path)
+    assert " 416" in refusal(published(site), tmp_path)
     assert everything(tmp_path) == []
 
 
@@ -324,12 +323,12 @@ def test_a_server_that_falls_silent_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(download_module, "SECONDS_WITHOUT_ANSWER", 0.2)
     site = serve(BOTH, drop_after=90_000, stalls=True)
-    assert "the connection ended after 90,000 of 200,000 bytes" in refusal(published(site), tmp_path)
+    assert "90,000 of 200,000 bytes" in refusal(published(site), tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SkysortError, match=r"^could not write .*file/data: "):
+    with refused("system", tmp_path / "file/data"):
         get(published(serve(BOTH)), tmp_path / "file")
 
 
@@ -342,7 +341,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
 
     monkeypatch.setattr(download_module, "_copy", full)
     site = serve(BOTH)
-    with pytest.raises(SkysortError, match=r"^could not write .*one: No space left on device$"):
+    with refused("system", "one", "No space left on device"):
         get(published(site, site), tmp_path)
     assert everything(tmp_path) == []
     assert len(site.asked) == 1
@@ -351,7 +350,7 @@ def test_a_full_disk_is_an_error_that_leaves_nothing(
 def test_a_folder_that_holds_something_else_is_left_alone(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/letter.txt").write_text("mine")
-    with pytest.raises(SkysortError, match=r"^could not write .*data: "):
+    with refused("system", tmp_path / "data"):
         get(published(serve(BOTH)), tmp_path)
     assert (tmp_path / "data/letter.txt").read_text() == "mine"
 
@@ -375,7 +374,7 @@ def test_two_processes_do_not_download_the_same(serve: Serve, tmp_path: Path) ->
     site = serve(BOTH)
     lock = tmp_path / ".data.lock"
     lock.touch()
-    with locked(lock), pytest.raises(SkysortError, match="another process is at work on"):
+    with locked(lock), refused("in-use", tmp_path):
         get(published(site, one=ONE), tmp_path)
     assert site.asked == []
     get(published(site, one=ONE), tmp_path)
@@ -466,10 +465,8 @@ def test_idx_data_is_downloaded(serve: Serve, monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize("name", ["cifar10", "birds-vs-airplanes", "mnist", "fashion-mnist"])
 def test_offline_it_says_what_to_put_where(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SkysortError) as caught:
+    with refused("missing-data", tmp_path, "SKYSORT_OFFLINE"):
         opened(name, tmp_path)
-    assert f" is not in {tmp_path}; put " in str(caught.value)
-    assert str(caught.value).endswith("; SKYSORT_OFFLINE keeps it from being downloaded")
     assert everything(tmp_path) == []
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from skysort import errors
-from skysort.errors import MissingExtraError, NotUnderstoodError, SkysortError
+from skysort.errors import MissingExtraError
 from skysort.pictures import skies
 from skysort.pictures.named import DIGITS, NAMED, data_folder, find_named
 from skysort.pictures.sources import ArchiveSource, FolderSource, PixelSource
-from tests.conftest import picture_bytes
+from tests.conftest import picture_bytes, refused
 from tests.pictures import test_cifar, test_idx
 
 
@@ -55,9 +55,7 @@ def test_the_tutorials_data_is_three_of_them() -> None:
 
 @pytest.mark.parametrize("number", ["", "0", "-3", "many", "1.5", "²"])
 def test_skies_need_a_sensible_number(number: str) -> None:
-    with pytest.raises(
-        NotUnderstoodError, match=r"^expected a number of pictures behind 'skies:', from 1 to 10,000,000, found '"
-    ):
+    with refused("wrong-value", "'skies:'", "10,000,000", f"'{number}'", exit_code=2):
         find_named(f"skies:{number}")
 
 
@@ -114,11 +112,8 @@ def test_data_is_looked_for_where_asked_then_where_the_environment_says_then_in_
 
 @pytest.mark.parametrize("name", ["cifar10", "birds-vs-airplanes", "mnist", "fashion-mnist"])
 def test_data_that_is_not_there_says_where_it_was_looked_for_and_what_to_do(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SkysortError) as caught:
+    with refused("missing-data", tmp_path, "--data-dir", "$SKYSORT_DATA"):
         open_named(name, tmp_path)
-    message = str(caught.value)
-    assert f" is not in {tmp_path}; put " in message
-    assert "--data-dir or $SKYSORT_DATA" in message
 
 
 def test_cifar_10_is_found_in_its_binary_shape(tmp_path: Path) -> None:

@@ -1,12 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from skysort.errors import NotUnderstoodError
 from skysort.pictures.decode import Shape
 from skysort.pictures.outside import open_outside
 from skysort.progress import Progress
+from tests.conftest import refused
 from tests.pictures import test_cifar
 
 SHAPE = Shape(32, 3, "stretch")
@@ -23,7 +21,7 @@ def test_outside_pictures_are_the_test_part_or_all(make_folder: Callable[..., Pa
 
 def test_outside_pictures_of_one_of_the_classes_are_refused(make_folder: Callable[..., Path]) -> None:
     folder = make_folder({"bird": 1, "cat": 1})
-    with pytest.raises(NotUnderstoodError, match=r"of none of the classes, and .* has some of class 'bird'"):
+    with refused("overlapping-classes", folder, "'bird'", exit_code=2):
         open_outside(str(folder), ("airplane", "bird"), SHAPE, None, Progress())
 
 
