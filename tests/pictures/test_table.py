@@ -1,15 +1,16 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import SkysortError
 from skysort.pictures.collection import path_source
 from skysort.pictures.decode import UnreadablePictureError
 from skysort.pictures.listing import Listing
 from skysort.pictures.table import TableSource, read_rows
-from tests.conftest import picture_bytes
+from tests.conftest import picture_bytes, refused
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def listed(path: Path) -> Listing:
 def refusal(path: Path) -> str:
     with pytest.raises(SkysortError) as caught:
         read_rows(path)
+    assert caught.value.code == "invalid-table" and str(caught.value).startswith(str(path))
     return str(caught.value).removeprefix(str(path))
 
 
@@ -95,65 +97,55 @@ def test_an_accented_label_is_one_however_it_is_spelled(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "facts"),
     [
-        ("", ", line 1: expected a header with the columns path,label and perhaps split,group; found nothing"),
-        (
-            "a.png,x\n",
-            ", line 1: expected a header with the columns path,label and perhaps split,group; found a.png,x",
-        ),
-        (
-            "path;label\na.png;x\n",
-            ", line 1: expected a header with the columns path,label and perhaps split,group; found path;label;"
-            " save it with commas between the cells",
-        ),
-        ("path,label,path\n", ", line 1: two columns are called 'path'"),
-        ("path,label,spilt\n", ", line 1: no column 'spilt'; did you mean 'split'?"),
-        ("path,label\n", " names no picture: expected a row for each below the header"),
-        ("path,label\na.png,x\nb.png\n", ", line 3: expected 2 cells, as the header has, found 1"),
-        ("path,label\na,b.png,x\n", ", line 2: expected 2 cells, as the header has, found 3"),
-        ("path,label\na.png,x\nb.png, \n", ", line 3: no label"),
-        ("path,label\n,x\n", ", line 2: no path"),
-        ("path,label\na\0.png,x\n", ", line 2: a null character in the path"),
-        ('path,label\na.png,"x\n', ", line 2: unexpected end of data"),
-        ("path,label,split\na.png,x,trian\n", ", line 2: no split 'trian'; did you mean 'train'?"),
-        (
-            "path,label,split\na.png,x,train\nb.png,y,\n",
-            ", line 3: no split, but line 2 has one; expected all rows or none",
-        ),
-        (
-            "path,label\na.png,x\n./a.png,y\n",
-            ", line 3: ./a.png stands in line 2 already as 'x', and here as 'y'",
-        ),
-        ("path,label\na.png,x\na.png,x\n", ", line 3: a.png stands in line 2 already"),
+        ("", ["line 1", "path,label", "split,group", "nothing"]),
+        ("a.png,x\n", ["line 1", "path,label", "split,group", "a.png,x"]),
+        ("path;label\na.png;x\n", ["line 1", "path,label", "split,group", "path;label", "commas"]),
+        ("path,label,path\n", ["line 1", "'path'"]),
+        ("path,label,spilt\n", ["line 1", "'spilt'", "'split'?"]),
+        ("path,label\n", ["no picture"]),
+        ("path,label\na.png,x\nb.png\n", ["line 3", "expected 2", "found 1"]),
+        ("path,label\na,b.png,x\n", ["line 2", "expected 2", "found 3"]),
+        ("path,label\na.png,x\nb.png, \n", ["line 3", "no label"]),
+        ("path,label\n,x\n", ["line 2", "no path"]),
+        ("path,label\na\0.png,x\n", ["line 2", "null character"]),
+        ('path,label\na.png,"x\n', ["line 2", "unexpected end of data"]),
+        ("path,label,split\na.png,x,trian\n", ["line 2", "'trian'", "'train'?"]),
+        ("path,label,split\na.png,x,train\nb.png,y,\n", ["line 3", "line 2", "split"]),
+        ("path,label\na.png,x\n./a.png,y\n", ["line 3", "./a.png", "line 2", "'x'", "'y'"]),
+        ("path,label\na.png,x\na.png,x\n", ["line 3", "a.png", "line 2"]),
         (
             "path,label,split,group\na.png,x,train,7\nb.png,y,test,7\n",
-            ", line 3: group '7' is in test here and in train in line 2; expected all of a group in one split",
+            ["line 3", "group '7'", "test", "train", "line 2"],
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(write: Write, content: str, message: str) -> None:
-    assert refusal(write(content)).startswith(message)
+def test_what_is_wrong_is_said_with_its_line(write: Write, content: str, facts: list[str]) -> None:
+    message = refusal(write(content))
+    assert [fact for fact in facts if fact not in message] == []
+    assert "\n" not in message
 
 
 def test_the_first_faults_are_told_in_the_order_of_the_lines_with_their_number(write: Write) -> None:
     rows = ["a.png,x,1,test", *(f"{number}.png,,1,test" for number in range(12)), "a.png,x,1,train", "b.png,x,2"]
     told = refusal(write("\n".join(["path,label,group,split", *rows]))).split("\n  ")
-    assert told[0] == " has 15 faults:"
-    assert told[1:-1] == [f"line {line}: no label" for line in range(3, 13)]
-    assert told[-1] == "and 5 more"
+    assert "15" in told[0]
+    assert [line.split(":")[0] for line in told[1:-1]] == [f"line {line}" for line in range(3, 13)]
+    assert "5" in told[-1]
 
 
 def test_a_group_in_two_splits_is_told_once(write: Write) -> None:
     rows = "".join(f"{number}.png,x,7,{'test' if number % 2 else 'train'}\n" for number in range(6))
-    assert refusal(write(f"path,label,group,split\n{rows}")) == (
-        ", line 3: group '7' is in test here and in train in line 2; expected all of a group in one split"
-    )
+    message = refusal(write(f"path,label,group,split\n{rows}"))
+    assert message.count("'7'") == 1 and re.findall("line .", message) == ["line 3", "line 2"]
 
 
 def test_text_in_another_encoding_is_an_error(write: Write) -> None:
-    assert refusal(write("path,label\na.png,\u00e4\n", "latin-1")).startswith(" is not UTF-8 text: ")
-    assert refusal(write("path,label\na.png,x\n", "utf-16")).startswith(" is not UTF-8 text: ")
+    for content, encoding, byte in (("path,label\na.png,\u00e4\n", "latin-1", 17), ("path,label\n", "utf-16", 0)):
+        path = write(content, encoding)
+        with refused("bad-text", path, "UTF-8", f"at byte {byte}"):
+            read_rows(path)
 
 
 def test_the_stamp_changes_with_the_file_and_with_each_picture(write: Write, tmp_path: Path) -> None:
@@ -201,5 +193,6 @@ def test_a_label_is_one_however_its_letters_are_spelled(write: Write) -> None:
 
 
 def test_a_table_has_labels_of_its_own(write: Write) -> None:
-    with pytest.raises(NotUnderstoodError, match=r"birds\.csv has a column 'label'; --label-by is for folders"):
-        path_source(write("path,label\na.png,x\n"), "(a|b)")
+    path = write("path,label\na.png,x\n")
+    with refused("options-conflict", path, "--label-by", exit_code=2):
+        path_source(path, "(a|b)")
