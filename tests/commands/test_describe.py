@@ -88,16 +88,16 @@ def test_a_recipe_of_a_text_is_described_on_its_pictures(skysort_command: Comman
 def test_what_no_computer_could_hold(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mlp-deep", "--size", 1024)
     assert rows(ended)["in all"][0] == "3,221,817,218"
-    assert "parameters: 12.9 GB; to train them: 25.8 GB with SGD" in ended.out
+    assert "12.9 GB" in ended.out and "25.8 GB" in ended.out
 
 
 def test_what_is_not_learned_is_said(skysort_command: Command) -> None:
     ended = skysort_command("describe", "swift", "--size", 8)
     num, frozen = (
-        int(text.replace(",", "")) for text in re.findall(r"learned: ([\d,]+).* other ([\d,]+)", ended.out)[0]
+        int(text.replace(",", "")) for text in re.findall(r"learned\D* (\d[\d,]*)\D* (\d[\d,]*)", ended.out)[0]
     )
     assert rows(ended)["in all"][0] == f"{num + frozen:,}"
-    assert "learned:" not in skysort_command("describe", "convnet").out
+    assert "learned" not in skysort_command("describe", "convnet").out
 
 
 def test_size_and_channels_of_a_recipe_of_ones_own(skysort_command: Command, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_network_of_ones_own(skysort_command: Command, own: Path) -> None:
     table = rows(ended)
     assert table["blocks[0] Conv2d"][:2] == ["16x32x32", "2,320"]
     assert table["in all"][0] == "8,642"
-    assert "warning: self.blocks is a plain list" in ended.out
+    assert "warning: self.blocks " in ended.out
     assert "running\ntorch.Size([2, 3, 32, 32])\n" in ended.err  # what it prints is no part of the table
     assert sorted(file.name for file in own.parent.iterdir()) == ["neighbour.py", "net.py"]  # no __pycache__
     assert sys.path == path
@@ -129,37 +129,42 @@ def test_two_files_of_one_name(skysort_command: Command, own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "options", "code", "message"),
+    ("target", "options", "code", "error", "facts"),
     [
-        ("convet", [], 2, "no recipe 'convet'; did you mean 'convnet'?"),
-        ("convnet", ["--channels", 2], 2, "expected --channels 1 or 3 for a recipe, found 2"),
-        ("convnet", ["--size", 0], 2, "'--size'"),
-        ("convnet", ["--size", 10**9], 2, "'--size'"),
-        ("convnet", ["--size", 3], 1, "pictures of 3x3 are too small for this network"),
-        ("{folder}/none.py:Net", [], 2, "none.py: No such file"),
-        ("{own}", [], 2, "expected FILE.py:Class, found"),
-        ("{own}:", [], 2, "expected FILE.py:Class, found"),
-        ("{own}:Nte", [], 2, "net.py has no class 'Nte'; did you mean 'Net'?"),
-        ("{own}:Options", [], 2, "net.py:Options is no nn.Module but the class Options"),
-        ("{own}:WIDTH", [], 2, "net.py:WIDTH is no nn.Module but of type int"),
-        ("{own}:NeedsWidth", [], 1, "cannot be made without arguments: __init__ needs width; give them defaults"),
-        ("{own}:Breaks", [], 1, "net.py:Breaks cannot be made: ValueError: no such thing"),
-        ("{own}:Net", ["--classes", 2], 2, "--classes is for recipes; "),
-        ("{own}:Net", ["--size", 30], 1, "it takes 4096 features: make it nn.Linear(3600, 2)"),
-        ("{own}:Net", ["--channels", 1], 1, "self.conv1 (Conv2d) fails on an input of shape (2, 1, 32, 32)"),
-        ("{folder}/neighbour.py:Net", [], 2, "has no class 'Net'; there is no nn.Module in it at all"),
-        ("{folder}/wrong.py:Net", [], 1, "wrong.py cannot be run: SyntaxError"),
-        ("{folder}/exits.py:Net", [], 1, "exits.py cannot be run: SystemExit: 3"),
+        ("convet", [], 2, "unknown-recipe", ["'convet'", "did you mean 'convnet'?"]),
+        ("convnet", ["--channels", 2], 2, "wrong-value", ["--channels 1 or 3", "found 2"]),
+        ("convnet", ["--size", 0], 2, "wrong-value", ["'--size'"]),
+        ("convnet", ["--size", 10**9], 2, "wrong-value", ["'--size'"]),
+        ("convnet", ["--size", 3], 1, "pictures-too-small", ["3x3", "--set pictures.size=4)"]),
+        ("{folder}/none.py:Net", [], 2, "system", ["none.py", "No such file"]),
+        ("{own}", [], 2, "wrong-value", ["FILE.py:Class", "net.py'"]),
+        ("{own}:", [], 2, "wrong-value", ["FILE.py:Class", "net.py:'"]),
+        ("{own}:Nte", [], 2, "unknown-network", ["net.py", "'Nte'", "did you mean 'Net'?"]),
+        ("{own}:Options", [], 2, "unknown-network", ["net.py:Options", "nn.Module", "class Options"]),
+        ("{own}:WIDTH", [], 2, "unknown-network", ["net.py:WIDTH", "nn.Module", "type int"]),
+        ("{own}:NeedsWidth", [], 1, "network-failed", ["net.py:NeedsWidth", "__init__", " width"]),
+        ("{own}:Breaks", [], 1, "network-failed", ["net.py:Breaks", "ValueError: no such thing"]),
+        ("{own}:Net", ["--classes", 2], 2, "options-conflict", ["--classes", "net.py:Net"]),
+        ("{own}:Net", ["--size", 30], 1, "network-failed", ["4096 features", "nn.Linear(3600, 2)"]),
+        ("{own}:Net", ["--channels", 1], 1, "network-failed", ["self.conv1 (Conv2d)", "(2, 1, 32, 32)"]),
+        ("{folder}/neighbour.py:Net", [], 2, "unknown-network", ["neighbour.py", "'Net'", "nn.Module"]),
+        ("{folder}/wrong.py:Net", [], 1, "network-failed", ["wrong.py", "SyntaxError"]),
+        ("{folder}/exits.py:Net", [], 1, "network-failed", ["exits.py", "SystemExit: 3"]),
     ],
 )
 def test_refused(
-    target: str, options: list[object], code: int, message: str, skysort_command: Command, own: Path
+    target: str,
+    options: list[object],
+    code: int,
+    error: str,
+    facts: list[str],
+    skysort_command: Command,
+    own: Path,
 ) -> None:
     (own.parent / "wrong.py").write_text("class Net(:\n")
     (own.parent / "exits.py").write_text("raise SystemExit(3)\n")
     ended = skysort_command("describe", target.format(own=own, folder=own.parent), *options)
-    assert (ended.code, ended.out) == (code, "")
-    assert message in ended.err
+    ended.check_refused(code, error, *facts)
 
 
 def test_the_place_of_a_failure_is_the_persons_own_line(skysort_command: Command, own: Path) -> None:

@@ -155,11 +155,11 @@ def test_a_copy_that_has_changed_is_refused(untouched: Path, skysort_command: Co
     (run / "metrics.json").unlink()
     (run / "mine.py").write_text(OWN.replace("0.3", "0.4"))
     ended = skysort_command("train", "--resume", run)
-    assert (ended.code, ended.out) == (1, "")
-    assert f"{run / 'mine.py'} has changed: the recipe expects the SHA-256 {digest(OWN.encode())}" in ended.err
+    changed = digest((run / "mine.py").read_bytes())
+    ended.check_refused(1, "changed-file", run / "mine.py", digest(OWN.encode()), changed)
     assert "running" not in ended.err
     (run / "mine.py").unlink()
-    assert f"cannot read {run / 'mine.py'}: No such file" in skysort_command("train", "--resume", run).err
+    skysort_command("train", "--resume", run).check_refused(2, "system", run / "mine.py", "No such file")
 
 
 def test_a_toml_file_names_the_file_beside_it(own: Path) -> None:
@@ -174,38 +174,41 @@ def test_a_toml_file_names_the_file_beside_it(own: Path) -> None:
 def test_within_a_time(own: Path, skysort_command: Command, tmp_path: Path) -> None:
     arguments = ("train", "skies:200", "--recipe", f"{own}/mine.py:Net", "--run", tmp_path / "run")
     ended = skysort_command(*arguments, "--budget", "1s")
-    assert ended.code == 1
-    assert "1 s are too short for these pictures on this computer" in ended.err
+    ended.check_refused(1, "budget-too-short", "1 s")
 
 
 @pytest.mark.parametrize(
-    ("target", "code", "messages"),
+    ("target", "code", "error", "facts"),
     [
-        ("mine.py", 2, ["expected FILE.py:Class, found"]),
-        ("mine.txt:Net", 2, ["expected FILE.py:Class, found"]),
-        ("none.py:Net", 2, ["none.py: No such file"]),
-        ("mine.py:Nte", 2, ["mine.py has no class 'Nte'; did you mean 'Net'?"]),
-        ("mine.py:NeedsWidth", 1, ["mine.py:NeedsWidth cannot be made without arguments: __init__ needs width"]),
-        ("breaks.py:Net", 1, ["breaks.py cannot be run: ZeroDivisionError", "breaks.py, line 2: width = 1 / 0"]),
-        ("lacks.py:Net", 1, ["lacks.py cannot be run: ModuleNotFoundError: No module named 'no_such_library'"]),
-        ("two.py:Net", 1, ["two.py imports neighbour from its own folder", "move that code into two.py"]),
-        ("mine.py:Wide", 1, ["mine.py:Wide gives an output of shape (3, 10)", "expected shape (3, 2)"]),
-        ("mine.py:Pair", 1, ["mine.py:Pair gives an output of type tuple", "expected shape (3, 2)"]),
-        ("mine.py:Flat", 1, ["mine.py:Flat gives an output of shape (6,)", "expected shape (3, 2)"]),
-        ("mine.py:Narrow", 1, ["mine.py:Narrow fails on pictures of shape (3, 3, 32, 32)", "self.features = "]),
-        ("mine.py:Twos", 1, ["mine.py:Twos fails on pictures of shape (3, 3, 32, 32)", "x.reshape(2, 3, 32, 32)"]),
-        ("mine.py:Decides", 1, ["mine.py:Decides cannot be exported to ONNX", ": if logits.sum() > 0:"]),
-        ("mine.py:Unused", 1, ["lazy layers that no picture reaches: same.weight, same.bias"]),
-        ("mine.py:Empty", 1, ["mine.py:Empty has no parameters to learn"]),
+        ("mine.py", 2, "wrong-value", ["FILE.py:Class", "mine.py'"]),
+        ("mine.txt:Net", 2, "wrong-value", ["FILE.py:Class", "mine.txt:Net"]),
+        ("none.py:Net", 2, "system", ["none.py", "No such file"]),
+        ("mine.py:Nte", 2, "unknown-network", ["mine.py", "'Nte'", "did you mean 'Net'?"]),
+        ("mine.py:NeedsWidth", 1, "network-failed", ["mine.py:NeedsWidth", "__init__", "width"]),
+        ("breaks.py:Net", 1, "network-failed", ["ZeroDivisionError", "breaks.py, line 2: width = 1 / 0"]),
+        ("lacks.py:Net", 1, "network-failed", ["lacks.py", "ModuleNotFoundError", "'no_such_library'"]),
+        ("two.py:Net", 1, "network-failed", ["two.py", "neighbour"]),
+        ("mine.py:Wide", 1, "network-failed", ["mine.py:Wide", "shape (3, 10)", "expected shape (3, 2)"]),
+        ("mine.py:Pair", 1, "network-failed", ["mine.py:Pair", "type tuple", "expected shape (3, 2)"]),
+        ("mine.py:Flat", 1, "network-failed", ["mine.py:Flat", "shape (6,)", "expected shape (3, 2)"]),
+        ("mine.py:Narrow", 1, "network-failed", ["mine.py:Narrow", "(3, 3, 32, 32)", "self.features = "]),
+        ("mine.py:Twos", 1, "network-failed", ["mine.py:Twos", "(3, 3, 32, 32)", "x.reshape(2, 3, 32, 32)"]),
+        ("mine.py:Decides", 1, "network-failed", ["mine.py:Decides", "ONNX", ": if logits.sum() > 0:"]),
+        ("mine.py:Unused", 1, "network-failed", ["mine.py:Unused", "same.weight, same.bias"]),
+        ("mine.py:Empty", 1, "network-failed", ["mine.py:Empty", "no parameters"]),
     ],
 )
 def test_refused_before_there_is_a_run(
-    target: str, code: int, messages: list[str], own: Path, skysort_command: Command, tmp_path: Path
+    target: str,
+    code: int,
+    error: str,
+    facts: list[str],
+    own: Path,
+    skysort_command: Command,
+    tmp_path: Path,
 ) -> None:
     ended = skysort_command(*TRAIN, "--recipe", own / target, "--run", tmp_path / "run")
-    assert (ended.code, ended.out) == (code, "")
-    for message in messages:
-        assert message in ended.err
+    ended.check_refused(code, error, *facts)
     assert not (tmp_path / "run").exists()
     assert "neighbour" not in sys.modules
     assert "GraphModule" not in ended.err
