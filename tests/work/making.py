@@ -14,6 +14,7 @@ from skysort.classifier.rows import Prediction, labelled, unreadable
 from skysort.pictures.decode import Shape
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Kind, Row, Settings, replaced
+from skysort.work.move import Outcome
 from skysort.work.names import identity
 
 CLASSES = ("airplane", "bird")
@@ -88,3 +89,8 @@ def check_that_nothing_is_lost(
 def with_session(journal: Journal, rows: Sequence[Row]) -> list[Row]:
     session = journal.session(SETTINGS)
     return [replaced(row, session=session) for row in rows]
+
+
+def errno_of(outcome: Outcome) -> int | None:
+    """Return the system's number of the error for which a row was not done."""
+    return getattr(outcome.error, "errno", None)

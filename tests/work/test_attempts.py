@@ -26,6 +26,7 @@ from skysort.work.names import identity
 from skysort.work.order import Order
 from skysort.work.telling import Counts
 from skysort.work.watch import watch
+from tests.conftest import numbers, refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put
 
@@ -77,12 +78,10 @@ def test_a_damaged_note_keeps_nothing_from_being_judged(content: str, tmp_path: 
     assert not Attempts(tmp_path / "judging.json").is_suspect(tmp_path / "a.png", Identity(1, 1, 1))
 
 
-@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, SkysortError])
-def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(
-    error: type[BaseException], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), SkysortError("failed", "odd")])
+def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(error: BaseException, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(AIRPLANE)
-    with pytest.raises(error), Attempts(tmp_path / "judging.json").judging([tmp_path / "a.png"]):
+    with pytest.raises(type(error)), Attempts(tmp_path / "judging.json").judging([tmp_path / "a.png"]):
         raise error
     assert not (tmp_path / "judging.json").exists()
 
@@ -162,7 +161,7 @@ def test_a_picture_that_ends_the_process_twice_is_unreadable_and_the_others_are_
     assert not files_below(top / "inbox")
     with Journal(top / "aside") as journal:
         reasons = {row.place.name: row.reason for row in journal.rows()}
-    assert reasons.pop("2b.png") == "2 processes ended while they judged it" and not any(reasons.values())
+    assert numbers(reasons.pop("2b.png")) == ["2"] and not any(reasons.values())
     once(top)
     assert not (top / "aside.journal" / "judging.json").exists()
 
@@ -193,7 +192,7 @@ def test_a_lack_of_memory_is_never_a_property_of_a_picture(
         return plain(content, shape)
 
     monkeypatch.setattr(module, "decode", decode)
-    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+    with refused("some-not-moved", 1):
         once(top, look=top / "look")
     assert set(files_below(top / "inbox", top / "look")) == {top / "inbox" / "2b.png"}
     assert [record.facts["error"] for record in caplog.records if record.getMessage() == "failed"] == [
@@ -216,7 +215,7 @@ def test_where_pictures_cannot_be_judged_together_each_is_by_itself(top: Path) -
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("odd"), SkysortError("odd"), OverflowError("odd"), ValueError("odd")]
+    "error", [RuntimeError("odd"), SkysortError("failed", "odd"), OverflowError("odd"), ValueError("odd")]
 )
 def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
     error: Exception, top: Path, caplog: pytest.LogCaptureFixture
@@ -227,7 +226,7 @@ def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
                 raise error
             return super().answer(decoded)
 
-    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+    with refused("some-not-moved", 1):
         once(top, Odd())
     assert set(files_below(top / "inbox")) == {top / "inbox" / "3.png"}
     assert events(caplog).count("failed") == 1
@@ -258,9 +257,9 @@ def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
         assert once(top, look=top / "look").actions == {"set-aside": 4, "look": 1}
         with Journal(top / "aside") as journal:
             (row,) = (row for row in journal.rows() if row.action == "look")
-        assert row.reason == f"cannot be decoded: {type(error).__name__}: {error}"
+        assert f"{type(error).__name__}: {error}" in row.reason
     else:
-        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+        with refused("some-not-moved", 1):
             once(top)
         assert set(files_below(top / "inbox")) == {top / "inbox" / "3.png"}
         assert events(caplog).count("failed") == 1
@@ -287,7 +286,7 @@ def test_a_disk_error_of_one_picture_is_tried_again(top: Path, monkeypatch: pyte
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "open", failing)
-        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+        with refused("some-not-moved", 1):
             once(top)
     assert once(top).actions == {"set-aside": 1}
 

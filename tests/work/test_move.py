@@ -19,11 +19,11 @@ from skysort.work import move, names, renaming, undo
 from skysort.work.journal import Journal
 from skysort.work.journal_rows import Row, replaced
 from skysort.work.move import Outcome, act, finish_unfinished, moving
-from skysort.work.names import free_place, identity, numbered
+from skysort.work.names import ChangedError, free_place, identity, numbered
 from skysort.work.renaming import rename_new
 from skysort.work.settle import going_of
 from skysort.work.undo import Wish, take_back
-from tests.work.making import check_that_nothing_is_lost, files_below, row_for, with_session
+from tests.work.making import check_that_nothing_is_lost, errno_of, files_below, row_for, with_session
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +117,7 @@ def test_a_picture_that_changed_since_it_was_judged_stays(inbox: Path, aside: Pa
     (inbox / "a.jpg").write_bytes(b"another")
     os.utime(inbox / "a.jpg", ns=(1, 1))
     (outcome,) = do(aside, row)
-    assert outcome.end == "not done" and "no longer the same file" in str(outcome.error)
+    assert (outcome.end, errno_of(outcome)) == ("not done", errno.ENOENT)
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"another"}
 
 
@@ -176,7 +176,7 @@ def test_a_source_that_cannot_be_removed_takes_its_copy_back(
 
     monkeypatch.setattr(Path, "rename", read_only)
     (outcome,) = do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
-    assert outcome.end == "not done" and "Permission denied" in str(outcome.error)
+    assert (outcome.end, errno_of(outcome)) == ("not done", errno.EACCES)
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
 
 
@@ -193,7 +193,7 @@ def test_a_copy_that_is_not_what_was_read_is_no_copy(
 
     monkeypatch.setattr(os, "fsync", damaging)
     (outcome,) = do(aside, row)
-    assert outcome.end == "not done" and "the copy is not what was read" in str(outcome.error)
+    assert (outcome.end, errno_of(outcome)) == ("not done", errno.EIO)
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
 
 
@@ -203,7 +203,7 @@ def test_an_unfinished_move_to_a_drive_that_is_not_there_waits_for_it(inbox: Pat
         row.source.rename(row.place)
         aside.rename(aside.with_name("drive"))
         (outcome,) = finish_unfinished(journal)
-        assert outcome.end is None and "the folder is not there now" in str(outcome.error)
+        assert (outcome.end, errno_of(outcome)) == (None, errno.ENOENT) and str(aside) in str(outcome.error)
         assert journal.unfinished() == [row]
         aside.with_name("drive").rename(aside)
         (outcome,) = finish_unfinished(journal)
@@ -217,7 +217,7 @@ def test_a_picture_that_somebody_took_is_told(inbox: Path, aside: Path) -> None:
         (outcome,) = finish_unfinished(journal)
         assert outcome.end == "gone"
         (row,) = journal.rows()
-        assert row.done and "taken away by somebody" in row.reason
+        assert row.done and row.kind == "gone" and row.reason
 
 
 def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Pat
     (inbox / "a.jpg").unlink()
     with Journal(aside) as journal:
         (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
-        assert "what it is a copy of is no longer there" in taken.problem
+        assert taken.problem and (aside / "a.jpg").exists()
         (copied,) = journal.rows()
         back = replace(row_for(aside / "a.jpg", inbox / "a.jpg", "remove"), undoes=copied.id)
         with journal.moving():
@@ -374,7 +374,7 @@ def test_undo_leaves_alone_what_was_not_put_there(inbox: Path, aside: Path) -> N
     (aside / "a.jpg").write_bytes(b"another")
     with Journal(aside) as journal:
         (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
-    assert taken.problem == f"what is at {aside / 'a.jpg'} is not what was put there"
+    assert str(aside / "a.jpg") in taken.problem.split()
     assert files_below(inbox, aside) == {aside / "a.jpg": b"another"}
 
 
@@ -449,7 +449,8 @@ class MovesAndUndos(RuleBasedStateMachine):
                 assert back.row.source in after
                 assert hashlib.sha256(after[back.row.source]).hexdigest() == back.row.digest
             else:
-                assert "stands at" in back.problem or "no longer" in back.problem, back.problem
+                is_gone = not {back.row.place} <= before.keys() & after.keys()
+                assert is_gone or back.row.source in before | after, back.problem
         if any(not back.problem for back in taken):
             assert before != after
 
@@ -479,5 +480,5 @@ def test_identity_is_of_files_alone(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert identity(tmp_path / "a").size == 3
     for path in (tmp_path / "link", tmp_path):
-        with pytest.raises(OSError, match="not a regular file"):
+        with pytest.raises(ChangedError):
             identity(path)

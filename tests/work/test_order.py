@@ -6,7 +6,6 @@ from typing import cast
 import pytest
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.work.arrivals import Stop
 from skysort.work.journal import Journal, journal_folder
@@ -14,6 +13,7 @@ from skysort.work.judge import ByLabel
 from skysort.work.order import Order, lies_in
 from skysort.work.telling import watcher_lock
 from skysort.work.watch import watch
+from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD
 
@@ -44,7 +44,7 @@ def test_no_folder_lies_in_the_journal(option: str, below: str, tmp_path: Path) 
         (tmp_path / name).mkdir()
     before = fill(tmp_path / "x.journal" / below)
     folders = {"inbox": tmp_path / "in", "aside": tmp_path / "x", option: tmp_path / "x.journal" / below}
-    with pytest.raises(NotUnderstoodError, match=r"lies in .*x\.journal, where a journal is kept"):
+    with refused("folders-overlap", tmp_path / "x.journal", exit_code=2):
         once(**folders)
     assert files_below(tmp_path) == before
 
@@ -56,7 +56,7 @@ def test_no_folder_lies_in_the_journal_of_another_watch(option: str, tmp_path: P
     (tmp_path / "in").mkdir()
     before = fill(journal_folder(tmp_path / "other"))
     folders = {"inbox": tmp_path / "in", "aside": tmp_path / "x"} | {option: journal_folder(tmp_path / "other")}
-    with pytest.raises(NotUnderstoodError, match="where a journal is kept"):
+    with refused("folders-overlap", journal_folder(tmp_path / "other"), exit_code=2):
         once(**folders)
     assert files_below(tmp_path) == before
 
@@ -72,7 +72,7 @@ def test_what_others_keep_in_a_journals_folder_stays(tmp_path: Path) -> None:
 def test_folders_that_are_one_and_the_same_by_other_names_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in" / "aside").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
-    with pytest.raises(NotUnderstoodError, match="must not be in one another"):
+    with refused("folders-overlap", "--aside", tmp_path / "in" / "aside", exit_code=2):
         once(inbox=tmp_path / "in", aside=tmp_path / "link" / "aside")
 
 
@@ -85,7 +85,7 @@ def test_a_folder_that_is_mounted_at_two_places_is_one(tmp_path: Path) -> None:
         pytest.skip("mounting is not allowed here")
     try:
         assert lies_in(tmp_path / "second" / "deep", tmp_path / "in")
-        with pytest.raises(NotUnderstoodError, match="must not be in one another"):
+        with refused("folders-overlap", "--aside", tmp_path / "second", tmp_path / "in", exit_code=2):
             once(inbox=tmp_path / "in", aside=tmp_path / "second" / "deep" / "aside")
     finally:
         subprocess.run(["umount", tmp_path / "second"], check=True)
@@ -95,5 +95,5 @@ def test_a_journal_has_one_watcher(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     once(inbox=tmp_path / "in", aside=tmp_path / "x")
     lock = watcher_lock(journal_folder(tmp_path / "x"))
-    with locked(lock), pytest.raises(SkysortError, match=r"another process is at work on .*x\.journal"):
+    with locked(lock), refused("in-use", tmp_path / "x.journal"):
         once(inbox=tmp_path / "in", aside=tmp_path / "x")

@@ -15,7 +15,7 @@ from skysort.work.journal_rows import Row, replaced
 from skysort.work.move import act, finish_unfinished, moving
 from skysort.work.settle import coming_of, going_of, under_way_by_others
 from skysort.work.undo import Wish, take_back
-from tests.work.making import files_below, row_for, with_session
+from tests.work.making import errno_of, files_below, row_for, with_session
 
 TIME = (10**18, 10**18)
 
@@ -146,10 +146,10 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
                 assert [outcome.end for outcome in left] == [None]
                 for again in (replaced(row, place=keep / "a-2.jpg"), replaced(row, source=row.place)):
                     (outcome,) = act(journal, [again])
-                    assert outcome.end is None and "was begun, and cannot be finished now" in str(outcome.error)
+                    assert (outcome.end, errno_of(outcome)) == (None, errno.EBUSY)
         with moving(journal):  # settles it; the picture was judged before that
             (outcome,) = act(journal, [replaced(row, place=keep / "a-2.jpg")])
-            assert outcome.end == "not done" and "no longer the same file" in str(outcome.error)
+            assert (outcome.end, errno_of(outcome)) == ("not done", errno.ENOENT)
         assert [(found.place.name, found.done is None) for found in journal.rows()] == [("a.jpg", False)]
         assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), Wish())] == [""]
 
@@ -172,7 +172,7 @@ def test_what_is_open_for_writing_stays(
         request.getfixturevalue("across")
     with Journal(tmp_path / "one", make=True) as journal, moving(journal), (inbox / "a.jpg").open("ab"):
         (outcome,) = act(journal, with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg")]))
-        assert outcome.end == "not done" and "open for writing" in str(outcome.error)
+        assert (outcome.end, errno_of(outcome)) == ("not done", errno.EBUSY)
         assert list(journal.rows()) == []
     assert files_below(inbox, keep) == {inbox / "a.jpg": b"picture"}
 
@@ -219,7 +219,7 @@ def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Pa
             act(journal, with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg", "copy")]))
         with (keep / "a.jpg").open("ab"):
             (back,) = take_back(journal, journal.rows(takeable="moves"), Wish())
-        assert "written to" in back.problem
+        assert back.problem
         assert files_below(inbox, keep) == {inbox / "a.jpg": b"picture", keep / "a.jpg": b"picture"}
         assert journal.unfinished() == []
         assert going_of(back.row).name not in {path.name for path in keep.iterdir()}

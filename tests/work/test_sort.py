@@ -11,7 +11,6 @@ from PIL import Image
 
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.rows import Prediction
-from skysort.errors import NotUnderstoodError
 from skysort.pictures.formats import unfinished
 from skysort.work import judge as judging
 from skysort.work import move
@@ -23,6 +22,7 @@ from skysort.work.move import Outcome
 from skysort.work.settle import End
 from skysort.work.sort import LeftAlone, sort_pictures
 from skysort.work.undo import Wish, take_back
+from tests.conftest import numbers, refused
 from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, BIRD, picture, put
 
@@ -78,8 +78,8 @@ def test_links_are_followed_to_copy_and_what_else_is_there_is_counted(tmp_path: 
     }  # fmt: skip
     assert before.items() <= files_below(tmp_path).items()
     hidden, others, same = passed.remarks()
-    assert "@eaDir" in hidden and "1 file is no picture" in others and "notes.txt" in others
-    assert same.startswith("1 name leads to a picture that is sorted under another name") and "link.png" in same
+    assert "@eaDir" in hidden and numbers(others)[0] == "1" and "notes.txt" in others
+    assert numbers(same)[0] == "1" and "link.png" in same
 
 
 @pytest.mark.parametrize("link", ["0.png", "z.png", "sub/0.png", "0/a.png"])
@@ -114,9 +114,7 @@ def test_nothing_is_moved_out_of_another_folder(tmp_path: Path) -> None:
         "airplane/a.png", "bird/b.jfif", "bird/c",
     }  # fmt: skip
     assert {path.name for path in files_below(tmp_path / "elsewhere")} == {"d.png", "e.png"}
-    assert len(passed.links) == 3 and passed.remarks()[-1].startswith(
-        "3 pictures lie behind a link and stayed there"
-    )
+    assert len(passed.links) == 3 and numbers(passed.remarks()[-1])[0] == "3"
 
 
 def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -126,7 +124,7 @@ def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
     outcomes, _ = sort(tmp_path / "holiday", tmp_path / "all", unsure_below=0.91)
     assert set(files_below(tmp_path / "all")) == {tmp_path / "all" / "unsure" / f"{name}.png" for name in "ab"}
     assert {outcome.row.label for outcome in outcomes} == set(CLASSES)
-    assert outcomes[0].row.reason == "unsure: the likeliest class has 0.900, less than 0.91"
+    assert numbers(outcomes[0].row.reason) == ["0.900", "0.91"]
     with Journal(tmp_path / "all") as journal:
         taken = list(take_back(journal, journal.rows(takeable="moves"), Wish()))
         assert [(row.problem, row.correction) for row in taken] == [("", None)] * 2, "nobody said what they are"
@@ -137,7 +135,7 @@ def test_a_class_called_unsure_keeps_its_folder(tmp_path: Path) -> None:
         classes = ("Unsure", "bird")
 
     put(tmp_path, {"holiday/a.png": AIRPLANE})
-    with pytest.raises(NotUnderstoodError, match="leave --unsure-below out"):
+    with refused("options-conflict", "Unsure", "--unsure-below", exit_code=2):
         sort(tmp_path / "holiday", tmp_path / "to", Another(), unsure_below=0.5)
     assert not (tmp_path / "to").exists()
 
@@ -187,7 +185,7 @@ def test_a_folder_with_a_journal_is_not_sorted(tmp_path: Path) -> None:
         (tmp_path / "to.journal", tmp_path / "x"),
         (tmp_path / "holiday", tmp_path / "to.journal" / "x"),
     ):
-        with pytest.raises(NotUnderstoodError, match="where a journal is kept"):
+        with refused("folders-overlap", tmp_path / "to.journal", exit_code=2):
             sort(folder, to)
 
 
@@ -195,7 +193,7 @@ def test_a_file_that_lacks_only_its_end_is_sorted_by_its_picture(tmp_path: Path)
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "GIF")
     put(tmp_path, {"holiday/a.gif": file.getvalue().rstrip(b";")})
-    assert unfinished((tmp_path / "holiday" / "a.gif").read_bytes()) == "the GIF has no end"
+    assert unfinished((tmp_path / "holiday" / "a.gif").read_bytes()) is not None
     sort(tmp_path / "holiday", tmp_path / "to")
     assert set(files_below(tmp_path / "to")) == {tmp_path / "to" / "airplane" / "a.gif"}
 

@@ -61,7 +61,7 @@ def test_what_does_not_begin_as_it_did_is_another_file(content: bytes, top: Path
     do(top, "sub/a.gif")
     (top / "aside" / "sub" / "a.gif").write_bytes(content)
     (taken,) = undo(top)
-    assert "is not what was put there" in taken.problem
+    assert str(top / "aside" / "sub" / "a.gif") in taken.problem.split()
     assert files_below(top / "aside") == {top / "aside" / "sub" / "a.gif": content}
 
 
@@ -70,7 +70,7 @@ def test_a_copy_that_has_grown_is_not_removed(top: Path) -> None:
     with (top / "aside" / "a.gif").open("ab") as upload:
         upload.write(b" and the rest")
     (taken,) = undo(top)
-    assert "is not what was put there" in taken.problem and (top / "aside" / "a.gif").exists()
+    assert str(top / "aside" / "a.gif") in taken.problem.split() and (top / "aside" / "a.gif").exists()
 
 
 def test_a_correction_is_what_a_person_said(top: Path) -> None:
@@ -113,13 +113,13 @@ def test_pictures_to_keep_can_be_sent_on(kind: str, top: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "folders", "problem"),
-    [("set-aside", {}, "that watch had no --keep-to"), ("keep", {"keep-to": "/blog"}, "it was kept already, at")],
+    ("action", "folders", "fact"),
+    [("set-aside", {}, "--keep-to"), ("keep", {"keep-to": "/blog"}, "aside/a.jpg")],
 )
-def test_what_cannot_be_sent_on_says_why(action: str, folders: dict[str, str], problem: str, top: Path) -> None:
+def test_what_cannot_be_sent_on_says_why(action: str, folders: dict[str, str], fact: str, top: Path) -> None:
     do(top, "a.jpg", action=action, aside=str(top / "aside"), **folders)
     (taken,) = undo(top, Wish(keep=True))
-    assert problem in taken.problem and (top / "aside" / "a.jpg").exists()
+    assert fact in taken.problem and (top / "aside" / "a.jpg").exists()
 
 
 @pytest.mark.parametrize("where", ["inbox", "aside"])
@@ -127,7 +127,7 @@ def test_a_folder_that_was_renamed_is_not_made_anew(where: str, top: Path) -> No
     do(top, "a.jpg", "sub/b.jpg")
     (top / where).rename(top / "renamed")
     for taken in undo(top):
-        assert f"the folder {top / where} is not there; if it was renamed" in taken.problem
+        assert str(top / where) in taken.problem.split()
     assert not (top / where).exists()
     (top / "renamed").rename(top / where)
     assert [taken.problem for taken in undo(top)] == ["", ""]
@@ -147,6 +147,6 @@ def test_nothing_is_put_where_a_drive_below_the_inbox_was(top: Path, monkeypatch
     do(top, "sub/b.jpg")
     drives.remove(top / "inbox" / "sub")
     (taken,) = undo(top)
-    assert taken.problem == f"{top / 'inbox' / 'sub'} is not there; is its drive?"
+    assert str(top / "inbox" / "sub") in taken.problem.split()
     drives.add(top / "inbox" / "sub")
     assert [taken.problem for taken in undo(top)] == [""]

@@ -24,7 +24,6 @@ from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Calibration, Decision
 from skysort.classifier.interruptible import interruptible
 from skysort.classifier.rows import Prediction
-from skysort.errors import NotUnderstoodError, SkysortError
 from skysort.files import locked
 from skysort.work import arrivals, move
 from skysort.work import watch as module
@@ -38,6 +37,7 @@ from skysort.work.sort import sort_pictures
 from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
+from tests.conftest import numbers, refused
 from tests.work.making import (
     CLASSES,
     SETTINGS,
@@ -115,7 +115,7 @@ def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> Non
     assert (airplane.label, airplane.probabilities, airplane.action) == ("airplane", (0.9, 0.1), "set-aside")
     assert airplane.place == top / "aside" / "a.png" and airplane.done
     assert (broken.label, broken.action) == (None, "look")
-    assert broken.reason == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert broken.reason
     folders = {
         "aside": str(top / "aside"),
         "keep-to": str(top / "blog"),
@@ -191,7 +191,7 @@ def test_nothing_is_taken_back_where_a_drive_was(
     (top / "inbox" / "sub").rmdir()
     with Journal(top / "aside") as journal:
         (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
-        assert taken.problem == f"{top / on_the_drive} is not there; is its drive?"
+        assert str(top / on_the_drive) in taken.problem.split()
         assert found(top) == {"aside/sub/a.png": AIRPLANE} and not (top / "inbox" / "sub").exists()
         drives.add(top / on_the_drive)
         (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
@@ -376,43 +376,38 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inbox", "to", "message"),
+    ("inbox", "to", "code", "facts"),
     [
-        ("nowhere", {"aside": "aside"}, "no such folder"),
-        ("inbox", {"aside": "inbox/aside"}, "must not be in one another"),
-        ("inbox", {"aside": "aside", "look": "."}, "must not be in one another"),
+        ("nowhere", {"aside": "aside"}, "path-not-found", ["/nowhere"]),
+        ("inbox", {"aside": "inbox/aside"}, "folders-overlap", ["--aside", "/inbox/aside"]),
+        ("inbox", {"aside": "aside", "look": "."}, "folders-overlap", ["--look", "/inbox"]),
         (
             "inbox",
             {"aside": "aside", "look": "aside/look"},
-            "--look .* and --aside .*, or mixed with what goes to the",
+            "folders-overlap",
+            ["--look", "/aside/look", "--aside"],
         ),
-        (
-            "inbox",
-            {"aside": "aside", "keep_to": "aside"},
-            "--aside .* and --keep-to .* must not be in one another",
-        ),
+        ("inbox", {"aside": "aside", "keep_to": "aside"}, "folders-overlap", ["--aside", "--keep-to"]),
     ],
 )
-def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], message: str) -> None:
+def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]) -> None:
     order = Order(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
-    with pytest.raises(NotUnderstoodError, match=message):
+    with refused(code, *facts, exit_code=2):
         watch(cast(Classifier, FirstPixel()), RULE, order, Stop())
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
 @pytest.mark.parametrize("name", ["settle", "stuck"])
 def test_times_that_never_come_are_refused(name: str, seconds: float, top: Path) -> None:
-    with pytest.raises(
-        NotUnderstoodError, match=f"--{name} takes a number of seconds, 0 or more; found {seconds}"
-    ):
+    with refused("wrong-value", f"--{name}", seconds, exit_code=2):
         once(top, **{name: seconds})
 
 
 @pytest.mark.parametrize("bound", [float("nan"), -0.1, 1.1, float("inf")])
 def test_a_bound_on_confidence_is_from_0_to_1(bound: float, top: Path) -> None:
-    with pytest.raises(NotUnderstoodError, match=f"--unsure-below takes a confidence .*; found {bound}"):
+    with refused("wrong-value", "--unsure-below", bound, exit_code=2):
         once(top, unsure_below=bound)
-    with pytest.raises(NotUnderstoodError, match=f"--unsure-below takes a confidence .*; found {bound}"):
+    with refused("wrong-value", "--unsure-below", bound, exit_code=2):
         list(sort_pictures(cast(Classifier, FirstPixel()), top / "inbox", top / "to", unsure_below=bound))
 
 
@@ -421,13 +416,13 @@ def test_what_is_unsure_is_to_look_at_until_the_bound_is_another(top: Path) -> N
     assert once(top, unsure_below=0.95, stuck=0.0).actions == {"look": 2}
     assert once(top, unsure_below=0.95, stuck=0.0).actions == {}
     reasons = {row.source.name: (row.label, row.reason) for row in rows(top)}
-    assert reasons["a.png"] == ("airplane", "unsure: the likeliest class has 0.900, less than 0.95")
+    assert (reasons["a.png"][0], numbers(reasons["a.png"][1])) == ("airplane", ["0.900", "0.95"])
     assert reasons["broken.png"][0] is None
     assert once(top, unsure_below=0.9, stuck=0.0).actions == {"set-aside": 1, "look": 1}
 
 
 def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
-    with pytest.raises(SkysortError, match=r"could not make .*drive/aside: No such file"):
+    with refused("system", top / "drive" / "aside", os.strerror(errno.ENOENT)):
         once(top, look=top / "drive" / "aside")
 
 
@@ -438,23 +433,23 @@ def test_what_was_left_half_written_beside_the_journal_is_removed(top: Path) -> 
 
 
 def test_a_second_watcher_is_refused(top: Path) -> None:
-    with locked(lock_of(top / "inbox")), pytest.raises(SkysortError, match="another process is at work on"):
+    with locked(lock_of(top / "inbox")), refused("in-use", top / "inbox"):
         once(top)
 
 
 def test_a_damaged_journal_is_told_and_nothing_is_touched(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     put(top, {"aside.journal/journal.sqlite": b"This is no journal at all. " * 200})
-    with pytest.raises(SkysortError, match=r"is damaged: .*move .*aside.journal away to begin a new one"):
+    with refused("damaged-journal", top / "aside.journal" / "journal.sqlite", ".recover"):
         once(top)
     assert found(top) == {"inbox/a.png": AIRPLANE}
 
 
 def test_labels_to_keep_are_checked() -> None:
     assert ByLabel.among(["bird"], CLASSES) == RULE
-    with pytest.raises(NotUnderstoodError, match="no class 'brid'; did you mean 'bird'"):
+    with refused("unknown-class", "'brid'", "'bird'", exit_code=2):
         ByLabel.among(["brid"], CLASSES)
-    with pytest.raises(NotUnderstoodError, match="nothing to set aside"):
+    with refused("wrong-value", exit_code=2):
         ByLabel.among(CLASSES, CLASSES)
 
 
@@ -482,7 +477,7 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
             Path, "rename", lambda *paths: (read_only if paths[1].suffix == ".going" else rename)(*paths)
         )
         for _ in range(2):
-            with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+            with refused("some-not-moved", 1):
                 once(top)
             assert found(top) == {"inbox/a.png": AIRPLANE, "aside/a.png": AIRPLANE}
     assert events(caplog).count("not finished yet") == 2 and "failed" not in events(caplog)
@@ -531,7 +526,7 @@ def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_go
 
     with monkeypatch.context() as patched:
         patched.setattr(move, "settle", settle)
-        with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+        with refused("some-not-moved", 1):
             once(top)
     assert found(top) == {"inbox/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
     assert events(caplog).count("not finished yet") == 1
@@ -637,7 +632,7 @@ def test_an_inbox_that_is_made_anew_is_watched_and_locked(top: Path, impatient: 
         (top / "inbox").mkdir()
         put(top, {"inbox/b.png": AIRPLANE})
         until((top / "aside" / "b.png").exists)
-        with pytest.raises(SkysortError, match="another process is at work on"):
+        with refused("in-use", top / "inbox"):
             once(top)
 
 
@@ -721,7 +716,7 @@ def test_a_full_disk_is_waited_for(
         status = top / "aside.journal" / "status.json"
         until(lambda: "No space left" in json.loads(status.read_text())["trouble"])
         assert found(top) == {"inbox/a.png": AIRPLANE}
-        with pytest.raises(SkysortError, match="another process is at work on"):  # held while it waits, too
+        with refused("in-use", top / "inbox"):  # held while it waits, too
             once(top)
         monkeypatch.setattr(module, "act", plain)
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
@@ -737,7 +732,7 @@ def test_a_file_system_that_is_full_takes_pictures_when_there_is_room(top: Path,
         put(top, {"aside/large": bytes(90_000)})
         pictures = {f"{number}.png": AIRPLANE + os.urandom(9_000) for number in range(6)}
         put(top, {f"inbox/{name}": content for name, content in pictures.items()})
-        with pytest.raises(SkysortError, match="pictures could not be dealt with"):
+        with refused("some-not-moved"):
             once(top)
         left = [name for name in pictures if (top / "inbox" / name).exists()]
         assert 0 < len(left) < 6
@@ -766,7 +761,7 @@ def test_a_disk_that_is_full_and_holds_the_journal_loses_nothing(top: Path) -> N
         with suppress(OSError), (disk / "large").open("wb", buffering=0) as large:
             while True:
                 large.write(bytes(512))
-        with pytest.raises(SkysortError, match=r"journal .* cannot be used now: .*(full|I/O error)"):
+        with refused("journal-not-available", disk / "aside.journal" / "journal.sqlite"):
             once(disk)
         (disk / "large").unlink()
         assert once(disk).actions == {"set-aside": 40}
@@ -786,7 +781,7 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
 
     monkeypatch.setattr(move, "rename_new", read_only)
-    with pytest.raises(SkysortError, match="1 picture could not be dealt with"):
+    with refused("some-not-moved", 1):
         once(top)
     with watching(top):
         until(lambda: "failed" in events(caplog))
