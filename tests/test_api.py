@@ -18,5 +18,5 @@ def test_what_is_public_is_what_type_checkers_are_told() -> None:
 
 
 def test_what_is_not_public_is_not_there() -> None:
-    with pytest.raises(AttributeError, match=r"^module 'skysort' has no attribute 'trian'$"):
+    with pytest.raises(AttributeError, match="'trian'"):
         skysort.trian  # noqa: B018

@@ -7,12 +7,13 @@ import pytest
 import skysort
 from skysort import budget
 from skysort.budget import FORMS, Costs, seconds_of, within
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.errors import SkysortError
 from skysort.pictures.collection import Data
 from skysort.pictures.prepare import Prepared, prepare
 from skysort.progress import Progress
 from skysort.recipe import Recipe, SwiftNetwork
 from skysort.run import resolved
+from tests.conftest import refused
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_times_as_people_write_them(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5s", "0s", "10 days", "1m30s"])
 def test_other_texts_are_no_times(text: str) -> None:
-    with pytest.raises(NotUnderstoodError, match="expected a time like 60s, 10m or 1h"):
+    with refused("wrong-value", f"'{text}'", exit_code=2):
         seconds_of(text)
 
 
@@ -73,13 +74,15 @@ def test_what_it_expects_is_said(prepared: Prepared, monkeypatch: pytest.MonkeyP
     said: list[str] = []
     chosen(Recipe.load("swift"), prepared, 60, said)
     (line,) = said
-    assert line.startswith("within 60 s: 2 epochs of width 64 and stride 2, 40 s of training, and figures after")
+    facts = ("60 s", "2 epochs", "width 64", "stride 2", "40 s of training")
+    assert [fact for fact in facts if fact not in line] == []
 
 
 def test_a_time_too_short_names_one_that_would_do(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
-    with pytest.raises(SkysortError, match=r"^5 s are too short for these pictures.*; 1[23] s would be enough$"):
+    with pytest.raises(SkysortError, match=r"\b5 s\b.*\b1[23] s\b") as error:
         chosen(Recipe.load("swift"), prepared, 5)
+    assert error.value.code == "budget-too-short"
 
 
 def test_other_networks_stay_as_they_are(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +131,7 @@ def test_what_measuring_takes_is_taken_off(prepared: Prepared, monkeypatch: pyte
 
 @pytest.mark.parametrize("field", budget.DECIDED_BY_BUDGET)
 def test_what_the_time_decides_cannot_be_set_beside_it(field: str) -> None:
-    with pytest.raises(NotUnderstoodError, match=f"--budget decides {field} itself"):
+    with refused("options-conflict", "--budget", field, exit_code=2):
         skysort.train("skies:240", budget="60s", settings=(f"{field}=3",))
 
 

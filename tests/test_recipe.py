@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,16 @@ from skysort.pictures.named import NAMED
 from skysort.recipe import Augment, ConvNetwork, Normalisation, Recipe, Section, recipe_names
 
 
-def refusal(*settings: str, name: str = "convnet") -> str:
+def refusal(*settings: str, name: str = "convnet", code: str = "invalid-recipe") -> str:
+    """Return the message that a recipe is refused with."""
     with pytest.raises(NotUnderstoodError) as caught:
         Recipe.load(name, settings)
+    assert caught.value.code == code
     return str(caught.value)
+
+
+def lacking(message: str, *facts: str) -> list[str]:
+    return [fact for fact in facts if fact not in message]
 
 
 def own(tmp_path: Path, text: str) -> str:
@@ -90,50 +97,49 @@ def test_any_recipe_survives_being_written_and_read(
 
 
 def test_an_unknown_recipe_is_refused_with_a_suggestion() -> None:
-    assert refusal(name="convet") == "no recipe 'convet'; did you mean 'convnet'?"
+    assert lacking(refusal(name="convet", code="unknown-recipe"), "'convet'", "'convnet'") == []
 
 
 @pytest.mark.parametrize(
-    ("setting", "problem"),
+    ("setting", "unknown", "meant"),
     [
-        ("training.epoch=3", "no field 'training.epoch'; did you mean 'training.epochs'?"),
-        ("epochs=3", "no field 'epochs'; did you mean 'training.epochs'?"),
-        ("seed=3", "no field 'seed'; did you mean 'pictures.seed' or 'training.seed'?"),
-        ("training.size=3", "no field 'training.size'; did you mean 'pictures.size'?"),
-        ("trainin.epochs=3", "no field 'trainin'; did you mean 'training'?"),
-        ("network.kernal=3", "network 'convnet' has no field 'kernal'; did you mean 'kernel'?"),
-        ("optimizer.learningrate=1", "no field 'optimizer.learningrate'; did you mean 'optimizer.learning_rate'?"),
-        ("pictures.normalize='half'", "no field 'pictures.normalize'; did you mean 'pictures.normalise'?"),
-        ("published.sorce='a book'", "no field 'published.sorce'; did you mean 'published.source'?"),
+        ("training.epoch=3", "training.epoch", ["training.epochs"]),
+        ("epochs=3", "epochs", ["training.epochs"]),
+        ("seed=3", "seed", ["pictures.seed", "training.seed"]),
+        ("training.size=3", "training.size", ["pictures.size"]),
+        ("trainin.epochs=3", "trainin", ["training"]),
+        ("network.kernal=3", "kernal", ["kernel"]),
+        ("optimizer.learningrate=1", "optimizer.learningrate", ["optimizer.learning_rate"]),
+        ("pictures.normalize='half'", "pictures.normalize", ["pictures.normalise"]),
+        ("published.sorce='a book'", "published.sorce", ["published.source"]),
     ],
 )
-def test_an_unknown_field_is_refused_with_a_suggestion(setting: str, problem: str) -> None:
-    assert refusal(setting) == f"recipe 'convnet' cannot be run:\n  {problem}"
+def test_an_unknown_field_is_refused_with_a_suggestion(setting: str, unknown: str, meant: list[str]) -> None:
+    first, problem = refusal(setting).splitlines()
+    assert "'convnet'" in first
+    refused_field, suggestion = problem.split(";")
+    assert f"'{unknown}'" in refused_field
+    assert re.findall("'(.*?)'", suggestion) == meant
 
 
 def test_an_unknown_field_in_a_file_is_refused_with_a_suggestion(tmp_path: Path) -> None:
     path = own(tmp_path, '[network]\nname = "mlp"\n[training]\nepoch = 3\n')
-    assert refusal(name=path) == (
-        f"recipe '{path}' cannot be run:\n  no field 'training.epoch'; did you mean 'training.epochs'?"
-    )
+    assert lacking(refusal(name=path), f"'{path}'", "'training.epoch'", "'training.epochs'") == []
 
 
 def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
-    assert "did you mean 'convnet'?" in refusal("network.name=convnt")
+    assert lacking(refusal("network.name=convnt"), "'convnt'", "did you mean 'convnet'?") == []
 
 
 def test_a_field_of_another_network_is_refused() -> None:
-    assert "network 'mlp' has no field 'kernel'; there are: name, hidden, activation, dropout" in refusal(
-        "network.kernel=3", name="mlp"
-    )
+    facts = ("'mlp'", "'kernel'", "there are: name, hidden, activation, dropout")
+    assert lacking(refusal("network.kernel=3", name="mlp"), *facts) == []
 
 
 def test_every_problem_is_named_in_a_line_of_its_own() -> None:
-    assert refusal("training.epochs=0", "training.batchsize=3").splitlines() == [
-        "recipe 'convnet' cannot be run:",
-        "  training.epochs: expected a number of passes from 1 on, or 'auto'",
-        "  no field 'training.batchsize'; did you mean 'training.batch_size'?",
-    ]
+    _, epochs, batchsize = refusal("training.epochs=0", "training.batchsize=3").splitlines()
+    assert lacking(epochs, "training.epochs", "1", "'auto'") == []
+    assert lacking(batchsize, "'training.batchsize'", "'training.batch_size'") == []
 
 
 @pytest.mark.parametrize(
@@ -196,55 +202,53 @@ def test_every_problem_is_named_in_a_line_of_its_own() -> None:
 )
 def test_a_value_that_is_not_allowed_is_refused_and_its_field_named(setting: str) -> None:
     first, *problems = refusal(setting).splitlines()
-    assert first == "recipe 'convnet' cannot be run:"
+    assert "'convnet'" in first
     assert any(setting.partition("=")[0] in problem for problem in problems)
 
 
 @pytest.mark.parametrize(
-    ("settings", "problem"),
+    ("settings", "facts"),
     [
-        (
-            ["optimizer.name=adam", "optimizer.momentum=0.9"],
-            "optimizer.momentum is for sgd, rmsprop and muon; adam",
-        ),
-        (["optimizer.name=muon", "optimizer.weight_decay=0.1"], "optimizer.weight_decay is not for muon"),
-        (["optimizer.bias_learning_rate=0.1"], "take optimizer.name = 'muon'"),
+        (["optimizer.name=adam", "optimizer.momentum=0.9"], ["optimizer.momentum", "adam"]),
+        (["optimizer.name=muon", "optimizer.weight_decay=0.1"], ["optimizer.weight_decay", "muon"]),
+        (["optimizer.bias_learning_rate=0.1"], ["optimizer.name = 'muon'"]),
         (
             ["loss.name=mean-squared-error", "loss.label_smoothing=0.1"],
-            "loss.label_smoothing is for cross-entropy",
+            ["loss.label_smoothing", "cross-entropy", "mean-squared-error"],
         ),
         (
             ["loss.name=binary-cross-entropy", "loss.class_weights=balanced"],
-            "loss.class_weights is for cross-entropy and negative-log-likelihood, not for binary-cross-entropy",
+            ["loss.class_weights", "cross-entropy", "negative-log-likelihood", "binary-cross-entropy"],
         ),
-        (["loss.class_weights=balanced", "training.sampling=balanced"], "together they would favour them"),
-        (["training.sampling=balance"], "training.sampling: input should be 'each-once' or 'balanced'"),
-        (["training.epochs=some"], "training.epochs: expected a number of passes from 1 on, or 'auto'"),
-        (["network.name=swift", "network.widht=8"], "network 'swift' has no field 'widht'; did you mean 'width'?"),
-        (["optimizer.nesterov=true"], "optimizer.nesterov takes optimizer.name = 'sgd' and optimizer.momentum"),
+        (
+            ["loss.class_weights=balanced", "training.sampling=balanced"],
+            ["loss.class_weights", "training.sampling"],
+        ),
+        (["training.sampling=balance"], ["training.sampling", "'each-once' or 'balanced'"]),
+        (["training.epochs=some"], ["training.epochs", "1", "'auto'"]),
+        (["network.name=swift", "network.widht=8"], ["'swift'", "'widht'", "'width'"]),
+        (["optimizer.nesterov=true"], ["optimizer.nesterov", "optimizer.name = 'sgd'", "optimizer.momentum"]),
         (
             ["optimizer.name=rmsprop", "optimizer.momentum=0.9", "optimizer.nesterov=true"],
-            "optimizer.nesterov takes optimizer.name = 'sgd'",
+            ["optimizer.nesterov", "optimizer.name = 'sgd'"],
         ),
-        (["network.padding=same", "network.kernel=4"], "padding = 'same' keeps the size; network.kernel = 4"),
-        (["network.residual.blocks=2", "network.kernel=2"], "a residual block keeps the size; network.kernel = 2"),
-        (["network.residual.block=2"], "network 'convnet' has no field 'residual.block'; did you mean 'residual."),
-        (["pictures.size=16", "augment.shift=16"], "augment.shift = 16 moves pictures of pictures.size = 16 away"),
-        (["pictures.size=16", "augment.cutout=16"], "augment.cutout = 16 covers pictures of pictures.size = 16"),
-        (
-            ["loss.name=regression", "augment.mixup=0.2"],
-            "augment.mixup gives pictures shares of several classes; loss.name = 'regression' has one output and",
-        ),
+        (["network.padding=same", "network.kernel=4"], ["padding = 'same'", "network.kernel = 4"]),
+        (["network.residual.blocks=2", "network.kernel=2"], ["residual", "network.kernel = 2"]),
+        (["network.residual.block=2"], ["'convnet'", "'residual.block'", "'residual.blocks'"]),
+        (["pictures.size=16", "augment.shift=16"], ["augment.shift = 16", "pictures.size = 16"]),
+        (["pictures.size=16", "augment.cutout=16"], ["augment.cutout = 16", "pictures.size = 16"]),
+        (["loss.name=regression", "augment.mixup=0.2"], ["augment.mixup", "loss.name = 'regression'"]),
         (
             ["loss.name=binary-cross-entropy", "augment.cutmix=1"],
-            "augment.cutmix gives pictures shares of several",
+            ["augment.cutmix", "loss.name = 'binary-cross-entropy'"],
         ),
-        (["augment.test_time_flip=1"], "augment.test_time_flip: expected true, false, or 'auto'"),
-        (["network.residual.blocks=0"], "network.residual.blocks: input should be greater than or equal to 1"),
+        (["augment.test_time_flip=1"], ["augment.test_time_flip", "true, false, or 'auto'"]),
+        (["network.residual.blocks=0"], ["network.residual.blocks", "1"]),
     ],
 )
-def test_fields_that_do_not_fit_each_other_are_refused(settings: list[str], problem: str) -> None:
-    assert problem in refusal(*settings)
+def test_fields_that_do_not_fit_each_other_are_refused(settings: list[str], facts: list[str]) -> None:
+    _, *problems = refusal(*settings).splitlines()
+    assert [] in [lacking(problem, *facts) for problem in problems]
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "negative-log-likelihood", "mean-squared-error"])
@@ -272,10 +276,8 @@ def test_an_augmentation_knows_whether_it_changes_anything(field: str, value: ob
 
 
 def test_normalisation_for_another_number_of_channels_is_refused() -> None:
-    assert refusal("pictures.normalise={mean=[0.5, 0.5, 0.5], std=[1, 1, 1]}", "pictures.channels=1") == (
-        "recipe 'convnet' cannot be run:\n"
-        "  pictures.normalise has figures for 3 channels, but pictures.channels = 1"
-    )
+    message = refusal("pictures.normalise={mean=[0.5, 0.5, 0.5], std=[1, 1, 1]}", "pictures.channels=1")
+    assert lacking(message, "pictures.normalise", "3", "pictures.channels = 1") == []
 
 
 def test_normalisation_fits_channels_that_are_unset_or_as_many() -> None:
@@ -286,7 +288,8 @@ def test_normalisation_fits_channels_that_are_unset_or_as_many() -> None:
 
 
 def test_as_many_standard_deviations_as_means_are_needed() -> None:
-    assert "2 means, but 1 standard deviations" in refusal("pictures.normalise={mean=[0, 0], std=[1]}")
+    message = refusal("pictures.normalise={mean=[0, 0], std=[1]}")
+    assert lacking(message, "pictures.normalise", "2 means", "1 standard") == []
 
 
 def test_a_standard_deviation_of_zero_is_refused() -> None:
@@ -329,11 +332,12 @@ def test_the_last_of_equal_settings_counts() -> None:
 
 @pytest.mark.parametrize("setting", ["", "training.epochs", "=3", "training.epochs:3"])
 def test_what_is_no_setting_is_refused_with_an_example(setting: str) -> None:
-    assert refusal(setting) == f"expected a setting like training.epochs=3, found '{setting}'"
+    assert lacking(refusal(setting, code="wrong-value"), "training.epochs=3", f"'{setting}'") == []
 
 
 def test_a_setting_below_a_field_that_has_none_is_refused() -> None:
-    assert refusal("training.epochs.x=3") == "'training.epochs.x=3': epochs has no fields of its own"
+    message = refusal("training.epochs.x=3", code="wrong-value")
+    assert lacking(message.removeprefix("'training.epochs.x=3'"), "epochs") == []
 
 
 def test_a_recipe_of_ones_own_takes_its_files_name(tmp_path: Path) -> None:
@@ -349,7 +353,7 @@ def test_a_recipe_without_a_network_is_refused(tmp_path: Path, text: str) -> Non
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "mine.toml")
-    assert refusal(name=path).startswith(f"cannot read recipe {path}: ")
+    assert path in refusal(name=path, code="path-not-found")
 
 
 def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -360,12 +364,13 @@ def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     path = own(tmp_path, "training: 3\n")
-    assert refusal(name=path).startswith(f"recipe {path} is not TOML: ")
+    assert lacking(refusal(name=path), path, "TOML", "line 1") == []
 
 
 def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_bytes(b"\xff\xfe\0")
-    assert refusal(name=str(tmp_path / "mine.toml")).startswith("cannot read recipe ")
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xff\xfe\0")
+    assert str(path) in refusal(name=str(path))
 
 
 @pytest.mark.parametrize("section", [None, "pictures", "network", "optimizer", "training"])
@@ -393,13 +398,12 @@ def test_a_name_that_runs_could_not_be_called_by_is_refused(name: str, tmp_path:
     ["70/10/10", "70/10/10/11", "80/10/10/0", "70/10/10/10/0", "70-10-10-10", "-70/50/60/60", "a/b/c/d", ""],
 )
 def test_shares_that_make_no_whole_are_refused(shares: str) -> None:
-    with pytest.raises(NotUnderstoodError, match=r"pictures.shares: expected four percentages"):
-        Recipe.load("mlp", [f"pictures.shares='{shares}'"])
+    assert lacking(refusal(f"pictures.shares='{shares}'", name="mlp"), "pictures.shares", "100") == []
 
 
 def test_shares_are_for_pictures_that_are_cut_here() -> None:
     pictures = Recipe.load("mlp", ["pictures.shares=30/10/50/10"]).pictures
     assert pictures.percentages == (30, 10, 50, 10)
     assert Recipe.load("mlp").pictures.percentages is None
-    with pytest.raises(NotUnderstoodError, match="'tutorial' takes the data's own splits"):
-        Recipe.load("mlp", ["pictures.shares=30/10/50/10", "pictures.protocol=tutorial"])
+    message = refusal("pictures.shares=30/10/50/10", "pictures.protocol=tutorial", name="mlp")
+    assert lacking(message, "pictures.shares", "'tutorial'") == []

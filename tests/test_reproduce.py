@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from skysort.errors import NotUnderstoodError
 from skysort.reproduce import reproduce, with_figures
 from skysort.trust.comparison import Reproduction
+from tests.conftest import refused
 
 SETTINGS = ("training.epochs=1", "training.threads=1")
 
@@ -53,10 +53,10 @@ def test_a_single_run_of_each_decides_nothing(small_cifar: Path, tmp_path: Path)
 
 
 def test_a_recipe_without_published_accuracy_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotUnderstoodError, match="recipe 'mlp-crop' has no published accuracy to reproduce"):
+    with refused("nothing-published", "'mlp-crop'", *with_figures(), exit_code=2):
         reproduce(["mlp-crop"], tmp_path / "out")
-    with pytest.raises(NotUnderstoodError, match="no recipe 'convet'; did you mean 'convnet'"):
+    with refused("unknown-recipe", "'convet'", "'convnet'", exit_code=2):
         reproduce(["convet"], tmp_path / "out")
-    with pytest.raises(NotUnderstoodError, match="expected one seed or more behind 'mlp:', found 0"):
+    with refused("wrong-value", "'mlp:'", "0", exit_code=2):
         reproduce(["mlp:0"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,9 +1,9 @@
 import pytest
 
-from skysort.errors import NotUnderstoodError
 from skysort.networks.layers import build_layers
 from skysort.pictures.collection import Data
 from skysort.studies import STUDIES, find_study
+from tests.conftest import refused
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -45,5 +45,5 @@ def test_settings_and_other_pictures_go_to_every_recipe() -> None:
 
 
 def test_an_unknown_study_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(NotUnderstoodError, match="no study 'stepsize'; did you mean 'step-size'"):
+    with refused("unknown-study", "'stepsize'", "'step-size'", exit_code=2):
         find_study("stepsize")

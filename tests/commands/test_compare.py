@@ -65,8 +65,8 @@ def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) 
     copied = shutil.copytree(other, tmp_path / "copied")
     for same in (other, copied):
         ended = skysort_command("compare", other, same)
-        assert (ended.code, ended.out) == (2, "")
-        assert "hold one and the same classifier" in ended.err
+        assert (ended.code, ended.out, ended.error) == (2, "", "same-twice")
+        assert str(other) in ended.err and str(same) in ended.err
 
 
 def test_two_runs_share_test_pictures_whatever_else_they_learned_from(
@@ -90,26 +90,29 @@ def test_two_runs_share_test_pictures_whatever_else_they_learned_from(
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "message"),
+    ("file", "change", "code", "fact"),
     [
-        ("pictures.csv", lambda text: text.replace("test,", "train,"), "pictures.csv is damaged"),
+        ("pictures.csv", lambda text: text.replace("test,", "train,"), "damaged-run", "pictures.csv"),
         (
             "pictures.csv",
             lambda text: re.sub("^test,(.*?),[0-9a-f]{4}", r"test,\1,0000", text, flags=re.MULTILINE),
-            "have no test picture in common",
+            "no-shared-pictures",
+            "",
         ),
         (
             "metrics.json",
             lambda text: text.replace('"classifier": "', '"classifier": "1'),
-            "are not of its classifier",
+            "damaged-run",
+            "",
         ),
-        ("predictions.csv", lambda text: text[: text.rindex("\n", 0, -1)], "is not what metrics.json beside it"),
+        ("predictions.csv", lambda text: text[: text.rindex("\n", 0, -1)], "damaged-run", "metrics.json"),
     ],
 )
 def test_runs_that_cannot_be_compared_are_refused(
     file: str,
     change: Callable[[str], str],
-    message: str,
+    code: str,
+    fact: str,
     skysort_command: Command,
     finished_run: Path,
     tmp_path: Path,
@@ -117,10 +120,11 @@ def test_runs_that_cannot_be_compared_are_refused(
     other = shutil.copytree(finished_run, tmp_path / "other")
     (other / file).write_text(change((other / file).read_text("utf-8")), "utf-8")
     ended = skysort_command("compare", finished_run, other)
-    assert (ended.code, ended.out) == (1, "")
-    assert message in ended.err
+    assert (ended.code, ended.out, ended.error) == (1, "", code)
+    assert str(other) in ended.err and fact in ended.err
     (other / "metrics.json").unlink()
-    assert f"{other} is not finished; go on with" in skysort_command("compare", finished_run, other).err
+    ended = skysort_command("compare", finished_run, other)
+    assert ended.error == "run-not-finished" and f"skysort train --resume {other}" in ended.err
 
 
 def test_studies_are_listed(skysort_command: Command) -> None:
@@ -128,33 +132,35 @@ def test_studies_are_listed(skysort_command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "facts"),
     [
-        (["compare"], "Name pictures and --recipes, a --study (see --studies), or two runs"),
-        (["compare", "skies"], "what to compare?"),
-        (["compare", "skies", "--recipes", "mlp"], "compare 'mlp' with what? Name two recipes or more"),
-        (["compare", "--study", "depht"], "no study 'depht'; did you mean 'depth'?"),
-        (["compare", "--study", "depth", "--recipes", "mlp"], "it takes no --recipes"),
-        (["compare", "skies", "--recipes", "mlp,convet"], "no recipe 'convet'; did you mean 'convnet'?"),
-        (["compare", "skies", "--recipes", "mlp,"], "no recipe ''"),
-        (["compare", "skies", "--recipes", "mlp,mlp"], "'mlp' is asked for twice"),
-        (
-            ["compare", "skyes", "--recipes", "mlp,convnet"],
-            "no data set and no folder 'skyes'; did you mean 'skies'?",
-        ),
-        (["compare", "a", "b", "c"], "expected pictures or two runs to compare, found 3 names"),
-        (["compare", "a", "b", "--recipes", "mlp"], "two runs are compared as they are; that takes no --recipes"),
-        (["compare", "a", "b", "--seeds", "3"], "that takes no --seeds"),
-        (["compare", "a", "b"], "a: no such run folder"),
-        (["reproduce", "mlp-crop"], "recipe 'mlp-crop' has no published accuracy to reproduce"),
-        (["reproduce", "--seeds", "0"], "'--seeds'"),
+        (["compare"], "missing-argument", ["--recipes", "--study", "--studies"]),
+        (["compare", "skies"], "missing-argument", ["--recipes", "--study"]),
+        (["compare", "skies", "--recipes", "mlp"], "missing-argument", ["'mlp'", "--recipes"]),
+        (["compare", "--study", "depht"], "unknown-study", ["'depht'", "'depth'"]),
+        (["compare", "--study", "depth", "--recipes", "mlp"], "options-conflict", ["--study", "--recipes"]),
+        (["compare", "skies", "--recipes", "mlp,convet"], "unknown-recipe", ["'convet'", "'convnet'"]),
+        (["compare", "skies", "--recipes", "mlp,"], "unknown-recipe", ["''"]),
+        (["compare", "skies", "--recipes", "mlp,mlp"], "same-twice", ["'mlp'"]),
+        (["compare", "skyes", "--recipes", "mlp,convnet"], "unknown-data-set", ["'skyes'", "'skies'"]),
+        (["compare", "a", "b", "c"], "extra-argument", ["3"]),
+        (["compare", "a", "b", "--recipes", "mlp"], "options-conflict", ["--recipes"]),
+        (["compare", "a", "b", "--seeds", "3"], "options-conflict", ["--seeds"]),
+        (["compare", "a", "b"], "path-not-found", ["a: "]),
+        (["reproduce", "mlp-crop"], "nothing-published", ["'mlp-crop'"]),
+        (["reproduce", "--seeds", "0"], "wrong-value", ["'--seeds'"]),
     ],
 )
 def test_what_cannot_be_understood_exits_with_2_and_leaves_nothing(
-    arguments: list[str], message: str, skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    code: str,
+    facts: list[str],
+    skysort_command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended = skysort_command(*arguments)
-    assert ended.code == 2
-    assert message in " ".join(ended.err.split())
+    assert (ended.code, ended.error) == (2, code)
+    assert [fact for fact in facts if fact not in ended.err] == []
     assert not list(tmp_path.iterdir())

@@ -13,6 +13,14 @@ from tests.conftest import picture_bytes
 Command = Callable[..., Ended]
 
 
+def error_of(ended: Ended) -> tuple[str, str]:
+    """Return the code and the message of an error, as a line or as JSON."""
+    if ended.err.startswith("{"):
+        error = json.loads(ended.err)["error"]
+        return error["code"], error["message"]
+    return ended.error or "", ended.err
+
+
 def test_rows_come_in_the_order_given_from_files_folders_and_zips(
     skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
@@ -50,7 +58,8 @@ def test_one_unreadable_picture_makes_the_exit_code_1_and_loses_no_row(
     ended = skysort_command("predict", finished_run, tmp_path, "--format", "json")
     rows = json.loads(ended.out)
     assert ended.code == 1
-    assert "1 of 3 pictures could not be read; its row says why" in ended.err
+    error = json.loads(ended.err)["error"]
+    assert error["code"] == "unreadable-pictures" and "1 of 3 pictures" in error["message"]
     assert [row["status"] for row in rows] == ["ok", "unreadable", "ok"]
     assert rows[1]["reason"] == "the file is empty"
 
@@ -84,7 +93,7 @@ def test_what_is_no_file_is_not_replaced_by_one(
 ) -> None:
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     ended = skysort_command("predict", finished_run, tmp_path / "1.png", "--output", "/dev/null")
-    assert ended.code == 1 and "is no file to write to" in ended.err
+    assert (ended.code, ended.error) == (1, "output-taken") and "/dev/null" in ended.err
     assert not Path("/dev/null").is_file()
 
 
@@ -111,8 +120,9 @@ def test_an_ending_that_contradicts_the_format_is_refused(
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     asked = ("predict", finished_run, tmp_path / "1.png", "--format", form)
     ended = skysort_command(*asked, "--output", tmp_path / name)
-    assert (ended.code, ended.out) == (2, "")
-    assert f"{name} would be {name[2:].lower()} by its ending, and --format says {form}" in ended.err
+    code, message = error_of(ended)
+    assert (ended.code, ended.out, code) == (2, "", "options-conflict")
+    assert all(fact in message for fact in (name, name[2:].lower(), "--format", form))
     assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
     right = {"megadetector": "a.json", "table": "a.txt"}.get(form, f"a.{form}")
     assert skysort_command(*asked, "--output", tmp_path / right).code == 0
@@ -125,8 +135,9 @@ def test_an_ending_that_nothing_here_is_written_as_is_refused(
 ) -> None:
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     ended = skysort_command("predict", finished_run, tmp_path, "--output", tmp_path / f"a.{ending}", *form)
-    assert (ended.code, ended.out) == (2, "")
-    assert f"as .csv, which spreadsheets open, .json or .txt, not as .{ending.split('.')[-1].lower()}" in ended.err
+    assert (ended.code, ended.out, ended.error) == (2, "", "wrong-value")
+    facts = (f"a.{ending}", f".{ending.split('.')[-1].lower()}", ".csv", ".json", ".txt")
+    assert all(fact in ended.err for fact in facts)
     assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
 
 
@@ -136,13 +147,14 @@ def test_nothing_is_written_before_the_paths_are_known_to_hold_pictures(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
-    for paths, code, message in (
-        ((tmp_path / "1.png", tmp_path / "none.png"), 2, "none.png: no such file or folder"),
-        ((tmp_path / "empty",), 1, f"no pictures under {tmp_path / 'empty'}"),
+    for paths, exit_code, expected in (
+        ((tmp_path / "1.png", tmp_path / "none.png"), 2, "path-not-found"),
+        ((tmp_path / "empty",), 1, "no-pictures"),
     ):
         for output in ((), ("--output", tmp_path / "a")):
             ended = skysort_command("predict", finished_run, *paths, "--format", form, *output)
-            assert (ended.code, ended.out) == (code, "") and message in ended.err
+            code, message = error_of(ended)
+            assert (ended.code, ended.out, code) == (exit_code, "", expected) and str(paths[-1]) in message
     assert not (tmp_path / "a").exists()
 
 
@@ -156,13 +168,14 @@ def test_predictions_replace_no_picture_and_nothing_of_the_classifier(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     pictures = tmp_path / "pictures"
     (tmp_path / "link.csv").symlink_to(pictures / "1.png")
-    for output, asked, message in (
-        (tmp_path / "link.csv", pictures, "is a picture, which would be lost"),
-        (pictures / ".." / "pictures" / "2", pictures / "2", "is a picture, which would be lost"),
-        (classifier / "new.csv", pictures, "would be a part of the classifier"),
+    for output, asked, kind in (
+        (tmp_path / "link.csv", pictures, "picture"),
+        (pictures / ".." / "pictures" / "2", pictures / "2", "picture"),
+        (classifier / "new.csv", pictures, "classifier"),
     ):
         ended = skysort_command("predict", classifier, asked, "--output", output)
-        assert (ended.code, ended.out) == (1, "") and message in ended.err
+        assert (ended.code, ended.out, ended.error) == (1, "", "output-taken")
+        assert str(output) in ended.err and kind in ended.err.replace(str(output), "")
     for output in (pictures / "1.png", classifier / "proof.npz"):
         assert skysort_command("predict", classifier, pictures, "--output", output).code == 2
     (tmp_path / "link.csv").unlink()
@@ -237,7 +250,7 @@ def test_predictions_as_megadetector_writes_them(
     ended = skysort_command(
         "predict", finished_run, tmp_path, "--format", "megadetector", "--decision", "keep-bird"
     )
-    assert ended.code == 2 and "no place for what to do" in ended.err
+    assert (ended.code, ended.error) == (2, "options-conflict") and "--decision" in ended.err
 
 
 def test_raw_csv_for_programs(
@@ -250,4 +263,4 @@ def test_raw_csv_for_programs(
     ended = skysort_command("predict", finished_run, "=1+1.png", "--format", "csv", "--raw")
     assert ended.out.splitlines()[1].startswith("=1+1.png,")
     ended = skysort_command("predict", finished_run, "=1+1.png", "--raw")
-    assert ended.code == 2 and "--raw goes with --format csv" in ended.err
+    assert (ended.code, ended.error) == (2, "options-conflict") and "--raw" in ended.err

@@ -102,12 +102,12 @@ def test_other_pictures_are_measured_with_their_groups(
     assert "come in 6 groups, which intervals do not allow for: up to 2.00 times as wide" in ended.out
     metrics = json.loads((tmp_path / "out/metrics.json").read_text("utf-8"))
     assert metrics["splits"]["test"]["grouped"] == {"groups": 6, "widening": 2.0}
-    for refused, message in (
-        (skysort_command(*others, "--group-by", "visit("), "pictures.group_by: no regular expression"),
-        (skysort_command(*others[:2], "--group-by", "visit"), "--group-by goes with other pictures"),
+    for refused, error, facts in (
+        (skysort_command(*others, "--group-by", "visit("), "invalid-recipe", ("pictures.group_by", "'visit('")),
+        (skysort_command(*others[:2], "--group-by", "visit"), "options-conflict", ("--group-by",)),
     ):
-        assert (refused.code, refused.out) == (2, "")
-        assert message in refused.err
+        assert (refused.code, refused.out, refused.error) == (2, "", error)
+        assert all(fact in refused.err for fact in facts)
 
 
 def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
@@ -124,7 +124,7 @@ def test_pictures_it_was_trained_on_are_not_taken_for_new_ones(
         assert "protocol: other pictures" in ended.out
         alone = shutil.copytree(run / "classifier", tmp_path / f"alone-{seen.name}")
         ended = skysort_command("evaluate", alone, seen)  # which knows them as a whole
-        assert f"{seen}: the classifier learned from all of these" in ended.err
+        assert str(seen) in ended.err
         assert "protocol: seen pictures" in ended.out
     (copied / "a" / "new.png").write_bytes(picture_bytes(99))
     assert "22 pictures of these were in" in skysort_command("evaluate", run, copied).out
@@ -195,15 +195,15 @@ def test_groups_by_path_are_kept_whole_and_in_the_recipe(
     pattern = r"^\w+/(visit\d)_"
     ended = skysort_command("train", folder, "--run", run, "--group-by", pattern, *quick)
     assert ended.code == 0, ended.err
-    assert "pictures.group_by: 48 pictures in 4 groups\n" in ended.err
+    assert re.search(r"pictures\.group_by.*\b48\b.*\b4\b", ended.err)
     assert skysort.Run(run).recipe.pictures.group_by == pattern
     with (run / "predictions.csv").open(encoding="utf-8", newline="") as file:
         paths = [row["path"] for row in csv.DictReader(file)]
     assert len(paths) == 12 and len({re.sub(r".*/(visit\d)_.*", r"\1", path) for path in paths}) == 1
     refused = skysort_command("train", folder, "--run", tmp_path / "none", "--group-by", "cam'[\"", *quick)
-    assert refused.code == 2 and "pictures.group_by: no regular expression" in refused.err
+    assert (refused.code, refused.error) == (2, "invalid-recipe") and "pictures.group_by" in refused.err
     refused = skysort_command("train", folder, "--run", tmp_path / "none", "--group-by", "cam(1)", *quick)
-    assert refused.code == 1 and "is found in no path" in refused.err
+    assert (refused.code, refused.error) == (1, "no-groups") and "cam(1)" in refused.err
     assert not (tmp_path / "none").exists()
 
 
@@ -274,7 +274,7 @@ def test_within_a_time_the_default_recipe_is_cut_to_fit_and_says_what_it_expects
     run = tmp_path / "run"
     ended = skysort_command("train", "skies:240", "--budget", "45s", "--threads", 1, "--run", run)
     assert ended.code == 0, ended.err
-    assert re.search(r"within 45 s: [\d,]+ epochs of width \d+ and stride \d, .* of training", ended.err)
+    assert re.search(r"\b45 s\b.*[\d,]+ epochs.*\bwidth \d+.*\bstride \d", ended.err)
     recipe = skysort.Run(run).recipe
     assert recipe.name == "swift"
     assert f"epoch {recipe.training.epochs}/{recipe.training.epochs}" in ended.err
@@ -287,8 +287,8 @@ def test_a_folder_called_as_data_with_a_name_is_told_apart(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.toml").touch()  # to end there
     ended = skysort_command("train", "skies", "--run", tmp_path / "run")
-    assert "'skies' is the data of that name; what is called so here is ./skies" in ended.err
-    assert "is the data of that name" not in skysort_command("train", "./skies", "--run", tmp_path / "run").err
+    assert "'skies'" in ended.err and "./skies" in ended.err
+    assert "'skies'" not in skysort_command("train", "./skies", "--run", tmp_path / "run").err
 
 
 def test_it_asks_about_mirror_images_where_classes_may_be_characters(
@@ -296,7 +296,7 @@ def test_it_asks_about_mirror_images_where_classes_may_be_characters(
 ) -> None:
     quick = ("--threads", 1, "--set", "training.epochs=1", "--set", "network.width=2")
     digits, named = make_folder({"0": 8, "7": 8}, "digits"), make_folder({"0": 8, "seven": 8}, "named")
-    asked = "classes are named 0, 7 …: if their mirror images"
+    asked = "0, 7 …"
     ended = skysort_command("train", digits, "--run", tmp_path / "digits-run", *quick)
     assert ended.code == 0, ended.err
     assert asked in ended.err
@@ -312,6 +312,7 @@ def test_a_time_too_short_leaves_no_run_and_names_one_that_would_do(
     skysort_command: Command, tmp_path: Path
 ) -> None:
     ended = skysort_command("train", "skies:240", "--budget", "2s", "--run", tmp_path / "run")
-    assert ended.code == 1
-    assert re.search(r"2 s are too short for these pictures on this computer; \d+ s would be enough", ended.err)
+    assert (ended.code, ended.error) == (1, "budget-too-short")
+    named = re.findall(r"\b(\d+) s\b", ended.err.splitlines()[-1])
+    assert len(named) == 2 and int(named[0]) == 2 < int(named[1])
     assert not (tmp_path / "run").exists()
