@@ -623,6 +623,19 @@ def test_what_is_hidden_or_no_file_is_left_alone_when_it_comes(top: Path, impati
         assert all((top / name).exists() for name in left)
 
 
+def test_a_backup_may_truncate_the_journals_log_while_it_watches(top: Path, impatient: None) -> None:
+    checkpoint = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)')"
+    with watching(top):
+        put(top, {"inbox/a.png": AIRPLANE})
+        until((top / "aside" / "a.png").exists)
+        time.sleep(0.2)  # the watcher writes what came of it, and then nothing
+        subprocess.run([sys.executable, "-c", checkpoint, top / "aside.journal" / "journal.sqlite"], check=True)
+        assert (top / "aside.journal" / "journal.sqlite-wal").stat().st_size == 0
+        put(top, {"inbox/b.png": AIRPLANE})
+        until((top / "aside" / "b.png").exists)
+    assert [row.source.name for row in rows(top)] == ["b.png", "a.png"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a folder that is watched cannot be removed there")
 def test_an_inbox_that_is_made_anew_is_watched_and_locked(top: Path, impatient: None) -> None:
     with watching(top):
