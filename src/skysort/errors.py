@@ -25,11 +25,8 @@ class SkysortError(Exception):
     """
 
     exit_code = 1
-    code = "failed"
 
-    def __init__(self, code: str, message: str | None = None) -> None:
-        if message is None:  # raised where codes are still to come
-            code, message = self.code, code
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
         self.code, self.message = code, message
 
