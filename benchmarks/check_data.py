@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import skysort
-from skysort.progress import Progress
+from skysort.core.progress import Progress
 
 FOLDER = Path("runs/check-data")
 

@@ -14,7 +14,7 @@ import torch
 from limit import made_task, run_epochs
 from measuring import report, seconds_of, summary
 
-from skysort.recipe import Recipe
+from skysort.recipe.schema import Recipe
 from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task
 

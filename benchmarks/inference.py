@@ -29,11 +29,11 @@ from safetensors.torch import load_file
 import skysort
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.runtime import onnx_runtime
-from skysort.networks.in_use import InUse
+from skysort.data.sources.base import PassedOver, image_files
+from skysort.networks.inference import InUse
 from skysort.networks.layers import initial_network
-from skysort.pictures.sources import PassedOver, image_files
-from skysort.recipe import Normalisation
-from skysort.run_folder import Run
+from skysort.recipe.schema import Normalisation
+from skysort.runs.folder import Run
 
 SKIES = "skies:2000"
 BATCHES = (32, 341, 1364)

@@ -22,17 +22,17 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from skysort.data.builtin.registry import NAMED
+from skysort.data.dataset import Data
+from skysort.data.decode import Shape
 from skysort.networks.layers import initial_network
-from skysort.pictures.collection import Data
-from skysort.pictures.decode import Shape
-from skysort.pictures.named import NAMED
-from skysort.recipe import Normalisation, Recipe
-from skysort.run import resolved
+from skysort.recipe.schema import Normalisation, Recipe
+from skysort.runs.train import resolved
 from skysort.training.batches import Part
 from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
-from skysort.training.outcomes import Outcomes
+from skysort.training.step_results import Outcomes
 
 SIDES = (1024, 2048, 4096)
 SECONDS_A_ROUND = 3.0

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from skysort.machine import described_machine, today, versions
-from skysort.pictures.collection import Data, open_collection
-from skysort.pictures.decode import Shape
-from skysort.pictures.parallel import num_cores
-from skysort.progress import Progress
+from skysort.core.environment import described_machine, today, versions
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data, open_collection
+from skysort.data.decode import Shape
+from skysort.data.parallel import num_cores
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

@@ -27,8 +27,8 @@ from typing import Any
 
 from measuring import report, write_pictures
 
-from skysort.pictures.decode import Shape
-from skysort.pictures.named import NAMED
+from skysort.data.builtin.registry import NAMED
+from skysort.data.decode import Shape
 
 HERE = Path(__file__).parent
 PACKAGES = ("torch", "torchvision", "lightning", "fastai", "ultralytics")

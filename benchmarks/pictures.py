@@ -26,10 +26,10 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Resize, ToTensor
 
-from skysort.pictures.collection import Collection, Data, open_collection
-from skysort.pictures.decode import Shape
-from skysort.pictures.listing import is_image_name
-from skysort.progress import Progress
+from skysort.core.progress import Progress
+from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.decode import Shape
+from skysort.data.listing import is_image_name
 from skysort.training.batches import Part, shuffled
 
 BATCH = 64

@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skysort.machine import described_machine, versions
+from skysort.core.environment import described_machine, versions
 
 Example = tuple[Tensor, int]
 BIRDS_AND_AIRPLANES = ("airplane", "bird")

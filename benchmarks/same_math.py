@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from measuring import report, seconds_of
 
-from skysort.run import SPINS
+from skysort.runs.train import SPINS
 
 TARGETS = {"mlp": 1.2, "convnet": 2.5, "mnist-cnn": 1.5, "lenet": 2.0, "resnet-deep-shared": 1.35}
 EPOCHS = {"mlp": 4, "convnet": 4, "mnist-cnn": 1, "lenet": 1, "resnet-deep-shared": 1}
@@ -49,16 +49,16 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     """Return recipe, pictures, network and normalisation, as `skysort train` has them."""
     from plain_loop import TEXTS
 
-    from skysort.pictures.prepare import Data, evenly, prepare
-    from skysort.progress import Progress
-    from skysort.recipe import Recipe
-    from skysort.run import resolved
+    from skysort.core.progress import Progress
+    from skysort.data.splits import Data, evenly, prepare
+    from skysort.recipe.schema import Recipe
+    from skysort.runs.train import resolved
 
     data = Data.find(TEXTS[name].data)
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
     prepared = prepare(data, recipe.pictures, None, Progress())
 
-    from skysort.training.start import part_of, starting_network
+    from skysort.training.setup import part_of, starting_network
 
     part = part_of(prepared.collection, evenly(prepared.parts["train"], num_pictures))
     network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
@@ -68,7 +68,7 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     recipe, part, network, _ = ours(name, num_pictures, num_epochs)
 
-    from skysort.progress import Progress
+    from skysort.core.progress import Progress
     from skysort.training.device import computing_threads
     from skysort.training.fit import fit
 
@@ -91,7 +91,7 @@ def largest_differences(name: str) -> tuple[float, float]:
     from skysort.training.device import computing_threads
     from skysort.training.loop import Task, train_epoch
     from skysort.training.optimizer import build_optimizer, loss_function
-    from skysort.training.outcomes import Outcomes
+    from skysort.training.step_results import Outcomes
 
     cpu = torch.device("cpu")
     optimizer = build_optimizer(recipe.optimizer, network.parameters())

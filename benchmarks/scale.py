@@ -25,10 +25,10 @@ import numpy as np
 from measuring import report, seconds_of
 from PIL import Image
 
-from skysort.pictures.collection import Data
-from skysort.pictures.prepare import Prepared, prepare
-from skysort.progress import Progress
-from skysort.recipe import Recipe
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data
+from skysort.data.splits import Prepared, prepare
+from skysort.recipe.schema import Recipe
 
 PICTURES = (1_000, 10_000, 100_000, 1_000_000)
 CLASSES = (10, 100, 1_000)
@@ -113,7 +113,7 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     from skysort.training.batches import Part, shuffled
     from skysort.training.device import computing_threads, resolve_threads
     from skysort.training.loop import EVALUATION_BATCH, evaluate
-    from skysort.training.start import part_of
+    from skysort.training.setup import part_of
 
     part = part_of(prepared.collection, prepared.parts["train"])
     few = Part(min(EVALUATION_BATCH, part.num_pictures), part.pixels, part.labels)

@@ -26,7 +26,7 @@ from measuring import report, seconds_of
 from PIL import Image
 
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Identity, Row, Settings
+from skysort.work.journal_entries import Identity, Row, Settings
 
 AHEAD = 5_000
 SAMPLES_APART = 2.0

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 import skysort
-from skysort.pictures import skies
-from skysort.progress import Progress
+from skysort.core.progress import Progress
+from skysort.data.builtin import skies
 
 FOLDER = Path("runs/demo")
 RECIPES = ("mlp", "convnet", "swift")

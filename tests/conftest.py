@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
 
 # `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others.
 # No deadline: the computer may be slow and busy. The fixtures that many examples share are folders.

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skysort.classifier.classifier import Classifier, load
-    from skysort.decisions import decide
-    from skysort.errors import NotUnderstoodError, SkysortError
-    from skysort.recipe import Recipe
-    from skysort.run import evaluate, resume, train
-    from skysort.run_folder import Run
+    from skysort.core.errors import NotUnderstoodError, SkysortError
+    from skysort.recipe.schema import Recipe
+    from skysort.runs.decide import decide
+    from skysort.runs.folder import Run
+    from skysort.runs.train import evaluate, resume, train
 
     __version__: str
 
@@ -41,15 +41,15 @@ __all__ = [
 
 _HOMES = {
     "Classifier": "skysort.classifier.classifier",
-    "NotUnderstoodError": "skysort.errors",
-    "Recipe": "skysort.recipe",
+    "NotUnderstoodError": "skysort.core.errors",
+    "Recipe": "skysort.recipe.schema",
     "load": "skysort.classifier.classifier",
-    "Run": "skysort.run_folder",
-    "SkysortError": "skysort.errors",
-    "decide": "skysort.decisions",
-    "evaluate": "skysort.run",
-    "resume": "skysort.run",
-    "train": "skysort.run",
+    "Run": "skysort.runs.folder",
+    "SkysortError": "skysort.core.errors",
+    "decide": "skysort.runs.decide",
+    "evaluate": "skysort.runs.train",
+    "resume": "skysort.runs.train",
+    "train": "skysort.runs.train",
 }
 
 

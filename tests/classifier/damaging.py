@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from skysort.classifier.format import read_table
-from skysort.classifier.prove import read_proof
-from skysort.files import sha256
+from skysort.classifier.proof import read_proof
+from skysort.core.files import sha256
 
 Damage = Callable[[Path], object]
 

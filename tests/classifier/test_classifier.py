@@ -14,12 +14,12 @@ from torch import nn
 
 import skysort
 from skysort.classifier.format import read_table
-from skysort.classifier.prove import Logits, prove, read_proof, write_proof
+from skysort.classifier.proof import Logits, prove, read_proof, write_proof
 from skysort.classifier.runtime import onnx_runtime
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
+from skysort.data.decode import Pixels, Shape, decode
 from skysort.networks.layers import PictureNetwork, build_layers
-from skysort.pictures.decode import Pixels, Shape, decode
-from skysort.recipe import Recipe
+from skysort.recipe.schema import Recipe
 from tests.conftest import picture_bytes, refused
 
 
@@ -82,7 +82,7 @@ def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> Non
     held_out = (finished_run / "predictions.csv").read_text("utf-8") + (
         finished_run / "calibration.csv"
     ).read_text("utf-8")
-    from skysort.pictures import skies
+    from skysort.data.builtin import skies
 
     for line in held_out.splitlines():
         if "/" in line:
@@ -303,7 +303,7 @@ def test_large_files_are_decoded_on_threads_though_small_ones_come_first(
             two_at_once.wait()
         return decode(content, shape)
 
-    monkeypatch.setattr("skysort.pictures.parallel.num_cores", lambda: 2)
+    monkeypatch.setattr("skysort.data.parallel.num_cores", lambda: 2)
     monkeypatch.setattr("skysort.classifier.classifier.decode", decode_two_at_once)
     rows = skysort.load(finished_run).predict(tmp_path)
     assert [row.status for row in rows] == ["ok"] * (num_thumbnails + 5)
@@ -324,7 +324,7 @@ def test_a_picture_that_memory_was_too_short_for_is_tried_once_more(
             raise MemoryError
         return decode(content, shape)
 
-    monkeypatch.setattr("skysort.pictures.parallel.num_cores", lambda: 2)
+    monkeypatch.setattr("skysort.data.parallel.num_cores", lambda: 2)
     monkeypatch.setattr("skysort.classifier.classifier.decode", decode_when_there_is_room)
     assert skysort.load(finished_run).predict(tmp_path) == expected
     assert len(tried) == len(short_for)
@@ -338,7 +338,7 @@ def test_a_picture_that_there_is_no_memory_for_is_named_with_what_it_takes(
         (tmp_path / f"{number}.png").write_bytes(picture_bytes(number, (60, 60)))
     large = tmp_path / "large.png"
     Image.new("RGB", (3000, 2000)).save(large)
-    monkeypatch.setattr("skysort.pictures.memory.free_bytes", lambda: 5_000_000)
+    monkeypatch.setattr("skysort.data.memory.free_bytes", lambda: 5_000_000)
     with pytest.raises(MemoryError, match=rf"^{re.escape(str(large))}: ") as lack:
         skysort.load(finished_run).predict(tmp_path)
     needed, free = (int(num) for num in re.findall(r"(\d+) MB", str(lack.value)))

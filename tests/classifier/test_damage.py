@@ -8,7 +8,7 @@ import pytest
 
 import skysort
 from skysort.classifier.damage import LONGEST_REASON
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
 from tests.classifier.damaging import LATER, WAYS
 from tests.conftest import picture_bytes
 

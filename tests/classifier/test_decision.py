@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from skysort.classifier.decision import ABOVE_ALL, Calibration, Decision, SetAside, probability_not_kept
-from skysort.classifier.rows import labelled, softmax, unreadable
-from skysort.files import read_json
+from skysort.classifier.predictions import labelled, softmax, unreadable
+from skysort.core.files import read_json
 from tests.conftest import refused
 
 CLASSES = ("airplane", "bird", "gull")

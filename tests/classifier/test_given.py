@@ -13,7 +13,7 @@ from PIL import Image
 
 import skysort
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.rows import Prediction
+from skysort.classifier.predictions import Prediction
 from tests.conftest import picture_bytes, refused
 
 

@@ -18,7 +18,7 @@ import skysort
 from skysort.classifier.format import PictureFormat, read_table
 from skysort.classifier.readme import readme, sample
 from skysort.classifier.runtime import onnx_runtime
-from skysort.pictures.decode import Shape, decode
+from skysort.data.decode import Shape, decode
 from tests.commands.test_without_torch import without
 
 RANDOM = np.random.default_rng(0)

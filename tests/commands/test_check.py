@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skysort.recipe import Recipe
+from skysort.recipe.schema import Recipe
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 

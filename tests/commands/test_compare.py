@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from skysort.studies import STUDIES
+from skysort.experiments.studies import STUDIES
 from tests.commands.conftest import Ended
 
 Command = Callable[..., Ended]

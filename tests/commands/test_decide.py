@@ -148,7 +148,7 @@ def test_what_another_process_decided_until_the_run_was_free_is_kept(
         table.write_bytes(decided)
         yield
 
-    monkeypatch.setattr("skysort.run_folder.locked", waited)
+    monkeypatch.setattr("skysort.runs.folder.locked", waited)
     ended = skysort_command(arguments[0], run, *arguments[1:])
     assert ended.code == 0, ended.err
     assert "careful" in [decision.name for decision in read_table(run / "classifier").decisions]

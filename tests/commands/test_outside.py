@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import skysort
-from skysort.compare import _checked_labels
+from skysort.experiments.compare import _checked_labels
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
@@ -100,7 +100,7 @@ def test_an_unknown_picture_has_probabilities_and_no_label(skysort_command: Comm
     (lost, *_) = [row for row in rows_of(run / "predictions.csv") if row["status"] == "unknown"]
     from PIL import Image
 
-    from skysort.pictures import skies
+    from skysort.data.builtin import skies
 
     picture = run.parent / "picture.png"
     Image.fromarray(skies.draw(int(lost["path"].split("/")[1]), 32)).save(picture)

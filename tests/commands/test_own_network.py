@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from skysort.own_file import digest
-from skysort.recipe import OwnNetwork, Recipe
-from skysort.run_folder import Run
+from skysort.recipe.network_file import digest
+from skysort.recipe.schema import OwnNetwork, Recipe
+from skysort.runs.folder import Run
 from tests.commands.conftest import Ended
 from tests.commands.test_resume import signalled
 from tests.conftest import command, picture_bytes

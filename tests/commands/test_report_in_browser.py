@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from skysort.classifier.format import read_table
+from skysort.report.page import percent
 from skysort.trust.guarantee import sentences
 from skysort.trust.metrics import PartFigures
-from skysort.trust.page import percent
 from tests.conftest import command, picture_bytes
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from skysort.work.journal import Journal
-from skysort.work.move import act
+from skysort.work.moves import act
 from skysort.work.undo import Wish, take_back
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes, start

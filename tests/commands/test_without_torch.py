@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skysort.errors import install_command
+from skysort.core.errors import install_command
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 

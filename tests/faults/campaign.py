@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
 from tests.faults.injector import Fault, arm, build, counts, faults_of
 from tests.faults.scenes import SCENES, Resuming, Scene
 

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from skysort.classifier.classifier import Classifier
+from skysort.work.classify import ByLabel
 from skysort.work.journal import Journal
-from skysort.work.judge import ByLabel
-from skysort.work.move import moving
-from skysort.work.order import Order
+from skysort.work.moves import moving
 from skysort.work.sort import sort_pictures
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import Stop, watch
+from skysort.work.watch_options import Order
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
@@ -190,7 +190,7 @@ class Resuming(Scene):
     @staticmethod
     def _trained(folder: Path) -> Mapping[str, Any]:
         # PyTorch would make every fork of the other scenes take several times as long.
-        from skysort.recipe import Recipe
+        from skysort.recipe.schema import Recipe
         from tests.training.test_fit import SETTINGS, trained
 
         return trained(Recipe.load("mlp-small", [*SETTINGS, "training.epochs=2"]), folder)

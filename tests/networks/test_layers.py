@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skysort.classifier.prove import LARGEST_DIFFERENCE
+from skysort.classifier.proof import LARGEST_DIFFERENCE
+from skysort.data.decode import Shape
 from skysort.networks.convolution import Conv2d
 from skysort.networks.layers import (
     LogitOfOne,
@@ -16,8 +17,7 @@ from skysort.networks.layers import (
     check_classes,
     initial_network,
 )
-from skysort.pictures.decode import Shape
-from skysort.recipe import Loss, Normalisation, Recipe, recipe_names
+from skysort.recipe.schema import Loss, Normalisation, Recipe, recipe_names
 from tests.conftest import refused
 
 RGB32, GREY28 = Shape(32, 3), Shape(28, 1)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from skysort.networks.in_use import InUse, folded
+from skysort.data.decode import Shape
+from skysort.networks.inference import InUse, folded
 from skysort.networks.layers import PictureNetwork, build_layers, initial_network
 from skysort.networks.swift import Group, Whitening
-from skysort.pictures.decode import Shape
-from skysort.recipe import Normalisation, Recipe, SwiftNetwork
+from skysort.recipe.schema import Normalisation, Recipe, SwiftNetwork
 from tests.conftest import refused
 
 HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)

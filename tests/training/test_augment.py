@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from skysort.recipe import Augment
+from skysort.recipe.schema import Augment
 from skysort.training.augment import augmented
-from skysort.training.changes import flipped, shifted
+from skysort.training.transforms import flipped, shifted
 
 PICTURES = torch.arange(64 * 3 * 8 * 8).remainder(251).to(torch.uint8).view(64, 3, 8, 8)
 LABELS = torch.arange(64) % 5

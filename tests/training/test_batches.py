@@ -6,8 +6,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from skysort.pictures.decode import Pixels
-from skysort.recipe import num_steps
+from skysort.data.decode import Pixels
+from skysort.recipe.schema import num_steps
 from skysort.training import batches
 from skysort.training.batches import Part, in_turn, shuffled
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from skysort.errors import SkysortError, StoppedError
+from skysort.core.errors import SkysortError, StoppedError
+from skysort.core.progress import Progress
+from skysort.data.decode import Pixels, Shape
 from skysort.networks.layers import PictureNetwork, initial_network
-from skysort.pictures.decode import Pixels, Shape
-from skysort.progress import Progress
-from skysort.recipe import Normalisation, Recipe, num_steps
+from skysort.recipe.schema import Normalisation, Recipe, num_steps
 from skysort.training import fit as fitting
 from skysort.training import loop
 from skysort.training.augment import augmented

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from skysort.data.decode import Shape
 from skysort.networks.layers import PictureNetwork, initial_network
-from skysort.pictures.decode import Shape
-from skysort.recipe import Loss, Normalisation, Recipe
+from skysort.recipe.schema import Loss, Normalisation, Recipe
 from skysort.training.batches import Part
 from skysort.training.loop import (
     Task,
@@ -18,7 +18,7 @@ from skysort.training.loop import (
     train_epoch,
 )
 from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
-from skysort.training.outcomes import DivergedError, Outcomes
+from skysort.training.step_results import DivergedError, Outcomes
 from tests.conftest import refused
 
 CPU = torch.device("cpu")

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from benchmarks.plain_loop import TEXTS
+from skysort.data.decode import Shape
 from skysort.networks.layers import initial_network
-from skysort.pictures.decode import Shape
-from skysort.recipe import Normalisation, Recipe
+from skysort.recipe.schema import Normalisation, Recipe
 from skysort.training.batches import Part, shuffled
 from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
-from skysort.training.outcomes import Outcomes
+from skysort.training.step_results import Outcomes
 
 CPU = torch.device("cpu")
 SHAPES = {"birds-vs-airplanes": Shape(32, 3), "cifar10": Shape(32, 3), "mnist": Shape(28, 1)}

@@ -16,9 +16,9 @@ from scipy.stats import binom, norm
 
 from skysort.classifier.decision import ABOVE_ALL, Decision
 from skysort.classifier.format import Kept
-from skysort.classifier.prove import Logits
-from skysort.classifier.rows import labelled, softmax
-from skysort.classifier.unknown import why_unknown
+from skysort.classifier.ood import why_unknown
+from skysort.classifier.predictions import labelled, softmax
+from skysort.classifier.proof import Logits
 from skysort.trust import guarantee
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import (

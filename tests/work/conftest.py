@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from skysort.work import move
+from skysort.work import moves
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -26,11 +26,11 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def across(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the inbox a file system of its own."""
-    plain = move.rename_new
+    plain = moves.rename_new
 
     def rename(source: Path, target: Path, mark: str) -> None:
         if ("inbox" in source.parts) != ("inbox" in target.parts):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         plain(source, target, mark)
 
-    monkeypatch.setattr(move, "rename_new", rename)
+    monkeypatch.setattr(moves, "rename_new", rename)

@@ -20,7 +20,7 @@ from typing import Any
 
 from skysort.work import renaming
 from skysort.work.journal import Journal
-from skysort.work.move import act, finish_unfinished
+from skysort.work.moves import act, finish_unfinished
 from skysort.work.names import free_place
 from skysort.work.undo import Wish, take_back
 from tests.work.making import check_that_nothing_is_lost, row_for, with_session

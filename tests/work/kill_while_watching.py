@@ -21,12 +21,12 @@ from typing import cast
 from skysort.classifier.classifier import Classifier
 from skysort.work import arrivals, renaming
 from skysort.work.arrivals import Stop
+from skysort.work.classify import ByLabel
 from skysort.work.journal import Journal
-from skysort.work.judge import ByLabel
 from skysort.work.names import free_place
-from skysort.work.order import Order
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
+from skysort.work.watch_options import Order
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from skysort.classifier.classifier import Decoded
-from skysort.classifier.rows import Prediction, labelled, unreadable
-from skysort.pictures.decode import Shape
+from skysort.classifier.predictions import Prediction, labelled, unreadable
+from skysort.data.decode import Shape
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Kind, Row, Settings, replaced
-from skysort.work.move import Outcome
+from skysort.work.journal_entries import Kind, Row, Settings, replaced
+from skysort.work.moves import Outcome
 from skysort.work.names import identity
 
 CLASSES = ("airplane", "bird")

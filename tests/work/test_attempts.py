@@ -11,21 +11,21 @@ from typing import Any, cast
 import pytest
 
 from skysort.classifier.classifier import Classifier, Decoded
-from skysort.classifier.rows import Prediction
-from skysort.errors import SkysortError
+from skysort.classifier.predictions import Prediction
+from skysort.core.errors import SkysortError
 from skysort.work import attempts as noting
-from skysort.work import judge as module
+from skysort.work import classify as module
 from skysort.work import watch as watching
 from skysort.work.arrivals import Stop
 from skysort.work.attempts import Attempts
+from skysort.work.classify import ByLabel
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Identity
-from skysort.work.judge import ByLabel
+from skysort.work.journal_entries import Identity
 from skysort.work.names import identity
-from skysort.work.order import Order
-from skysort.work.telling import Counts
+from skysort.work.status_file import Counts
 from skysort.work.watch import watch
+from skysort.work.watch_options import Order
 from tests.conftest import numbers, refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put
@@ -114,7 +114,7 @@ def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
     attempts = Attempts(tmp_path / "judging.json")
 
     def full(_path: Path, _text: str) -> None:
-        raise SkysortError("no space left")
+        raise SkysortError("system", "no space left")
 
     with monkeypatch.context() as patched:
         patched.setattr(noting, "write_whole", full)
@@ -310,7 +310,7 @@ def test_a_file_that_there_is_no_memory_for_is_not_read_and_not_judged(
     large = tmp_path / "large.tif"
     with large.open("wb") as file:
         file.truncate(20_000_000)
-    monkeypatch.setattr("skysort.pictures.memory.free_bytes", lambda: 5_000_000)
+    monkeypatch.setattr("skysort.data.memory.free_bytes", lambda: 5_000_000)
     judged, failed = module.judge(cast(Classifier, FirstPixel()), [large], Attempts(tmp_path / "judging.json"))
     assert (judged, list(failed), str(failed[large])) == (
         [],

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from skysort.work.dragged import dragged
-from skysort.work.history import corrected
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Settings, replaced
-from skysort.work.move import act, moving
+from skysort.work.journal_entries import Settings, replaced
+from skysort.work.journal_export import corrected
+from skysort.work.moves import act, moving
 from skysort.work.undo import Wish, take_back
 from tests.work.making import row_for
 

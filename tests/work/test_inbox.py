@@ -12,12 +12,12 @@ from PIL import Image
 from skysort.classifier.classifier import Classifier
 from skysort.work import inbox as module
 from skysort.work.arrivals import Stop
+from skysort.work.classify import ByLabel
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.judge import ByLabel
-from skysort.work.order import Order
-from skysort.work.telling import Counts
+from skysort.work.status_file import Counts
 from skysort.work.watch import watch
+from skysort.work.watch_options import Order
 from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put, until, watching

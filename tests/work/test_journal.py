@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Identity, Row, replaced
+from skysort.work.journal_entries import Identity, Row, replaced
 from tests.conftest import refused
 from tests.work.making import SETTINGS, with_session
 

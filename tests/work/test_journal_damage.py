@@ -14,10 +14,10 @@ from typing import Any, cast
 import pytest
 
 from skysort.work import journal as journal_module
-from skysort.work.history import corrected, write_csv, write_table
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import CELLS, DamagedJournalError, JournalError, Row, replaced
-from skysort.work.move import act, moving
+from skysort.work.journal_entries import CELLS, DamagedJournalError, JournalError, Row, replaced
+from skysort.work.journal_export import corrected, write_csv, write_table
+from skysort.work.moves import act, moving
 from skysort.work.sort import sort_pictures
 from skysort.work.undo import Wish, take_back
 from tests.conftest import refused

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skysort.classifier.rows import Prediction, spreadsheet_cell
+from skysort.classifier.predictions import Prediction, spreadsheet_cell
 from skysort.work.predict import write_predictions
 
 CLASSES = ("air,plane", "bird")

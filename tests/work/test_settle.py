@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from skysort.work import move, settle
+from skysort.work import moves, settle
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Row, replaced
-from skysort.work.move import act, finish_unfinished, moving
+from skysort.work.journal_entries import Row, replaced
+from skysort.work.moves import act, finish_unfinished, moving
 from skysort.work.settle import coming_of, going_of, under_way_by_others
 from skysort.work.undo import Wish, take_back
 from tests.work.making import errno_of, files_below, row_for, with_session
@@ -110,7 +110,7 @@ def test_a_step_that_was_done_although_a_drive_denies_it_is_settled(
     if step != "within":
         request.getfixturevalue("across")
     wanted = {"within": "a.jpg", "into place": ".coming", "out of sight": "a.jpg", "removed": ".going"}[step]
-    module, name = {"out of sight": (Path, "rename"), "removed": (Path, "unlink")}.get(step, (move, "rename_new"))
+    module, name = {"out of sight": (Path, "rename"), "removed": (Path, "unlink")}.get(step, (moves, "rename_new"))
     plain: Callable[..., None] = getattr(module, name)
 
     def done_and_denied(source: Path, *arguments: Any, **options: Any) -> None:
@@ -141,7 +141,7 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
             journal.plan([row])
             (inbox / "a.jpg").rename(keep / "a.jpg")  # killed here
         with monkeypatch.context() as patched:
-            patched.setattr(move, "settle", failing)
+            patched.setattr(moves, "settle", failing)
             with moving(journal) as left:
                 assert [outcome.end for outcome in left] == [None]
                 for again in (replaced(row, place=keep / "a-2.jpg"), replaced(row, source=row.place)):
@@ -186,9 +186,9 @@ def test_an_upload_that_goes_on_while_it_is_copied_stays(
     class KilledError(Exception):
         pass
 
-    plain = move._source_removed
+    plain = moves._source_removed
 
-    def meanwhile(row: Row, unwritten: OSError | None) -> move.Outcome:
+    def meanwhile(row: Row, unwritten: OSError | None) -> moves.Outcome:
         if goes_on == "grown":
             with (inbox / "a.jpg").open("ab") as upload:
                 upload.write(b" and its film")
@@ -198,7 +198,7 @@ def test_an_upload_that_goes_on_while_it_is_copied_stays(
             raise KilledError
         return plain(row, unwritten)
 
-    monkeypatch.setattr(move, "_source_removed", meanwhile)
+    monkeypatch.setattr(moves, "_source_removed", meanwhile)
     with Journal(tmp_path / "one", make=True) as journal, journal.moving():
         rows = with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg")])
         if killed:

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 
 from skysort.classifier.classifier import Classifier, Decoded
-from skysort.classifier.rows import Prediction
-from skysort.pictures.formats import unfinished
-from skysort.work import judge as judging
-from skysort.work import move
+from skysort.classifier.predictions import Prediction
+from skysort.data.formats.signature import unfinished
+from skysort.work import classify as judging
+from skysort.work import moves
 from skysort.work import sort as module
 from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Row
-from skysort.work.move import Outcome
+from skysort.work.journal_entries import Row
+from skysort.work.moves import Outcome
 from skysort.work.settle import End
 from skysort.work.sort import LeftAlone, sort_pictures
 from skysort.work.undo import Wish, take_back
@@ -42,7 +42,7 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     def judge(classifier: Classifier, paths: Sequence[Path], attempts: Attempts) -> Any:
         with Journal(to) as other, other.moving():
             other.plan(with_session(other, [row_for(folder / "a.png", to / "airplane" / "a.png")]))
-        monkeypatch.setattr(move, "settle", settle)
+        monkeypatch.setattr(moves, "settle", settle)
         return plain(classifier, paths, attempts)
 
     monkeypatch.setattr(module, "judge", judge)

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from skysort.files import locked
+from skysort.core.files import locked
 from skysort.work import status as module
-from skysort.work import telling
+from skysort.work import status_file as writing
 from skysort.work.journal import journal_folder
 from skysort.work.status import status_of
-from skysort.work.telling import Counts, Told, status_file, watcher_lock
+from skysort.work.status_file import Counts, Told, status_file, watcher_lock
 from tests.conftest import numbers, refused
 from tests.work.test_watch import AIRPLANE, events, once, put, until, watching
 
@@ -33,7 +33,7 @@ def written(top: Path, ago: float, **changed: Any) -> Path:
     once(top)
     path = status_file(journal_folder(top / "aside"))
     told = json.loads(path.read_text("utf-8"))
-    told |= {"state": "watching", "time": telling.iso_time(time.time() - ago), **changed}
+    told |= {"state": "watching", "time": writing.iso_time(time.time() - ago), **changed}
     path.write_text(json.dumps(told), "utf-8")
     return path
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Row, Settings, replaced
-from skysort.work.move import act, moving
+from skysort.work.journal_entries import Row, Settings, replaced
+from skysort.work.moves import act, moving
 from skysort.work.undo import TakenBack, Wish, corrected_label, take_back
 from tests.work.making import CLASSES, files_below, row_for
 

@@ -23,20 +23,20 @@ from PIL import Image
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Calibration, Decision
 from skysort.classifier.interruptible import interruptible
-from skysort.classifier.rows import Prediction
-from skysort.files import locked
-from skysort.work import arrivals, move
+from skysort.classifier.predictions import Prediction
+from skysort.core.files import locked
+from skysort.work import arrivals, moves
 from skysort.work import watch as module
 from skysort.work.arrivals import Stop
+from skysort.work.classify import ByLabel, Rule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Row
-from skysort.work.judge import ByLabel, Rule
-from skysort.work.order import Order, lock_of
+from skysort.work.journal_entries import Row
 from skysort.work.sort import sort_pictures
-from skysort.work.telling import Counts, JsonLines, TextLines, Told, prometheus
+from skysort.work.status_file import Counts, JsonLines, TextLines, Told, prometheus
 from skysort.work.undo import Wish, take_back
 from skysort.work.watch import watch
+from skysort.work.watch_options import Order, lock_of
 from tests.conftest import numbers, refused
 from tests.work.making import (
     CLASSES,
@@ -496,7 +496,7 @@ def test_what_was_settled_since_it_was_judged_gets_no_second_row(
         journal.note_copied(journal.plan(with_session(journal, [row])))
     (top / "aside").mkdir()
     shutil.copy2(top / "inbox" / "a.png", top / "aside" / "a.png")
-    plain, num_calls = move.settle, 0
+    plain, num_calls = moves.settle, 0
 
     def settle(*arguments: Any) -> Any:
         nonlocal num_calls
@@ -505,7 +505,7 @@ def test_what_was_settled_since_it_was_judged_gets_no_second_row(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return plain(*arguments)
 
-    monkeypatch.setattr(move, "settle", settle)
+    monkeypatch.setattr(moves, "settle", settle)
     assert once(top).actions == {"set-aside": 1}
     assert found(top) == {"aside/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
     assert sorted(row.source.name for row in rows(top)) == ["a.png", "b.png"]
@@ -525,7 +525,7 @@ def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_go
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(move, "settle", settle)
+        patched.setattr(moves, "settle", settle)
         with refused("some-not-moved", 1):
             once(top)
     assert found(top) == {"inbox/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
@@ -788,17 +788,17 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
-    plain = move.rename_new
+    plain = moves.rename_new
 
     def read_only(source: Path, target: Path, _mark: str) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
 
-    monkeypatch.setattr(move, "rename_new", read_only)
+    monkeypatch.setattr(moves, "rename_new", read_only)
     with refused("some-not-moved", 1):
         once(top)
     with watching(top):
         until(lambda: "failed" in events(caplog))
-        monkeypatch.setattr(move, "rename_new", plain)
+        monkeypatch.setattr(moves, "rename_new", plain)
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
     assert "Read-only file system" in caplog.text or any(
         "Read-only file system" in str(getattr(record, "facts", "")) for record in caplog.records

@@ -13,14 +13,14 @@ from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.given import Given, Picture, pictures_in
-from skysort.classifier.prove import Logits, prove
-from skysort.classifier.rows import Prediction, labelled, softmax, unreadable
+from skysort.classifier.ood import why_unknown
+from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
+from skysort.classifier.proof import Logits, prove
 from skysort.classifier.runtime import Session
-from skysort.classifier.unknown import why_unknown
-from skysort.errors import NotUnderstoodError, unknown
-from skysort.pictures.decode import Pixels, UnreadablePictureError, decode
-from skysort.pictures.parallel import groups, in_order, threads_for
-from skysort.pictures.sources import PassedOver
+from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.data.decode import Pixels, UnreadablePictureError, decode
+from skysort.data.parallel import groups, in_order, threads_for
+from skysort.data.sources.base import PassedOver
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skysort.errors import SkysortError
+from skysort.core.errors import SkysortError
 
 LONGEST_REASON = 300
 """Characters: ONNX Runtime quotes whole shapes and its own source files."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from skysort.classifier.rows import Prediction
-from skysort.errors import NotUnderstoodError, unknown
+from skysort.classifier.predictions import Prediction
+from skysort.core.errors import NotUnderstoodError, unknown
 
 ABOVE_ALL = math.nextafter(1.0, 2.0)
 """The lowest threshold that no probability reaches."""

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import read_json, sha256, write_whole
-from skysort.pictures.decode import PIXELS_FROM_BYTES, Shape
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import read_json, sha256, write_whole
+from skysort.data.decode import PIXELS_FROM_BYTES, Shape
 
 TABLE = "classifier.json"
 MODEL = "model.onnx"

@@ -11,9 +11,9 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from skysort.errors import NotUnderstoodError
-from skysort.pictures.decode import Pixels, Shape, UnreadablePictureError, decode, from_image, from_pixels
-from skysort.pictures.sources import PassedOver, image_files
+from skysort.core.errors import NotUnderstoodError
+from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode, from_image, from_pixels
+from skysort.data.sources.base import PassedOver, image_files
 
 Given = str | PathLike[str] | bytes | IO[bytes] | Image.Image | Pixels
 Picture = tuple[str, Callable[[], bytes | Pixels]]

@@ -7,9 +7,9 @@ import numpy as np
 
 from skysort.classifier.damage import lacks_memory, reading, short_reason
 from skysort.classifier.interruptible import interruptible
-from skysort.classifier.prove import Logits
-from skysort.errors import SkysortError
-from skysort.pictures.decode import Pixels, Shape
+from skysort.classifier.proof import Logits
+from skysort.core.errors import SkysortError
+from skysort.data.decode import Pixels, Shape
 
 ONLY_FATAL = 4
 """What ONNX Runtime writes to standard error itself; errors are raised as well."""

@@ -18,7 +18,6 @@ import typer
 from typer.exceptions import TyperException
 
 import skysort
-from skysort.cache import keep_library_caches
 from skysort.cli.check import check
 from skysort.cli.compare import compare
 from skysort.cli.decide import decide
@@ -35,8 +34,9 @@ from skysort.cli.status import status
 from skysort.cli.train import train
 from skysort.cli.undo import undo
 from skysort.cli.watch import watch
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.terminal import printable_lines
+from skysort.core.cache import keep_library_caches
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.text import printable_lines
 
 app = typer.Typer(
     no_args_is_help=True,

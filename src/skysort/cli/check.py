@@ -10,7 +10,7 @@ import typer
 from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, with_patterns
 
 if TYPE_CHECKING:
-    from skysort.pictures.check import Checked
+    from skysort.data.quality.check import Checked
 
 
 class Form(StrEnum):
@@ -40,15 +40,15 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Find problems that would distort the figures or stop training. Exits with 1 if there are any."""
-    from skysort.errors import SkysortError, require
-    from skysort.files import write_whole
-    from skysort.pictures.check import check as look
-    from skysort.pictures.collection import Data, open_collection
-    from skysort.pictures.grouping import groups_of
-    from skysort.pictures.originals import open_originals
-    from skysort.progress import Progress
-    from skysort.recipe import DEFAULT_RECIPE, Recipe
-    from skysort.run_folder import json_text
+    from skysort.core.errors import SkysortError, require
+    from skysort.core.files import write_whole
+    from skysort.core.progress import Progress
+    from skysort.data.dataset import Data, open_collection
+    from skysort.data.exif import open_originals
+    from skysort.data.quality.check import check as look
+    from skysort.data.quality.grouping import groups_of
+    from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
+    from skysort.runs.folder import json_text
 
     if output:
         require("a page of thumbnails", "train", "jinja2")
@@ -61,7 +61,7 @@ def check(
     checked = look(found.name, collection, groups, open_originals(collection.source, progress))
     text = json_text(checked.model_dump(mode="json"))
     if output:
-        from skysort.trust.check_page import write_check_page
+        from skysort.report.check_page import write_check_page
 
         output.mkdir(parents=True, exist_ok=True)
         write_check_page(output / "check.html", checked, collection)
@@ -80,7 +80,7 @@ def _show(checked: "Checked") -> None:
     from rich.table import Table
 
     from skysort.cli.show import console_for, shown_name
-    from skysort.terminal import counted
+    from skysort.core.text import counted
 
     console = console_for(sys.stdout)
     num = len(checked.classes)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skysort.cli.options import DataDir, Quiet, Settings
-from skysort.errors import NotUnderstoodError
+from skysort.core.errors import NotUnderstoodError
 
 if TYPE_CHECKING:
-    from skysort.compare import Asked
+    from skysort.experiments.compare import Asked
     from skysort.trust.comparison import Comparison, Row
 
 
@@ -50,9 +50,9 @@ def compare(
         options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--set": settings}
         _compare_two(what, [name for name, value in options.items() if value is not None], output)
         return
-    from skysort.compare import compare as compare_runs
-    from skysort.progress import Progress
-    from skysort.seeds import DEFAULT_SEEDS
+    from skysort.core.progress import Progress
+    from skysort.experiments.compare import compare as compare_runs
+    from skysort.experiments.seeds import DEFAULT_SEEDS
 
     asked = _asked(what[0] if what else None, recipes, study, tuple(settings or ()))
     folder = output or Path("compare") / asked.title
@@ -64,10 +64,10 @@ def compare(
 
 def _compare_two(runs: list[str], options: list[str], output: Path | None) -> None:
     from skysort.cli.show import console_for, shown_name
-    from skysort.compare import compare_two
-    from skysort.files import write_whole
-    from skysort.run_folder import json_text
-    from skysort.terminal import counted
+    from skysort.core.files import write_whole
+    from skysort.core.text import counted
+    from skysort.experiments.compare import compare_two
+    from skysort.runs.folder import json_text
 
     if len(runs) != 2:
         raise NotUnderstoodError(
@@ -109,10 +109,10 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
 
 
 def _asked(data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]) -> "Asked":
-    from skysort.compare import Asked
-    from skysort.recipe import Recipe
-    from skysort.seeds import Variant
-    from skysort.studies import find_study
+    from skysort.experiments.compare import Asked
+    from skysort.experiments.seeds import Variant
+    from skysort.experiments.studies import find_study
+    from skysort.recipe.schema import Recipe
 
     if study is not None:
         if recipes is not None:
@@ -138,7 +138,7 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
 
 def _list_studies() -> None:
     from skysort.cli.names import show_names
-    from skysort.studies import STUDIES
+    from skysort.experiments.studies import STUDIES
 
     show_names("study", ((name, study.description) for name, study in STUDIES.items()))
 

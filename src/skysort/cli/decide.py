@@ -25,9 +25,9 @@ def decide(
 ) -> None:
     """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
     from skysort.cli.show import show_decision
-    from skysort.decisions import decide as made_for
-    from skysort.progress import Progress
-    from skysort.terminal import printable
+    from skysort.core.progress import Progress
+    from skysort.core.text import printable
+    from skysort.runs.decide import decide as made_for
 
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = Progress.for_terminal(quiet=quiet)
@@ -43,7 +43,7 @@ def decide(
 
 def _share(option: str, text: str) -> float:
     """Return the share that a text like `2%` or `0.02` stands for."""
-    from skysort.errors import NotUnderstoodError
+    from skysort.core.errors import NotUnderstoodError
 
     try:
         number = float(text.strip().removesuffix("%"))

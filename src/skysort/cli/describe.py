@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skysort.errors import NotUnderstoodError, require
-from skysort.own_file import is_own
+from skysort.core.errors import NotUnderstoodError, require
+from skysort.recipe.network_file import is_own
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from skysort.networks.describe import Description, Layer
+    from skysort.networks.inspect.layers import Description, Layer
 
 DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
 """Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
@@ -47,7 +47,7 @@ def describe(
     """Show a network's layers, and what they cost, without building it: any size can be asked about."""
     require("describing a network", "train", "torch")
     from skysort.cli.show import console_for
-    from skysort.terminal import printable
+    from skysort.core.text import printable
 
     shown = _own if is_own(network) else _recipe
     description = shown(network, size, channels, classes)
@@ -65,8 +65,8 @@ def _own(target: str, size: int | None, channels: int | None, classes: int | Non
 
     import torch
 
-    from skysort.networks.describe import describe
-    from skysort.networks.own import own_network
+    from skysort.networks.inspect.layers import describe
+    from skysort.networks.inspect.user_network import own_network
 
     if classes is not None:
         raise NotUnderstoodError("options-conflict", f"--classes is for recipes; {target} decides for itself")
@@ -78,11 +78,11 @@ def _own(target: str, size: int | None, channels: int | None, classes: int | Non
 def _recipe(name: str, size: int | None, channels: int | None, classes: int | None) -> "Description":
     import torch
 
-    from skysort.networks.describe import describe
+    from skysort.data.builtin.registry import find_named
+    from skysort.data.decode import Shape
+    from skysort.networks.inspect.layers import describe
     from skysort.networks.layers import build_layers, check_classes
-    from skysort.pictures.decode import Shape
-    from skysort.pictures.named import find_named
-    from skysort.recipe import Recipe
+    from skysort.recipe.schema import Recipe
 
     recipe = Recipe.load(name)
     known = find_named(recipe.published.data) if recipe.published else None

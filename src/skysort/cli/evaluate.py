@@ -24,9 +24,9 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on its run's pictures, or on others."""
-    from skysort import run as runs
     from skysort.cli.show import show_metrics
-    from skysort.progress import Progress
+    from skysort.core.progress import Progress
+    from skysort.runs import train as runs
 
     progress = Progress.for_terminal(quiet=quiet)
     metrics = runs.evaluate(

@@ -15,7 +15,7 @@ def fields(
     import shutil
     import textwrap
 
-    from skysort.fields import all_fields, fields_under
+    from skysort.recipe.fields import all_fields, fields_under
 
     width = min(100, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 100
     for field in fields_under(section) if section else all_fields():

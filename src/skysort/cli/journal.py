@@ -36,9 +36,9 @@ def journal(
     raw: Raw = False,
 ) -> None:
     """Show what was done with pictures, newest first."""
-    from skysort.errors import NotUnderstoodError, unknown
-    from skysort.work.history import corrected, is_text, write_corrections, write_csv, write_table
+    from skysort.core.errors import NotUnderstoodError, unknown
     from skysort.work.journal import Journal
+    from skysort.work.journal_export import corrected, is_text, write_corrections, write_csv, write_table
 
     if raw and (form is not JournalForm.csv or corrections):
         raise NotUnderstoodError(
@@ -73,7 +73,7 @@ def seconds_of(since: str | None) -> float | None:
     """Return seconds since 1970 for a date or a time, by this computer's time zone unless it names one."""
     from datetime import datetime
 
-    from skysort.errors import NotUnderstoodError
+    from skysort.core.errors import NotUnderstoodError
 
     if since is None:
         return None

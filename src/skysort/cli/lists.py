@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from skysort.classifier.given import ListedPath
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import check_not_special
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import check_not_special
 
 STANDARD_INPUT = Path("-")
 OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
@@ -95,8 +95,8 @@ def _refuse_list(path: Path) -> None:
     Raises:
         NotUnderstoodError: for a text file whose first line is a path that is there, and for `@FILE`.
     """
-    from skysort.pictures.archives import is_archive_name
-    from skysort.pictures.listing import is_image_name
+    from skysort.data.listing import is_image_name
+    from skysort.data.sources.archive import is_archive_name
 
     if path.name.startswith("@") and not path.exists() and path.with_name(path.name[1:]).is_file():
         raise NotUnderstoodError(

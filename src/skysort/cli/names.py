@@ -8,7 +8,7 @@ from skysort.cli.options import DataDir
 
 def recipes() -> None:
     """List the recipes; one name a line when piped."""
-    from skysort.recipe import Recipe, recipe_names
+    from skysort.recipe.schema import Recipe, recipe_names
 
     loaded = (Recipe.load(name) for name in recipe_names())
     show_names("recipe", ((recipe.name, recipe.description) for recipe in loaded))
@@ -18,9 +18,9 @@ def datasets(
     data_dir: DataDir = None,
 ) -> None:
     """List the data sets that have a name; one name a line when piped."""
-    from skysort.errors import SkysortError
-    from skysort.pictures.download import is_offline
-    from skysort.pictures.named import NAMED, MissingDataError, data_folder
+    from skysort.core.errors import SkysortError
+    from skysort.data.builtin.download import is_offline
+    from skysort.data.builtin.registry import NAMED, MissingDataError, data_folder
 
     def here(name: str) -> str:
         data = NAMED[name]
@@ -46,7 +46,7 @@ def show_names(what: str, rows: Iterable[tuple[str, str]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from skysort.terminal import printable
+    from skysort.core.text import printable
 
     table = Table(what, "what it is", box=None)
     for name, description in rows:

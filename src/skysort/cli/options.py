@@ -44,7 +44,7 @@ Seeds = Annotated[int, typer.Option(min=1, help="Runs of each recipe.")]
 
 def class_typed(name: str) -> str:
     """Return a class as its name is written everywhere: keyboards and file lists spell accents in two ways."""
-    from skysort.pictures.listing import class_name
+    from skysort.data.listing import class_name
 
     return class_name(name)
 

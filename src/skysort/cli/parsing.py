@@ -6,7 +6,7 @@ from typing import Any
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from skysort.errors import NotUnderstoodError
+from skysort.core.errors import NotUnderstoodError
 
 _CODES = {
     "BadOptionUsage": "wrong-value",
@@ -43,7 +43,7 @@ class Verb(TyperCommand):
         """Raise an error where an unknown option is the name of a recipe's field."""
         if not any("--set" in parameter.opts for parameter in self.params):
             return
-        from skysort.fields import fields_called
+        from skysort.recipe.fields import fields_called
 
         fields = fields_called(option.lstrip("-").replace("-", "_"))
         if fields:
@@ -76,7 +76,7 @@ def _refuse_twice(in_order: list[Any]) -> None:
 
 def _refuse_swapped(ctx: Any) -> None:
     """Refuse pictures where a run is expected, when the run stands in their place."""
-    from skysort.terminal import printable
+    from skysort.core.text import printable
 
     first, *others = [one for one in ctx.command.params if one.param_type_name == "argument"] or [None]
     if first is None or first.name != "classifier":

@@ -10,7 +10,7 @@ import typer
 from skysort.cli.options import Raw
 
 if TYPE_CHECKING:
-    from skysort.pictures.sources import PassedOver
+    from skysort.data.sources.base import PassedOver
 
 
 MOST_NAMED = 10
@@ -57,10 +57,10 @@ def predict(
 
     from skysort.classifier.classifier import Classifier
     from skysort.cli.lists import all_paths
-    from skysort.errors import NotUnderstoodError, SkysortError
-    from skysort.files import whole_file
-    from skysort.pictures.sources import PassedOver
-    from skysort.terminal import counted
+    from skysort.core.errors import NotUnderstoodError, SkysortError
+    from skysort.core.files import whole_file
+    from skysort.core.text import counted
+    from skysort.data.sources.base import PassedOver
     from skysort.work.predict import write_predictions
 
     if decision and form is Form.megadetector:
@@ -104,7 +104,7 @@ def predict(
 
 
 def _print_passed_over(passed: "PassedOver") -> None:
-    from skysort.terminal import printable
+    from skysort.core.text import printable
 
     for remark in passed.remarks():
         print(printable(remark), file=sys.stderr)
@@ -116,7 +116,7 @@ def _form_of(output: Path | None, asked: Form | None) -> Form:
     Raises:
         NotUnderstoodError: when the two differ, or nothing that is written here has the ending.
     """
-    from skysort.errors import NotUnderstoodError
+    from skysort.core.errors import NotUnderstoodError
 
     ending = output.suffix.lower() if output else ""
     as_text = (Form.table, *Form)
@@ -135,8 +135,8 @@ def _form_of(output: Path | None, asked: Form | None) -> Form:
 
 def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
     """Make sure that writing predictions replaces none of the pictures, and nothing of the classifier."""
-    from skysort.errors import SkysortError
-    from skysort.pictures.listing import is_image_name
+    from skysort.core.errors import SkysortError
+    from skysort.data.listing import is_image_name
 
     target = output.resolve()
     if target.is_relative_to(classifier.resolve()):

@@ -27,8 +27,8 @@ def reproduce(
     quiet: Quiet = False,
 ) -> None:
     """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
-    from skysort.progress import Progress
-    from skysort.reproduce import reproduce as reproduce_runs
+    from skysort.core.progress import Progress
+    from skysort.experiments.reproduce import reproduce as reproduce_runs
 
     progress = Progress.for_terminal(quiet=quiet)
     folder = output or Path("reproduce") / (

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
-from skysort.run_folder import Run
-from skysort.terminal import counted, printable
+from skysort.core.text import counted, printable
+from skysort.report.run_page import PROTOCOLS
+from skysort.runs.folder import Run
 from skysort.trust.advice import advice
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
 from skysort.trust.metrics import Effect, Metrics, OutsideFigures, PartFigures
-from skysort.trust.report import PROTOCOLS
 
 MOST_CLASSES = 30
 UNBROKEN = 10_000

@@ -8,7 +8,7 @@ import typer
 from skysort.cli.options import UnsureBelow
 
 if TYPE_CHECKING:
-    from skysort.work.journal_rows import Row
+    from skysort.work.journal_entries import Row
 
 LEAST_SURE = 5
 
@@ -26,8 +26,8 @@ def sort(
     from heapq import nsmallest
 
     from skysort.classifier.classifier import Classifier
-    from skysort.errors import SkysortError
-    from skysort.terminal import counted, printable
+    from skysort.core.errors import SkysortError
+    from skysort.core.text import counted, printable
     from skysort.work.sort import LeftAlone, sort_pictures
 
     sorted_to: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def sort(
 
 
 def _why_not_done(row: "Row", error: Exception) -> str:
-    from skysort.work.telling import as_text
+    from skysort.work.status_file import as_text
 
     done = {"move": f"moved to {row.place}", "copy": f"copied to {row.place}"}.get(row.kind, "read or classified")
     return f"cannot be {done}: {as_text(error)}"

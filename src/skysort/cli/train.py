@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet, Settings, with_patterns
-from skysort.errors import NotUnderstoodError
+from skysort.core.errors import NotUnderstoodError
 
 
 def train(
@@ -47,10 +47,10 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network, and measure the classifier that comes out."""
-    from skysort import run as runs
     from skysort.cli.show import show_run
-    from skysort.progress import Progress
-    from skysort.recipe import DEFAULT_RECIPE
+    from skysort.core.progress import Progress
+    from skysort.recipe.schema import DEFAULT_RECIPE
+    from skysort.runs import train as runs
 
     progress = Progress.for_terminal(quiet=quiet)
     if resume:

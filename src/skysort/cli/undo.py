@@ -13,7 +13,7 @@ from skysort.cli.options import class_typed
 
 if TYPE_CHECKING:
     from skysort.work.journal import Journal, Takeable
-    from skysort.work.journal_rows import Row
+    from skysort.work.journal_entries import Row
     from skysort.work.undo import TakenBack
 
 MOST_LISTED = 10
@@ -46,8 +46,8 @@ def undo(
 ) -> None:
     """Put pictures back where they were, newest first. Exit code 1 if any could not be."""
     from skysort.cli.journal import seconds_of
-    from skysort.errors import NotUnderstoodError, SkysortError
-    from skysort.terminal import printable
+    from skysort.core.errors import NotUnderstoodError, SkysortError
+    from skysort.core.text import printable
     from skysort.work.journal import Journal
     from skysort.work.undo import Wish, take_back
 
@@ -91,8 +91,8 @@ def undo(
 
 def _finish(journal: "Journal") -> None:
     """Bring what was interrupted to its end, so that it is taken back like the rest; tell what has none yet."""
-    from skysort.terminal import counted, printable
-    from skysort.work.move import moving
+    from skysort.core.text import counted, printable
+    from skysort.work.moves import moving
 
     with moving(journal) as left:
         unfinished = [outcome for outcome in left if outcome.end is None]
@@ -108,7 +108,7 @@ def _finish(journal: "Journal") -> None:
 
 def _notes(taken: "TakenBack") -> str:
     """Return what to say behind a picture that was taken back."""
-    from skysort.terminal import counted, printable
+    from skysort.core.text import counted, printable
 
     notes = [f"remembered as {printable(taken.correction)}"] if taken.correction else []
     notes += [f"it has grown by {counted(taken.num_bytes_more, 'byte')}"] if taken.num_bytes_more else []
@@ -125,9 +125,9 @@ def _of_pictures(
             lists them.
         SkysortError: when there is none of a name.
     """
-    from skysort.errors import SkysortError
-    from skysort.terminal import printable
-    from skysort.work.history import absolute_picture
+    from skysort.core.errors import SkysortError
+    from skysort.core.text import printable
+    from skysort.work.journal_export import absolute_picture
 
     found: dict[int, Row] = {}
     for name in names:
@@ -147,8 +147,8 @@ def _only_one(picture: str, rows: Iterator["Row"]) -> Iterator["Row"]:
     Raises:
         NotUnderstoodError: when they are; the message lists them.
     """
-    from skysort.errors import NotUnderstoodError
-    from skysort.terminal import printable
+    from skysort.core.errors import NotUnderstoodError
+    from skysort.core.text import printable
 
     found = list(islice(rows, MOST_LISTED))
     if len(found) < 2:

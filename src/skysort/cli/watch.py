@@ -57,12 +57,12 @@ def watch(
     import logging
 
     from skysort.classifier.classifier import Classifier
-    from skysort.errors import NotUnderstoodError
+    from skysort.core.errors import NotUnderstoodError
     from skysort.work.arrivals import Stop
-    from skysort.work.judge import ByLabel, Rule
-    from skysort.work.order import Order
-    from skysort.work.telling import log_to_stderr, tell
+    from skysort.work.classify import ByLabel, Rule
+    from skysort.work.status_file import log_to_stderr, tell
     from skysort.work.watch import watch as watched
+    from skysort.work.watch_options import Order
 
     if (decision is None) == (not keep):
         raise NotUnderstoodError(

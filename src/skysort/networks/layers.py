@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from skysort.errors import NotUnderstoodError, SkysortError
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.data.decode import Shape
 from skysort.networks.convolution import Conv2d
-from skysort.networks.own import Own, own_layer
+from skysort.networks.inspect.user_network import Own, own_layer
 from skysort.networks.swift import TooSmallError, Whitening, swift_layers
-from skysort.pictures.decode import Shape
-from skysort.recipe import (
+from skysort.recipe.schema import (
     AnyNetwork,
     ConvNetwork,
     Loss,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skysort.networks.convolution import Conv2d
-from skysort.recipe import SwiftNetwork
+from skysort.recipe.schema import SwiftNetwork
 
 BATCHNORM_MOMENTUM = 0.4
 """Share of a batch in the running statistics; a training may have but forty steps."""

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from skysort.recipe import Augment
-from skysort.training import changes
+from skysort.recipe.schema import Augment
+from skysort.training import transforms
 from skysort.training.device import sent
 
 NARROWEST, WIDEST = 3 / 4, 4 / 3
@@ -57,23 +57,23 @@ def augmented(
 
     pictures = pictures.contiguous()  # which is quicker to copy by lines
     if augment.flip == "random":
-        pictures = changes.flipped(pictures, drawn(rng.random(num) < 0.5))
+        pictures = transforms.flipped(pictures, drawn(rng.random(num) < 0.5))
     if augment.flip == "alternating":
-        pictures = changes.flipped(pictures, _coins(sent(rows, device), seed) == (epoch % 2 == 1))
+        pictures = transforms.flipped(pictures, _coins(sent(rows, device), seed) == (epoch % 2 == 1))
     if augment.shift:
         across, down = drawn(rng.integers(0, 2 * augment.shift + 1, (2, num)))
-        pictures = changes.shifted(pictures, augment.shift, across, down, augment.border)
+        pictures = transforms.shifted(pictures, augment.shift, across, down, augment.border)
     if augment.resized_crop < 1 or augment.rotation:
         boxes = drawn(_crops(rng, num, augment.resized_crop))
         degrees = drawn(rng.uniform(-augment.rotation, augment.rotation, num))
         border = augment.border if augment.rotation else None
-        pictures = changes.resampled(pictures, boxes, degrees, border)
+        pictures = transforms.resampled(pictures, boxes, degrees, border)
     if augment.colour:
         factors = drawn(rng.uniform(1 - augment.colour, 1 + augment.colour, (3, num)))
-        pictures = changes.recoloured(pictures, *factors)
+        pictures = transforms.recoloured(pictures, *factors)
     if augment.cutout:
         across, down = drawn(rng.integers(0, width, num)), drawn(rng.integers(0, height, num))
-        pictures = changes.covered(pictures, augment.cutout, across, down)
+        pictures = transforms.covered(pictures, augment.cutout, across, down)
     if not augment.mixes_pictures:
         return pictures, labels
 
@@ -81,11 +81,11 @@ def augmented(
     others = pictures.roll(1, 0)
     if augment.mixup and (not augment.cutmix or rng.random() < 0.5):
         share = rng.beta(augment.mixup, augment.mixup)
-        pictures = changes.mixed(pictures, others, share)
+        pictures = transforms.mixed(pictures, others, share)
     else:
         lines, columns = _patch(rng, height, width, 1 - rng.beta(augment.cutmix, augment.cutmix))
         share = 1 - (lines.stop - lines.start) * (columns.stop - columns.start) / (height * width)
-        pictures = changes.pasted(pictures, others, lines, columns)
+        pictures = transforms.pasted(pictures, others, lines, columns)
     targets = functional.one_hot(labels, num_classes).float()
     return pictures, targets * share + targets.roll(1, 0) * (1 - share)
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skysort.pictures.decode import Pixels
-from skysort.recipe import num_steps
+from skysort.data.decode import Pixels
+from skysort.recipe.schema import num_steps
 
 CHUNK_BYTES = 2**22
 """Of pictures that are gathered at once: many small batches, or one that is larger."""

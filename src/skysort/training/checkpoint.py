@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from skysort.errors import SkysortError
-from skysort.files import read_json, remove_partials, sha256, write_whole, writing
+from skysort.core.errors import SkysortError
+from skysort.core.files import read_json, remove_partials, sha256, write_whole, writing
 from skysort.training.loop import Task
-from skysort.training.outcomes import Sums
+from skysort.training.step_results import Sums
 
 FORMAT: Literal[1] = 1
 STATE = "state.json"

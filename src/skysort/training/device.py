@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from skysort.errors import NotUnderstoodError, SkysortError, unknown
-from skysort.pictures.parallel import num_cores
+from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
+from skysort.data.parallel import num_cores
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_THREADS = 1024

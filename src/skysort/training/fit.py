@@ -11,16 +11,16 @@ from typing import Literal
 
 import torch
 
-from skysort.errors import StoppedError
+from skysort.core.errors import StoppedError
+from skysort.core.progress import Progress, Tell, span
 from skysort.networks.layers import PictureNetwork
-from skysort.progress import Progress, Tell, span
-from skysort.recipe import Recipe
+from skysort.recipe.schema import Recipe
 from skysort.training.batches import Part
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
 from skysort.training.history import History, Row
 from skysort.training.loop import Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, class_weights, loss_function
-from skysort.training.outcomes import Outcomes, Sums
+from skysort.training.step_results import Outcomes, Sums
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 SECONDS_BETWEEN_TELLS = 0.05

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from skysort.errors import SkysortError
-from skysort.files import writing
+from skysort.core.errors import SkysortError
+from skysort.core.files import writing
 
 
 @dataclass(frozen=True)

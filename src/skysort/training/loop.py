@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skysort.networks.in_use import InUse, folded
+from skysort.networks.inference import InUse, folded
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe import Recipe, num_steps
+from skysort.recipe.schema import Recipe, num_steps
 from skysort.training.augment import augmented
 from skysort.training.batches import Batch, Part, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
-from skysort.training.outcomes import Outcomes, Sums
+from skysort.training.step_results import Outcomes, Sums
 
 EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
 """At most: 250 pictures up to 64x64, 20 of 224x224. A first layer's outputs alone take many times their bytes."""

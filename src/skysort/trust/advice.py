@@ -2,7 +2,7 @@
 
 import math
 
-from skysort.terminal import counted
+from skysort.core.text import counted
 from skysort.trust.intervals import NORMAL_QUANTILE
 from skysort.trust.metrics import Metrics, PartFigures
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.rows import softmax
-from skysort.errors import SkysortError
+from skysort.classifier.predictions import softmax
+from skysort.core.errors import SkysortError
 from skysort.trust.intervals import CONFIDENCE, wilson
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0

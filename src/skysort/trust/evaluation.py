@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import Unknown
-from skysort.classifier.prove import Logits
-from skysort.classifier.rows import Prediction, cells, header, labelled, softmax, unreadable, write_rows
-from skysort.classifier.unknown import is_unknown, why_unknown
-from skysort.errors import SkysortError
-from skysort.files import whole_file
-from skysort.pictures.collection import Collection
-from skysort.progress import Progress
+from skysort.classifier.ood import is_unknown, why_unknown
+from skysort.classifier.predictions import Prediction, cells, header, labelled, softmax, unreadable, write_rows
+from skysort.classifier.proof import Logits
+from skysort.core.errors import SkysortError
+from skysort.core.files import whole_file
+from skysort.core.progress import Progress
+from skysort.data.dataset import Collection
 from skysort.trust.guarantee import Scores, share_lost, share_set_aside
 from skysort.trust.metrics import LEAST_WIDENING, measure, share_of
 

@@ -33,10 +33,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from skysort.classifier.decision import Calibration, Decision, SetAside, probability_not_kept
 from skysort.classifier.format import Kept, Unknown
-from skysort.classifier.prove import LARGEST_DIFFERENCE, Logits
-from skysort.classifier.unknown import scores as unknown_scores
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.terminal import counted, printable
+from skysort.classifier.ood import scores as unknown_scores
+from skysort.classifier.proof import LARGEST_DIFFERENCE, Logits
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.text import counted, printable
 from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from skysort.classifier.decision import Decision, SetAside
-from skysort.classifier.rows import softmax
+from skysort.classifier.predictions import softmax
 from skysort.trust.calibration import calibration_error, cross_entropies
 from skysort.trust.intervals import (
     average_precision_interval,

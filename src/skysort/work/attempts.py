@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from skysort.errors import SkysortError
-from skysort.files import remove_partials, write_whole, writing
-from skysort.work.journal_rows import Identity
+from skysort.core.errors import SkysortError
+from skysort.core.files import remove_partials, write_whole, writing
+from skysort.work.journal_entries import Identity
 from skysort.work.names import identity
-from skysort.work.telling import tell
+from skysort.work.status_file import tell
 
 MOST_DEATHS = 2
 

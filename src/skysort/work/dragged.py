@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Row, Settings
+from skysort.work.journal_entries import Row, Settings
 from skysort.work.names import stands
 from skysort.work.settle import holds
 

@@ -17,18 +17,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from skysort.errors import NotUnderstoodError
-from skysort.files import locked, sync_folder
-from skysort.work.journal_file import (
-    OpenedFiles,
-    check_whole,
-    cut_short,
-    damaged,
-    has_lost_rows,
-    journal_error,
-    last_id,
-)
-from skysort.work.journal_rows import (
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.files import locked, sync_folder
+from skysort.work.journal_entries import (
     COLUMNS,
     CellError,
     DamagedJournalError,
@@ -44,7 +35,16 @@ from skysort.work.journal_rows import (
     split,
     token_of,
 )  # fmt: skip
-from skysort.work.telling import as_text
+from skysort.work.journal_file import (
+    OpenedFiles,
+    check_whole,
+    cut_short,
+    damaged,
+    has_lost_rows,
+    journal_error,
+    last_id,
+)
+from skysort.work.status_file import as_text
 
 Takeable = Literal["moves", "undos"]
 """What can be taken back: moves and copies, or what took those back."""
@@ -156,7 +156,7 @@ class Journal:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """Be the only process that moves pictures for this journal; see `skysort.work.move.moving`.
+        """Be the only process that moves pictures for this journal; see `skysort.work.moves.moving`.
 
         Raises:
             SkysortError: when another has done so for a minute.

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from skysort.work.journal_rows import DamagedJournalError, JournalError
+from skysort.work.journal_entries import DamagedJournalError, JournalError
 
 SUFFIXES = ("", "-wal", "-shm")
 """The rows, the log of what is not among them yet, and an index of that."""

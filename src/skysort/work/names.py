@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from itertools import takewhile
 from pathlib import Path
 
-from skysort.files import sync_folder
-from skysort.work.journal_rows import Identity
+from skysort.core.files import sync_folder
+from skysort.work.journal_entries import Identity
 
 MAX_NAME_BYTES = 255
 LARGEST_INTEGER = 2**63 - 1

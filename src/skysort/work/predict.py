@@ -9,8 +9,8 @@ from itertools import chain
 from typing import IO, Literal, get_args
 
 from skysort.classifier.decision import Action, Decision
-from skysort.classifier.rows import Prediction, cells, header, write_rows
-from skysort.terminal import printable
+from skysort.classifier.predictions import Prediction, cells, header, write_rows
+from skysort.core.text import printable
 
 Format = Literal["table", "csv", "json", "megadetector"]
 Writer = Callable[[Iterable[Prediction], Sequence[str], IO[str], Decision | None], None]

@@ -28,8 +28,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from skysort.files import sha256, sync_folder
-from skysort.work.journal_rows import Identity, Row
+from skysort.core.files import sha256, sync_folder
+from skysort.work.journal_entries import Identity, Row
 from skysort.work.names import LARGEST_INTEGER, ChangedError, identity, stands
 from skysort.work.renaming import give_back, remove_guard, remove_reservation
 from skysort.work.writers import is_open_for_writing

@@ -9,19 +9,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import NotUnderstoodError, SkysortError
-from skysort.files import locked, sync_folder, writing
-from skysort.pictures.parallel import groups
-from skysort.pictures.sources import PassedOver, image_files
-from skysort.terminal import counted
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import locked, sync_folder, writing
+from skysort.core.text import counted
+from skysort.data.parallel import groups
+from skysort.data.sources.base import PassedOver, image_files
 from skysort.work.attempts import Attempts
-from skysort.work.drives import mount_of
+from skysort.work.classify import Judged, check_bound, is_unsure, judge, why_unsure
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import Identity, Row, Settings, replaced
-from skysort.work.judge import Judged, check_bound, is_unsure, judge, why_unsure
-from skysort.work.move import Outcome, act, moving
+from skysort.work.journal_entries import Identity, Row, Settings, replaced
+from skysort.work.mounts import mount_of
+from skysort.work.moves import Outcome, act, moving
 from skysort.work.names import free_place, identity
-from skysort.work.order import check_apart, lock_of
+from skysort.work.watch_options import check_apart, lock_of
 
 FORBIDDEN = frozenset('/\\:*?"<>|')
 """In the name of a folder, on one system or another."""

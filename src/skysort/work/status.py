@@ -9,12 +9,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from skysort.errors import HeldError, NotUnderstoodError, SkysortError
-from skysort.files import locked
-from skysort.terminal import counted, printable
+from skysort.core.errors import HeldError, NotUnderstoodError, SkysortError
+from skysort.core.files import locked
+from skysort.core.text import counted, printable
 from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import journal_folder
-from skysort.work.telling import State, status_file, watcher_lock
+from skysort.work.status_file import State, status_file, watcher_lock
 
 SECONDS_UNTIL_STALE = LONGEST_DELAY + 60.0
 """A watcher writes its status every 10 seconds, and before each wait; a large picture may take a minute beside."""

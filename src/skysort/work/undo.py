@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skysort.errors import SkysortError, unknown
-from skysort.files import sha256
-from skysort.pictures.parallel import groups
-from skysort.work.drives import Drives
+from skysort.core.errors import SkysortError, unknown
+from skysort.core.files import sha256
+from skysort.data.parallel import groups
 from skysort.work.journal import Journal
-from skysort.work.journal_rows import By, Kind, Row, Settings, replaced
-from skysort.work.move import act, moving
+from skysort.work.journal_entries import By, Kind, Row, Settings, replaced
+from skysort.work.mounts import Drives
+from skysort.work.moves import act, moving
 from skysort.work.names import free_place, identity, stands
 from skysort.work.settle import has_grown
 

@@ -11,21 +11,21 @@ from itertools import islice
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.errors import HeldError, SkysortError, require
-from skysort.files import locked, remove_partials
-from skysort.terminal import counted
+from skysort.core.errors import HeldError, SkysortError, require
+from skysort.core.files import locked, remove_partials
+from skysort.core.text import counted
 from skysort.work.arrivals import Stop, arrivals
 from skysort.work.attempts import Attempts
-from skysort.work.drives import Drives, mount_of
+from skysort.work.classify import Judged, Rule, is_unsure, judge, why_unsure
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import Journal, journal_folder
-from skysort.work.journal_rows import DamagedJournalError, Identity, Row, Settings, replaced
-from skysort.work.judge import Judged, Rule, is_unsure, judge, why_unsure
-from skysort.work.move import Outcome, act, moving
+from skysort.work.journal_entries import DamagedJournalError, Identity, Row, Settings, replaced
+from skysort.work.mounts import Drives, mount_of
+from skysort.work.moves import Outcome, act, moving
 from skysort.work.names import free_place, stands
-from skysort.work.order import Order, lock_of
 from skysort.work.settle import under_way_by_others
-from skysort.work.telling import Counts, State, Told, as_text, status_file, tell, watcher_lock
+from skysort.work.status_file import Counts, State, Told, as_text, status_file, tell, watcher_lock
+from skysort.work.watch_options import Order, lock_of
 
 SECONDS_FOR_A_LOOK = 1.0
 """For which `skysort status` may hold what a watcher holds, to see whether one does."""

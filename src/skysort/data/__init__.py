@@ -1,0 +1,1 @@
+"""From image files to pixels: sources, listing, cut into splits, decode, store."""

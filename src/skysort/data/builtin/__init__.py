@@ -1,0 +1,1 @@
+"""The data that has a name: found, downloaded and read."""

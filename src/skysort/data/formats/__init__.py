@@ -1,0 +1,1 @@
+"""Picture formats by their first bytes, and where their containers end."""

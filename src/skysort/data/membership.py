@@ -1,0 +1,85 @@
+"""pictures.csv: which picture is in which split of a run, and what it looks like as a digest."""
+
+import csv
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.core.errors import SkysortError
+from skysort.data.dataset import Collection
+from skysort.data.splits import Prepared
+
+COLUMNS = ("split", "class", "digest", "path")
+HEX_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture of a run."""
+
+    split: str
+    name: str
+    """Of its class."""
+    digest: str
+    """Of its pixels as the network sees them: equal pictures have equal ones."""
+    path: str
+    """Relative to where the pictures were."""
+
+
+def member_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the file: its columns, and one row per readable picture."""
+    yield COLUMNS
+    listing = prepared.collection.listing
+    for split, rows in prepared.parts.items():
+        for row, digest in zip(rows.tolist(), digests_of(prepared.collection, rows), strict=True):
+            yield split, listing.classes[listing.labels[row]], digest, listing.paths[row]
+
+
+def read_members(path: Path) -> Iterator[Member]:
+    """Yield the pictures of a run.
+
+    Raises:
+        SkysortError: when the file is missing or damaged.
+    """
+    if not path.exists():
+        raise SkysortError(
+            "damaged-run",
+            f"{path} is missing, which lists the pictures that the run learned from; write it again with:"
+            f" skysort evaluate {shlex.quote(str(path.parent))}",
+        )
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = csv.reader(file)
+            if tuple(next(rows, ())) != COLUMNS:
+                raise ValueError(f"expected the columns {','.join(COLUMNS)}")
+            for row in rows:
+                if len(row) != len(COLUMNS) or len(row[2]) != HEX_DIGITS:
+                    raise ValueError(f"row {rows.line_num} is no picture's")
+                yield Member(*row)
+    except (OSError, ValueError, csv.Error) as error:
+        raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
+
+
+def digests_of(collection: Collection, rows: NDArray[np.int64]) -> list[str]:
+    """Return the digests of readable pictures, 32 hexadecimal digits each, for (N,) rows of the listing."""
+    digests = collection.store.digests[collection.positions[rows]]
+    return [digest.tobytes().hex() for digest in digests]
+
+
+def learned_rows(
+    collection: Collection, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
+) -> NDArray[np.int64]:
+    """Return those of (N,) readable rows that a run has learned from, or that are in a group with one of these.
+
+    Args:
+        collection: decoded to the run's shape.
+        rows: of its listing.
+        groups: for each row of the listing, a number that pictures have in common which are not independent.
+        learned: digests of the pictures that the run learned from.
+    """
+    is_learned = np.array([digest in learned for digest in digests_of(collection, rows)], bool)
+    return rows[np.isin(groups[rows], groups[rows[is_learned]])]

@@ -1,0 +1,48 @@
+"""Outside pictures: pictures of none of a run's classes, to measure how many are called unknown."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.progress import Progress
+from skysort.data.cut import Rows
+from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.decode import Shape
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Pictures of none of the classes."""
+
+    source: str
+    """A name, or an absolute path."""
+    collection: Collection
+    rows: Rows
+    """Of the collection's listing: its test part if it has one, else all."""
+
+
+def open_outside(
+    asked: str, classes: tuple[str, ...], shape: Shape, data_dir: Path | None, progress: Progress
+) -> Outside:
+    """Find and decode outside pictures.
+
+    Args:
+        asked: as data to train on.
+        classes: that none of them may be of.
+        shape: to decode them to.
+        data_dir: where named data is looked for.
+        progress: where to say how far it is.
+
+    Raises:
+        NotUnderstoodError: when it is neither a name nor a path that is there, or one of the classes is in it.
+        SkysortError: when it cannot be read.
+    """
+    data = Data.find(asked)
+    collection = open_collection(data, shape, data_dir, progress)
+    for name in collection.listing.classes:
+        if name in classes:
+            raise NotUnderstoodError(
+                "overlapping-classes",
+                f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'",
+            )
+    return Outside(data.name, collection, collection.rows_of_test())

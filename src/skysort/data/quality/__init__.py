@@ -1,0 +1,1 @@
+"""What would make figures lie: duplicates, groups and leaks."""

@@ -1,0 +1,228 @@
+"""A run's pictures: found, decoded and cut into parts, and what data.json says of them."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from skysort.core.progress import Progress
+from skysort.data.cut import Rows, cut
+from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.decode import Shape
+from skysort.data.exif import median_size
+from skysort.data.ood import Outside, open_outside
+from skysort.data.quality.grouping import groups_of
+from skysort.recipe.schema import Normalisation, Pictures
+
+NUM_LEFT_OUT_NAMED = 50
+Source = Annotated[str, Field(min_length=1)]
+
+
+class Described(BaseModel):
+    """A part of data.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Unreadable(Described):
+    """A picture that could not be read."""
+
+    path: str
+    reason: str
+
+
+class LeftOut(Described):
+    """Files that are no pictures or have no label, and empty folders."""
+
+    files: int
+    """How many."""
+    first: tuple[str, ...]
+    """Paths of the first of them."""
+
+
+class OutsideTable(Described):
+    """Pictures of none of the classes."""
+
+    source: Source
+    """A name, or an absolute path."""
+    fingerprint: str
+
+
+class DataTable(Described):
+    """data.json: what a run learned from."""
+
+    format: Literal[1] = 1
+    source: Source | Annotated[tuple[Source, ...], Field(min_length=2)]
+    """A name or an absolute path; several absolute paths of one data set."""
+    fingerprint: str
+    """Digest of all that training sees."""
+    split_digest: str
+    """Digest of which picture is in which part."""
+    classes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    """Readable pictures by part and class."""
+    unreadable: tuple[Unreadable, ...] = ()
+    left_out: LeftOut
+    outside: OutsideTable | None = None
+    groups_digest: str | None = None
+    """Digest of which pictures are not independent; None in a run of an earlier Skysort."""
+    data_dir: str | None = None
+    """Where named data was looked for, if that was said."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_it_had(cls, found: Any) -> Any:
+        """Leave out the counts of duplicates that earlier versions wrote; metrics.json has them now."""
+        counts = {"in_two_parts", "test_duplicates"}
+        return {key: found[key] for key in found if key not in counts} if isinstance(found, dict) else found
+
+
+MUCH_LARGER = 3
+"""Times the size that a network sees."""
+MOST_TRAINING_PICTURES = 2000
+"""Of those trained on that are measured again: more would tell little, and take long."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures, decoded and cut into parts."""
+
+    data: Data
+    shape: Shape
+    collection: Collection
+    groups: Rows
+    """(N,) numbers that are equal for pictures kept together in one part; -1 for unreadable ones."""
+    parts: dict[str, Rows]
+    """Rows of the collection's listing."""
+    outside: Outside | None = None
+    """Pictures of none of the classes, to measure on."""
+
+    def measured(self, *, all_of_train: bool) -> dict[str, Rows]:
+        """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
+        most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
+        return {**self.parts, "train": evenly(self.parts["train"], most)}
+
+    def leaks(self, part: str) -> Rows:
+        """Return the rows of a part of which an earlier part has the like.
+
+        Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group, with
+        all that are of a group with one of these. The parts are used in their order: what train and validation
+        have tells nothing new in calibration.
+        """
+        names = list(self.parts)
+        rows, earlier = self.parts[part], np.concatenate([self.parts[name] for name in names[: names.index(part)]])
+        near = self.collection.near()
+        is_alike = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
+        return rows[np.isin(self.groups[rows], self.groups[rows[is_alike]])]
+
+    def unreadable_of(self, part: str) -> Rows:
+        """Return the rows that could not be read of what the data itself declares to be a part."""
+        declared = self.collection.listing.parts
+        if part == "test" and part not in declared and "validation" not in self.parts:
+            part = "validation"  # which is held out, and all that is
+        return np.array([row for row in sorted(self.collection.unreadable) if declared[row] == part], np.int64)
+
+    def to_calibrate(self) -> Rows:
+        """Return the rows of the calibration part that thresholds are set by: all but its leaks."""
+        return np.setdiff1d(self.parts["calibration"], self.leaks("calibration"))
+
+    def described(self) -> DataTable:
+        """Return what data.json holds."""
+        listing = self.collection.listing
+        digest, of_groups = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+        counts = {}
+        for part, rows in self.parts.items():
+            digest.update(part.encode() + rows.astype("<i8").tobytes())
+            of_groups.update(part.encode() + self.groups[rows].astype("<i8").tobytes())
+            numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
+            counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
+        unreadable = self.collection.unreadable.items()
+        outside = self.outside and OutsideTable(
+            source=self.outside.source, fingerprint=self.outside.collection.fingerprint()
+        )
+        return DataTable(
+            source=self.data.source,
+            fingerprint=self.collection.fingerprint(),
+            split_digest=digest.hexdigest(),
+            classes=listing.classes,
+            counts=counts,
+            unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
+            left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
+            outside=outside,
+            groups_digest=of_groups.hexdigest(),
+        )
+
+    def normalisation(self, normalise: str | Normalisation) -> Normalisation:
+        """Return the figures that a recipe's `normalise` stands for."""
+        if isinstance(normalise, Normalisation):
+            return normalise
+        if normalise == "data":
+            mean, std = self.collection.mean_and_std(self._rows_for_statistics())
+            return Normalisation(mean=mean, std=std)
+        mean_and_std = {"half": (0.5, 0.5), "none": (0.0, 1.0)}[normalise]
+        mean, std = ((figure,) * self.shape.channels for figure in mean_and_std)
+        return Normalisation(mean=mean, std=std)
+
+    def _rows_for_statistics(self) -> Rows:
+        """Return the store's rows whose mean and standard deviation normalise pictures.
+
+        They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials
+        have it, less those that this run keeps to measure with.
+        """
+        rows = self.collection.rows
+        if self.data.named is None or self.data.named.classes is None:
+            return rows[self.parts["train"]]
+        training = np.flatnonzero(np.array(self.collection.store.listing.parts) == "train")
+        kept = [rows[numbers] for part, numbers in self.parts.items() if part != "train"]
+        return np.setdiff1d(training, np.concatenate(kept))
+
+
+def prepare(
+    data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, outside: str | None = None
+) -> Prepared:
+    """Find, decode and cut what a person named.
+
+    Args:
+        data: as it was understood.
+        pictures: of a resolved recipe, so that the protocol is set.
+        data_dir: where named data is looked for.
+        progress: where to say how far it is.
+        outside: pictures of none of the classes, named as data is.
+
+    Raises:
+        NotUnderstoodError: when the outside pictures are not there, or are of one of the classes.
+        SkysortError: when it is not there, cannot be read, or cannot be cut.
+    """
+    if pictures.protocol is None:
+        raise ValueError("expected a resolved recipe, found one without a protocol")
+    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    collection = open_collection(data, shape, data_dir, progress, pictures.label_by)
+    groups = groups_of(collection, pictures, progress)
+    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
+    prepared = Prepared(data, shape, collection, groups, parts)
+    if outside is None:
+        return prepared
+    classes = collection.listing.classes
+    return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
+
+
+def smaller_than_they_are(prepared: Prepared) -> str | None:
+    """Return what to say where a network sees pictures at much less than their own size, else None."""
+    size = prepared.shape.size
+    median = median_size(prepared.collection.source)
+    if median is None or min(median) < MUCH_LARGER * size:
+        return None
+    width, height = median
+    return (
+        f"pictures are {width}x{height} in the median, and the network sees them at {size}x{size}; --set"
+        f" pictures.size={2 * size} or more shows it finer marks, and takes longer"
+    )
+
+
+def evenly(rows: Rows, num: int) -> Rows:
+    """Return at most `num` of (N,) rows, evenly apart."""
+    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
+    return chosen

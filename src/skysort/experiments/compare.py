@@ -1,0 +1,281 @@
+"""The roof: recipes side by side, each with several seeds, or two runs, on the same parts of the same pictures."""
+
+import csv
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.classifier import Classifier
+from skysort.core.environment import today
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import write_whole
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data, source_name
+from skysort.data.membership import read_members
+from skysort.data.splits import DataTable, prepare
+from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.experiments.train_mode import measured_in_training_mode
+from skysort.report.comparison_page import write_comparison_report
+from skysort.runs.folder import Run
+from skysort.runs.reopen import prepared_again
+from skysort.runs.train import check_loss, resolved
+from skysort.trust.comparison import Comparison, Paired, Row, Spread, difference
+from skysort.trust.shift_robustness import accuracy_when_shifted
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a comparison is of."""
+
+    title: str
+    description: str
+    data: str
+    variants: tuple[Variant, ...]
+    shifts: int = 0
+    """Measure on test pictures shifted by 0 to so many pixels, too."""
+    settings: tuple[str, ...] = ()
+    """What all recipes were loaded with, to be said with the figures."""
+
+
+def compare(
+    asked: Asked,
+    output: str | PathLike[str],
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Train every variant with every seed on the same parts, and put the results side by side.
+
+    Args:
+        asked: what to compare on which pictures.
+        output: a folder for comparison.json, report.html, and the runs, of which those finished are not run again.
+        seeds: how many runs of each, with seeds from 0 on.
+        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to say how far it is; else silent.
+
+    Raises:
+        NotUnderstoodError: for an unknown name or field, or a path that is not there.
+        SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
+    """
+    progress, output = progress or Progress(), Path(output)
+    folder = None if data_dir is None else Path(data_dir)
+    if not asked.variants:
+        raise NotUnderstoodError(
+            "missing-argument", "what to compare? Name recipes (skysort recipes) with --recipes, or a --study"
+        )
+    check_variants(asked.variants, asked.settings, output)
+    variants = on_the_same_parts(asked)
+    _check_losses(variants, asked.data, folder, progress)
+    runs = {
+        variant.name: list(run_seeds(variant, asked.data, range(seeds), output, data_dir, progress))
+        for variant in variants
+    }
+    first = runs[variants[0].name]
+    reference = _right(first, first[0].data)
+    rows: list[Row] = []
+    for variant in variants:
+        right = _right(runs[variant.name], first[0].data)
+        # The same draws for every row, whichever others there are.
+        gain = difference(right, reference, np.random.default_rng(0)) if rows else None
+        row = _row(variant, runs[variant.name], asked.shifts, folder, progress)
+        rows.append(row.model_copy(update={"difference": gain}))
+    comparison = Comparison(
+        title=asked.title,
+        description=asked.description,
+        source=source_name(first[0].data.source),
+        fingerprint=first[0].data.fingerprint,
+        protocol=first[0].metrics["protocol"],
+        pictures=reference.shape[1],
+        seeds=tuple(range(seeds)),
+        settings=deciding(asked.settings),
+        rows=tuple(rows),
+        **made_by(run for of_variant in runs.values() for run in of_variant),
+        date=today(),
+    )
+    write_comparison_report(output / "report.html", comparison)
+    write_whole(output / "comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    return comparison
+
+
+def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tuple[Paired, int]:
+    """Compare the classifiers of two finished runs on the test pictures that both were measured on.
+
+    Pictures are the same where their class and their pixels are, whatever else the runs learned from.
+
+    Returns:
+        The comparison, and how many test pictures of either run the other was not measured on.
+
+    Raises:
+        NotUnderstoodError: when there is nothing at a path, or one classifier at both.
+        SkysortError: when what is there is no finished run, or the two have no test picture in common.
+    """
+    runs = [_finished(Path(path)) for path in (first, second)]
+    right = [_right_by_picture(run) for run in runs]
+    shared = sorted(right[0].keys() & right[1].keys())
+    if not shared:
+        raise SkysortError(
+            "no-shared-pictures",
+            f"{first} and {second} have no test picture in common; use data with its own test split, or train both"
+            " with the same data, pictures.size, channels, fit and seed",
+        )
+    if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
+        raise NotUnderstoodError(
+            "same-twice", f"{first} and {second} hold one and the same classifier; name two to compare"
+        )
+    of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
+    return Paired.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
+
+
+def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
+    """Return whether a run labels each test picture right, by class, digest, and number among those equal."""
+    seen: Counter[tuple[str, str]] = Counter()
+    tests = sorted(
+        (member for member in read_members(run.pictures) if member.split == "test"), key=lambda one: one.path
+    )
+    rows = dict(_checked_labels(run))
+    if rows.keys() != {member.path for member in tests}:
+        raise SkysortError(
+            "damaged-run", f"{run.pictures} is damaged: its test pictures are not those of predictions.csv"
+        )
+    right = {}
+    for member in tests:
+        picture = (member.name, member.digest)
+        right[*picture, seen[picture]] = rows[member.path]
+        seen[picture] += 1
+    return right
+
+
+def _finished(path: Path) -> Run:
+    if not path.exists():
+        raise NotUnderstoodError("path-not-found", f"{path}: no such run folder")
+    run = Run(path)
+    if not (path / "recipe.toml").exists():
+        raise SkysortError("not-a-run", f"{path} holds no run: it has no recipe.toml")
+    if not run.is_finished:
+        raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
+    run.check_classifier()
+    return run
+
+
+def on_the_same_parts(asked: Asked) -> list[Variant]:
+    """Give all variants one protocol: the tutorials' only where it is the default of each.
+
+    Raises:
+        NotUnderstoodError: when they ask for different parts themselves.
+    """
+    for field in ("seed", "protocol", "shares"):
+        values = {getattr(variant.recipe.pictures, field) for variant in asked.variants} - {None}
+        if len(values) > 1:
+            raise NotUnderstoodError(
+                "splits-differ",
+                f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
+                f" its parts: --set pictures.{field}=…",
+            )
+    found = Data.find(asked.data)
+    # A protocol that is set for some is there among those resolved, and then holds for all.
+    protocols = {resolved(variant.recipe, found).pictures.protocol for variant in asked.variants}
+    named = {variant.recipe.pictures.protocol for variant in asked.variants} - {None}
+    protocol = next(iter(named or protocols)) if len(named or protocols) == 1 else "four-way"
+    return [
+        Variant(variant.name, variant.recipe.with_values(pictures={"protocol": protocol}))
+        for variant in asked.variants
+    ]
+
+
+def _check_losses(variants: Sequence[Variant], data: str, data_dir: Path | None, progress: Progress) -> None:
+    """Find out before anything is trained whether each loss is for so many classes."""
+    found = Data.find(data)
+    prepared = prepare(found, resolved(variants[0].recipe, found).pictures, data_dir, progress)
+    for variant in variants:
+        check_loss(variant.recipe, prepared)
+
+
+def _row(variant: Variant, runs: list[Run], shifts: int, data_dir: Path | None, progress: Progress) -> Row:
+    metrics = [run.metrics for run in runs]
+    train_accuracy, test_accuracy = (
+        Spread.of(figures["splits"][part]["accuracy"] for figures in metrics) for part in ("train", "test")
+    )
+    epochs = [run.epochs for run in runs]
+    shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
+    return Row(
+        name=variant.name,
+        description=variant.recipe.description,
+        parameters=metrics[0]["parameters"],
+        test=test_accuracy,
+        train=train_accuracy,
+        gap=train_accuracy.mean - test_accuracy.mean,
+        difference=None,
+        seconds=Spread.of(figures["seconds"]["training"] for figures in metrics),
+        losses=_means(epochs, "train_loss"),
+        elapsed=_means(epochs, "seconds"),
+        training_mode=measured_in_training_mode(runs, data_dir, progress),
+        shifted=tuple(map(Spread.of, zip(*shifted, strict=True))),
+    )
+
+
+def _means(runs: list[list[dict[str, float]]], name: str) -> tuple[float, ...]:
+    """Return a figure of each epoch, over runs."""
+    return tuple(np.mean([[epoch[name] for epoch in epochs] for epochs in runs], axis=0).tolist())
+
+
+def _when_shifted(run: Run, pixels: int, data_dir: Path | None, progress: Progress) -> list[float]:
+    prepared = prepared_again(run, data_dir, progress)
+    classifier, rows = Classifier(run.classifier), prepared.parts["test"]
+    return accuracy_when_shifted(classifier, prepared.collection, rows, pixels, progress)
+
+
+def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
+    """Return (runs, pictures), whether each run labels each readable test picture right.
+
+    Raises:
+        SkysortError: when the runs were not measured on the same pictures, or a file of theirs has been altered.
+    """
+    rows = []
+    for run in runs:
+        if run.data.split_digest != first.split_digest:
+            raise SkysortError(
+                "splits-differ",
+                f"{run.path} has its pictures in other parts; runs that are compared share them, by one"
+                " pictures.seed and one pictures.size",
+            )
+        rows.append([is_right for _, is_right in _checked_labels(run)])
+    return np.array(rows)
+
+
+def _checked_labels(run: Run) -> list[tuple[str, bool]]:
+    """Return each readable test picture's path, and whether the run labels it right.
+
+    Raises:
+        SkysortError: when the rows are not those that the run's figures were made with.
+    """
+    path = run.path / "predictions.csv"
+    again = f"measure it again: skysort evaluate {shlex.quote(str(run.path))}"
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            found = [
+                (row["path"], _likeliest(row) == row["truth"])
+                for row in csv.DictReader(file)
+                if row["status"] != "unreadable"
+            ]
+    except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
+        raise SkysortError("damaged-run", f"{path} is damaged: {error}; {again}") from None
+    test = run.metrics["splits"]["test"]
+    num_right = sum(is_right for _, is_right in found)
+    if len(found) != test["pictures"] or num_right != round(test["accuracy"] * test["pictures"]):
+        raise SkysortError("damaged-run", f"{path} is not what metrics.json beside it was made with; {again}")
+    return found
+
+
+def _likeliest(row: dict[str, str]) -> str:
+    """Return a row's label, or what it would be if the picture were not called unknown."""
+    if row["status"] == "ok":
+        return row["label"]
+    shares = {name.removeprefix("p:"): float(share) for name, share in row.items() if name.startswith("p:")}
+    return max(shares, key=shares.__getitem__)

@@ -1,0 +1,203 @@
+"""The roof: recipes run as their texts have them, and what was published beside what comes out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from skysort.core.environment import today
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.files import write_whole
+from skysort.core.progress import Progress
+from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.experiments.train_mode import measured_in_training_mode
+from skysort.recipe.schema import Figure, Published, Recipe, recipe_names
+from skysort.report.comparison_page import write_reproduction_report
+from skysort.runs.folder import Run
+from skysort.trust.comparison import (
+    InTrainingMode,
+    Mode,
+    Reproduced,
+    ReproducedLosses,
+    Reproduction,
+    Spread,
+    judged,
+    pooled_std,
+    prediction_interval,
+)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A recipe with published figures, and its runs."""
+
+    recipe: Recipe
+    published: Published
+    runs: list[Run]
+    training_mode: InTrainingMode | None
+
+    def accuracy(self, part: str, mode: Mode) -> Spread:
+        """Return the accuracy of the runs; a network that is the same in both modes has one for both."""
+        if mode == "training" and self.training_mode is not None:
+            return self.training_mode.train if part == "train" else self.training_mode.test
+        return Spread.of(run.metrics["splits"][part]["accuracy"] for run in self.runs)
+
+
+def with_figures() -> list[str]:
+    """Return the names of the recipes whose text gives an accuracy, sorted."""
+    return [name for name in recipe_names() if _accuracies(Recipe.load(name))]
+
+
+def reproduce(
+    names: Iterable[str] = (),
+    output: str | PathLike[str] = "reproduce/all",
+    *,
+    seeds: int = DEFAULT_SEEDS,
+    settings: tuple[str, ...] = (),
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Run recipes on the data of their texts, and hold what comes out against what was published.
+
+    Args:
+        names: of recipes with published figures, `convnet`, or `convnet:1` for a number of seeds of its own; empty
+            for all of them.
+        output: a folder for reproduction.json, report.html and the runs; finished ones are not run again.
+        seeds: how many runs of each, with seeds from 0 on.
+        settings: fields of all the recipes to override; the verdicts are then of other recipes than the texts'.
+        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to say how far it is; else silent.
+
+    Raises:
+        NotUnderstoodError: for an unknown recipe, or one without published figures.
+        SkysortError: when a run cannot be done.
+    """
+    progress, output = progress or Progress(), Path(output)
+    asked = [_with_seeds(name, seeds) for name in list(names) or with_figures()]
+    recipes = [Recipe.load(name, settings) for name, _ in asked]
+    for recipe in recipes:
+        if not _accuracies(recipe):
+            raise NotUnderstoodError(
+                "nothing-published",
+                f"recipe '{recipe.name}' has no published accuracy to reproduce;"
+                f" these have: {', '.join(with_figures())}",
+            )
+    check_variants([Variant(recipe.name, recipe) for recipe in recipes], settings, output)
+    measured = [
+        _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(recipes, asked, strict=True)
+    ]
+    reproduction = Reproduction(
+        figures=tuple(_figures(measured)),
+        settings=deciding(settings),
+        losses=tuple(row for each in measured for row in _losses(each)),
+        seeds={each.recipe.name: len(each.runs) for each in measured},
+        seconds={
+            each.recipe.name: Spread.of(run.metrics["seconds"]["training"] for run in each.runs).mean
+            for each in measured
+        },
+        **made_by(run for each in measured for run in each.runs),
+        date=today(),
+    )
+    write_reproduction_report(output / "report.html", reproduction)
+    write_whole(output / "reproduction.json", reproduction.model_dump_json(indent=2) + "\n")
+    return reproduction
+
+
+def _with_seeds(name: str, seeds: int) -> tuple[str, int]:
+    """Take a number of seeds off a name, as in `convnet:1`."""
+    recipe, colon, number = name.rpartition(":")
+    if not colon or not number.isdecimal():
+        return name, seeds
+    if int(number) < 1:
+        raise NotUnderstoodError("wrong-value", f"expected one seed or more behind '{recipe}:', found {number}")
+    return recipe, int(number)
+
+
+def _accuracies(recipe: Recipe) -> list[Figure]:
+    figures = recipe.published.figures if recipe.published else ()
+    return [figure for figure in figures if figure.what == "accuracy"]
+
+
+def _measure(
+    recipe: Recipe, output: Path, seeds: int, data_dir: str | PathLike[str] | None, progress: Progress
+) -> _Measured:
+    assert recipe.published is not None  # since it has figures
+    variant = Variant(recipe.name, recipe)
+    runs = list(run_seeds(variant, recipe.published.data, range(seeds), output, data_dir, progress))
+    return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, data_dir, progress))
+
+
+def _figures(measured: list[_Measured]) -> Iterator[Reproduced]:
+    """Yield a row a published accuracy, and one for the mode that its text does not speak of."""
+    spreads = {
+        part: pooled_std(
+            each.accuracy(part, figure.mode).values
+            for each in measured
+            for figure in _accuracies(each.recipe)
+            if figure.part == part
+        )
+        for part in ("train", "test")
+    }
+    for each in measured:
+        for figure in _accuracies(each.recipe):
+            for value in figure.values:
+                yield _held_against(each, figure, value, *spreads[figure.part])
+            if each.training_mode is not None:
+                yield _in_the_other_mode(each, figure)
+
+
+def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> Reproduced:
+    accuracy, num_pictures = each.accuracy(figure.part, figure.mode), _num_pictures(each, figure)
+    interval = prediction_interval(accuracy, value, num_pictures, std, freedom)
+    verdict, short_by = judged(value, accuracy, interval)
+    return Reproduced(
+        recipe=each.recipe.name,
+        source=each.published.source,
+        data=each.published.data,
+        part=figure.part,
+        mode=figure.mode,
+        pictures=num_pictures,
+        published=value,
+        measured=accuracy,
+        interval95=interval,
+        verdict=verdict,
+        short_by=short_by,
+    )
+
+
+def _in_the_other_mode(each: _Measured, figure: Figure) -> Reproduced:
+    other: Mode = "evaluation" if figure.mode == "training" else "training"
+    return Reproduced(
+        recipe=each.recipe.name,
+        source=each.published.source,
+        data=each.published.data,
+        part=figure.part,
+        mode=other,
+        pictures=_num_pictures(each, figure),
+        published=None,
+        measured=each.accuracy(figure.part, other),
+        interval95=None,
+        verdict=None,
+        short_by=None,
+    )
+
+
+def _num_pictures(each: _Measured, figure: Figure) -> int:
+    num: int = each.runs[0].metrics["splits"][figure.part]["pictures"]
+    return num
+
+
+def _losses(each: _Measured) -> Iterator[ReproducedLosses]:
+    """Yield the published curves of mean losses; the loss of a single batch is too noisy for that."""
+    epochs = [run.epochs for run in each.runs]
+    for figure in each.published.figures:
+        if figure.what == "mean-loss":
+            reached = [epoch for epoch in figure.epochs if epoch <= len(epochs[0])]
+            yield ReproducedLosses(
+                recipe=each.recipe.name,
+                epochs=tuple(reached),
+                published=figure.values[: len(reached)],
+                measured=tuple(
+                    Spread.of(of_run[epoch - 1]["train_loss"] for of_run in epochs).mean for epoch in reached
+                ),
+            )

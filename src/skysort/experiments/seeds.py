@@ -1,0 +1,154 @@
+"""The roof: runs of recipes with several seeds in one folder, where what is finished is not run again."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from skysort.classifier.format import read_table
+from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data, source_name
+from skysort.recipe.schema import Recipe
+from skysort.runs.folder import Run
+from skysort.runs.reopen import prepared_again
+from skysort.runs.train import resolved, resume, train
+
+DEFAULT_SEEDS = 3
+WHERE_IT_RUNS = ("device", "threads", "log_every")
+"""Fields of a recipe's training that do not decide what comes out, but for rounding."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe under a name of its own."""
+
+    name: str
+    recipe: Recipe
+
+    def with_seed(self, seed: int) -> Recipe:
+        """Return the recipe with the seed of one run."""
+        return self.recipe.with_values(training={"seed": seed})
+
+
+def deciding(settings: Iterable[str]) -> tuple[str, ...]:
+    """Return the settings that decide figures; of two for one field, the last."""
+    last = {field.strip(): value.strip() for field, _, value in (setting.partition("=") for setting in settings)}
+    others = {f"training.{field}" for field in WHERE_IT_RUNS}
+    return tuple(f"{field}={value}" for field, value in last.items() if field not in others)
+
+
+def check_variants(variants: Sequence[Variant], settings: Iterable[str], output: Path) -> None:
+    """Make sure that every run has a recipe and a folder of its own, and that nothing asked for is passed over.
+
+    Raises:
+        NotUnderstoodError: for a name or a recipe that comes twice, or a seed among the settings.
+        SkysortError: when the folder holds something else.
+    """
+    if any(setting.startswith("training.seed=") for setting in deciding(settings)):
+        raise NotUnderstoodError(
+            "options-conflict", "training.seed is 0, 1, 2 … in runs that are compared; --seeds says how many"
+        )
+    for number, variant in enumerate(variants):
+        for other in variants[:number]:
+            if variant.name == other.name:
+                raise NotUnderstoodError(
+                    "same-twice", f"'{variant.name}' is asked for twice (a file counts by the name in it)"
+                )
+            if computed(variant.recipe) == computed(other.recipe):
+                raise NotUnderstoodError(
+                    "same-twice",
+                    f"'{other.name}' and '{variant.name}' are one and the same with these settings;"
+                    " there is nothing to compare",
+                )
+    if output.exists() and not (output / "runs").is_dir() and not (output.is_dir() and not any(output.iterdir())):
+        raise SkysortError(
+            "output-taken", f"{output} holds something else than runs to go on with; choose another --output"
+        )
+
+
+def computed(recipe: Recipe) -> dict[str, Any]:
+    """Return what decides a run's figures, where it runs and what it logs left aside."""
+    content = recipe.model_dump(mode="json", exclude={"name", "description", "published"})
+    for field in WHERE_IT_RUNS:
+        del content["training"][field]
+    return content
+
+
+def run_seeds(
+    variant: Variant,
+    data: str,
+    seeds: Iterable[int],
+    output: Path,
+    data_dir: str | PathLike[str] | None,
+    progress: Progress,
+) -> Iterator[Run]:
+    """Yield a variant's finished runs, one a seed; train or resume those that are not finished.
+
+    Raises:
+        StoppedError: when it was asked to stop.
+        SkysortError: when a run cannot be done, or its folder holds a run of another recipe or of other pictures.
+    """
+    found = Data.find(data)
+    for seed in seeds:
+        folder = output / "runs" / f"{variant.name}-seed{seed}"
+        recipe = variant.with_seed(seed)
+        run = _started(folder, resolved(recipe, found), found)
+        if run is not None and run.is_finished:
+            _check_finished(run, data_dir, progress)
+            yield run
+            continue
+        progress.say(f"{variant.name}, seed {seed}: in {folder}")
+        try:
+            if run is not None:
+                yield resume(folder, data_dir=data_dir, progress=progress)
+            else:
+                yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
+        except StoppedError as stopped:
+            what = str(stopped).partition(";")[0]
+            raise StoppedError(
+                "interrupted", f"{what}, in {folder}; the same command goes on from there"
+            ) from None
+
+
+def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
+    """Return the run that a folder holds, made sure that it is the one to go on with."""
+    if not folder.exists():
+        return None
+    if not (folder / "recipe.toml").exists():
+        raise SkysortError("output-taken", f"{folder} holds no run; remove it, or choose another --output")
+    run = Run(folder)
+    if run.data.source != data.source:
+        raise SkysortError(
+            "output-taken", f"{folder} holds a run on {source_name(run.data.source)}; choose another --output"
+        )
+    before, now = computed(run.recipe), computed(recipe)
+    other = [
+        f"{section}.{field} = {before[section].get(field)}, not {value}"
+        for section in now
+        for field, value in now[section].items()
+        if before[section].get(field) != value
+    ]
+    if other:
+        raise SkysortError(
+            "output-taken", f"{folder} holds a run with {', '.join(other)}; choose another --output"
+        )
+    return run
+
+
+def _check_finished(run: Run, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
+    """Make sure that a run's pictures, classifier and figures still belong together."""
+    prepared_again(run, Path(data_dir) if data_dir is not None else None, progress)
+    run.check_classifier()
+
+
+def made_by(runs: Iterable[Run]) -> dict[str, Any]:
+    """Return `machine` and `versions` of runs, all there are of each."""
+    tables = [read_table(run.classifier) for run in runs]
+    names = sorted({name for table in tables for name in table.versions})
+    found = {name: {table.versions[name] for table in tables if name in table.versions} for name in names}
+    return {
+        "machine": " | ".join(sorted({table.machine for table in tables})),
+        "versions": {name: " and ".join(sorted(versions)) for name, versions in found.items()},
+    }

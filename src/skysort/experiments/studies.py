@@ -1,0 +1,91 @@
+"""The roof: comparisons that the tutorials describe, by name."""
+
+from dataclasses import dataclass
+
+from skysort.core.errors import unknown
+from skysort.experiments.compare import Asked
+from skysort.experiments.seeds import Variant
+from skysort.recipe.schema import Recipe
+
+CAPACITIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+WIDTHS = ((4, 2), (8, 4), (16, 8), (32, 16), (64, 32))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison with a name."""
+
+    description: str
+    variants: dict[str, tuple[str, tuple[str, ...]]]
+    """A recipe and its settings, by the name to show."""
+    data: str = "birds-vs-airplanes"
+    shifts: int = 0
+    """As in `compare.Asked`."""
+
+
+def _recipes(*names: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {name: (name, ()) for name in names}
+
+
+STUDIES = {
+    "step-size": Study(
+        "a step after all pictures, after each one, or after 64, at equal passes over the pictures",
+        _recipes("mlp-full-batch", "mlp-single-sample", "mlp"),
+    ),
+    "loss": Study(
+        "what training makes small: likelihood, cross entropy on logits, squared error, or one output",
+        {
+            "negative-log-likelihood": ("mlp", ()),
+            "cross-entropy": ("mlp", ("loss.name=cross-entropy",)),
+            "mean-squared-error": ("mlp-mse", ()),
+            "regression": ("mlp-regression", ()),
+            "binary-cross-entropy": ("mlp-bce", ()),
+        },
+    ),
+    "crop": Study(
+        "does a network overfit less on pictures cropped anew in every epoch?", _recipes("mlp", "mlp-crop")
+    ),
+    "capacity": Study(
+        "how many hidden units until a fully connected network overfits?",
+        {f"mlp-{width}": ("mlp", (f"network.hidden=[{width}]",)) for width in CAPACITIES},
+    ),
+    "width": Study(
+        "how many channels does a convolutional network need?",
+        {f"convnet-{one}-{two}": ("convnet", (f"network.channels=[{one}, {two}]",)) for one, two in WIDTHS},
+    ),
+    "regularisation": Study(
+        "what keeps a convolutional network from overfitting?",
+        _recipes("convnet-wide", "convnet-l2", "convnet-dropout", "convnet-batchnorm"),
+    ),
+    "depth": Study(
+        "from two convolutions to ten residual blocks",
+        _recipes("convnet", "convnet-residual", "resnet-deep", "resnet-deep-shared"),
+    ),
+    "translation": Study(
+        "who still knows a picture that is moved by a few pixels?", _recipes("mlp", "convnet"), shifts=8
+    ),
+    "normalisation": Study(
+        "how pictures are scaled before they are learned from",
+        {name: ("mlp", (f"pictures.normalise={name}",)) for name in ("none", "half", "data")},
+    ),
+}
+
+
+def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = ()) -> Asked:
+    """Return what a study compares.
+
+    Args:
+        name: of a study.
+        data: other pictures than the study's own.
+        settings: fields to override in all its recipes, as `training.epochs=10`.
+
+    Raises:
+        NotUnderstoodError: for an unknown study or field.
+    """
+    if name not in STUDIES:
+        raise unknown("study", name, STUDIES)
+    study = STUDIES[name]
+    variants = tuple(
+        Variant(shown, Recipe.load(recipe, (*own, *settings))) for shown, (recipe, own) in study.variants.items()
+    )
+    return Asked(name, study.description, data or study.data, variants, study.shifts, settings)

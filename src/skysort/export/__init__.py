@@ -1,0 +1,1 @@
+"""The one bridge from a trained network to a classifier folder."""

@@ -1,0 +1,1 @@
+"""What a network is made of, what it sees, and networks of one's own."""

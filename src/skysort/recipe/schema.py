@@ -1,0 +1,660 @@
+"""A recipe: everything that decides what a run computes, typed, validated, in one TOML file."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from skysort.core.errors import NotUnderstoodError, suggestion, unknown
+from skysort.core.files import check_not_special
+from skysort.recipe.network_file import digest, file_and_class, is_own, read_source
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Activation = Literal["tanh", "relu"]
+Protocol = Literal["four-way", "tutorial"]
+
+DEFAULT_RECIPE = "swift"
+OWN_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}
+"""Of a person's own network. The rates of the default recipe are for the layers of `swift` alone; this is what
+PyTorch's Adam starts from (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""
+AUTO_EPOCHS, AUTO_STEPS = 10, 400
+"""Of `training.epochs = "auto"`, at least."""
+SMALLEST_SHARE_OF_A_BATCH = 4
+"""What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
+
+
+class Section(BaseModel):
+    """A part of a recipe: frozen, and without room for a field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class Normalisation(Section):
+    """Mean and standard deviation a channel, of pixels scaled to 0 … 1."""
+
+    mean: tuple[float, ...]
+    """One figure a channel, subtracted first."""
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    """One figure a channel, divided by."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"{len(self.mean)} means, but {len(self.std)} standard deviations")
+        return self
+
+
+class Pictures(Section):
+    """How pictures come in."""
+
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Side of the square the network sees, in pixels. Unset: the named data's own, else 32."""
+    channels: Literal[1, 3] | None = None
+    """3 for RGB, 1 for grey. Unset: the named data's own, else 3."""
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture that is not square becomes so: stretched (nothing of it is lost), cut, or padded black."""
+    normalise: Literal["data", "half", "none"] | Normalisation = "data"
+    """`data`: mean and standard deviation a channel over the training pictures; `half`: 0.5 and 0.5."""
+    protocol: Protocol | None = None
+    """How pictures are cut into parts. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
+    shares: str | None = None
+    """Percent of the pictures for train, validation, calibration and test, as `50/10/30/10`, where they are cut
+    here. Unset: 70/10/10/10, or 80/10/10 where the data has a test split of its own."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the cut into parts; apart from training.seed, so that runs of several seeds share their parts."""
+    near_duplicates: Literal["together", "apart"] = "together"
+    """Whether pictures that are one picture, saved again, resized or brightened, are kept in one part."""
+    group_by: str | None = None
+    """A regular expression: pictures of the same match in their paths are kept in one part, or, where it has
+    brackets, those of the same text in these, as `cam([0-9]+)_([0-9]{8})`. A path without a match is on its
+    own."""
+    label_by: str | None = None
+    """A regular expression: the label of a picture is what it matches in the path or, where it has brackets, what
+    the first of them matches, as `(cat|dog)_` in `photos/cat_17.jpg`. Unset: the class folder is the label."""
+    burst_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Pictures of one folder and camera taken less than so many seconds one after another are kept in one part, as
+    their EXIF data has the time; 0 for no such groups."""
+
+    @property
+    def percentages(self) -> tuple[int, ...] | None:
+        """The shares as numbers; None where they are unset."""
+        return None if self.shares is None else tuple(map(int, self.shares.split("/")))
+
+    @model_validator(mode="after")
+    def _shares_make_a_whole(self) -> Self:
+        if self.shares is None:
+            return self
+        is_whole = re.fullmatch(r"[0-9]{1,2}(/[0-9]{1,2}){3}", self.shares) is not None
+        if not is_whole or min(self.percentages or ()) < 1 or sum(self.percentages or ()) != 100:
+            raise ValueError(
+                "pictures.shares: expected four percentages from 1 on that add up to 100, as 70/10/10/10, for"
+                f" train, validation, calibration and test; found '{self.shares}'"
+            )
+        if self.protocol == "tutorial":
+            raise ValueError(
+                "pictures.shares is for pictures.protocol = 'four-way'; 'tutorial' takes the data's own splits"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _are_expressions(self) -> Self:
+        for name, pattern in {"group_by": self.group_by, "label_by": self.label_by}.items():
+            try:
+                re.compile(pattern or "")
+            except re.error as error:
+                raise ValueError(f"pictures.{name}: no regular expression, {error}: {pattern!r}") from None
+        return self
+
+
+class MlpNetwork(Section):
+    """Fully connected layers on the flattened picture."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: tuple[Width, ...] = (512,)
+    """Widths of the hidden layers, in the order data meets them."""
+    activation: Activation = "tanh"
+    """What follows each hidden layer."""
+    dropout: Share = 0.0
+    """Share of each hidden layer's outputs that a training step leaves out."""
+
+
+class Residual(Section):
+    """Blocks of a convolution and an activation, the input added to their output; one pooling follows the last."""
+
+    blocks: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How many, one after another."""
+    normalisation: Literal["none", "batch"] = "none"
+    """`batch`: after the convolution, which then has no bias and starts Kaiming-normal, the scale at 0.5."""
+    shared: bool = False
+    """Whether all blocks are one and the same, with one set of weights and statistics."""
+
+
+class ConvNetwork(Section):
+    """Convolutions, each with an activation and a 2x2 pooling; residual blocks; fully connected layers."""
+
+    name: Literal["convnet"] = "convnet"
+    channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 8)
+    """Output channels of the convolutions, in the order data meets them."""
+    kernel: Annotated[int, Field(ge=1, le=31)] = 3
+    """Side of the convolutions' filters, in pixels."""
+    padding: Annotated[int, Field(ge=0, le=15)] | Literal["same"] = 1
+    """Zeros added on each side before a convolution, in pixels; `same`: as many as keep the size."""
+    normalisation: Literal["none", "batch", "local-response"] = "none"
+    """`batch`: after each convolution, before its activation; `local-response`: after the activation."""
+    activation: Activation = "tanh"
+    """What follows each convolution and each hidden layer."""
+    pooling: Literal["max", "average"] = "max"
+    """What is kept of each 2x2 window."""
+    dropout: Share = 0.0
+    """Share of the channels that a training step leaves out after each of these poolings."""
+    residual: Residual | None = None
+    """Unset: no residual blocks."""
+    hidden: tuple[Width, ...] = (32,)
+    """Widths of the fully connected hidden layers."""
+
+    @model_validator(mode="after")
+    def _filter_has_a_middle(self) -> Self:
+        if self.kernel % 2 == 0 and (self.padding == "same" or self.residual is not None):
+            what = "network.padding = 'same'" if self.padding == "same" else "a residual block"
+            raise ValueError(f"{what} keeps the size; network.kernel = {self.kernel} cannot, an odd one can")
+        return self
+
+
+class SwiftNetwork(Section):
+    """A layer that whitens patches, then groups of two 3x3 convolutions with pooling; made to learn fast.
+
+    How many groups there are follows from the size of the pictures: each halves it.
+    """
+
+    name: Literal["swift"] = "swift"
+    width: Width = 32
+    """Output channels of the first group's convolutions; each group has twice as many as the one before."""
+    stride: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Pixels from one patch to the next, which are twice as wide: the more, the quicker, and the less is seen.
+    Unset: 1 for pictures of up to 47 pixels a side, 2 up to 95, 4 beyond."""
+
+    def stride_for(self, size: int) -> int:
+        """Return the stride for pictures of a size."""
+        return self.stride or (1 if size < 48 else 2 if size < 96 else 4)
+
+
+class OwnNetwork(Section):
+    """A class in a Python file of one's own, made without arguments."""
+
+    name: Literal["own"] = "own"
+    file: Annotated[str, Field(pattern=r"^[^/\\]+\.py$")]
+    """Name of the Python file, which is beside the recipe; a run keeps a copy there."""
+    class_name: Annotated[str, Field(min_length=1)]
+    """The class, or a network made in the file."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """SHA-256 of the file. Unset: that of the file as it is."""
+    folder: Annotated[SkipJsonSchema[str], Field(exclude=True)] = ""
+    """Where the file is. It is no part of the recipe: a run finds the file in its own folder."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self.folder) / self.file
+
+
+_NETWORKS: dict[str, type[Section]] = {
+    "mlp": MlpNetwork,
+    "convnet": ConvNetwork,
+    "swift": SwiftNetwork,
+    "own": OwnNetwork,
+}
+AnyNetwork = MlpNetwork | ConvNetwork | SwiftNetwork | OwnNetwork
+Network = Annotated[AnyNetwork, Field(discriminator="name")]
+
+
+class Loss(Section):
+    """What training makes small."""
+
+    name: Literal[
+        "cross-entropy", "negative-log-likelihood", "mean-squared-error", "regression", "binary-cross-entropy"
+    ] = "cross-entropy"
+    """`cross-entropy` is on logits, `negative-log-likelihood` on their log-softmax, `mean-squared-error` between
+    their softmax and 1 for the true class, 0 for others. The last two take a network of one output, and two
+    classes: `regression` is its squared error against 0 and 1, `binary-cross-entropy` takes it for a logit."""
+    label_smoothing: Share = 0.0
+    """Share of the true class's probability that training spreads evenly over all classes (Szegedy et al., 2015);
+    for cross-entropy. The losses of history.csv have it in, those of the finished classifier do not."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """How much a picture counts: `balanced`, the more the rarer its class (pictures / classes / pictures of the
+    class), in a weighted mean over the batch, a mixed picture by its share of each class; for cross-entropy and
+    negative-log-likelihood. The losses of history.csv are weighted, too, and probabilities come out as if all
+    classes were equally frequent."""
+    l1: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of the parameters' absolute values, added to what a step makes smaller; losses that are
+    reported leave penalties out."""
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the sum of the parameters' squares, likewise; twice this is weight_decay of plain SGD."""
+
+    @model_validator(mode="after")
+    def _smoothing_fits_name(self) -> Self:
+        if self.label_smoothing and self.name != "cross-entropy":
+            raise ValueError(f"loss.label_smoothing is for cross-entropy, not for {self.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit_name(self) -> Self:
+        if self.class_weights != "none" and self.name not in ("cross-entropy", "negative-log-likelihood"):
+            raise ValueError(
+                f"loss.class_weights is for cross-entropy and negative-log-likelihood, not for {self.name};"
+                " training.sampling = 'balanced' is for all"
+            )
+        return self
+
+    @property
+    def has_one_output(self) -> bool:
+        """Whether the network has one output for two classes, not one a class."""
+        return self.name in ("regression", "binary-cross-entropy")
+
+    def num_outputs(self, num_classes: int) -> int:
+        """Return how many outputs a network has for it."""
+        return 1 if self.has_one_output else num_classes
+
+
+class Optimizer(Section):
+    """How a gradient becomes a step; what is not here is as PyTorch has it."""
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop", "muon"] = "sgd"
+    """`muon` makes the steps of convolutions' filters orthogonal (Jordan, 2024), and leaves the rest to sgd."""
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    """Step length at the start."""
+    momentum: Share = 0.0
+    """Share of the last step that is kept; for sgd, rmsprop and muon."""
+    linear_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Step length of linear layers' weights at the start, for muon. Unset: as learning_rate."""
+    bias_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Step length of biases, and of what normalisation learns, at the start, for muon. Unset: as learning_rate."""
+    sgd_momentum: Share | None = None
+    """Share of the last step that is kept of linear layers and biases, for muon. Unset: as momentum."""
+    nesterov: bool = False
+    """Take the gradient where the momentum leads; for sgd."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Pull of the weights towards zero, added to the gradient (by adamw taken off the weights themselves)."""
+
+    @model_validator(mode="after")
+    def _momentum_fits_name(self) -> Self:
+        if self.momentum and self.name not in ("sgd", "rmsprop", "muon"):
+            raise ValueError(f"optimizer.momentum is for sgd, rmsprop and muon; {self.name} has its own")
+        if self.name == "muon" and self.weight_decay:
+            raise ValueError("optimizer.weight_decay is not for muon, which keeps the norm of filters itself")
+        of_muon = {self.linear_learning_rate, self.bias_learning_rate, self.sgd_momentum}
+        if self.name != "muon" and of_muon != {None}:
+            raise ValueError("learning rates or momentum of linear layers and biases take optimizer.name = 'muon'")
+        if self.nesterov and (self.name != "sgd" or not self.momentum):
+            raise ValueError("optimizer.nesterov takes optimizer.name = 'sgd' and optimizer.momentum above 0")
+        return self
+
+
+class Schedule(Section):
+    """How the learning rate changes over the run."""
+
+    name: Literal["constant", "linear", "cosine"] = "constant"
+    """`linear` and `cosine` fall from the learning rate to zero at the last step."""
+
+
+class Augment(Section):
+    """What is done to training pictures, anew in every epoch and in this order; those in use are left as they are,
+    but for the last field."""
+
+    flip: Literal["none", "random", "alternating", "auto"] = "none"
+    """Mirror left and right: `random`, every second picture on average; `alternating`, in odd epochs about half of
+    the pictures, in even ones the others (Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU, 2024). `auto`:
+    `alternating`, but `none` for data whose mirror images mean something else."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Move by up to so many pixels each way; this is what a random crop of a padded picture does."""
+    border: Literal["black", "reflect"] = "black"
+    """What moves in when pictures are shifted or rotated: black, or their mirror images but for the edge."""
+    resized_crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Cut out a box and stretch it to the whole, bilinearly: the smallest share of the area it may have; 1: never.
+    Its width is 3/4 to 4/3 of its height (Szegedy et al., Going deeper with convolutions, 2014)."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Rotate about the middle by up to so many degrees each way, bilinearly; before the crop."""
+    colour: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Multiply brightness, contrast and saturation each by 1 - colour … 1 + colour; grey has no saturation."""
+    cutout: Annotated[int, Field(ge=0)] = 0
+    """Cover a square of so many pixels a side, its middle anywhere, with the picture's mean colour; 0 for none
+    (DeVries, Taylor, Improved regularization of convolutional neural networks with cutout, 2017)."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Mix two pictures, and what a network is to say of them, by a share that a batch draws from Beta(mixup,
+    mixup); 0 for never (Zhang et al., mixup: Beyond empirical risk minimization, 2017)."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Paste a box of one picture into another, its area's share drawn likewise (Yun et al., CutMix, 2019). With
+    mixup too, a fair coin decides for each batch."""
+    test_time_flip: bool | Literal["auto"] = False
+    """In use, answer with the mean of the logits of a picture and of its mirror image. `auto`: unless those mean
+    something else."""
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether training pictures are changed at all."""
+        moved = self.flip != "none" or self.shift or self.resized_crop < 1 or self.rotation
+        return bool(moved or self.colour or self.cutout or self.mixes_pictures)
+
+    @property
+    def mixes_pictures(self) -> bool:
+        """Whether pictures have shares of several classes."""
+        return self.mixup > 0 or self.cutmix > 0
+
+
+class Training(Section):
+    """How long and in what portions."""
+
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = 10
+    """Passes over the training pictures; `auto`: ten, or, of few pictures, as many as make 400 steps."""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["all"] = 64
+    """Pictures a step; `all`: one step an epoch. What is left of an epoch is a step of its own from a fourth of
+    this on, else it joins the step before."""
+    sampling: Literal["each-once", "balanced"] = "each-once"
+    """Which pictures an epoch has: each once, or as many draws shared equally among the classes, so that those of
+    rare classes come several times, and those of frequent ones not always. Figures of training in history.csv are
+    of what was drawn, and probabilities come out as if all classes were equally frequent."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of the initial weights, the order of pictures and the augmentation."""
+    log_every: Annotated[int, Field(ge=0)] = 0
+    """A row in history.csv every so many steps, besides the row an epoch; 0 for none."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` (or `cuda:1`), or `mps`."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """Threads to compute with; 0 for one a core. Other numbers of threads round otherwise."""
+
+    def epochs_for(self, num_pictures: int) -> int:
+        """Return the number of epochs for so many training pictures."""
+        if self.epochs != "auto":
+            return self.epochs
+        steps_an_epoch = num_steps(num_pictures, self.pictures_a_step(num_pictures))
+        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_an_epoch))
+
+    def pictures_a_step(self, num_pictures: int) -> int:
+        """Return the batch size for so many training pictures."""
+        return num_pictures if self.batch_size == "all" else self.batch_size
+
+
+def num_steps(num_pictures: int, batch_size: int) -> int:
+    """Return how many steps an epoch has.
+
+    The last batch may be smaller than the others, down to a fourth; what would be less goes into the one before,
+    which is larger for it. For a step counts as much as any other, however few its pictures: steps of Muon have
+    one length, and batch normalisation goes by the batches it saw last. On 48,001 digits, where the last of 193
+    batches had a single picture, an epoch 95 % right in training left a network 22 % right on validation.
+    """
+    fewest = -(-batch_size // SMALLEST_SHARE_OF_A_BATCH)
+    return min(num_pictures, max(1, (num_pictures + batch_size - fewest) // batch_size))
+
+
+class Trust(Section):
+    """How far what comes out is to be trusted."""
+
+    keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Call a picture `unknown` that is like none of the classes, by a threshold that keeps this share of pictures
+    like those of the calibration part. Unset: never, but 0.95 with outside pictures."""
+
+
+class Figure(Section):
+    """One published figure, or one curve of them."""
+
+    what: Literal["accuracy", "mean-loss", "last-batch-loss"]
+    """`last-batch-loss` is that of one batch, and as noisy."""
+    part: Literal["train", "test"]
+    """`test` is what the texts hold out."""
+    mode: Literal["training", "evaluation"] = "evaluation"
+    """Whether the network was in training mode when it was measured."""
+    epochs: tuple[int, ...] = ()
+    """After which epochs; empty for the end."""
+    values: Annotated[tuple[float, ...], Field(min_length=1)]
+    """Shares (0 … 1) or nats; for the end, one a source."""
+
+
+class Published(Section):
+    """What a text says of the system that a recipe repeats."""
+
+    source: str
+    """The source, in words."""
+    data: str
+    """The named data that it speaks of."""
+    figures: tuple[Figure, ...] = ()
+    """What it measured; empty for a system that it only describes."""
+
+
+class Recipe(Section):
+    """What to run.
+
+    >>> Recipe.load("convnet").training.batch_size
+    64
+    >>> Recipe.load("convnet", ["training.epochs=3"]).training.epochs
+    3
+    """
+
+    name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
+    """Runs are called by it; letters, digits, and between them . - and blanks."""
+    description: str = ""
+    """One line for a person choosing."""
+    pictures: Pictures = Pictures()
+    network: Network
+    loss: Loss = Loss()
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augment: Augment = Augment()
+    training: Training = Training()
+    trust: Trust = Trust()
+    published: Published | None = None
+    """Set for what repeats a text."""
+
+    @model_validator(mode="after")
+    def _augmentation_fits_size(self) -> Self:
+        size, shift, cutout = self.pictures.size, self.augment.shift, self.augment.cutout
+        if size is not None and shift >= size:
+            raise ValueError(f"augment.shift = {shift} moves pictures of pictures.size = {size} away")
+        if size is not None and cutout >= size:
+            raise ValueError(f"augment.cutout = {cutout} covers pictures of pictures.size = {size}")
+        return self
+
+    @model_validator(mode="after")
+    def _loss_takes_mixed_pictures(self) -> Self:
+        if self.augment.mixes_pictures and self.loss.has_one_output:
+            field = "mixup" if self.augment.mixup else "cutmix"
+            raise ValueError(
+                f"augment.{field} gives pictures shares of several classes; loss.name = '{self.loss.name}' has one"
+                f" output and cannot take them, 'cross-entropy' can"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> Self:
+        if self.loss.class_weights == "balanced" == self.training.sampling:
+            raise ValueError(
+                "loss.class_weights = 'balanced' and training.sampling = 'balanced' each make up for rare classes;"
+                " together they would favour them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _normalisation_fits_channels(self) -> Self:
+        figures, channels = self.pictures.normalise, self.pictures.channels
+        if isinstance(figures, Normalisation) and channels not in (None, len(figures.mean)):
+            raise ValueError(
+                f"pictures.normalise has figures for {len(figures.mean)} channels,"
+                f" but pictures.channels = {channels}"
+            )
+        return self
+
+    @property
+    def speaks_of_train(self) -> bool:
+        """Whether an accuracy on the training pictures was published."""
+        return self.published is not None and any(
+            figure.part == "train" and figure.what == "accuracy" for figure in self.published.figures
+        )
+
+    @classmethod
+    def load(cls, name: str | PathLike[str], settings: Iterable[str] = ()) -> Self:
+        """Load a shipped recipe by name, or a `.toml` file by path, or make one for a person's own network.
+
+        Args:
+            name: as `skysort recipes` lists them, the path of a file ending in `.toml`, or `FILE.py:Class`, which
+                takes the default recipe with Adam at 0.001. Nothing is run of that file.
+            settings: fields to override, as `training.epochs=3`; values are written as in TOML, and what
+                is no TOML value is taken as text.
+
+        Raises:
+            NotUnderstoodError: for an unknown recipe or field, or values that are not allowed.
+        """
+        name = str(name)
+        content = _read(name)
+        for setting in settings:
+            _override(content, setting)
+        _find_own(content, Path(name).parent)
+        return cls._checked(name, {"name": Path(name).stem, **content})
+
+    def with_values(self, **sections: dict[str, Any]) -> Self:
+        """Return the recipe with fields of some sections replaced, checked like any other.
+
+        Raises:
+            NotUnderstoodError: when they do not fit the others.
+        """
+        content = self.model_dump(mode="json", exclude_none=True)
+        for section, values in sections.items():
+            content[section].update(values)
+        if isinstance(self.network, OwnNetwork):
+            content["network"]["folder"] = self.network.folder
+        return self._checked(self.name, content)
+
+    @classmethod
+    def _checked(cls, name: str, content: dict[str, Any]) -> Self:
+        try:
+            # By way of JSON, where strict means that true is no number but a list may be a tuple.
+            return cls.model_validate_json(json.dumps(content, default=str), strict=True)
+        except ValidationError as error:
+            problems = "\n".join(f"  {line}" for line in dict.fromkeys(_problems(error)))
+            raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' cannot be run:\n{problems}") from None
+
+    def to_toml(self) -> str:
+        """Return the recipe with every default spelled out; fields that are unset are left out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that ship, sorted."""
+    return sorted(Path(file.name).stem for file in _shipped().iterdir() if file.name.endswith(".toml"))
+
+
+def _shipped() -> Any:
+    return resources.files("skysort.recipe") / "shipped"
+
+
+def _read(name: str) -> dict[str, Any]:
+    if is_own(name):
+        file, class_name = file_and_class(name)
+        network = {"name": "own", "file": file.name, "class_name": class_name}
+        return {**_read(DEFAULT_RECIPE), "name": class_name, "description": f"{class_name} of {file.name}"} | {
+            "network": network,
+            "optimizer": dict(OWN_OPTIMIZER),
+        }
+    if name.endswith(".toml"):
+        check_not_special(Path(name))
+        try:
+            text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
+        except (OSError, UnicodeDecodeError) as error:
+            code = "path-not-found" if isinstance(error, FileNotFoundError) else "invalid-recipe"
+            raise NotUnderstoodError(code, f"cannot read recipe {name}: {error}") from None
+    elif name in recipe_names():
+        text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise unknown("recipe", name, recipe_names())
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NotUnderstoodError("invalid-recipe", f"recipe {name} is not TOML: {error}") from None
+
+
+def _find_own(content: dict[str, Any], folder: Path) -> None:
+    """Say of a person's own network where its file is, and note the file's digest where there is none."""
+    network = content.get("network")
+    if isinstance(network, dict) and network.get("name") == "own" and isinstance(network.get("file"), str):
+        network["folder"] = str(folder)
+        if "sha256" not in network:
+            network["sha256"] = digest(read_source(folder / network["file"]))
+
+
+def _override(content: dict[str, Any], setting: str) -> None:
+    field, equals, text = setting.partition("=")
+    if not equals or not field:
+        raise NotUnderstoodError("wrong-value", f"expected a setting like training.epochs=3, found '{setting}'")
+    try:
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except (tomllib.TOMLDecodeError, ValueError):
+        value = text
+    *sections, last = field.strip().split(".")
+    table = content
+    for section in sections:
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise NotUnderstoodError("wrong-value", f"'{setting}': {section} has no fields of its own")
+        table = inner
+    table[last] = value
+
+
+# Of fields that take one kind of value or another, of which pydantic would speak a line each.
+_EXPECTED = {
+    "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]}, a figure a channel, std above 0",
+    "network.padding": "a number of pixels from 0 to 15, or 'same'",
+    "augment.test_time_flip": "true, false, or 'auto'",
+    "training.epochs": "a number of passes from 1 on, or 'auto'",
+    "training.batch_size": "a number of pictures from 1 on, or 'all'",
+}
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors():
+        place = [str(part) for part in problem["loc"]]
+        # A network's fields are found behind the network's name, which is no part of theirs.
+        network = place.pop(1) if place[:1] == ["network"] and len(place) > 2 else "convnet"
+        if problem["type"] == "value_error":
+            yield str(problem["ctx"]["error"])
+        elif (field := ".".join(place[:2])) in _EXPECTED:
+            yield f"{field}: expected {_EXPECTED[field]}"
+        elif problem["type"] == "extra_forbidden":
+            yield _no_field(place, network)
+        elif problem["type"] == "union_tag_invalid":
+            yield str(unknown("network", problem["ctx"]["tag"], _NETWORKS))
+        else:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            yield f"{'.'.join(place)}: {message}, found {problem['input']!r}"
+
+
+def _no_field(place: list[str], network: str) -> str:
+    """Return what to say of a field that is not there; which ones a network has depends on its name."""
+    sections: dict[str, type[Section]] = {
+        "pictures": Pictures,
+        "network": _NETWORKS[network],
+        "loss": Loss,
+        "optimizer": Optimizer,
+        "schedule": Schedule,
+        "augment": Augment,
+        "training": Training,
+        "trust": Trust,
+        "published": Published,
+    }
+    if place[0] == "network":
+        field = ".".join(place[1:])
+        inner = [f"residual.{name}" for name in Residual.model_fields if network == "convnet"]
+        known = [name for name, kind in sections["network"].model_fields.items() if not kind.exclude] + inner
+        return f"network '{network}' has no field '{field}'; {suggestion(field, known)}"
+    fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
+    field = ".".join(place)
+    elsewhere = [f"'{name}'" for name in fields if name.endswith(f".{place[-1]}")]
+    if elsewhere:
+        return f"no field '{field}'; did you mean {' or '.join(elsewhere)}?"
+    known = [*Recipe.model_fields, *(fields if "." in field else ())]
+    return f"no field '{field}'; {suggestion(field, known)}"

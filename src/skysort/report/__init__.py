@@ -1,0 +1,1 @@
+"""Self-contained pages that a person can show a colleague."""

@@ -1,0 +1,334 @@
+"""What a page shows that is no text: charts as SVG, pictures as PNG, both inside the page."""
+
+import base64
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skysort.classifier.decision import Decision
+from skysort.core.text import printable
+from skysort.data.decode import Pixels
+from skysort.trust.guarantee import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+THUMBNAIL = 72
+"""Longest side of a PNG, in pixels; 64 of them, were they RGB noise, keep the page below 2 MB."""
+SHOWN = 96
+"""Side in CSS pixels up to which a small picture is enlarged; three fit on a narrow phone."""
+
+FIGURE_INCHES = (5.0, 3.1)
+MOST_MARKED_EPOCHS = 30
+MOST_LOST_SHOWN = 4
+"""Times what may be lost; beyond, nobody would look for a threshold."""
+NUM_SERIES_COLOURS = 10
+# The page's style sheet knows whether it is light or dark; these colours only stand for its own.
+COLOURS = {
+    "#010101": "currentColor",
+    "#020202": "var(--line)",
+    "#030303": "var(--blue)",
+    "#040404": "var(--orange)",
+    "#050505": "var(--quiet)",
+    **{f"#0606{number:02x}": f"var(--series-{number})" for number in range(NUM_SERIES_COLOURS)},
+}
+TEXT, GRID, BLUE, ORANGE, QUIET, *SERIES = COLOURS
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture as the page holds it."""
+
+    uri: str
+    """`data:image/png;base64,…`"""
+    side: int
+    """To show it at, in CSS pixels: a whole multiple of a small picture's own."""
+    is_enlarged: bool
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Loss or accuracy against the epoch."""
+
+    name: str
+    """`loss` or `accuracy`."""
+    train: Points
+    validation: Points
+    """Empty where there is no validation part."""
+    steps: Points
+    """Of the training, every so many steps, at their fraction of an epoch."""
+
+    @property
+    def summary(self) -> str:
+        """The curves in words."""
+        lines = {"Training": self.train, "Validation": self.validation}
+        ends = {line: dict((points[0], points[-1])) for line, points in lines.items() if points}
+        return " ".join(
+            f"{line} {self.name}: "
+            + ", ".join(f"{self.shown(value)} after epoch {epoch:g}" for epoch, value in of_line.items())
+            + "."
+            for line, of_line in ends.items()
+        )
+
+    def shown(self, value: float) -> str:
+        """Return a value of the curves as text."""
+        return f"{100 * value:.1f} %" if self.name == "accuracy" else f"{value:.3f}"
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, the same for the same curves, in the colours of the page around it."""
+        return drawn(self.name, FIGURE_INCHES, self.summary, self._draw)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        marker = "o" if len(self.train) <= MOST_MARKED_EPOCHS else ""
+        if self.steps:
+            axes.plot(*zip(*self.steps, strict=True), color=BLUE, linewidth=0.8, alpha=0.6)
+        axes.plot(*zip(*self.train, strict=True), color=BLUE, marker=marker, markersize=4, label="train")
+        if self.validation:
+            axes.plot(
+                *zip(*self.validation, strict=True),
+                color=ORANGE,
+                linestyle="--",
+                marker="s" if marker else "",
+                markersize=4,
+                label="validation",
+            )
+        in_whole_numbers(axes.xaxis)
+        if self.name == "accuracy":
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("epoch", color=TEXT)
+        titled(axes, self.name.capitalize())
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
+
+
+def read_curves(history: Path) -> list[Curves]:
+    """Return the curves of a history.csv: loss and accuracy; none when no epoch was trained to its end."""
+    if not history.exists():
+        return []
+    with history.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = [row for row in rows if row["kind"] == "epoch"]
+    if not epochs:
+        return []
+    steps_an_epoch = int(epochs[0]["step"])
+    return [
+        Curves(
+            name,
+            [(int(row["epoch"]), float(row[f"train_{name}"])) for row in epochs],
+            [(int(row["epoch"]), float(row[f"validation_{name}"])) for row in epochs if row[f"validation_{name}"]],
+            [
+                (int(row["epoch"]) - 1 + int(row["step"]) / steps_an_epoch, float(row[f"train_{name}"]))
+                for row in rows
+                if row["kind"] == "steps"
+            ],
+        )
+        for name in ("loss", "accuracy")
+    ]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Accuracy against confidence, bin by bin: what was said, and what was so."""
+
+    before: dict[str, Any] | None
+    """As `calibration_error` returns it; None where no temperature was fitted."""
+    after: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """The diagram in words."""
+        lines = {"Before": self.before, "As it answers": self.after}
+        return " ".join(
+            f"{name}: confidence {100 * error['points'][0]['confidence']:.1f} % with accuracy"
+            f" {100 * error['points'][0]['accuracy']:.1f} % in the least sure bin,"
+            f" {100 * error['points'][-1]['confidence']:.1f} % with {100 * error['points'][-1]['accuracy']:.1f} %"
+            " in the surest."
+            for name, error in lines.items()
+            if error
+        )
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, as `drawn` does."""
+        return drawn("reliability", FIGURE_INCHES, self.summary, self._draw)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        axes.axline((1, 1), slope=1, color=QUIET, linewidth=1, linestyle=":")
+        if self.before:
+            _draw_points(axes, self.before["points"], color=ORANGE, linestyle="--", marker="s", label="before")
+        _draw_points(axes, self.after["points"], color=BLUE, linestyle="-", marker="o", label="as it answers")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_xlabel("mean confidence of a bin", color=TEXT)
+        titled(axes, "Accuracy")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
+
+
+def _draw_points(axes: "Axes", points: Sequence[dict[str, Any]], **looks: Any) -> None:
+    accuracies = [point["accuracy"] for point in points]
+    low, high = zip(*(point["interval95"] for point in points), strict=True)
+    axes.errorbar(
+        [point["confidence"] for point in points],
+        accuracies,
+        [
+            [max(0.0, accuracy - bound) for accuracy, bound in zip(accuracies, low, strict=True)],
+            [max(0.0, bound - accuracy) for accuracy, bound in zip(accuracies, high, strict=True)],
+        ],
+        markersize=4,
+        elinewidth=0.8,
+        **looks,
+    )
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What thresholds lose of the pictures to keep, against what they set aside of the others."""
+
+    number: int
+    """Among those of a page."""
+    decision: Decision
+    curve: Curve
+    """Of the calibration part."""
+
+    @property
+    def summary(self) -> str:
+        """The chart in words."""
+        lost, set_aside = self._chosen
+        alone = self.curve.set_aside[0]
+        return (
+            f"On the calibration part the threshold chosen loses {100 * lost:.1f} % of the pictures to keep, with"
+            f" an upper bound of at most {100 * self.decision.lose_at_most:g} %, and sets aside"
+            f" {100 * set_aside:.1f} % of the others; the highest threshold, which loses none, sets aside"
+            f" {100 * alone:.1f} %."
+        )
+
+    @property
+    def _chosen(self) -> tuple[float, float]:
+        """What the decision's own threshold loses and sets aside, as it was when it was made."""
+        # Not read off the curve: probabilities computed again elsewhere may differ in the last digits.
+        made, set_aside = self.decision.calibration, self.decision.set_aside
+        assert set_aside is not None  # the page has no chart without other classes
+        if made.groups and made.lost_groups is not None:
+            return made.lost_groups / made.groups, set_aside.share
+        return made.lost / made.pictures, set_aside.share
+
+    def svg(self) -> str:
+        """Return an `<svg>` element, as `drawn` does."""
+        return drawn(f"tradeoff-{self.number}", FIGURE_INCHES, self.summary, self._draw)
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import PercentFormatter
+
+        lose_at_most = self.decision.lose_at_most
+        axes.axvline(lose_at_most, color=QUIET, linewidth=1, linestyle=":")
+        axes.step(self.curve.lost, self.curve.set_aside, where="post", color=BLUE, label="measured")
+        axes.step(
+            self.curve.bounds,
+            self.curve.set_aside,
+            where="post",
+            color=ORANGE,
+            linestyle="--",
+            label="upper bound",
+        )
+        axes.plot(*self._chosen, color=BLUE, marker="o", markersize=8, clip_on=False)
+        axes.set_xlim(0, min(1.0, MOST_LOST_SHOWN * lose_at_most))
+        axes.set_ylim(0, 1)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.locator_params(axis="x", nbins=4)
+        axes.set_xlabel("lost, of the pictures to keep (dotted: promised)", color=TEXT)
+        titled(axes, "Set aside")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
+
+
+def drawn(
+    name: str, inches: tuple[float, float], summary: str, draw: Callable[["Axes"], None], names: Sequence[str] = ()
+) -> str:
+    """Return a chart as an `<svg>` element, the same for the same chart, in the colours of the page around it.
+
+    Args:
+        name: of the chart, one in a page.
+        inches: width and height.
+        summary: the chart in words.
+        draw: draws it, in the colours that stand for the page's own.
+        names: texts that others chose; `draw` writes `placeholder(number)` where one shall stand, since matplotlib
+            would read mathematics into them and ask its fonts for their letters.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    # A person's own matplotlib settings must not change a report.
+    with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
+        figure = Figure(inches, layout="constrained")
+        axes = figure.add_subplot()
+        axes.tick_params(which="both", color=GRID, labelcolor=TEXT)
+        axes.grid(color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[:].set_visible(False)
+        draw(axes)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    content = _inline(file.getvalue(), name)
+    content = re.sub(
+        f">{placeholder('([0-9]+)')}<", lambda found: f">{escape(printable(names[int(found[1])]))}<", content
+    )
+    width, height = (72 * side for side in inches)  # matplotlib's SVG counts in points
+    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{escape(summary)}</title>{content}'
+
+
+def placeholder(number: int | str) -> str:
+    """Return what stands in a chart for a text that others chose."""
+    return f"name-{number}"
+
+
+def titled(axes: "Axes", title: str) -> None:
+    """Write a chart's title."""
+    axes.set_title(title, loc="left", color=TEXT, fontsize=12, fontweight="bold")
+
+
+def in_whole_numbers(axis: "Axis") -> None:
+    """Keep an axis that counts from halves, even where there is but one number."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+
+
+def _inline(svg: str, name: str) -> str:
+    """Make the content of a whole SVG file fit to stand beside others in a page."""
+    content = svg[svg.index(">", svg.index("<svg")) + 1 :]
+    content = re.sub(r"<style.*?</style>", "", content, flags=re.DOTALL)  # would hold for all of the page
+    content = content.replace("xlink:href", "href")
+    content = re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", content)
+    for stands_for, colour in COLOURS.items():
+        content = content.replace(stands_for, colour)
+    return content
+
+
+def thumbnail(pixels: Pixels) -> Thumbnail:
+    """Return a picture for the page.
+
+    Args:
+        pixels: (C, H, W) uint8, H equal to W, C 1 or 3.
+    """
+    from PIL import Image
+
+    channels, side, _ = pixels.shape
+    image = Image.fromarray(pixels[0] if channels == 1 else pixels.transpose(1, 2, 0))
+    if side > THUMBNAIL:
+        image = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    times = max(1, SHOWN // image.width)
+    return Thumbnail(uri, image.width * times, times > 1)

@@ -1,0 +1,68 @@
+"""check.html: what was found in pictures before anything was learned, with thumbnails."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from skysort.core.text import counted
+from skysort.data.dataset import Collection
+from skysort.data.quality.check import Checked, Finding
+from skysort.report.charts import Thumbnail, thumbnail
+from skysort.report.page import write_page
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A line of an example: a picture, or the words that stand beside one."""
+
+    text: str
+    label: str
+    """The picture's class; empty for words."""
+    thumbnail: Thumbnail | None
+    """None for words, and for a picture that cannot be read."""
+
+
+def write_check_page(path: Path, checked: Checked, collection: Collection) -> None:
+    """Write the page. The same input gives the same bytes.
+
+    Args:
+        path: the file to write, whole or not at all.
+        checked: what was found.
+        collection: in these pictures.
+
+    Raises:
+        SkysortError: when the file cannot be written.
+    """
+    rows = {name: row for row, name in enumerate(collection.listing.paths)}
+    write_page(
+        path,
+        "check.html.jinja",
+        headline=_headline(checked),
+        checked=checked,
+        shown={finding.name: _shown(finding, rows, collection) for finding in checked.findings},
+    )
+
+
+def _headline(checked: Checked) -> str:
+    if checked.lies:
+        return f"Figures from these {checked.pictures:,} pictures would lie: {', '.join(checked.lies)}."
+    if checked.stops:
+        return f"Training on these {checked.pictures:,} pictures would stop."
+    num = len(checked.findings)
+    found = f"{counted(num, 'thing')} worth a look" if num else "nothing was found"
+    return f"In these {checked.pictures:,} pictures nothing would make figures lie; {found}."
+
+
+def _shown(finding: Finding, rows: dict[str, int], collection: Collection) -> list[list[Shown]]:
+    """Return the lines of each example."""
+    return [[_line(text, rows.get(text), collection) for text in example] for example in finding.examples]
+
+
+def _line(text: str, row: int | None, collection: Collection) -> Shown:
+    if row is None:
+        return Shown(text, "", None)
+    label = collection.listing.classes[collection.listing.labels[row]]
+    if collection.positions[row] < 0:
+        return Shown(text, label, None)
+    return Shown(text, label, thumbnail(collection.pixels(np.array([row]))[0]))

@@ -1,0 +1,246 @@
+"""report.html: one self-contained page that a person can show a colleague."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.decision import Decision
+from skysort.classifier.predictions import softmax
+from skysort.core.files import read_json
+from skysort.core.text import counted, printable
+from skysort.data.splits import DataTable
+from skysort.recipe.schema import Recipe
+from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
+from skysort.report.page import percent, write_page
+from skysort.trust.advice import advice
+from skysort.trust.evaluation import Evaluation
+from skysort.trust.guarantee import curve, sentences
+from skysort.trust.metrics import Metrics
+
+NUM_MISTAKES = 24
+NUM_SAMPLES = 40
+NUM_FILES_NAMED = 50
+NUM_PAIRS = 20
+NUM_WEAKEST = 10
+MOST_CLASSES_IN_MATRIX = 20
+
+PROTOCOLS = {
+    "tutorial": "trained on the whole training part; test is what the data holds out",
+    "four-way": "cut into train, validation, calibration and test; trained on train alone",
+    "other pictures": "measured on other pictures than those of the classifier's own run",
+    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page, with what it is and what the classifier says it is."""
+
+    thumbnail: Thumbnail
+    path: str
+    truth: str
+    label: str
+    """Its likeliest class."""
+    confidence: float
+    is_unknown: bool
+    """Whether it is called unknown, and so gets no label in use."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the label is the truth."""
+        return self.label == self.truth
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes of which one was taken for the other."""
+
+    truth: str
+    label: str
+    num: int
+    num_of_truth: int
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision on the page: what it promises, what it costs, and what it does on test."""
+
+    name: str
+    sentences: list[str]
+    effect: dict[str, Any]
+    """As metrics.json holds it."""
+    tradeoff: Tradeoff | None
+    """None where calibration has no pictures of other classes, or the page is of other pictures than the run's."""
+    use: str
+    """The command that goes by it."""
+    again: str
+    """The command that makes it."""
+
+
+def write_report(
+    path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None, decisions: Sequence[Decided] = ()
+) -> None:
+    """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
+
+    Args:
+        path: the file to write, whole or not at all.
+        metrics: the content of metrics.json.
+        test: the evaluation whose figures are `metrics["splits"]["test"]`.
+        run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
+            not a run's own, and the page has no curves, no recipe and no commands.
+        decisions: the classifier's, in the order in which they were made.
+
+    Raises:
+        SkysortError: when the file cannot be written.
+    """
+    validated = Metrics.model_validate(metrics)
+    metrics = validated.model_dump(mode="json")  # what there is none of is None
+    figures, confusion = metrics["splits"]["test"], validated.splits["test"].matrix()
+    calibration, others = figures["calibration_error"], figures["without_duplicates"]
+    mistakes, samples = _shown(test)
+    write_page(
+        path,
+        "report.html.jinja",
+        metrics=metrics,
+        test=figures,
+        classes=test.classes,
+        headline=_headline(figures, is_own=run is not None),
+        advice=advice(validated),
+        seen_twice=figures["pictures"] - others["pictures"] if others else 0,
+        protocol=PROTOCOLS[metrics["protocol"]],
+        recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
+        toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
+        commands=_commands(run, metrics, decisions) if run else None,
+        curves=read_curves(run / "history.csv") if run else [],
+        matrix=confusion.tolist() if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
+        pairs=_most_confused(confusion, test.classes),
+        reliability=Reliability(calibration["before"], calibration["after"]),
+        weakest=_weakest(figures["classes"]),
+        decisions=decisions,
+        mistakes=mistakes,
+        samples=samples,
+        missing=_missing(test, run),
+        most_named=NUM_FILES_NAMED,
+    )
+
+
+def decided(
+    calibration: Evaluation | None,
+    groups: NDArray[np.int64],
+    decisions: Iterable[Decision],
+    effects: dict[str, Any],
+    classes: Sequence[str],
+    classifier: Path,
+) -> list[Decided]:
+    """Return what a page says of decisions.
+
+    Args:
+        calibration: the evaluation of the pictures that they were made from; None for a page without charts of it.
+        groups: as for `Evaluation.scores`.
+        decisions: the classifier's.
+        effects: of each by its name, as metrics.json holds them.
+        classes: the classifier's.
+        classifier: a run folder or a classifier's.
+    """
+    found = []
+    for number, decision in enumerate(decisions):
+        tradeoff = None
+        if calibration and decision.set_aside:
+            scores = calibration.scores(decision.keep, groups)
+            tradeoff = Tradeoff(number, decision, curve(scores, decision.confidence))
+        use = ("predict", str(classifier), "PICTURES", "--decision", decision.name)
+        keep = [word for name in decision.keep for word in ("--keep", name)]
+        lost, sure = (f"{100 * share:.10g}%" for share in (decision.lose_at_most, decision.confidence))
+        promise = ("--lose-at-most", lost, "--confidence", sure)
+        again = ("decide", str(classifier), *keep, *promise, "--name", decision.name)
+        said = sentences(decision, classes)
+        found.append(Decided(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again)))
+    return found
+
+
+def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
+    num_right = sum(labels.get(truth, 0) for truth, labels in figures["confusion"].items())
+    pictures = counted(figures["pictures"], "test picture" if is_own else "picture")
+    unseen = " it had not seen" if is_own and not figures["without_duplicates"] else ""
+    low, high = map(percent, figures["interval95"])
+    by = " by the likeliest class" if figures["unknown"] else ""
+    return (
+        f"Of {pictures}{unseen}, {num_right:,} {'was' if num_right == 1 else 'were'} sorted right{by}:"
+        f" {percent(figures['accuracy'])} (95 % interval {low} to {high})."
+    )
+
+
+def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
+    """Return the most confident mistakes, and pictures drawn evenly across the part."""
+    labels = test.logits.argmax(axis=1)
+    confidences = softmax(test.logits).max(axis=1)
+    is_unknown = test.is_unknown
+    wrong = np.flatnonzero(labels != test.truth)
+    most_confident = wrong[np.argsort(-confidences[wrong], kind="stable")][:NUM_MISTAKES]
+    evenly = np.linspace(0, len(labels) - 1, min(NUM_SAMPLES, len(labels))).astype(np.int64)
+
+    def shown(numbers: NDArray[np.int64]) -> list[Shown]:
+        rows = test.rows[numbers]
+        return [
+            Shown(
+                thumbnail(pixels),
+                test.collection.listing.paths[row],
+                test.classes[test.truth[number]],
+                test.classes[labels[number]],
+                float(confidences[number]),
+                bool(is_unknown[number]),
+            )
+            for number, row, pixels in zip(numbers, rows, test.collection.pixels(rows), strict=True)
+        ]
+
+    return shown(most_confident), shown(evenly)
+
+
+def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[Pair]:
+    """Return pairs of classes, the most frequent mistake first."""
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_PAIRS]
+    pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    return [
+        Pair(classes[truth], classes[label], int(mistakes[truth, label]), int(confusion[truth].sum()))
+        for truth, label in pairs
+        if mistakes[truth, label]
+    ]
+
+
+def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the classes of which the smallest share was labelled right."""
+    measured = [(name, figures) for name, figures in classes.items() if figures["pictures"]]
+    return dict(sorted(measured, key=lambda named: named[1]["recall"])[:NUM_WEAKEST])
+
+
+def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
+    """Return which pictures and files are in no figure: what data.json holds, or as much as there is without."""
+    if run:
+        return read_json(run / "data.json", DataTable)
+    listing = test.collection.listing
+    return {
+        "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
+        "left_out": {"files": len(listing.left_out), "first": listing.left_out[:NUM_FILES_NAMED]},
+    }
+
+
+def _commands(run: Path, metrics: dict[str, Any], decisions: Sequence[Decided]) -> dict[str, str]:
+    """Return what to type, by what it does."""
+    outside = ("--outside", metrics["outside"]["source"]) if metrics["outside"] else ()
+    train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"])
+    return {
+        "Train again": _typed(train),
+        **{f"Decide '{printable(one.name)}' again": one.again for one in decisions},
+        "Measure again, on the same pictures": _typed(("evaluate", str(run))),
+        "Label other pictures": _typed(("predict", str(run), "PICTURES")),
+    }
+
+
+def _typed(words: Iterable[str]) -> str:
+    return shlex.join(("skysort", *words))

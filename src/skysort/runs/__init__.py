@@ -1,0 +1,1 @@
+"""The life of one run: prepared, trained, measured, opened again."""

@@ -1,0 +1,257 @@
+"""The run folder: where it is, what is in it, and how to read that."""
+
+import csv
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skysort.classifier.format import MODEL, TABLE, read_table
+from skysort.classifier.predictions import write_rows
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import (
+    check_no_links,
+    locked,
+    read_json,
+    remove_partials,
+    whole_file,
+    whole_folder,
+    write_whole,
+)
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data
+from skysort.data.membership import member_rows, read_members
+from skysort.data.splits import DataTable, Prepared
+from skysort.recipe.network_file import read_source
+from skysort.recipe.schema import OwnNetwork, Recipe
+from skysort.trust.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, and what is in it."""
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe.
+
+        Raises:
+            SkysortError: when recipe.toml is missing or damaged.
+        """
+        path = self.path / "recipe.toml"
+        try:
+            recipe = Recipe.load(str(path))
+        except (NotUnderstoodError, RecursionError) as error:
+            raise SkysortError("damaged-run", f"{path} is damaged: {error or 'it is nested too deep'}") from None
+        if None in (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol):
+            raise SkysortError(
+                "damaged-run",
+                f"{path} is damaged: that of a run has pictures.size, pictures.channels and pictures.protocol",
+            )
+        return recipe
+
+    @property
+    def data(self) -> DataTable:
+        """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
+        return read_json(self.path / "data.json", DataTable)
+
+    def write_data(self, data: DataTable) -> None:
+        """Write data.json."""
+        write_whole(self.path / "data.json", json_text(data.model_dump(exclude_none=True)))
+
+    def write_pictures(self, prepared: Prepared) -> None:
+        """Write pictures.csv."""
+        with whole_file(self.pictures, newline="") as file:
+            write_rows(member_rows(prepared), file)
+
+    def learned(self) -> frozenset[str]:
+        """Return the digests of the pictures that it learned from: all but those of the test split.
+
+        Raises:
+            SkysortError: when pictures.csv is missing or damaged.
+        """
+        return frozenset(member.digest for member in read_members(self.pictures) if member.split != "test")
+
+    @property
+    def pictures(self) -> Path:
+        """Which picture is in which split, and its digest."""
+        return self.path / "pictures.csv"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures of its classifier, checked: what metrics.json holds."""
+        try:
+            found = read_json(self.path / "metrics.json", Metrics)
+        except SkysortError as error:
+            again = f"skysort evaluate {shlex.quote(str(self.path))}"
+            raise SkysortError(
+                "damaged-run", f"{error}; it may be of an earlier Skysort: measure it again with: {again}"
+            ) from None
+        return found.model_dump(mode="json", exclude_unset=True)
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of a finished run's history.csv that are of whole epochs, as far as they are figures."""
+        path = self.path / "history.csv"
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
+            epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+            raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
+        num_epochs = self.recipe.training.epochs_for(sum(self.data.counts["train"].values()))
+        if len(epochs) != num_epochs:
+            raise SkysortError("damaged-run", f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
+        return epochs
+
+    @property
+    def classifier(self) -> Path:
+        """The classifier folder, which can be copied anywhere."""
+        return self.path / "classifier"
+
+    @property
+    def report(self) -> Path:
+        """The page for a browser."""
+        return self.path / "report.html"
+
+    @property
+    def how_to_go_on(self) -> str:
+        """What to tell a person whose run was interrupted."""
+        return f"go on with: skysort train --resume {shlex.quote(str(self.path))}"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has come to its figures and its report, which are written last."""
+        return (self.path / "metrics.json").exists() and self.has_classifier
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether its classifier folder is there; an empty one is none, and is replaced."""
+        return self.classifier.is_dir() and any(self.classifier.iterdir())
+
+    def check_classifier(self) -> None:
+        """Make sure that the classifier of a finished run is the one that its figures are of.
+
+        Raises:
+            SkysortError: when it is not.
+        """
+        table, metrics = read_table(self.classifier), Metrics.model_validate(self.metrics)
+        decisions = {made.name: made for made in table.decisions}
+        if decisions.keys() != metrics.decisions.keys() or not all(
+            effect.is_of(decisions[name]) for name, effect in metrics.decisions.items()
+        ):
+            raise SkysortError(
+                "not-measured",
+                f"a decision of {self.path} was interrupted before it was measured; measure it with:"
+                f" skysort evaluate {shlex.quote(str(self.path))}",
+            )
+        if table.files[MODEL] != metrics.classifier:
+            raise SkysortError(
+                "damaged-run",
+                f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
+                " put back what belongs together, or train again",
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working on it: two would mix their rows and replace each other's files.
+
+        Raises:
+            SkysortError: when another process is at work on it, or something in it is a link.
+        """
+        check_no_links(self.path)
+        with locked(self.path / "recipe.toml"):  # which is there from the start and never replaced
+            yield
+
+    def remove_partials(self) -> None:
+        """Remove what a killed process left half written of the run's own files."""
+        for name in (
+            "metrics.json",
+            "predictions.csv",
+            "calibration.csv",
+            "report.html",
+            "classifier",
+            "data.json",
+        ):
+            remove_partials(self.path / name)
+        remove_partials(self.classifier / TABLE)
+
+
+def free_folder(data: Data, recipe: Recipe) -> Path:
+    """Choose a folder below runs/ that is not there yet."""
+    first = data.source if isinstance(data.source, str) else data.source[0]
+    source = Path(first).stem if data.named is None else first.replace(":", "-")
+    folder = Path("runs") / f"{source}-{recipe.name}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{source}-{recipe.name}-{number}"
+    return folder
+
+
+def check_free(folder: Path) -> None:
+    """Make sure that a run can be written to a folder, before anything is computed for it.
+
+    Raises:
+        NotUnderstoodError: when it is the folder that the command runs in.
+        SkysortError: when it holds something, or has a name that cannot be written everywhere.
+    """
+    if folder.absolute() == Path.cwd():
+        raise NotUnderstoodError(
+            "output-taken", "a run takes a folder of its own, not the one you are in: name one with --run"
+        )
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        raise SkysortError(
+            "bad-text",
+            f"{folder} has a name that is not UTF-8, which a classifier cannot be exported to; choose another with"
+            " --run",
+        ) from None
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        if (folder / "recipe.toml").exists():
+            raise SkysortError(
+                "output-taken",
+                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}",
+            )
+        raise SkysortError("output-taken", f"{folder} already exists; choose another with --run")
+
+
+def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path | None, progress: Progress) -> Run:
+    """Write the folder of a run that has not begun: its recipe and its pictures.
+
+    Raises:
+        SkysortError: when it cannot be written, or another process has started a run there meanwhile.
+    """
+    described = prepared.described()
+    if data_dir is not None:
+        described = described.model_copy(update={"data_dir": str(data_dir.absolute())})
+    if remove_partials(folder):
+        progress.say(f"removed what a killed training left half written beside {folder}")
+    try:
+        with whole_folder(folder) as beside:
+            if isinstance(network := recipe.network, OwnNetwork):
+                write_whole(beside / network.file, read_source(network.path, network.sha256))
+            write_whole(beside / "recipe.toml", recipe.to_toml())
+            Run(beside).write_data(described)
+            Run(beside).write_pictures(prepared)
+    except SkysortError:
+        if (folder / "recipe.toml").exists():
+            raise SkysortError(
+                "output-taken", f"another training has started in {folder} meanwhile; choose another with --run"
+            ) from None
+        raise
+    return Run(folder)
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Return content as the JSON files of a run hold it."""
+    return json.dumps(content, indent=2) + "\n"

@@ -1,0 +1,106 @@
+"""The roof: a classifier measured on its run's pictures, and what the run keeps of that."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skysort.classifier.classifier import Classifier
+from skysort.core.errors import SkysortError, require
+from skysort.core.files import write_whole
+from skysort.core.progress import Progress
+from skysort.data.cut import Rows
+from skysort.data.splits import Prepared
+from skysort.report.run_page import Decided, decided, write_report
+from skysort.runs.folder import Run, json_text
+from skysort.trust.evaluation import Evaluation, evaluate_part
+from skysort.trust.ood import measure_outside
+
+
+def evaluate_own(
+    classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
+) -> Evaluation:
+    """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
+    rows = np.concatenate([rows, prepared.unreadable_of(part)])
+    return evaluate_part(classifier, part, prepared.collection, rows, progress)
+
+
+def measure_run(
+    run: Run,
+    classifier: Classifier,
+    prepared: Prepared,
+    seconds: dict[str, float],
+    progress: Progress,
+    evaluated: Evaluation | None = None,
+) -> dict[str, Any]:
+    """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
+
+    Args:
+        run: its folder, locked.
+        classifier: the run's.
+        prepared: the run's pictures.
+        seconds: what steps took, beside those known.
+        progress: where to say how far it is.
+        evaluated: a part, where one has been already.
+    """
+    require("a report", "train", "matplotlib", "jinja2")
+    started = time.perf_counter()
+    evaluations = {
+        part: evaluated
+        if evaluated and part == evaluated.part
+        else evaluate_own(classifier, part, prepared, rows, progress)
+        for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+    }
+    test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
+    new = test.without(leaks)
+    data = {**classifier.table.data, "source": prepared.data.name}  # which may have moved
+    known = classifier.table.seconds
+    with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
+        known = known | run.metrics["seconds"]
+    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
+    if len(leaks):
+        splits["test"]["without_duplicates"] = new.share_right()
+    effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}
+    metrics = {
+        "splits": splits,
+        "parameters": classifier.table.parameters,
+        "temperature": classifier.table.temperature,
+        "temperature_reason": classifier.table.temperature_reason,
+        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
+        "protocol": run.recipe.pictures.protocol,
+        "classifier": classifier.digest,
+        "data": data,
+        "decisions": effects,
+    }
+    if outside:
+        metrics["outside"] = measure_outside(classifier, outside, test, progress)
+    decided_by = None
+    if calibration := evaluations.get("calibration"):
+        calibration.write_csv(run.path / "calibration.csv")
+        decided_by = calibration.without(prepared.leaks("calibration"))
+    decisions = decided(
+        decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
+    )
+    table = classifier.table.with_figures(splits["test"])
+    table.model_copy(update={"data": data}).write(classifier.folder)
+    write_figures(run.path, metrics, test, run, decisions)
+    return metrics
+
+
+def write_figures(
+    folder: Path,
+    metrics: dict[str, Any],
+    test: Evaluation,
+    run: Run | None,
+    decisions: list[Decided],
+    rows: Evaluation | None = None,
+) -> None:
+    """Write rows, report and figures; the figures last, since they say that all is there.
+
+    The rows are those of the test split, or of more pictures where `rows` has them.
+    """
+    (rows or test).write_csv(folder / "predictions.csv")
+    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
+    write_whole(folder / "metrics.json", json_text(metrics))

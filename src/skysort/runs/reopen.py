@@ -1,0 +1,100 @@
+"""The roof: a run opened again, with the pictures that it had, wherever they are now."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.progress import Progress
+from skysort.data.builtin.registry import find_named
+from skysort.data.dataset import Data, source_name
+from skysort.data.splits import DataTable, Prepared, prepare
+from skysort.runs.folder import Run
+
+Moved = str | PathLike[str] | Sequence[str | PathLike[str]] | None
+"""Where a run's pictures are now, or the places of its several sources; None where they were."""
+
+
+def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to: Moved = None) -> Prepared:
+    """Open a run's pictures once more, and make sure that they are the same in the same parts.
+
+    Args:
+        run: its folder, locked where the pictures have moved.
+        data_dir: where named data is; else where it was for the run.
+        progress: where to say how far it is.
+        moved_to: where the pictures are now. Once they have proved to be the same, the run records it.
+
+    Raises:
+        NotUnderstoodError: when there is nothing at the new place.
+        SkysortError: when the pictures are not where they were, or have changed.
+    """
+    expected = run.data
+    data_dir = data_dir or (Path(expected.data_dir) if expected.data_dir else None)
+    outside = expected.outside.source if expected.outside else None
+    prepared = prepare(_find(run, expected, moved_to), run.recipe.pictures, data_dir, progress, outside)
+    found = prepared.described()
+    if found.outside != expected.outside:
+        raise SkysortError(
+            "pictures-changed", f"the outside pictures of {run.path} have changed: {outside} has others now"
+        )
+    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest"), ("groups", "groups_digest")):
+        before, now = getattr(expected, key), getattr(found, key)
+        if now != before and before is not None:
+            if moved_to is not None:
+                place = source_name(found.source)
+                raise SkysortError(
+                    "pictures-changed",
+                    f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}",
+                )
+            raise SkysortError(
+                "pictures-changed",
+                f"the {what} of {run.path} have changed: {source_name(expected.source)} had {key} {before}"
+                f" when the run started and has {now} now",
+            )
+    if found.source != expected.source:
+        run.write_data(expected.model_copy(update={"source": found.source}))
+    return prepared
+
+
+def _find(run: Run, expected: DataTable, moved_to: Moved) -> Data:
+    if moved_to is not None:
+        if isinstance(expected.source, str) and find_named(expected.source):
+            raise NotUnderstoodError(
+                "options-conflict",
+                f"{run.path} learned from the named data '{expected.source}'; --data-dir says where that is",
+            )
+        return Data.find(_places(moved_to))
+    try:
+        return Data.find(expected.source)
+    except NotUnderstoodError:
+        raise SkysortError(
+            "pictures-moved",
+            f"the pictures of {run.path} are no longer at {source_name(expected.source)}; if they have moved,"
+            " name the new place with --data PATH",
+        ) from None
+
+
+def _places(moved_to: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
+    return [str(moved_to)] if isinstance(moved_to, str | PathLike) else [str(place) for place in moved_to]
+
+
+def run_of(classifier: Path) -> Run | None:
+    """Return the run that a classifier folder is part of; None for a copy on its own."""
+    run = Run(classifier.absolute().parent)
+    if (run.path / "recipe.toml").is_file() and run.classifier.is_dir() and run.classifier.samefile(classifier):
+        return run
+    return None
+
+
+def own_run(classifier: Path, otherwise: str) -> Run:
+    """Return the run that a classifier folder is part of.
+
+    Raises:
+        NotUnderstoodError: when it is a copy on its own, with what to do then.
+    """
+    run = run_of(classifier)
+    if run is None:
+        raise NotUnderstoodError(
+            "classifier-without-run", f"{classifier} is a classifier without its run; {otherwise}"
+        )
+    return run

@@ -1,0 +1,32 @@
+"""Where training starts: parts of the pictures as the loop takes them, and the network that has seen some."""
+
+import torch
+
+from skysort.data.cut import Rows
+from skysort.data.dataset import Collection
+from skysort.data.splits import Prepared, evenly
+from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.recipe.schema import Recipe
+from skysort.training.batches import Part
+
+PIXEL_BYTES_LOOKED_AT = 2**23
+"""Of training pictures, by layers that go by their statistics: 2,730 of 32x32 RGB, 55 of 224x224."""
+
+
+def part_of(collection: Collection, rows: Rows) -> Part:
+    """Return some of the pictures, as the loop takes them."""
+    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), collection.listing.labels[rows])
+
+
+def starting_network(recipe: Recipe, prepared: Prepared) -> PictureNetwork:
+    """Return a recipe's network as it starts: the initial weights of its seed, whitened by the training pictures.
+
+    Raises:
+        SkysortError: as `build_layers`.
+    """
+    num_classes = len(prepared.collection.listing.classes)
+    normalisation = prepared.normalisation(recipe.pictures.normalise)
+    network = initial_network(recipe, prepared.shape, num_classes, normalisation)
+    num_looked_at = max(1, PIXEL_BYTES_LOOKED_AT // (prepared.shape.channels * prepared.shape.size**2))
+    network.look_at(torch.from_numpy(prepared.collection.pixels(evenly(prepared.parts["train"], num_looked_at))))
+    return network

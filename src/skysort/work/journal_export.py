@@ -1,0 +1,103 @@
+"""What the journal holds, as a table, as CSV, and as corrections to train on."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Literal
+
+from skysort.classifier.predictions import write_rows
+from skysort.core.text import printable
+from skysort.work.dragged import dragged, is_at
+from skysort.work.journal import Journal
+from skysort.work.journal_entries import Row, Settings
+from skysort.work.status_file import iso_time
+
+COLUMNS = (
+    "number", "time", "by", "kind", "action", "source", "place", "label", "confidence", "probabilities", "reason",
+    "digest", "size", "decision", "classifier", "undoes", "correction", "state",
+)  # fmt: skip
+
+
+def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
+    """Write a line a row, for people, in this computer's time zone."""
+    for row in rows:
+        what = row.action if row.by == "watch" else row.by
+        said = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
+        where = str(row.source) if row.kind == "stay" else f"{row.source} -> {row.place}"
+        notes = [row.reason] if row.reason else []
+        notes += [f"remembered as {row.correction}"] if row.correction else []
+        notes += ["not finished"] if row.done is None else []
+        note = f"  ({printable('; '.join(notes))})" if notes else ""
+        when = datetime.fromtimestamp(row.planned).isoformat(" ", "seconds")
+        file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
+
+
+def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str], *, raw: bool = False) -> None:
+    """Write one CSV row per row of the journal, with everything it knows.
+
+    Args:
+        rows: of the journal.
+        journal: knows the settings under which each was made.
+        file: text.
+        raw: whether cells stay as they are where a spreadsheet would take them for formulas.
+    """
+    sessions: dict[int, Settings] = {}
+
+    def cells(row: Row) -> list[str]:
+        if row.session not in sessions:
+            sessions[row.session] = journal.settings(row.session)
+        settings = sessions[row.session]
+        probabilities = json.dumps(dict(zip(settings.classes, row.probabilities, strict=False)))
+        confidence = f"{max(row.probabilities):.9g}" if row.label is not None else ""
+        return [
+            str(row.id), iso_time(row.planned), row.by, row.kind, row.action, str(row.source), str(row.place),
+            row.label or "", confidence, probabilities, row.reason, row.digest, str(row.file.size),
+            settings.decision or "", settings.classifier, str(row.undoes or ""), row.correction or "",
+            "not finished" if row.done is None else "done",
+        ]  # fmt: skip
+
+    write_rows([COLUMNS], file)
+    write_rows(map(cells, rows), file, for_people=not raw)
+
+
+def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
+    """Return pictures that people took back or dragged to a class, and the class that they meant: the newest word.
+
+    Also how many are left out, because the picture is no longer where it was put back.
+    """
+    rows: dict[Path, Row] = {}
+    for row in journal.corrections():
+        rows.setdefault(row.place, row)
+    found = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}
+    return dragged(journal) | found, len(rows) - len(found)
+
+
+def is_text(path: Path) -> bool:
+    """Tell whether a path can stand in a CSV file to train on, which is UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write_corrections(found: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
+    """Write corrections; as CSV, they are what `skysort train` takes.
+
+    Their split is `train`: people correct what they happen to see, which is no fair sample to measure with.
+    """
+    if form == "csv":
+        write_rows([("path", "label", "split")], file)
+        write_rows(((str(path), label, "train") for path, label in found.items()), file)
+    else:
+        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found.items())
+
+
+def absolute_picture(picture: str | None) -> str | None:
+    """Return a name as it is, and a path as the journal knows it."""
+    if picture is None or os.path.basename(picture) == picture:  # noqa: PTH119 - "a/." is not "a"
+        return picture
+    path = Path(picture)
+    return str(path.parent.resolve() / path.name)

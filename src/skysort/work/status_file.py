@@ -1,0 +1,183 @@
+"""How a watcher tells what it does: log lines, a status file, counts for Prometheus."""
+
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from skysort.core.errors import SkysortError
+from skysort.core.files import write_whole
+from skysort.core.text import printable
+
+log = logging.getLogger("skysort")
+
+State = Literal["watching", "in trouble", "ended"]
+
+SECONDS_BETWEEN_WRITES = 10.0
+
+
+def tell(level: int, event: str, **facts: Any) -> None:
+    """Log what happened, with facts that a program can read off the line."""
+    log.log(level, event, extra={"facts": facts})
+
+
+def as_text(error: BaseException) -> str:
+    """Return an error's message: the system's words and the files it names, or with its kind if it is a bug's."""
+    if isinstance(error, OSError) and error.strerror:
+        files = [os.fsdecode(file) for file in (error.filename, error.filename2) if isinstance(file, str | bytes)]
+        return ": ".join([" to ".join(files), error.strerror]) if files else error.strerror
+    return str(error) if isinstance(error, OSError | SkysortError) else f"{type(error).__name__}: {error}"
+
+
+def log_to_stderr(form: Literal["text", "json"]) -> None:
+    """Let this process's log lines go to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+
+
+def iso_time(seconds: float) -> str:
+    """Return a time as in 2026-11-22T06:12:00.250Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class TextLines(logging.Formatter):
+    """Time, level, event, and facts as `name=value`; nothing in a name ends a line or colours it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        facts = [f"{name}={_shown(value)}" for name, value in getattr(record, "facts", {}).items()]
+        event = printable(record.getMessage())
+        return " ".join([iso_time(record.created), f"{record.levelname.lower():<7}", event, *facts])
+
+
+class JsonLines(logging.Formatter):
+    """An object a line; names that are no text keep their bytes as lone surrogates."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        head = {"time": iso_time(record.created), "level": record.levelname.lower(), "event": record.getMessage()}
+        return json.dumps(head | getattr(record, "facts", {}))
+
+
+def _shown(value: object) -> str:
+    text = printable(f"{value:.4g}" if isinstance(value, float) else str(value))
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
+
+
+@dataclass
+class Counts:
+    """What a watcher has done since it began, and how things stand."""
+
+    started: float = field(default_factory=time.time)
+    actions: Counter[str] = field(default_factory=Counter)
+    """Pictures by action."""
+    unreadable: int = 0
+    failures: int = 0
+    """Moves that could not be done, each try counted."""
+    waiting: int = 0
+    stuck: int = 0
+    failing: int = 0
+    """Pictures that are tried again and again."""
+    closed: int = 0
+    """Folders that may not be read."""
+    passed_over: int = 0
+    """Links, and files that are no pictures."""
+    last: float | None = None
+    """When the last picture was dealt with."""
+    trouble: str = ""
+    """What keeps everything from going on."""
+
+
+def status_file(journal: Path) -> Path:
+    """Return the file in a journal's folder that says how its watcher stands."""
+    return journal / "status.json"
+
+
+def watcher_lock(journal: Path) -> Path:
+    """Return the file in a journal's folder that its watcher holds."""
+    return journal / "watcher"
+
+
+class Told:
+    """The files in which counts are told, written whole.
+
+    Args:
+        status: a JSON file; None for none.
+        metrics: a text file for Prometheus' node exporter; None for none.
+        about: what the status file says beside the counts.
+    """
+
+    def __init__(self, status: Path | None, metrics: Path | None, about: dict[str, str]) -> None:
+        self.status, self.metrics, self.about = status, metrics, about
+        self._written = -SECONDS_BETWEEN_WRITES
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write how things stand."""
+        return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
+
+    def write(self, counts: Counts, state: State) -> None:
+        """Write both, each even if the other cannot be. What cannot be told keeps no picture from moving."""
+        self._written = time.monotonic()
+        status = json.dumps(self._status(counts, state), indent=2) + "\n"
+        for path, text in ((self.status, status), (self.metrics, prometheus(counts))):
+            try:
+                if path:
+                    _replace(path, text)
+            except (SkysortError, OSError) as error:
+                tell(logging.WARNING, "cannot tell how it stands", error=str(error))
+
+    def _status(self, counts: Counts, state: str) -> dict[str, Any]:
+        return {
+            "state": state,
+            "time": iso_time(time.time()),
+            "process": os.getpid(),
+            **self.about,
+            **vars(counts),
+            "started": iso_time(counts.started),
+            "last": None if counts.last is None else iso_time(counts.last),
+        }
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole; where there is no room for both, without the old one, which is not to pass for new."""
+    try:
+        write_whole(path, text)
+    except SkysortError:
+        path.unlink(missing_ok=True)
+        write_whole(path, text)
+
+
+def prometheus(counts: Counts) -> str:
+    """Return counts in Prometheus' text format, version 0.0.4.
+
+    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
+    lines: list[str] = []
+
+    def metric(name: str, kind: str, meaning: str, values: Mapping[str, float]) -> None:
+        lines.extend((f"# HELP skysort_{name} {meaning}", f"# TYPE skysort_{name} {kind}"))
+        lines.extend(f"skysort_{name}{labels} {value:.17g}" for labels, value in values.items())
+
+    actions = {f'{{action="{action}"}}': counts.actions[action] for action in ("keep", "set-aside", "look")}
+    metric("pictures_total", "counter", "Pictures dealt with.", actions)
+    metric("unreadable_total", "counter", "Pictures among them that could not be read.", {"": counts.unreadable})
+    metric("failures_total", "counter", "Tries that failed.", {"": counts.failures})
+    metric("waiting", "gauge", "Files that wait to be complete or to be tried again.", {"": counts.waiting})
+    metric("stuck", "gauge", "Uploads that do not end.", {"": counts.stuck})
+    metric("failing", "gauge", "Pictures that are tried again and again.", {"": counts.failing})
+    metric("closed", "gauge", "Folders that may not be read.", {"": counts.closed})
+    metric("passed_over", "gauge", "Links, and files that are no pictures.", {"": counts.passed_over})
+    metric("in_trouble", "gauge", "1 while nothing can be done; status.json says why.", {"": bool(counts.trouble)})
+    metric("start_time_seconds", "gauge", "When the watcher was started.", {"": counts.started})
+    if counts.last is not None:
+        metric("last_picture_time_seconds", "gauge", "When a picture was dealt with last.", {"": counts.last})
+    return "\n".join(lines) + "\n"

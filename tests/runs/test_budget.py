@@ -1,0 +1,160 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import skysort
+from skysort.core.errors import SkysortError
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data
+from skysort.data.splits import Prepared, prepare
+from skysort.recipe.schema import Recipe, SwiftNetwork
+from skysort.runs import budget
+from skysort.runs.budget import FORMS, Costs, seconds_of, within
+from skysort.runs.train import resolved
+from tests.conftest import refused
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60s", 60), ("60", 60), ("1.5m", 90), ("2 min", 120), ("1h", 3600), (" 90s ", 90)]
+)
+def test_times_as_people_write_them(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "0s", "10 days", "1m30s"])
+def test_other_texts_are_no_times(text: str) -> None:
+    with refused("wrong-value", f"'{text}'", exit_code=2):
+        seconds_of(text)
+
+
+@pytest.fixture
+def prepared() -> Prepared:
+    data = Data.find("skies:240")
+    return prepare(data, resolved(Recipe.load("swift"), data).pictures, None, Progress())
+
+
+def chosen(recipe: Recipe, prepared: Prepared, seconds: float, said: list[str] | None = None) -> Recipe:
+    progress = Progress()
+    if said is not None:
+        progress.say = said.append  # type: ignore[method-assign]
+    return within(recipe, prepared, seconds, time.perf_counter(), progress)
+
+
+def seconds_an_epoch(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, int], float]) -> None:
+    """Let each (stride, width) take so long an epoch, and two seconds to its figures."""
+
+    def measured(recipe: Recipe, _prepared: Prepared) -> Costs:
+        assert isinstance(recipe.network, SwiftNetwork)
+        assert recipe.network.stride is not None
+        return Costs(epoch=seconds[recipe.network.stride, recipe.network.width], end=2.0)
+
+    monkeypatch.setattr(budget, "measured", measured)
+
+
+QUICK_FIRST = {(form.stride, form.width): 10.0 * 2**number for number, form in enumerate(FORMS)}
+
+
+@pytest.mark.parametrize("number", range(len(FORMS)))
+def test_the_widest_form_that_has_epochs_enough_is_chosen(
+    number: int, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds_an_epoch(monkeypatch, QUICK_FIRST)
+    form, an_epoch = FORMS[number], 10.0 * 2**number
+    just = (form.least_epochs * an_epoch + 2.5) / (1 - budget.SHARE_KEPT)
+    recipe = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, just)
+    assert isinstance(recipe.network, SwiftNetwork)
+    assert (recipe.network.stride, recipe.network.width) == (form.stride, form.width)
+    assert recipe.training.epochs == form.least_epochs
+
+
+def test_what_it_expects_is_said(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds_an_epoch(monkeypatch, QUICK_FIRST)
+    said: list[str] = []
+    chosen(Recipe.load("swift"), prepared, 60, said)
+    (line,) = said
+    facts = ("60 s", "2 epochs", "width 64", "stride 2", "40 s of training")
+    assert [fact for fact in facts if fact not in line] == []
+
+
+def test_a_time_too_short_names_one_that_would_do(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds_an_epoch(monkeypatch, QUICK_FIRST)
+    with pytest.raises(SkysortError, match=r"\b5 s\b.*\b1[23] s\b") as error:
+        chosen(Recipe.load("swift"), prepared, 5)
+    assert error.value.code == "budget-too-short"
+
+
+def test_other_networks_stay_as_they_are(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=1.0, end=0.0))
+    recipe = Recipe.load("convnet")
+    found = chosen(recipe, prepared, 10)
+    assert found.network == recipe.network
+    assert found.training.epochs == 9
+
+
+def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds_an_epoch(monkeypatch, {(1, form.width): 1.0 for form in FORMS})
+    recipe = resolved(Recipe.load("swift", ["pictures.size=8"]), Data.find("digits"))
+    small = prepare(Data.find("digits"), recipe.pictures, None, Progress())
+    assert chosen(recipe, small, 60).training.epochs == 54
+    assert chosen(recipe, small, 6).training.epochs == 3  # fewer than its form takes elsewhere
+
+
+def test_a_recipe_that_a_budget_has_left_is_chosen_anew(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds_an_epoch(monkeypatch, QUICK_FIRST)
+    first = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 20)
+    again = chosen(first, prepared, 1000)
+    assert isinstance(first.network, SwiftNetwork)
+    assert isinstance(again.network, SwiftNetwork)
+    assert (first.network.stride, again.network.stride) == (2, 1)
+
+
+def test_what_measuring_takes_is_taken_off(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def measured(recipe: Recipe, _prepared: Prepared) -> Costs:
+        now[0] += 10.0
+        assert isinstance(recipe.network, SwiftNetwork)
+        return Costs(epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
+
+    monkeypatch.setattr(budget, "measured", measured)
+    said: list[str] = []
+    recipe = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 50, said)
+    assert isinstance(recipe.network, SwiftNetwork)
+    assert (recipe.network.stride, recipe.network.width) == (2, 64)  # the third would not have six epochs
+    assert recipe.training.epochs == int((50 * (1 - budget.SHARE_KEPT) - 30) / 2)
+
+
+@pytest.mark.parametrize("field", budget.DECIDED_BY_BUDGET)
+def test_what_the_time_decides_cannot_be_set_beside_it(field: str) -> None:
+    with refused("options-conflict", "--budget", field, exit_code=2):
+        skysort.train("skies:240", budget="60s", settings=(f"{field}=3",))
+
+
+def test_costs_are_measured_on_the_pictures_themselves(prepared: Prepared) -> None:
+    recipe = resolved(Recipe.load("swift", ["network.width=2", "training.batch_size=16"]), Data.find("skies:240"))
+    costs = budget.measured(recipe, prepared)
+    assert 0 < costs.epoch < 60
+    assert costs.end < 60
+
+
+@pytest.mark.parametrize(
+    "settings", [("training.batch_size=all",), ("training.batch_size=1000",), ("augment.mixup=0.5",)]
+)
+def test_costs_of_odd_recipes_are_measured_as_well(settings: tuple[str, ...], prepared: Prepared) -> None:
+    recipe = resolved(Recipe.load("convnet", [*settings, "network.channels=[2]"]), Data.find("skies:240"))
+    assert 0 < budget.measured(recipe, prepared).epoch < 60
+
+
+def test_a_run_within_a_time_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "FORMS", tuple(replace(form, width=2, least_epochs=1) for form in FORMS[:1]))
+    monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=10.0, end=0.0))
+    run = skysort.train("skies:240", run=tmp_path / "run", budget="30s")
+    assert run.recipe.training.epochs == 2
+    assert isinstance(run.recipe.network, SwiftNetwork)
+    assert (run.recipe.network.width, run.recipe.network.stride) == (2, 2)
+    assert len(run.epochs) == 2
