@@ -29,8 +29,8 @@ from safetensors.torch import load_file
 import skysort
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.runtime import onnx_runtime
-from skysort.data.sources.base import PassedOver, image_files
-from skysort.networks.inference import InUse
+from skysort.data.sources.base import SkippedFiles, image_files
+from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import initial_network
 from skysort.recipe.schema import Normalisation
 from skysort.runs.folder import Run
@@ -90,7 +90,7 @@ def measured(run: Path, pictures: Path | None, repeats: int, temporary: Path) ->
 def decoded(classifier: Classifier, folder: Path) -> list[Decoded]:
     """Return a folder's pictures, decoded as `predict` does."""
     with ExitStack() as archives:
-        return list(classifier._decoded(image_files([folder], archives, PassedOver())))
+        return list(classifier._decoded(image_files([folder], archives, SkippedFiles())))
 
 
 def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], object]]:
@@ -102,7 +102,7 @@ def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], ob
     network = initial_network(run.recipe, classifier.shape, len(classifier.classes), plain)
     network.load_state_dict(load_file(classifier.folder / "model.safetensors"))
     table = classifier.table
-    in_use = InUse(network.eval(), flip=table.test_time_flip, temperature=table.temperature)
+    in_use = InferenceNetwork(network.eval(), flip=table.test_time_flip, temperature=table.temperature)
     works: dict[str, Callable[[], object]] = {}
     for num in (1, *BATCHES):
         pixels = np.random.default_rng(0).integers(0, 256, (num, channels, size, size), dtype=np.uint8)

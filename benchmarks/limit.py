@@ -28,11 +28,11 @@ from skysort.data.decode import Shape
 from skysort.networks.layers import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
 from skysort.runs.train import resolved
-from skysort.training.batches import Part
+from skysort.training.batches import SplitPictures
 from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
-from skysort.training.step_results import Outcomes
+from skysort.training.step_results import StepResults
 
 SIDES = (1024, 2048, 4096)
 SECONDS_A_ROUND = 3.0
@@ -110,7 +110,7 @@ def made_task(
     num = num_steps * recipe.training.pictures_a_step(PICTURES_OF_ALL)
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (num, shape.channels, shape.size, shape.size), np.uint8)
-    part = Part(num, lambda rows: pixels[rows], chance.integers(0, num_classes, num))
+    part = SplitPictures(num, lambda rows: pixels[rows], chance.integers(0, num_classes, num))
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     return Task(network, optimizer, loss_function(recipe.loss), recipe, part, torch.device(device))
 
@@ -118,7 +118,7 @@ def made_task(
 def run_epochs(task: Task, num: int) -> None:
     """Train so many epochs."""
     for _ in range(num):
-        train_epoch(task, 1, 0, Outcomes(task.device, lambda *_: None), lambda _: None)
+        train_epoch(task, 1, 0, StepResults(task.device, lambda *_: None), lambda _: None)
 
 
 def flops_of_a_picture(task: Task) -> float:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from skysort.core.environment import described_machine, today, versions
 from skysort.core.progress import Progress
-from skysort.data.dataset import Data, open_collection
+from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.parallel import num_cores
 
@@ -36,7 +36,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def write_pictures(data: str, shape: Shape, folder: Path, suffix: str) -> Path:
     """Write data's pictures, decoded to a shape, as image files in the folders that the data has them in."""
-    collection = open_collection(Data.find(data), shape, None, Progress())
+    collection = open_dataset(Data.find(data), shape, None, Progress())
     for row, path in enumerate(collection.listing.paths):
         to = (folder / path).with_suffix(suffix)
         to.parent.mkdir(parents=True, exist_ok=True)

@@ -27,10 +27,10 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Resize, ToTensor
 
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.listing import is_image_name
-from skysort.training.batches import Part, shuffled
+from skysort.training.batches import SplitPictures, shuffled
 
 BATCH = 64
 WORKERS = (0, 1, 2, 4)
@@ -93,7 +93,7 @@ def measure(folder: Path, size: int, repeats: int, temporary: Path) -> dict[str,
     seconds = defaultdict(list)
     for repeat in range(repeats):
         os.environ["SKYSORT_CACHE"] = str(temporary / f"cache{repeat}")
-        open_store = partial(open_collection, Data.find(str(folder)), Shape(size, 3), None, Progress())
+        open_store = partial(open_dataset, Data.find(str(folder)), Shape(size, 3), None, Progress())
         seconds["filling the store"].append(seconds_of(open_store))
         seconds["opening the store"].append(seconds_of(open_store))
         batches = batches_of(open_store(), repeat)
@@ -104,9 +104,9 @@ def measure(folder: Path, size: int, repeats: int, temporary: Path) -> dict[str,
     return {name: [len(images) / took for took in taken] for name, taken in seconds.items()}
 
 
-def batches_of(collection: Collection, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches_of(collection: Dataset, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches as training has them, and as floats."""
-    part = Part(len(collection.listing), collection.pixels, collection.listing.labels)
+    part = SplitPictures(len(collection.listing), collection.pixels, collection.listing.labels)
     for pictures, labels, _rows in shuffled(part, BATCH, 0, epoch, 0, torch.device("cpu")):
         yield pictures.float() / 255, labels
 

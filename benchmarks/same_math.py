@@ -58,9 +58,9 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
     prepared = prepare(data, recipe.pictures, None, Progress())
 
-    from skysort.training.setup import part_of, starting_network
+    from skysort.training.setup import pictures_of, starting_network
 
-    part = part_of(prepared.collection, evenly(prepared.parts["train"], num_pictures))
+    part = pictures_of(prepared.collection, evenly(prepared.parts["train"], num_pictures))
     network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
     return recipe, part, network, prepared.normalisation(recipe.pictures.normalise)
 
@@ -91,13 +91,13 @@ def largest_differences(name: str) -> tuple[float, float]:
     from skysort.training.device import computing_threads
     from skysort.training.loop import Task, train_epoch
     from skysort.training.optimizer import build_optimizer, loss_function
-    from skysort.training.step_results import Outcomes
+    from skysort.training.step_results import StepResults
 
     cpu = torch.device("cpu")
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, cpu)
     found: list[float] = []
-    outcomes = Outcomes(cpu, lambda loss, _correct, _pictures: found.append(loss))
+    outcomes = StepResults(cpu, lambda loss, _correct, _pictures: found.append(loss))
     with computing_threads(recipe.training.threads):
         train_epoch(task, 1, 0, outcomes, lambda _step: None)
 

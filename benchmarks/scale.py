@@ -27,7 +27,7 @@ from PIL import Image
 
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
-from skysort.data.splits import Prepared, prepare
+from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe
 
 PICTURES = (1_000, 10_000, 100_000, 1_000_000)
@@ -94,7 +94,7 @@ def prepared_first(data: str, size: int, recipe: str) -> dict[str, float]:
     return {"first time, s": seconds, **{f"first time, {name}": value for name, value in memory().items()}}
 
 
-def timed_preparation(data: str, size: int, recipe: str) -> tuple[Prepared, float]:
+def timed_preparation(data: str, size: int, recipe: str) -> tuple[PreparedData, float]:
     """Return pictures, ready to train on, and the seconds that took."""
     pictures = Recipe.load(recipe, [f"pictures.size={size}", "pictures.protocol='four-way'"]).pictures
     started = time.perf_counter()
@@ -110,16 +110,16 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     # Only now, since the process that starts this one, and the first figures, need none of PyTorch.
     from limit import made_task, run_epochs
 
-    from skysort.training.batches import Part, shuffled
+    from skysort.training.batches import SplitPictures, shuffled
     from skysort.training.device import computing_threads, resolve_threads
     from skysort.training.loop import EVALUATION_BATCH, evaluate
-    from skysort.training.setup import part_of
+    from skysort.training.setup import pictures_of
 
-    part = part_of(prepared.collection, prepared.parts["train"])
-    few = Part(min(EVALUATION_BATCH, part.num_pictures), part.pixels, part.labels)
+    part = pictures_of(prepared.collection, prepared.parts["train"])
+    few = SplitPictures(min(EVALUATION_BATCH, part.num_pictures), part.pixels, part.labels)
     task = made_task(Recipe.load(recipe), size, len(prepared.collection.listing.classes))
     some = np.random.default_rng(0).integers(0, part.num_pictures, STEPS * task.batch_size)
-    task.train = Part(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])
+    task.train = SplitPictures(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])
     with computing_threads(resolve_threads(0)):
         steps = seconds_of(lambda: run_epochs(task, 1))
         answers = seconds_of(lambda: evaluate(task.network, few, task.loss_function, task.device))

@@ -26,7 +26,7 @@ from measuring import report, seconds_of
 from PIL import Image
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, Row, Settings
+from skysort.work.journal_entries import Identity, JournalEntry, Settings
 
 AHEAD = 5_000
 SAMPLES_APART = 2.0
@@ -137,9 +137,9 @@ def journal_of(num: int, top: Path) -> dict[str, Any]:
     with Journal(top / "aside", make=True) as journal:
         session = journal.session(Settings("watch", "0" * 64, ("airplane", "bird")))
 
-        def rows(start: int, count: int) -> list[Row]:
+        def rows(start: int, count: int) -> list[JournalEntry]:
             return [
-                Row(
+                JournalEntry(
                     "move", Path(f"/cam/inbox/2026-11/{number}.jpg"), Path(f"/cam/aside/2026-11/{number}.jpg"),
                     chance.bytes(32).hex(), Identity(number, 900, number), "set-aside",
                     "airplane" if number % 10 else "bird", (0.9, 0.1), session=session,

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.classifier.ood import scores, why_unknown
 
 
@@ -12,7 +12,7 @@ def test_the_score_is_the_logarithm_of_the_sum_of_the_exponentials() -> None:
 
 
 def test_a_picture_is_unknown_when_its_score_is_below_the_threshold() -> None:
-    unknown = Unknown(threshold=12.5, keep=0.5, calibration=Kept(pictures=2, kept=2))
+    unknown = OodThreshold(threshold=12.5, keep=0.5, calibration=KeptShare(pictures=2, kept=2))
     assert why_unknown(unknown, np.array([[12.5], [12.4]], np.float32)) == [
         "",
         "like none of the classes: its score 12.4 is below 12.5",

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from skysort.classifier.format import read_table
 from skysort.report.page import percent
 from skysort.trust.guarantee import sentences
-from skysort.trust.metrics import PartFigures
+from skysort.trust.metrics import SplitFigures
 from tests.conftest import command, picture_bytes
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -173,7 +173,7 @@ def test_parts_classes_and_confusion_are_those_of_metrics_json(page: Page, metri
     ]
     assert rows_of(page, "confusion") == [
         f"{name} " + " ".join(f"{count} {percent(count / sum(counts))}" for count in counts)
-        for name, counts in zip(test["classes"], PartFigures.model_validate(test).matrix(), strict=True)
+        for name, counts in zip(test["classes"], SplitFigures.model_validate(test).matrix(), strict=True)
     ]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from skysort.work.journal import Journal
 from skysort.work.moves import act
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes, start
 from tests.work.making import row_for, with_session
@@ -181,7 +181,7 @@ def test_a_name_that_is_no_text_keeps_no_correction_from_being_read(top: Path, s
         files = [row_for(path, top / "aside" / path.name) for path in (top / "inbox").glob("*.jpg")]
         act(journal, with_session(journal, files))
     with Journal(top / "aside") as journal:
-        assert len(list(take_back(journal, journal.rows(takeable="moves"), Wish(is_correction=True)))) == 2
+        assert len(list(take_back(journal, journal.rows(takeable="moves"), UndoRequest(is_correction=True)))) == 2
     ended = skysort_command("journal", top / "aside", "--corrections", "--format", "csv")
     assert rows_of(ended) == [{"path": str(top / "inbox" / "broken.jpg"), "label": "bird", "split": "train"}]
     assert ended.err.startswith("1 ") and "UTF-8" in ended.err

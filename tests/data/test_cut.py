@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.core.errors import SkysortError
-from skysort.data.cut import Rows, cut
+from skysort.data.cut import Indices, cut
 from skysort.data.listing import Listing
 from tests.conftest import refused
 
@@ -16,7 +16,7 @@ SHARES = {"train": 0.7, "validation": 0.1, "calibration": 0.1, "test": 0.1}
 LETTERS = "abcdef"
 
 
-def table(*classes: list[int], part: str = "") -> tuple[Listing, Rows]:
+def table(*classes: list[int], part: str = "") -> tuple[Listing, Indices]:
     """List pictures class by class; each class as the sizes of its groups of equal pictures."""
     rows = [
         (label, number)
@@ -29,13 +29,13 @@ def table(*classes: list[int], part: str = "") -> tuple[Listing, Rows]:
     return Listing(paths, labels, names, (part,) * len(rows)), np.array([group for _, group in rows], np.int64)
 
 
-def singles(*nums: int, part: str = "") -> tuple[Listing, Rows]:
+def singles(*nums: int, part: str = "") -> tuple[Listing, Indices]:
     return table(*([1] * num for num in nums), part=part)
 
 
-def joined(*tables: tuple[Listing, Rows]) -> tuple[Listing, Rows]:
+def joined(*tables: tuple[Listing, Indices]) -> tuple[Listing, Indices]:
     """Put tables below one another, each with groups of its own."""
-    groups: list[Rows] = []
+    groups: list[Indices] = []
     for _, own in tables:
         groups.append(own + (groups[-1].max() + 1 if groups else 0))
     listings = [listing for listing, _ in tables]
@@ -52,11 +52,11 @@ def joined(*tables: tuple[Listing, Rows]) -> tuple[Listing, Rows]:
     return merged, np.concatenate(groups)
 
 
-def counts(listing: Listing, rows: Rows) -> list[int]:
+def counts(listing: Listing, rows: Indices) -> list[int]:
     return np.bincount(listing.labels[rows], minlength=len(listing.classes)).tolist()
 
 
-def as_lists(parts: dict[str, Rows]) -> dict[str, list[int]]:
+def as_lists(parts: dict[str, Indices]) -> dict[str, list[int]]:
     return {part: rows.tolist() for part, rows in parts.items()}
 
 
@@ -77,7 +77,7 @@ def test_every_usable_picture_is_in_exactly_one_part(sizes: list[list[int]], see
     assert sorted(np.concatenate(list(parts.values())).tolist()) == np.flatnonzero(groups >= 0).tolist()
 
 
-def _first_four(listing: Listing, groups: Rows) -> list[int]:
+def _first_four(listing: Listing, groups: Indices) -> list[int]:
     return [g for c in range(len(listing.classes)) for g in np.unique(groups[listing.labels == c])[:4]]
 
 

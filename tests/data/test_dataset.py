@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality import grouping
 from skysort.recipe.schema import Pictures
@@ -24,8 +24,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKYSORT_CACHE", str(tmp_path / "cache"))
 
 
-def opened(asked: Path | str, shape: Shape = SHAPE, data_dir: Path | None = None) -> Collection:
-    return open_collection(Data.find(str(asked)), shape, data_dir, Progress())
+def opened(asked: Path | str, shape: Shape = SHAPE, data_dir: Path | None = None) -> Dataset:
+    return open_dataset(Data.find(str(asked)), shape, data_dir, Progress())
 
 
 def test_a_name_is_found() -> None:
@@ -217,7 +217,7 @@ def test_named_data_in_a_shape_of_the_recipes_is_brought_to_it() -> None:
     assert opened("digits", Shape(12, 3)).store.pixels.shape == (1797, 3, 12, 12)
 
 
-def groups_of(collection: Collection) -> np.ndarray[Any, Any]:
+def groups_of(collection: Dataset) -> np.ndarray[Any, Any]:
     return grouping.groups_of(collection, Pictures(), Progress())
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence, JpegImagePlugin
 
 import skysort.data.decode as decode_module
 from skysort.data.decode import (
-    Original,
+    ImageMetadata,
     Pixels,
     Shape,
     UnreadablePictureError,
@@ -419,20 +419,20 @@ def with_exif(orientation: int, taken: str, fraction: str = "") -> bytes:
 @pytest.mark.parametrize(
     ("orientation", "taken", "fraction", "expected"),
     [
-        (1, "1970:01:02 00:00:01", "", Original(30, 20, 86401.0, "Maker Model 1 42")),
-        (6, "1970:01:02 00:00:01", "25", Original(20, 30, 86401.25, "Maker Model 1 42")),
-        (3, "0000:00:00 00:00:00", "", Original(30, 20, None, "Maker Model 1 42")),
-        (1, "    :  :     :  :  ", "x", Original(30, 20, None, "Maker Model 1 42")),
+        (1, "1970:01:02 00:00:01", "", ImageMetadata(30, 20, 86401.0, "Maker Model 1 42")),
+        (6, "1970:01:02 00:00:01", "25", ImageMetadata(20, 30, 86401.25, "Maker Model 1 42")),
+        (3, "0000:00:00 00:00:00", "", ImageMetadata(30, 20, None, "Maker Model 1 42")),
+        (1, "    :  :     :  :  ", "x", ImageMetadata(30, 20, None, "Maker Model 1 42")),
     ],
 )
 def test_an_original_has_its_upright_size_its_time_and_its_camera(
-    orientation: int, taken: str, fraction: str, expected: Original
+    orientation: int, taken: str, fraction: str, expected: ImageMetadata
 ) -> None:
     assert read_original(with_exif(orientation, taken, fraction)) == expected
 
 
 def test_an_original_without_exif_has_a_size_alone() -> None:
-    assert read_original(picture_bytes(0, (12, 34))) == Original(12, 34)
+    assert read_original(picture_bytes(0, (12, 34))) == ImageMetadata(12, 34)
 
 
 @given(content=st.binary(max_size=200))
@@ -488,7 +488,7 @@ def big_text() -> bytes:
 def test_what_surrounds_the_pixels_of_a_png_is_no_damage(chunks: list[bytes]) -> None:
     content = saved(Image.fromarray(noise()), "PNG")
     np.testing.assert_array_equal(rows(decode(png_with(content, *chunks), SMALL)), noise())
-    assert read_original(png_with(content, *chunks)) == Original(16, 16)
+    assert read_original(png_with(content, *chunks)) == ImageMetadata(16, 16)
 
 
 def test_a_png_whose_header_does_not_match_its_checksum_is_damaged() -> None:

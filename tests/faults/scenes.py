@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from skysort.classifier.classifier import Classifier
-from skysort.work.classify import ByLabel
+from skysort.work.classify import LabelRule
 from skysort.work.journal import Journal
 from skysort.work.moves import moving
 from skysort.work.sort import sort_pictures
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import Stop, watch
-from skysort.work.watch_options import Order
+from skysort.work.watch_options import WatchOptions
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
@@ -81,7 +81,9 @@ class _Moving(Scene):
         with Journal(self.target) as journal:
             with moving(journal):
                 pass  # what was interrupted is finished
-            problems = [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())]
+            problems = [
+                taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())
+            ]
         if any(problems):
             raise OSError(f"undo: {problems}")
 
@@ -110,8 +112,8 @@ class Watching(_Moving):
 
     def work(self) -> None:
         keep, look = self.far / "keep", self.far / "look"
-        order = Order(self.inbox, self.target, keep, look, once=True, settle=0.0, stuck=0.0)
-        watch(FIRST_PIXEL, ByLabel(("bird",)), order, Stop())
+        order = WatchOptions(self.inbox, self.target, keep, look, once=True, settle=0.0, stuck=0.0)
+        watch(FIRST_PIXEL, LabelRule(("bird",)), order, Stop())
 
     def check(self) -> None:
         self.check_well_placed(

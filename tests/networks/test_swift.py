@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skysort.data.decode import Shape
-from skysort.networks.inference import InUse, folded
+from skysort.networks.inference import InferenceNetwork, folded
 from skysort.networks.layers import PictureNetwork, build_layers, initial_network
 from skysort.networks.swift import Group, Whitening
 from skysort.recipe.schema import Normalisation, Recipe, SwiftNetwork
@@ -107,7 +107,7 @@ def test_with_flips_the_logits_are_the_mean_of_both_views() -> None:
     some = pictures(5, 3)
     with torch.no_grad():
         expected = (made(some) + made(some.flip(3))) / 2
-        found = InUse(made, flip=True)(some)
+        found = InferenceNetwork(made, flip=True)(some)
     assert torch.allclose(found, expected, atol=1e-9)
-    assert torch.allclose(InUse(made, flip=True)(some.flip(3)), found, atol=1e-9)
+    assert torch.allclose(InferenceNetwork(made, flip=True)(some.flip(3)), found, atol=1e-9)
     assert math.isfinite(found.sum().item())

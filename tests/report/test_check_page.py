@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from skysort.core.progress import Progress
-from skysort.data.dataset import Data, open_collection
+from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality.check import check
 from skysort.report.check_page import write_check_page
@@ -14,7 +14,7 @@ def written(tmp_path: Path, files: dict[str, bytes]) -> str:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    collection = open_collection(Data.find(str(folder)), Shape(16, 3), None, Progress())
+    collection = open_dataset(Data.find(str(folder)), Shape(16, 3), None, Progress())
     write_check_page(tmp_path / "check.html", check("made-up", collection, collection.near(), None), collection)
     return (tmp_path / "check.html").read_bytes().decode("utf-8")
 

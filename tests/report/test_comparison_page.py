@@ -11,14 +11,14 @@ from skysort.report.comparison_page import write_comparison_report, write_reprod
 from skysort.report.run_page import PROTOCOLS
 from skysort.trust.comparison import (
     Comparison,
+    ComparisonRow,
     Difference,
-    InTrainingMode,
     Mode,
-    Reproduced,
-    ReproducedLosses,
+    ReproducedCurve,
+    ReproducedFigure,
     Reproduction,
-    Row,
     Spread,
+    TrainModeAccuracy,
     Verdict,
 )
 from tests.report.test_run_page import Page
@@ -34,10 +34,10 @@ def row(
     *,
     in_training_mode: bool = False,
     shifts: int = 0,
-) -> Row:
+) -> ComparisonRow:
     """A recipe's runs; `ahead` is its difference to the first, and the bounds of that."""
     spread, train = Spread.of(test), Spread.of([0.9] * len(test))
-    return Row(
+    return ComparisonRow(
         name=name,
         description=f"what {name} is",
         parameters=12345,
@@ -48,14 +48,14 @@ def row(
         seconds=Spread.of([61.2] * len(test)),
         losses=tuple(0.7 / (1 + epoch) for epoch in range(epochs)),
         elapsed=tuple(2.5 * (1 + epoch) for epoch in range(epochs)),
-        training_mode=InTrainingMode(train=Spread.of([0.85]), test=Spread.of([0.7125]))
+        training_mode=TrainModeAccuracy(train=Spread.of([0.85]), test=Spread.of([0.7125]))
         if in_training_mode
         else None,
         shifted=tuple(Spread.of([0.8 - 0.1 * pixels]) for pixels in range(shifts)),
     )
 
 
-def comparison_of(*rows: Row) -> Comparison:
+def comparison_of(*rows: ComparisonRow) -> Comparison:
     return Comparison(
         title="Depth",
         description="Does depth help?",
@@ -78,8 +78,8 @@ def figure(
     published: float | None = 0.8,
     mode: Mode = "evaluation",
     interval95: tuple[float, float] | None = (0.78, 0.8),
-) -> Reproduced:
-    return Reproduced(
+) -> ReproducedFigure:
+    return ReproducedFigure(
         recipe=recipe,
         source="a tutorial",
         data="made-up",
@@ -94,13 +94,13 @@ def figure(
     )
 
 
-def reproduction_of(*figures: Reproduced, epochs: tuple[int, ...] = (1, 10, 20)) -> Reproduction:
+def reproduction_of(*figures: ReproducedFigure, epochs: tuple[int, ...] = (1, 10, 20)) -> Reproduction:
     names = list(dict.fromkeys(figure.recipe for figure in figures))
     losses = tuple(0.6 / epoch for epoch in epochs)
     return Reproduction(
         figures=figures,
         losses=tuple(
-            ReproducedLosses(recipe=name, epochs=epochs, published=losses, measured=losses) for name in names
+            ReproducedCurve(recipe=name, epochs=epochs, published=losses, measured=losses) for name in names
         ),
         settings=("training.epochs=5",),
         seeds=dict.fromkeys(names, 2),
@@ -179,7 +179,7 @@ VERDICTS = reproduction_of(
     ],
 )
 def test_headline_says_no_more_than_the_interval(
-    path: Path, rows: tuple[Row, ...], names: list[str], figures: list[str]
+    path: Path, rows: tuple[ComparisonRow, ...], names: list[str], figures: list[str]
 ) -> None:
     said = headline(written(path, comparison_of(*rows)))
     assert re.findall("mlp|convnet|deep|worst|bad|twin", said) == names
@@ -272,7 +272,7 @@ def test_a_recipe_of_no_epochs_has_no_curve(path: Path) -> None:
         ((figure("mlp", None, published=None),), []),
     ],
 )
-def test_headline_counts_verdicts(path: Path, figures: tuple[Reproduced, ...], expected: list[str]) -> None:
+def test_headline_counts_verdicts(path: Path, figures: tuple[ReproducedFigure, ...], expected: list[str]) -> None:
     said = headline(written(path, reproduction_of(*figures)))
     assert re.findall(r"\d+(?: short| undecided)?", said) == expected
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.classifier.ood import scores
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, read_curves, thumbnail
 from skysort.report.run_page import decided, write_report
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import decide
-from skysort.trust.metrics import PartFigures
+from skysort.trust.metrics import SplitFigures
 from tests.conftest import numbers
 
 UNSEEN = re.compile("not seen|unseen|never seen")
@@ -90,17 +90,17 @@ class Page(HTMLParser):
         return {tag for tag, _ in self.tags}
 
 
-def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> Collection:
+def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> Dataset:
     random = np.random.default_rng(0)
     for name in classes:
         (folder / name).mkdir(parents=True)
         for number in range(num):
             pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return open_collection(Data.find(str(folder)), Shape(size, 3), None, Progress())
+    return open_dataset(Data.find(str(folder)), Shape(size, 3), None, Progress())
 
 
-def evaluation_of(collection: Collection, unreadable: dict[int, str] | None = None) -> Evaluation:
+def evaluation_of(collection: Dataset, unreadable: dict[int, str] | None = None) -> Evaluation:
     """Every readable picture, labelled right a little more often than by chance."""
     listing = collection.listing
     rows = np.flatnonzero(collection.positions >= 0)
@@ -164,7 +164,7 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluatio
         f" {percent(test['balanced_accuracy'])} {percents(test['balanced_accuracy_interval95'])}"
         f" {test['loss']:.3f} {low:.3f} to {high:.3f}"
     )
-    for name, counts in zip(test["classes"], PartFigures.model_validate(test).matrix(), strict=True):
+    for name, counts in zip(test["classes"], SplitFigures.model_validate(test).matrix(), strict=True):
         shares = (f"{count} {percent(count / sum(counts))}" for count in counts)
         assert page.row(1, name) == " ".join(shares)
     for name, figures in test["classes"].items():
@@ -214,7 +214,7 @@ def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> 
     html = written(tmp_path, metrics, test_part, run_folder(tmp_path / "run", [], []))
     test = metrics["splits"]["test"]
     low, high = test["interval95"]
-    num_right = np.trace(PartFigures.model_validate(test).matrix())
+    num_right = np.trace(SplitFigures.model_validate(test).matrix())
     headline = Page(html).headings[0]
     shares = [f"{100 * share:.1f}" for share in (test["accuracy"], low, high)]
     assert sorted(numbers(headline)) == sorted(["36", str(num_right), "95", *shares])
@@ -239,7 +239,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     for number in range(4):
         (folder / HOSTILE / f"{number}.png").rename(folder / HOSTILE / f"{number}{HOSTILE_FILE}.png")
     (folder / "bird" / f"{HOSTILE_FILE}.png").write_bytes(b"<script>")
-    collection = open_collection(Data.find(str(folder)), Shape(8, 3), None, Progress())
+    collection = open_dataset(Data.find(str(folder)), Shape(8, 3), None, Progress())
     test = evaluation_of(collection, collection.unreadable)
     assert len(test.unreadable) == 1
     metrics = metrics_of(test)
@@ -320,7 +320,7 @@ def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
     metrics = metrics_of(test)
     html = written(tmp_path, metrics, test, None)
-    confusion = PartFigures.model_validate(metrics["splits"]["test"]).matrix()
+    confusion = SplitFigures.model_validate(metrics["splits"]["test"]).matrix()
     np.fill_diagonal(confusion, 0)
     pairs = Page(html).tables[1][1:]
     assert [int(row[2]) for row in pairs] == sorted(confusion.ravel(), reverse=True)[:20]
@@ -360,7 +360,7 @@ def test_unknown_pictures_are_counted_beside_the_accuracy_and_marked_among_mista
     tmp_path: Path, test_part: Evaluation
 ) -> None:
     lowest = np.sort(scores(test_part.logits))
-    threshold = Unknown(threshold=float(lowest[20]), keep=0.95, calibration=Kept(pictures=36, kept=16))
+    threshold = OodThreshold(threshold=float(lowest[20]), keep=0.95, calibration=KeptShare(pictures=36, kept=16))
     test = replace(test_part, unknown=threshold)
     wrong = test.logits.argmax(axis=1) != test.truth
     metrics = metrics_of(test)

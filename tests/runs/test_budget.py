@@ -8,7 +8,7 @@ import skysort
 from skysort.core.errors import SkysortError
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
-from skysort.data.splits import Prepared, prepare
+from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe, SwiftNetwork
 from skysort.runs import budget
 from skysort.runs.budget import FORMS, Costs, seconds_of, within
@@ -30,12 +30,12 @@ def test_other_texts_are_no_times(text: str) -> None:
 
 
 @pytest.fixture
-def prepared() -> Prepared:
+def prepared() -> PreparedData:
     data = Data.find("skies:240")
     return prepare(data, resolved(Recipe.load("swift"), data).pictures, None, Progress())
 
 
-def chosen(recipe: Recipe, prepared: Prepared, seconds: float, said: list[str] | None = None) -> Recipe:
+def chosen(recipe: Recipe, prepared: PreparedData, seconds: float, said: list[str] | None = None) -> Recipe:
     progress = Progress()
     if said is not None:
         progress.say = said.append  # type: ignore[method-assign]
@@ -45,7 +45,7 @@ def chosen(recipe: Recipe, prepared: Prepared, seconds: float, said: list[str] |
 def seconds_an_epoch(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, int], float]) -> None:
     """Let each (stride, width) take so long an epoch, and two seconds to its figures."""
 
-    def measured(recipe: Recipe, _prepared: Prepared) -> Costs:
+    def measured(recipe: Recipe, _prepared: PreparedData) -> Costs:
         assert isinstance(recipe.network, SwiftNetwork)
         assert recipe.network.stride is not None
         return Costs(epoch=seconds[recipe.network.stride, recipe.network.width], end=2.0)
@@ -58,7 +58,7 @@ QUICK_FIRST = {(form.stride, form.width): 10.0 * 2**number for number, form in e
 
 @pytest.mark.parametrize("number", range(len(FORMS)))
 def test_the_widest_form_that_has_epochs_enough_is_chosen(
-    number: int, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    number: int, prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
     form, an_epoch = FORMS[number], 10.0 * 2**number
@@ -69,7 +69,7 @@ def test_the_widest_form_that_has_epochs_enough_is_chosen(
     assert recipe.training.epochs == form.least_epochs
 
 
-def test_what_it_expects_is_said(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_expects_is_said(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
     said: list[str] = []
     chosen(Recipe.load("swift"), prepared, 60, said)
@@ -78,14 +78,14 @@ def test_what_it_expects_is_said(prepared: Prepared, monkeypatch: pytest.MonkeyP
     assert [fact for fact in facts if fact not in line] == []
 
 
-def test_a_time_too_short_names_one_that_would_do(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_too_short_names_one_that_would_do(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
     with pytest.raises(SkysortError, match=r"\b5 s\b.*\b1[23] s\b") as error:
         chosen(Recipe.load("swift"), prepared, 5)
     assert error.value.code == "budget-too-short"
 
 
-def test_other_networks_stay_as_they_are(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_networks_stay_as_they_are(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=1.0, end=0.0))
     recipe = Recipe.load("convnet")
     found = chosen(recipe, prepared, 10)
@@ -102,7 +102,7 @@ def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: py
 
 
 def test_a_recipe_that_a_budget_has_left_is_chosen_anew(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
     first = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 20)
@@ -112,11 +112,11 @@ def test_a_recipe_that_a_budget_has_left_is_chosen_anew(
     assert (first.network.stride, again.network.stride) == (2, 1)
 
 
-def test_what_measuring_takes_is_taken_off(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_measuring_takes_is_taken_off(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
-    def measured(recipe: Recipe, _prepared: Prepared) -> Costs:
+    def measured(recipe: Recipe, _prepared: PreparedData) -> Costs:
         now[0] += 10.0
         assert isinstance(recipe.network, SwiftNetwork)
         return Costs(epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
@@ -135,7 +135,7 @@ def test_what_the_time_decides_cannot_be_set_beside_it(field: str) -> None:
         skysort.train("skies:240", budget="60s", settings=(f"{field}=3",))
 
 
-def test_costs_are_measured_on_the_pictures_themselves(prepared: Prepared) -> None:
+def test_costs_are_measured_on_the_pictures_themselves(prepared: PreparedData) -> None:
     recipe = resolved(Recipe.load("swift", ["network.width=2", "training.batch_size=16"]), Data.find("skies:240"))
     costs = budget.measured(recipe, prepared)
     assert 0 < costs.epoch < 60
@@ -145,7 +145,7 @@ def test_costs_are_measured_on_the_pictures_themselves(prepared: Prepared) -> No
 @pytest.mark.parametrize(
     "settings", [("training.batch_size=all",), ("training.batch_size=1000",), ("augment.mixup=0.5",)]
 )
-def test_costs_of_odd_recipes_are_measured_as_well(settings: tuple[str, ...], prepared: Prepared) -> None:
+def test_costs_of_odd_recipes_are_measured_as_well(settings: tuple[str, ...], prepared: PreparedData) -> None:
     recipe = resolved(Recipe.load("convnet", [*settings, "network.channels=[2]"]), Data.find("skies:240"))
     assert 0 < budget.measured(recipe, prepared).epoch < 60
 

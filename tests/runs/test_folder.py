@@ -5,7 +5,7 @@ import pytest
 
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
-from skysort.data.splits import Prepared, prepare
+from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Pictures, Recipe
 from skysort.runs.folder import Run, check_free, start_run
 from tests.conftest import refused
@@ -14,12 +14,12 @@ RECIPE = Recipe.load("mlp", ["pictures.size=16", "pictures.channels=3", "picture
 
 
 @pytest.fixture
-def prepared() -> Prepared:
+def prepared() -> PreparedData:
     pictures: Pictures = RECIPE.pictures
     return prepare(Data.find("skies:60"), pictures, None, Progress())
 
 
-def test_of_two_trainings_into_one_new_folder_one_is_refused(prepared: Prepared, tmp_path: Path) -> None:
+def test_of_two_trainings_into_one_new_folder_one_is_refused(prepared: PreparedData, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run = start_run(folder, RECIPE, prepared, None, Progress())
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -31,7 +31,7 @@ def test_of_two_trainings_into_one_new_folder_one_is_refused(prepared: Prepared,
 
 
 def test_what_a_killed_training_left_is_removed_and_said(
-    prepared: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    prepared: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed = tmp_path / ".run.0123abcd.partial"
     killed.mkdir()

@@ -20,7 +20,7 @@ from skysort.recipe.schema import Normalisation, Recipe, num_steps
 from skysort.training import fit as fitting
 from skysort.training import loop
 from skysort.training.augment import augmented
-from skysort.training.batches import Part, shuffled
+from skysort.training.batches import SplitPictures, shuffled
 from skysort.training.fit import fit
 from tests.conftest import refused
 
@@ -28,20 +28,20 @@ CPU = torch.device("cpu")
 SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "training.batch_size=14"]
 
 
-def make_part(num: int = 50, seed: int = 0) -> Part:
+def make_part(num: int = 50, seed: int = 0) -> SplitPictures:
     chances = np.random.default_rng(seed)
     labels = np.arange(num, dtype=np.int64) % 2
     pixels = chances.integers(0, 100, (num, 3, 8, 8), dtype=np.uint8) + (100 * labels[:, None, None, None]).astype(
         np.uint8
     )
-    return Part(num, lambda rows: pixels[rows], labels)
+    return SplitPictures(num, lambda rows: pixels[rows], labels)
 
 
 def make_network(recipe: Recipe) -> PictureNetwork:
     return initial_network(recipe, Shape(8, 3), 2, Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
-def trained(recipe: Recipe, folder: Path, part: Part | None = None) -> dict[str, torch.Tensor]:
+def trained(recipe: Recipe, folder: Path, part: SplitPictures | None = None) -> dict[str, torch.Tensor]:
     network = make_network(recipe)
     fit(network, recipe, part or make_part(), make_part(seed=1), folder, Progress())
     return network.state_dict()
@@ -58,7 +58,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
-    part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    part = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
     first, again, second = (
         torch.cat([labels for _, labels, _ in shuffled(part, 14, 0, epoch, 0, CPU)]).tolist()
         for epoch in (1, 1, 2)
@@ -69,7 +69,7 @@ def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(14, 4), (16, 3), (25, 2), (49, 1), (99, 1)])
 def test_an_epoch_taken_up_after_any_step_goes_on_where_it_was(batch_size: int, steps: int) -> None:
-    part = Part(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    part = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
     whole = [labels.tolist() for _, labels, _ in shuffled(part, batch_size, 0, 1, 0, CPU)]
     assert len(whole) == num_steps(50, batch_size) == steps
     for first in range(steps + 1):
@@ -166,7 +166,7 @@ def test_a_stop_while_validating_is_not_forgotten(tmp_path: Path) -> None:
             signal.raise_signal(signals.pop())
         return part.pixels(rows)
 
-    validation = Part(part.num_pictures, pixels, part.labels)
+    validation = SplitPictures(part.num_pictures, pixels, part.labels)
     with pytest.raises(StoppedError):
         fit(make_network(recipe), recipe, make_part(), validation, tmp_path, Progress())
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from skysort.data.decode import Shape
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.recipe.schema import Loss, Normalisation, Recipe
-from skysort.training.batches import Part
+from skysort.training.batches import SplitPictures
 from skysort.training.loop import (
     Task,
     chances_of,
@@ -18,7 +18,7 @@ from skysort.training.loop import (
     train_epoch,
 )
 from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
-from skysort.training.step_results import DivergedError, Outcomes
+from skysort.training.step_results import DivergedError, StepResults
 from tests.conftest import refused
 
 CPU = torch.device("cpu")
@@ -46,12 +46,12 @@ def test_pytorchs_own_chances_stay_as_they_were() -> None:
     assert torch.rand(3).tolist() == expected
 
 
-def by_class(num: int) -> Part:
+def by_class(num: int) -> SplitPictures:
     """Return a part that lies class by class: dark pictures, then light ones."""
     chances = np.random.default_rng(0)
     labels = np.repeat(np.arange(2), num // 2)
     pixels = chances.integers(0, 60, (num, 3, 8, 8)) + 150 * labels[:, None, None, None]
-    return Part(num, lambda rows: pixels[rows].astype(np.uint8), labels)
+    return SplitPictures(num, lambda rows: pixels[rows].astype(np.uint8), labels)
 
 
 class Normalised(PictureNetwork):
@@ -95,7 +95,7 @@ def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     task = task_of(network, recipe, lambda outputs, _labels: outputs.sum() * math.nan)
     with refused("diverged", "nan", "epoch 1, step 1,", "no weight"):
-        train_epoch(task, 1, 0, Outcomes(CPU, lambda *_: None), lambda _: None)
+        train_epoch(task, 1, 0, StepResults(CPU, lambda *_: None), lambda _: None)
     weights = {name for name, _ in network.named_parameters()}
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved
@@ -110,9 +110,9 @@ def mlp_task(loss: LossFunction) -> Task:
 def test_figures_that_are_read_a_step_late_are_the_same_in_the_same_order() -> None:
     at_once: list[tuple[float, int, int]] = []
     late: list[tuple[float, int, int]] = []
-    train_epoch(mlp_task(LOSS), 1, 0, Outcomes(CPU, lambda *figures: at_once.append(figures)), lambda _: None)
+    train_epoch(mlp_task(LOSS), 1, 0, StepResults(CPU, lambda *figures: at_once.append(figures)), lambda _: None)
     num_read = []
-    outcomes = Outcomes(CPU, lambda *figures: late.append(figures), lag=1)
+    outcomes = StepResults(CPU, lambda *figures: late.append(figures), lag=1)
     train_epoch(mlp_task(LOSS), 1, 0, outcomes, lambda _: num_read.append(len(late)))
     assert num_read == [0, 1, 2]
     outcomes.read_all()
@@ -128,7 +128,7 @@ def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int)
         return LOSS(outputs, labels) * (math.inf if next(steps) == broken else 1)
 
     done: list[int] = []
-    outcomes = Outcomes(CPU, lambda *_: None, lag=1)
+    outcomes = StepResults(CPU, lambda *_: None, lag=1)
     with pytest.raises(DivergedError, match=f"inf .*epoch 1, step {broken},") as error:
         train_epoch(mlp_task(breaking), 1, 0, outcomes, done.append)
         outcomes.read_all()
@@ -141,7 +141,7 @@ def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int)
 )
 def test_large_pictures_are_evaluated_fewer_at_a_time(size: int, sizes: list[int]) -> None:
     num = sum(sizes)
-    part = Part(num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64))
+    part = SplitPictures(num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64))
     layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     found: list[int] = []
     layers.register_forward_hook(lambda _module, inputs, _outputs: found.append(len(inputs[0])))

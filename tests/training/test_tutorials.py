@@ -12,10 +12,10 @@ from benchmarks.plain_loop import TEXTS
 from skysort.data.decode import Shape
 from skysort.networks.layers import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
-from skysort.training.batches import Part, shuffled
+from skysort.training.batches import SplitPictures, shuffled
 from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function
-from skysort.training.step_results import Outcomes
+from skysort.training.step_results import StepResults
 
 CPU = torch.device("cpu")
 SHAPES = {"birds-vs-airplanes": Shape(32, 3), "cifar10": Shape(32, 3), "mnist": Shape(28, 1)}
@@ -32,7 +32,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     num = num_steps * text.batch_size
     channels, size = shape.channels, shape.size
     pixels = chances.integers(0, 256, (num, channels, size, size), dtype=np.uint8)
-    part = Part(num, lambda rows: pixels[rows], chances.integers(0, num_classes, num))
+    part = SplitPictures(num, lambda rows: pixels[rows], chances.integers(0, num_classes, num))
     recipe = Recipe.load(name, ["training.epochs=1"])
 
     half = Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels)
@@ -41,7 +41,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, CPU)
-    outcomes = Outcomes(CPU, lambda value, _correct, _pictures: found.append(value))
+    outcomes = StepResults(CPU, lambda value, _correct, _pictures: found.append(value))
     train_epoch(task, 1, 0, outcomes, lambda _step: None)
 
     torch.manual_seed(recipe.training.seed)

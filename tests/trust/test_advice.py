@@ -5,10 +5,10 @@ import pytest
 
 from skysort.trust.advice import advice, has_learned, how_sure
 from skysort.trust.intervals import wilson
-from skysort.trust.metrics import Grouped, Metrics, PartFigures, measure
+from skysort.trust.metrics import GroupCounts, Metrics, SplitFigures, measure
 
 
-def part(num_right: int, num: int, num_classes: int = 2, always: int | None = None) -> PartFigures:
+def part(num_right: int, num: int, num_classes: int = 2, always: int | None = None) -> SplitFigures:
     """Return the figures of pictures of so many classes in turn, the first of them labelled right."""
     truth = np.arange(num) % num_classes
     labels = np.where(np.arange(num) < num_right, truth, (truth + 1) % num_classes)
@@ -17,10 +17,10 @@ def part(num_right: int, num: int, num_classes: int = 2, always: int | None = No
     logits = np.full((num, num_classes), -2, np.float32)
     logits[np.arange(num), labels] = 2
     names = [f"c{number}" for number in range(num_classes)]
-    return PartFigures.model_validate({**measure(logits, truth, names), "unreadable": 0})
+    return SplitFigures.model_validate({**measure(logits, truth, names), "unreadable": 0})
 
 
-def metrics(**splits: PartFigures) -> Metrics:
+def metrics(**splits: SplitFigures) -> Metrics:
     return Metrics(
         splits=splits,
         parameters=1,
@@ -58,7 +58,7 @@ def test_as_many_pictures_as_it_asks_for_are_enough(num_right: int, num: int) ->
 
 def test_groups_take_more_pictures() -> None:
     plain = part(40, 50)
-    grouped = plain.model_copy(update={"grouped": Grouped(groups=20, widening=2.0)})
+    grouped = plain.model_copy(update={"grouped": GroupCounts(groups=20, widening=2.0)})
     assert figures_of(how_sure(plain)) == ["50", "±11", "740", "±3"]
     assert figures_of(how_sure(grouped)) == ["50", "±22", "3,000", "±3"]
 
@@ -76,7 +76,7 @@ def test_groups_take_more_pictures() -> None:
         (part(10, 10), True),
     ],
 )
-def test_training_near_chance_is_not_trained_yet(train: PartFigures, expected: bool) -> None:
+def test_training_near_chance_is_not_trained_yet(train: SplitFigures, expected: bool) -> None:
     assert has_learned(train) == expected
     said = advice(metrics(train=train, test=part(5, 6)))
     assert any("--set training.epochs=" in sentence for sentence in said) != expected

@@ -15,7 +15,7 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 
 from skysort.classifier.decision import ABOVE_ALL, Decision
-from skysort.classifier.format import Kept
+from skysort.classifier.format import KeptShare
 from skysort.classifier.ood import why_unknown
 from skysort.classifier.predictions import labelled, softmax
 from skysort.classifier.proof import Logits
@@ -421,8 +421,8 @@ def test_a_threshold_for_unknown_counts_pictures_of_a_group_once() -> None:
     unknown = threshold_for_unknown(logits_of(values), 0.75, groups, left_out=5)
     alone = threshold_for_unknown(logits_of([1.0, 2.0, 3.0]), 0.75)
     assert unknown.threshold == alone.threshold
-    assert unknown.calibration == Kept(pictures=6, kept=6, groups=3, left_out=5)
-    assert alone.calibration == Kept(pictures=3, kept=3)
+    assert unknown.calibration == KeptShare(pictures=6, kept=6, groups=3, left_out=5)
+    assert alone.calibration == KeptShare(pictures=3, kept=3)
 
 
 @pytest.mark.parametrize(("keep", "fewest"), [(0.5, 1), (0.9, 9), (0.95, 19), (0.99, 99), (0.999, 999)])

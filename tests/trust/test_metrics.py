@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 from sklearn import metrics
 
-from skysort.trust.metrics import PartFigures, measure
+from skysort.trust.metrics import SplitFigures, measure
 
 CLASSES = ("cat", "dog", "fox")
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
@@ -18,7 +18,7 @@ def test_figures_of_a_small_part_by_hand() -> None:
     assert figures["pictures"] == 6
     assert figures["accuracy"] == pytest.approx(3 / 6)
     assert figures["confusion"] == {"cat": {"cat": 2, "dog": 1}, "dog": {"cat": 1, "dog": 1}, "fox": {"cat": 1}}
-    matrix = PartFigures.model_validate({**figures, "unreadable": 0}).matrix()
+    matrix = SplitFigures.model_validate({**figures, "unreadable": 0}).matrix()
     assert matrix.tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
     cat, dog, fox = figures["classes"].values()
     assert (cat["pictures"], cat["recall"], cat["labelled"], cat["precision"]) == (3, 2 / 3, 4, 2 / 4)
@@ -97,4 +97,4 @@ def test_calibration_is_told_before_and_after_the_temperature() -> None:
 
 def test_figures_are_as_metrics_json_has_them() -> None:
     figures = {**measure(*answers(100), CLASSES, 2.0), "unreadable": 0}
-    assert PartFigures.model_validate(figures).model_dump(mode="json", exclude_unset=True) == figures
+    assert SplitFigures.model_validate(figures).model_dump(mode="json", exclude_unset=True) == figures

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.core.progress import Progress
 from skysort.data.decode import Shape
-from skysort.data.ood import Outside
-from skysort.trust.metrics import OutsideFigures
+from skysort.data.ood import OodPictures
+from skysort.trust.metrics import OodFigures
 from skysort.trust.ood import measure_outside
 from tests.report.test_run_page import collection_of, evaluation_of
 
@@ -24,14 +24,14 @@ def test_outside_figures_by_hand(tmp_path: Path) -> None:
     collection = collection_of(tmp_path / "outside", ["far"], 4)
     test = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite"], 3))
     test = replace(test, logits=logits_of_scores(1, 2, 3, 4, 5, 6))
-    unknown = Unknown(threshold=2.2, keep=0.7, calibration=Kept(pictures=10, kept=7))
+    unknown = OodThreshold(threshold=2.2, keep=0.7, calibration=KeptShare(pictures=10, kept=7))
     classifier: Any = SimpleNamespace(
         shape=Shape(8, 3),
         table=SimpleNamespace(unknown=unknown),
         logits=lambda pixels: logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)],
     )
-    figures = measure_outside(classifier, Outside("far", collection, np.arange(4)), test, Progress())
+    figures = measure_outside(classifier, OodPictures("far", collection, np.arange(4)), test, Progress())
     assert figures["roc_auc"] == (6 + 5 + 4 + 6) / (4 * 6)
     assert (figures["pictures"], figures["unreadable"], figures["test_pictures"]) == (4, 0, 6)
     assert (figures["false_accepts"]["pictures"], figures["false_accepts"]["share"]) == (4, 1 / 4)
-    assert OutsideFigures.model_validate(figures).model_dump(mode="json") == figures
+    assert OodFigures.model_validate(figures).model_dump(mode="json") == figures

@@ -22,7 +22,7 @@ from skysort.work import renaming
 from skysort.work.journal import Journal
 from skysort.work.moves import act, finish_unfinished
 from skysort.work.names import free_place
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import check_that_nothing_is_lost, row_for, with_session
 
 TRACED = (
@@ -131,7 +131,7 @@ def undo(_inbox: Path, aside: Path, _kind: str) -> None:
     with Journal(aside) as journal:
         with journal.moving():
             finish_unfinished(journal)
-        problems = [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())]
+        problems = [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())]
         assert not any(problems), problems
 
 

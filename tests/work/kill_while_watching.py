@@ -21,12 +21,12 @@ from typing import cast
 from skysort.classifier.classifier import Classifier
 from skysort.work import arrivals, renaming
 from skysort.work.arrivals import Stop
-from skysort.work.classify import ByLabel
+from skysort.work.classify import LabelRule
 from skysort.work.journal import Journal
 from skysort.work.names import free_place
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import watch
-from skysort.work.watch_options import Order
+from skysort.work.watch_options import WatchOptions
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
 
@@ -74,8 +74,8 @@ def main() -> None:
         end_uploads(inbox)
     end_uploads(inbox)
     time.sleep(0.05)
-    order = Order(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
-    counts = watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), order, Stop())
+    order = WatchOptions(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
+    counts = watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
     check_that_nothing_is_lost(
         arrived, other / "aside", inbox, other / "aside", other / "blog", other / "look", unknown=[]
     )
@@ -95,7 +95,7 @@ def take_back_and_kill(other: Path, chance: random.Random) -> bool:
     if process == 0:
         with Journal(other / "aside") as journal:
             rows = journal.rows(takeable="undos" if redo else "moves", last=last)
-            for _ in take_back(journal, rows, Wish("redo" if redo else "undo")):
+            for _ in take_back(journal, rows, UndoRequest("redo" if redo else "undo")):
                 pass
         os._exit(0)
     status = kill_after(chance.uniform(0, 0.05), process, lambda: time.sleep(0.001))
@@ -122,12 +122,12 @@ def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> i
 
 
 def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
-    order = Order(
+    order = WatchOptions(
         top / "inbox", other / "aside", other / "blog", other / "look", once=once, settle=0.005, stuck=0.05
     )
     try:
         while True:
-            watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), order, Stop())
+            watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)

@@ -13,8 +13,8 @@ from skysort.classifier.classifier import Decoded
 from skysort.classifier.predictions import Prediction, labelled, unreadable
 from skysort.data.decode import Shape
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Kind, Row, Settings, replaced
-from skysort.work.moves import Outcome
+from skysort.work.journal_entries import JournalEntry, Kind, Settings, replaced
+from skysort.work.moves import MoveResult
 from skysort.work.names import identity
 
 CLASSES = ("airplane", "bird")
@@ -40,10 +40,12 @@ class FirstPixel:
         ]
 
 
-def row_for(source: Path, place: Path, kind: Kind = "move") -> Row:
+def row_for(source: Path, place: Path, kind: Kind = "move") -> JournalEntry:
     content = source.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    return Row(kind, source, place, digest, identity(source), "set-aside", "airplane", (0.9, 0.1), session=1)
+    return JournalEntry(
+        kind, source, place, digest, identity(source), "set-aside", "airplane", (0.9, 0.1), session=1
+    )
 
 
 def files_below(*folders: Path) -> dict[Path, bytes]:
@@ -73,7 +75,7 @@ def check_that_nothing_is_lost(
     assert there == expected, f"lost, by the last bytes: {ends[0]}; too many: {ends[1]}"
     with Journal(journal) as opened:
         assert opened.unfinished() == []
-        last: dict[Path, Row] = {}
+        last: dict[Path, JournalEntry] = {}
         for row in opened.rows():
             last.setdefault(row.place, row)
         moved_on = {row.source: row.id for row in reversed(list(opened.rows())) if row.kind in ("move", "remove")}
@@ -86,11 +88,11 @@ def check_that_nothing_is_lost(
             assert hashlib.sha256(found[place]).hexdigest() == row.digest
 
 
-def with_session(journal: Journal, rows: Sequence[Row]) -> list[Row]:
+def with_session(journal: Journal, rows: Sequence[JournalEntry]) -> list[JournalEntry]:
     session = journal.session(SETTINGS)
     return [replaced(row, session=session) for row in rows]
 
 
-def errno_of(outcome: Outcome) -> int | None:
+def errno_of(outcome: MoveResult) -> int | None:
     """Return the system's number of the error for which a row was not done."""
     return getattr(outcome.error, "errno", None)

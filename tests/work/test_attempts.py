@@ -25,7 +25,7 @@ from skysort.work.journal_entries import Identity
 from skysort.work.names import identity
 from skysort.work.status_file import Counts
 from skysort.work.watch import watch
-from skysort.work.watch_options import Order
+from skysort.work.watch_options import WatchOptions
 from tests.conftest import numbers, refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put
@@ -34,7 +34,7 @@ GOOD = {f"inbox/{number}.png": picture(number) for number in range(5)}
 
 
 def once(top: Path, classifier: Any = None, **changed: Any) -> Counts:
-    order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
+    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
     return watch(cast(Classifier, classifier or FirstPixel()), ByLabel(("bird",)), order, Stop())
 
 

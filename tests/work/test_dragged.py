@@ -13,7 +13,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_entries import Settings, replaced
 from skysort.work.journal_export import corrected
 from skysort.work.moves import act, moving
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import row_for
 
 CLASSES = ("cat", "dog", "fox")
@@ -76,7 +76,9 @@ def test_other_bytes_and_other_places_say_nothing(sorted_to: Path) -> None:
 
 def test_what_was_taken_back_is_not_dragged(sorted_to: Path) -> None:
     with Journal(sorted_to) as journal:
-        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish()))
+        assert all(
+            not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())
+        )
     (sorted_to / "dog").mkdir()
     (sorted_to / "dog" / "b.jpg").write_bytes(b"b.jpg")
     assert words(sorted_to) == {}
@@ -90,7 +92,7 @@ def test_a_pipe_in_place_of_a_picture_is_not_read(sorted_to: Path) -> None:
     os.mkfifo(sorted_to / "dog" / "b.jpg")
     with Journal(sorted_to) as journal:
         rows = [row for row in journal.rows(takeable="moves") if row.source.name != "b.jpg"]
-        assert all(not taken.problem for taken in take_back(journal, rows, Wish(label="dog")))
+        assert all(not taken.problem for taken in take_back(journal, rows, UndoRequest(label="dog")))
         for name in ("a.jpg", "c.jpg"):
             (sorted_to.parent / "in" / name).unlink()
             os.mkfifo(sorted_to.parent / "in" / name)
@@ -170,6 +172,6 @@ def test_what_another_classifier_put_into_a_folder_is_nobodys_word(deleted: str,
 def test_what_was_taken_back_and_dragged_there_afterwards_is_a_persons_word(sorted_twice: Path) -> None:
     with Journal(sorted_twice) as journal:
         rows = [row for row in journal.rows(takeable="moves") if row.label == "dog"]
-        assert [taken.problem for taken in take_back(journal, rows, Wish())] == [""]
+        assert [taken.problem for taken in take_back(journal, rows, UndoRequest())] == [""]
     (sorted_twice / "cat" / "a.jpg").rename(sorted_twice / "dog" / "a.jpg")
     assert words(sorted_twice) == {"sorted/dog/a.jpg": "dog"}

@@ -12,12 +12,12 @@ from PIL import Image
 from skysort.classifier.classifier import Classifier
 from skysort.work import inbox as module
 from skysort.work.arrivals import Stop
-from skysort.work.classify import ByLabel
+from skysort.work.classify import LabelRule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.status_file import Counts
 from skysort.work.watch import watch
-from skysort.work.watch_options import Order
+from skysort.work.watch_options import WatchOptions
 from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below
 from tests.work.test_watch import AIRPLANE, BIRD, events, picture, put, until, watching
@@ -33,8 +33,8 @@ def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
 
 
 def once(top: Path, **changed: Any) -> Counts:
-    order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch(cast(Classifier, FirstPixel()), ByLabel(("bird",)), order, Stop())
+    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
+    return watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
 
 
 def several(form: str, num: int = 6) -> bytes:

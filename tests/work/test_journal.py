@@ -7,11 +7,11 @@ import pytest
 
 from skysort.core.errors import SkysortError
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, Row, replaced
+from skysort.work.journal_entries import Identity, JournalEntry, replaced
 from tests.conftest import refused
 from tests.work.making import SETTINGS, with_session
 
-ROW = Row(
+ROW = JournalEntry(
     "move", Path("/in/caf\udce9\n.jpg"), Path("/aside/a.jpg"), "ab" * 32, Identity(2**63 - 1, 5, -7), "set-aside",
     "airplane", (2 / 3, 1 / 3), "why", None, "bird", by="undo",
 )  # fmt: skip

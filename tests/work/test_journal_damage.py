@@ -15,11 +15,11 @@ import pytest
 
 from skysort.work import journal as journal_module
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import CELLS, DamagedJournalError, JournalError, Row, replaced
+from skysort.work.journal_entries import CELLS, DamagedJournalError, JournalEntry, JournalError, replaced
 from skysort.work.journal_export import corrected, write_csv, write_table
 from skysort.work.moves import act, moving
 from skysort.work.sort import sort_pictures
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, once
@@ -42,7 +42,7 @@ def top(tmp_path: Path) -> Path:
         rows = [row_for(top / "inbox" / name, top / "aside" / name) for name in ("a.png", "b.png")]
         act(journal, with_session(journal, rows))
     with Journal(top / "aside") as journal:
-        wish = Wish(is_correction=True)
+        wish = UndoRequest(is_correction=True)
         assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves", last=1), wish)] == [
             ""
         ]
@@ -73,8 +73,10 @@ def read_all(top: Path) -> list[str]:
         "corrections": opened(corrected),
         "watch": lambda: once(top),
         "sort": lambda: list(sort_pictures(cast(Any, FirstPixel()), top / "inbox", top / "aside", move=True)),
-        "redo": opened(lambda journal: list(take_back(journal, journal.rows(takeable="undos"), Wish("redo")))),
-        "undo": opened(lambda journal: list(take_back(journal, journal.rows(takeable="moves"), Wish()))),
+        "redo": opened(
+            lambda journal: list(take_back(journal, journal.rows(takeable="undos"), UndoRequest("redo")))
+        ),
+        "undo": opened(lambda journal: list(take_back(journal, journal.rows(takeable="moves"), UndoRequest()))),
     }
     for use in uses.values():
         try:
@@ -166,7 +168,7 @@ def test_a_journal_that_was_cut_or_overwritten_is_damaged(share: float, top: Pat
 # A journal that is taken away while it is in use.
 
 
-def rows_of(opened: Journal, top: Path, name: str = "c.png") -> list[Row]:
+def rows_of(opened: Journal, top: Path, name: str = "c.png") -> list[JournalEntry]:
     path = top / "inbox" / name
     path.write_bytes(AIRPLANE)
     return with_session(opened, [row_for(path, top / "aside" / name)])
@@ -334,5 +336,5 @@ def test_who_writes_for_long_is_waited_for_and_named(top: Path, monkeypatch: pyt
         other.close()
 
 
-def rows_of_first(journal: Journal) -> list[Row]:
+def rows_of_first(journal: Journal) -> list[JournalEntry]:
     return list(journal.rows(last=1))

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, Row
+from skysort.work.journal_entries import Identity, JournalEntry
 from skysort.work.journal_export import write_csv
 from tests.work.making import with_session
 
-FORMULA = Row(
+FORMULA = JournalEntry(
     "move", Path("/in/a.jpg"), Path("/aside/a.jpg"), "ab" * 32, Identity(1, 5, 7), "set-aside", "=1+1", (0.9, 0.1),
     reason="@why", correction="-bird", by="undo",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from skysort.work import journal as journal_module
 from skysort.work import moves, names, renaming, undo
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, replaced
+from skysort.work.journal_entries import JournalEntry, replaced
 from skysort.work.moves import Outcome, act, finish_unfinished, moving
 from skysort.work.names import ChangedError, free_place, identity, numbered
 from skysort.work.renaming import rename_new
@@ -28,7 +28,7 @@ from tests.work.making import check_that_nothing_is_lost, errno_of, files_below,
 ROOT = Path(__file__).parents[2]
 
 
-def do(aside: Path, *rows: Row) -> list[Outcome]:
+def do(aside: Path, *rows: JournalEntry) -> list[Outcome]:
     with Journal(aside, make=True) as journal, journal.moving():
         return act(journal, with_session(journal, rows))
 

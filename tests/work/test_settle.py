@@ -11,10 +11,10 @@ import pytest
 
 from skysort.work import moves, settle
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, replaced
+from skysort.work.journal_entries import JournalEntry, replaced
 from skysort.work.moves import act, finish_unfinished, moving
 from skysort.work.settle import coming_of, going_of, under_way_by_others
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import errno_of, files_below, row_for, with_session
 
 TIME = (10**18, 10**18)
@@ -132,7 +132,7 @@ def test_a_step_that_was_done_although_a_drive_denies_it_is_settled(
 def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_judged(
     tmp_path: Path, inbox: Path, keep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(_row: Row) -> settle.End:
+    def failing(_row: JournalEntry) -> settle.End:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with Journal(tmp_path / "one", make=True) as journal:
@@ -151,7 +151,7 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
             (outcome,) = act(journal, [replaced(row, place=keep / "a-2.jpg")])
             assert (outcome.end, errno_of(outcome)) == ("not done", errno.ENOENT)
         assert [(found.place.name, found.done is None) for found in journal.rows()] == [("a.jpg", False)]
-        assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), Wish())] == [""]
+        assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), UndoRequest())] == [""]
 
 
 def test_what_somebody_took_away_cannot_be_taken_back(tmp_path: Path, inbox: Path, keep: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_upload_that_goes_on_while_it_is_copied_stays(
 
     plain = moves._source_removed
 
-    def meanwhile(row: Row, unwritten: OSError | None) -> moves.Outcome:
+    def meanwhile(row: JournalEntry, unwritten: OSError | None) -> moves.MoveResult:
         if goes_on == "grown":
             with (inbox / "a.jpg").open("ab") as upload:
                 upload.write(b" and its film")
@@ -218,7 +218,7 @@ def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Pa
         with moving(journal):
             act(journal, with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg", "copy")]))
         with (keep / "a.jpg").open("ab"):
-            (back,) = take_back(journal, journal.rows(takeable="moves"), Wish())
+            (back,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest())
         assert back.problem
         assert files_below(inbox, keep) == {inbox / "a.jpg": b"picture", keep / "a.jpg": b"picture"}
         assert journal.unfinished() == []

@@ -17,11 +17,11 @@ from skysort.work import moves
 from skysort.work import sort as module
 from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row
+from skysort.work.journal_entries import JournalEntry
 from skysort.work.moves import Outcome
 from skysort.work.settle import End
 from skysort.work.sort import LeftAlone, sort_pictures
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.conftest import numbers, refused
 from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_session
 from tests.work.test_watch import AIRPLANE, BIRD, picture, put
@@ -36,7 +36,7 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     (folder / "b.png").write_bytes(BIRD)
     plain = module.judge
 
-    def settle(row: Row) -> End:
+    def settle(row: JournalEntry) -> End:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def judge(classifier: Classifier, paths: Sequence[Path], attempts: Attempts) -> Any:
@@ -126,7 +126,7 @@ def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert {outcome.row.label for outcome in outcomes} == set(CLASSES)
     assert numbers(outcomes[0].row.reason) == ["0.900", "0.91"]
     with Journal(tmp_path / "all") as journal:
-        taken = list(take_back(journal, journal.rows(takeable="moves"), Wish()))
+        taken = list(take_back(journal, journal.rows(takeable="moves"), UndoRequest()))
         assert [(row.problem, row.correction) for row in taken] == [("", None)] * 2, "nobody said what they are"
 
 
@@ -167,7 +167,7 @@ def test_an_error_that_nobody_foresaw_is_one_pictures(
     put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
     plain = module.act
 
-    def odd(journal: Journal, rows: Sequence[Row]) -> Any:
+    def odd(journal: Journal, rows: Sequence[JournalEntry]) -> Any:
         if any(row.source.name == "3.png" for row in rows):
             raise error
         return plain(journal, rows)

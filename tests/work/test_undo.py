@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, Settings, replaced
+from skysort.work.journal_entries import JournalEntry, Settings, replaced
 from skysort.work.moves import act, moving
-from skysort.work.undo import TakenBack, Wish, corrected_label, take_back
+from skysort.work.undo import UndoRequest, UndoResult, corrected_label, take_back
 from tests.work.making import CLASSES, files_below, row_for
 
 
@@ -22,7 +22,7 @@ def do(top: Path, *names: str, kind: str = "move", action: str = "set-aside", **
     with Journal(top / "aside", make=True) as journal, moving(journal):
         journal.note_mounts({folder: Path(folder.anchor) for folder in (top / "inbox", top / "aside")})
         session = journal.session(settings)
-        rows: list[Row] = []
+        rows: list[JournalEntry] = []
         for name in names:
             path = top / "inbox" / name
             path.write_bytes(name.encode())
@@ -31,8 +31,8 @@ def do(top: Path, *names: str, kind: str = "move", action: str = "set-aside", **
         assert {outcome.end for outcome in act(journal, rows)} == {"done"}
 
 
-def undo(top: Path, wish: Wish | None = None) -> list[TakenBack]:
-    wish = wish or Wish()
+def undo(top: Path, wish: UndoRequest | None = None) -> list[UndoResult]:
+    wish = wish or UndoRequest()
     with Journal(top / "aside") as journal:
         rows = journal.rows(takeable="undos" if wish.by == "redo" else "moves")
         return list(take_back(journal, rows, wish))
@@ -52,7 +52,7 @@ def test_a_picture_that_has_grown_since_is_taken_back_whole(top: Path) -> None:
     assert files_below(top / "inbox", top / "aside") == {
         top / "inbox" / "sub" / "a.gif": b"sub/a.gif and the rest"
     }
-    (taken,) = undo(top, Wish("redo"))
+    (taken,) = undo(top, UndoRequest("redo"))
     assert not taken.problem and (top / "aside" / "sub" / "a.gif").read_bytes() == b"sub/a.gif and the rest"
 
 
@@ -77,24 +77,24 @@ def test_a_correction_is_what_a_person_said(top: Path) -> None:
     do(top, "a.jpg", "b.jpg")
     assert [taken.correction for taken in undo(top)] == [None, None]
     assert corrections(top) == []
-    undo(top, Wish("redo"))
-    assert [taken.correction for taken in undo(top, Wish(is_correction=True))] == ["bird", "bird"]
-    undo(top, Wish("redo"))
+    undo(top, UndoRequest("redo"))
+    assert [taken.correction for taken in undo(top, UndoRequest(is_correction=True))] == ["bird", "bird"]
+    undo(top, UndoRequest("redo"))
     assert corrections(top) == []
-    assert [taken.correction for taken in undo(top, Wish(label="airplane"))] == ["airplane", "airplane"]
+    assert [taken.correction for taken in undo(top, UndoRequest(label="airplane"))] == ["airplane", "airplane"]
     assert corrections(top) == ["airplane", "airplane"]
 
 
 @pytest.mark.parametrize("action", ["look", "keep", "set-aside"])
 def test_a_look_that_finds_the_label_right_is_kept(action: str, top: Path) -> None:
     do(top, "a.jpg", action=action)
-    (taken,) = undo(top, Wish(is_correction=True, label="airplane"))
+    (taken,) = undo(top, UndoRequest(is_correction=True, label="airplane"))
     assert taken.row.label == taken.correction == "airplane" and corrections(top) == ["airplane"]
 
 
 def test_what_must_look_is_of_no_class_by_itself() -> None:
     settings = Settings("watch", classes=CLASSES, keep=("bird",))
-    row = Row("move", Path("/a"), Path("/b"), "", None, "look", "bird")  # type: ignore[arg-type]
+    row = JournalEntry("move", Path("/a"), Path("/b"), "", None, "look", "bird")  # type: ignore[arg-type]
     assert corrected_label(row, settings) is None
 
 
@@ -104,11 +104,11 @@ def test_pictures_to_keep_can_be_sent_on(kind: str, top: Path) -> None:
     (top / "blog" / "a.jpg").write_bytes(b"mine")
     do(top, "a.jpg", "sub/b.jpg", kind=kind, aside=str(top / "aside"), **{"keep-to": str(top / "blog")})
     before = files_below(top / "inbox")
-    places = [taken.place for taken in undo(top, Wish(is_correction=True, keep=True))]
+    places = [taken.place for taken in undo(top, UndoRequest(is_correction=True, keep=True))]
     assert places == [top / "blog" / "sub" / "b.jpg", top / "blog" / "a-2.jpg"]
     assert files_below(top / "aside") == {} and files_below(top / "inbox") == before
     assert corrections(top) == ["bird", "bird"]
-    assert [taken.problem for taken in undo(top, Wish("redo"))] == ["", ""]
+    assert [taken.problem for taken in undo(top, UndoRequest("redo"))] == ["", ""]
     assert len(files_below(top / "aside")) == 2 and files_below(top / "blog") == {top / "blog" / "a.jpg": b"mine"}
 
 
@@ -118,7 +118,7 @@ def test_pictures_to_keep_can_be_sent_on(kind: str, top: Path) -> None:
 )
 def test_what_cannot_be_sent_on_says_why(action: str, folders: dict[str, str], fact: str, top: Path) -> None:
     do(top, "a.jpg", action=action, aside=str(top / "aside"), **folders)
-    (taken,) = undo(top, Wish(keep=True))
+    (taken,) = undo(top, UndoRequest(keep=True))
     assert fact in taken.problem and (top / "aside" / "a.jpg").exists()
 
 

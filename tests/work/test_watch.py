@@ -28,15 +28,15 @@ from skysort.core.files import locked
 from skysort.work import arrivals, moves
 from skysort.work import watch as module
 from skysort.work.arrivals import Stop
-from skysort.work.classify import ByLabel, Rule
+from skysort.work.classify import LabelRule, Rule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row
+from skysort.work.journal_entries import JournalEntry
 from skysort.work.sort import sort_pictures
-from skysort.work.status_file import Counts, JsonLines, TextLines, Told, prometheus
-from skysort.work.undo import Wish, take_back
+from skysort.work.status_file import Counts, JsonLines, StatusWriter, TextLines, prometheus
+from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import watch
-from skysort.work.watch_options import Order, lock_of
+from skysort.work.watch_options import WatchOptions, lock_of
 from tests.conftest import numbers, refused
 from tests.work.making import (
     CLASSES,
@@ -49,7 +49,7 @@ from tests.work.making import (
 )
 
 ROOT = Path(__file__).parents[2]
-RULE = ByLabel(("bird",))
+RULE = LabelRule(("bird",))
 
 
 def picture(value: int, size: int = 8) -> bytes:
@@ -76,7 +76,7 @@ def put(top: Path, files: dict[str, bytes]) -> None:
 
 
 def once(top: Path, rule: Rule = RULE, **changed: Any) -> Counts:
-    order = Order(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
+    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
     return watch(cast(Classifier, FirstPixel()), rule, order, Stop())
 
 
@@ -92,7 +92,7 @@ def inbox_of(top: Path, *, by_own_time: bool) -> Inbox:
     return Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, lambda *_: False, by_own_time=by_own_time)
 
 
-def rows(top: Path) -> list[Row]:
+def rows(top: Path) -> list[JournalEntry]:
     with Journal(top / "aside") as journal:
         return list(journal.rows())
 
@@ -166,7 +166,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     once(top)
     with Journal(top / "aside") as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish(is_correction=True))
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest(is_correction=True))
         assert (taken.problem, taken.correction) == ("", "bird")
     assert once(top, look=top / "look").actions == {}
     os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as by a file system that keeps times less exactly
@@ -174,7 +174,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     assert found(top) == {"inbox/a.png": AIRPLANE}
     with Journal(top / "aside") as journal:
         assert [(row.place.name, row.correction) for row in journal.corrections()] == [("a.png", "bird")]
-        (again,) = take_back(journal, journal.rows(takeable="undos"), Wish("redo"))
+        (again,) = take_back(journal, journal.rows(takeable="undos"), UndoRequest("redo"))
         assert not again.problem and list(journal.corrections()) == []
     assert found(top) == {"aside/a.png": AIRPLANE}
 
@@ -190,11 +190,11 @@ def test_nothing_is_taken_back_where_a_drive_was(
     drives.remove(top / on_the_drive)
     (top / "inbox" / "sub").rmdir()
     with Journal(top / "aside") as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest())
         assert str(top / on_the_drive) in taken.problem.split()
         assert found(top) == {"aside/sub/a.png": AIRPLANE} and not (top / "inbox" / "sub").exists()
         drives.add(top / on_the_drive)
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest())
         assert not taken.problem and found(top) == {"inbox/sub/a.png": AIRPLANE}
 
 
@@ -205,7 +205,10 @@ def test_copies_leave_the_inbox_as_it_is(top: Path) -> None:
     assert found(top) == expected
     assert once(top, copy=True, keep_to=top / "blog").actions == {}
     with Journal(top / "aside") as journal:
-        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())] == ["", ""]
+        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())] == [
+            "",
+            "",
+        ]
     assert found(top) == {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD}
     assert once(top, copy=True).actions == {}
 
@@ -361,7 +364,9 @@ def test_hostile_names_are_moved_like_others(top: Path, caplog: pytest.LogCaptur
         assert "\n" not in TextLines().format(record) and "\x1b" not in TextLines().format(record)
         assert json.loads(JsonLines().format(record))["event"] == record.getMessage()
     with Journal(top / "aside") as journal:
-        assert all(not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish()))
+        assert all(
+            not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())
+        )
     assert {f"inbox/{name}" for name in names} < set(found(top))
 
 
@@ -391,7 +396,7 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
     ],
 )
 def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]) -> None:
-    order = Order(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
+    order = WatchOptions(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
     with refused(code, *facts, exit_code=2):
         watch(cast(Classifier, FirstPixel()), RULE, order, Stop())
 
@@ -446,11 +451,11 @@ def test_a_damaged_journal_is_told_and_nothing_is_touched(top: Path) -> None:
 
 
 def test_labels_to_keep_are_checked() -> None:
-    assert ByLabel.among(["bird"], CLASSES) == RULE
+    assert LabelRule.among(["bird"], CLASSES) == RULE
     with refused("unknown-class", "'brid'", "'bird'", exit_code=2):
-        ByLabel.among(["brid"], CLASSES)
+        LabelRule.among(["brid"], CLASSES)
     with refused("wrong-value", exit_code=2):
-        ByLabel.among(CLASSES, CLASSES)
+        LabelRule.among(CLASSES, CLASSES)
 
 
 def test_a_time_beyond_what_the_journal_holds_harms_nothing(top: Path) -> None:
@@ -510,7 +515,10 @@ def test_what_was_settled_since_it_was_judged_gets_no_second_row(
     assert found(top) == {"aside/a.png": AIRPLANE, "aside/b.png": AIRPLANE}
     assert sorted(row.source.name for row in rows(top)) == ["a.png", "b.png"]
     with Journal(top / "aside") as journal:
-        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), Wish())] == ["", ""]
+        assert [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())] == [
+            "",
+            "",
+        ]
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), OverflowError("odd"), KeyError("odd"), RuntimeError("odd")])
@@ -521,7 +529,7 @@ def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_go
     with Journal(top / "aside", make=True) as journal, journal.moving():
         journal.plan(with_session(journal, [row_for(top / "inbox" / "a.png", top / "aside" / "a.png")]))
 
-    def settle(row: Row) -> Any:
+    def settle(row: JournalEntry) -> Any:
         raise error
 
     with monkeypatch.context() as patched:
@@ -547,7 +555,7 @@ def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set_by_signal())
     began = time.monotonic()
     try:
-        watch(cast(Classifier, Endless()), RULE, Order(top / "inbox", top / "aside", settle=0.0), stop)
+        watch(cast(Classifier, Endless()), RULE, WatchOptions(top / "inbox", top / "aside", settle=0.0), stop)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert time.monotonic() - began < 30
@@ -560,7 +568,7 @@ def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> 
 def watching(top: Path, **changed: Any) -> Iterator[None]:
     """Watch on a thread, as `skysort watch` does until it is stopped."""
     stop = Stop()
-    order = Order(top / "inbox", top / "aside", **{"settle": 0.05, **changed})
+    order = WatchOptions(top / "inbox", top / "aside", **{"settle": 0.05, **changed})
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -835,7 +843,7 @@ def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
 
 
 def test_metrics_are_told_where_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Told(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
+    StatusWriter(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
     assert events(caplog) == ["cannot tell how it stands"]
     assert "skysort_in_trouble 0" in (top / "skysort.prom").read_text()
 

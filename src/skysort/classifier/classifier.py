@@ -20,7 +20,7 @@ from skysort.classifier.runtime import Session
 from skysort.core.errors import NotUnderstoodError, unknown
 from skysort.data.decode import Pixels, UnreadablePictureError, decode
 from skysort.data.parallel import groups, in_order, threads_for
-from skysort.data.sources.base import PassedOver
+from skysort.data.sources.base import SkippedFiles
 
 BATCH_PIXEL_BYTES = 2**20
 """Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
@@ -100,7 +100,7 @@ class Classifier:
         return list(self.stream(pictures))
 
     def stream(
-        self, pictures: Given | Iterable[Given], passed: PassedOver | None = None
+        self, pictures: Given | Iterable[Given], passed: SkippedFiles | None = None
     ) -> Generator[Prediction, None, None]:
         """Yield predictions as `predict` does, holding two batches of pictures and a folder's names at a time.
 
@@ -109,7 +109,7 @@ class Classifier:
         """
         # Archives close last: until the threads of the decoding have ended, they may be read.
         with ExitStack() as archives:
-            files = pictures_in(pictures, self.shape, archives, passed or PassedOver())
+            files = pictures_in(pictures, self.shape, archives, passed or SkippedFiles())
             with closing(self._decoded(files)) as decoded:
                 for batch in groups(decoded, self.batch_size):
                     yield from self._predictions(batch)

@@ -56,7 +56,7 @@ class Headline(Described):
     interval95: tuple[float, float]
 
 
-class Kept(Described):
+class KeptShare(Described):
     """Of calibration pictures, how many a threshold keeps."""
 
     pictures: int
@@ -67,7 +67,7 @@ class Kept(Described):
     """Calibration pictures that were not counted, since training or validation has the like."""
 
 
-class Unknown(Described):
+class OodThreshold(Described):
     """From where on a picture is of none of the classes."""
 
     score: Literal["negative-energy"] = "negative-energy"
@@ -75,7 +75,7 @@ class Unknown(Described):
     """Pictures with a lower score are unknown."""
     keep: float
     """The share of pictures like the calibration part's that it was set to keep."""
-    calibration: Kept
+    calibration: KeptShare
 
 
 class ClassifierTable(Described):
@@ -99,7 +99,7 @@ class ClassifierTable(Described):
     """What it was fitted to, or why it is 1."""
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""
-    unknown: Unknown | None = None
+    unknown: OodThreshold | None = None
     """None where every picture is taken for one of the classes."""
     data: dict[str, str]
     """Source and fingerprint of the pictures it learned from."""

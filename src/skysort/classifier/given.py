@@ -13,7 +13,7 @@ from PIL import Image
 
 from skysort.core.errors import NotUnderstoodError
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode, from_image, from_pixels
-from skysort.data.sources.base import PassedOver, image_files
+from skysort.data.sources.base import SkippedFiles, image_files
 
 Given = str | PathLike[str] | bytes | IO[bytes] | Image.Image | Pixels
 Picture = tuple[str, Callable[[], bytes | Pixels]]
@@ -28,7 +28,7 @@ class ListedPath(type(Path())):  # type: ignore[misc]
 
 
 def pictures_in(
-    given: Given | Iterable[Given], shape: Shape, archives: ExitStack, passed: PassedOver
+    given: Given | Iterable[Given], shape: Shape, archives: ExitStack, passed: SkippedFiles
 ) -> Iterator[Picture]:
     """Yield the pictures in what was given: of a path all that are under it, else one.
 

@@ -25,7 +25,7 @@ the classifier folder. A temperature from 1/4 to 4 changes the areas of the nega
 import numpy as np
 from numpy.typing import NDArray
 
-from skysort.classifier.format import Unknown
+from skysort.classifier.format import OodThreshold
 from skysort.classifier.proof import Logits
 
 
@@ -35,13 +35,13 @@ def scores(logits: Logits) -> NDArray[np.float64]:
     return energies
 
 
-def is_unknown(unknown: Unknown | None, logits: Logits) -> NDArray[np.bool_]:
+def is_unknown(unknown: OodThreshold | None, logits: Logits) -> NDArray[np.bool_]:
     """Return for each of (N, classes) logits whether the picture is unknown; none is without a threshold."""
     below: NDArray[np.bool_] = scores(logits) < (-np.inf if unknown is None else unknown.threshold)
     return below
 
 
-def why_unknown(unknown: Unknown | None, logits: Logits) -> list[str]:
+def why_unknown(unknown: OodThreshold | None, logits: Logits) -> list[str]:
     """Return for each of (N, classes) logits why the picture is unknown; nothing for one that is not."""
     if unknown is None:
         return [""] * len(logits)

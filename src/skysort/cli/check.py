@@ -10,10 +10,10 @@ import typer
 from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, with_patterns
 
 if TYPE_CHECKING:
-    from skysort.data.quality.check import Checked
+    from skysort.data.quality.check import CheckResult
 
 
-class Form(StrEnum):
+class CheckFormat(StrEnum):
     """How findings are written."""
 
     table = "table"
@@ -22,7 +22,9 @@ class Form(StrEnum):
 
 def check(
     data: Annotated[list[str], typer.Argument(help="Pictures, as for train.")],
-    form: Annotated[Form, typer.Option("--format", help="How to write what was found.")] = Form.table,
+    form: Annotated[
+        CheckFormat, typer.Option("--format", help="How to write what was found.")
+    ] = CheckFormat.table,
     output: Annotated[
         Path | None, typer.Option(help="Folder for check.json and check.html, a page of thumbnails.")
     ] = None,
@@ -43,7 +45,7 @@ def check(
     from skysort.core.errors import SkysortError, require
     from skysort.core.files import write_whole
     from skysort.core.progress import Progress
-    from skysort.data.dataset import Data, open_collection
+    from skysort.data.dataset import Data, open_dataset
     from skysort.data.exif import open_originals
     from skysort.data.quality.check import check as look
     from skysort.data.quality.grouping import groups_of
@@ -56,7 +58,7 @@ def check(
     pictures = Recipe.load(DEFAULT_RECIPE, with_patterns(settings, group_by=group_by, label_by=label_by)).pictures
     found = Data.find(data)
     shape = found.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_collection(found, shape, data_dir, progress, pictures.label_by)
+    collection = open_dataset(found, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(collection, pictures, progress)
     checked = look(found.name, collection, groups, open_originals(collection.source, progress))
     text = json_text(checked.model_dump(mode="json"))
@@ -66,7 +68,7 @@ def check(
         output.mkdir(parents=True, exist_ok=True)
         write_check_page(output / "check.html", checked, collection)
         write_whole(output / "check.json", text)
-    if form is Form.json:
+    if form is CheckFormat.json:
         print(text, end="")
     else:
         _show(checked)
@@ -76,7 +78,7 @@ def check(
         raise SkysortError("problems-found", f"{' '.join(data)}: {'; '.join(problems)}")
 
 
-def _show(checked: "Checked") -> None:
+def _show(checked: "CheckResult") -> None:
     from rich.table import Table
 
     from skysort.cli.show import console_for, shown_name

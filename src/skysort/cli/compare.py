@@ -10,8 +10,8 @@ from skysort.cli.options import DataDir, Quiet, Settings
 from skysort.core.errors import NotUnderstoodError
 
 if TYPE_CHECKING:
-    from skysort.experiments.compare import Asked
-    from skysort.trust.comparison import Comparison, Row
+    from skysort.experiments.compare import ComparisonSpec
+    from skysort.trust.comparison import Comparison, ComparisonRow
 
 
 def compare(
@@ -108,8 +108,10 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     console.print(f"{better} is better" if better else "no difference is shown: either may be the better one")
 
 
-def _asked(data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]) -> "Asked":
-    from skysort.experiments.compare import Asked
+def _asked(
+    data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]
+) -> "ComparisonSpec":
+    from skysort.experiments.compare import ComparisonSpec
     from skysort.experiments.seeds import Variant
     from skysort.experiments.studies import find_study
     from skysort.recipe.schema import Recipe
@@ -133,7 +135,7 @@ def _asked(data: str | None, recipes: str | None, study: str | None, settings: t
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
     # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
     title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))
-    return Asked(title, f"recipes on {data}", data, variants, settings=settings)
+    return ComparisonSpec(title, f"recipes on {data}", data, variants, settings=settings)
 
 
 def _list_studies() -> None:
@@ -183,7 +185,7 @@ def _show(comparison: "Comparison", folder: Path) -> None:
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
-def _difference(row: "Row") -> tuple[str, str]:
+def _difference(row: "ComparisonRow") -> tuple[str, str]:
     if row.difference is None:
         return "", ""
     low, high = row.difference.interval95

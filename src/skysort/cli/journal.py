@@ -14,7 +14,7 @@ Since = Annotated[
 ]
 
 
-class JournalForm(StrEnum):
+class JournalFormat(StrEnum):
     """How rows are written."""
 
     table = "table"
@@ -32,7 +32,7 @@ def journal(
         bool,
         typer.Option("--corrections", help="Show what people corrected: path,label,split, to train on."),
     ] = False,
-    form: Annotated[JournalForm, typer.Option("--format", help="How to write rows.")] = JournalForm.table,
+    form: Annotated[JournalFormat, typer.Option("--format", help="How to write rows.")] = JournalFormat.table,
     raw: Raw = False,
 ) -> None:
     """Show what was done with pictures, newest first."""
@@ -40,7 +40,7 @@ def journal(
     from skysort.work.journal import Journal
     from skysort.work.journal_export import corrected, is_text, write_corrections, write_csv, write_table
 
-    if raw and (form is not JournalForm.csv or corrections):
+    if raw and (form is not JournalFormat.csv or corrections):
         raise NotUnderstoodError(
             "options-conflict", "--raw goes with --format csv; corrections always are as they are"
         )
@@ -48,7 +48,7 @@ def journal(
     with Journal(folder) as opened:
         if corrections:
             found, num_left_out = corrected(opened)
-            no_text = [path for path in found if form is JournalForm.csv and not is_text(path)]
+            no_text = [path for path in found if form is JournalFormat.csv and not is_text(path)]
             for path in no_text:  # one would keep the others from being read
                 del found[path]
             write_corrections(found, sys.stdout, form.value)
@@ -63,7 +63,7 @@ def journal(
         if label is not None and label not in (classes := opened.classes()):
             raise unknown("class", label, classes)
         rows = opened.rows(since=seconds_of(since), label=label, last=last)
-        if form is JournalForm.csv:
+        if form is JournalFormat.csv:
             write_csv(rows, opened, sys.stdout, raw=raw)
         else:
             write_table(rows, opened, sys.stdout)

@@ -10,13 +10,13 @@ import typer
 from skysort.cli.options import Raw
 
 if TYPE_CHECKING:
-    from skysort.data.sources.base import PassedOver
+    from skysort.data.sources.base import SkippedFiles
 
 
 MOST_NAMED = 10
 
 
-class Form(StrEnum):
+class PredictionFormat(StrEnum):
     """How predictions are written."""
 
     table = "table"
@@ -41,7 +41,7 @@ def predict(
         bool, typer.Option("--null", "-0", help="Expect NUL after each path of a list, as find -print0 writes.")
     ] = False,
     form: Annotated[
-        Form | None,
+        PredictionFormat | None,
         typer.Option("--format", help="How to write them.  [default: by --output's ending, else table]"),
     ] = None,
     output: Annotated[
@@ -60,16 +60,16 @@ def predict(
     from skysort.core.errors import NotUnderstoodError, SkysortError
     from skysort.core.files import whole_file
     from skysort.core.text import counted
-    from skysort.data.sources.base import PassedOver
+    from skysort.data.sources.base import SkippedFiles
     from skysort.work.predict import write_predictions
 
-    if decision and form is Form.megadetector:
+    if decision and form is PredictionFormat.megadetector:
         raise NotUnderstoodError(
             "options-conflict",
             "MegaDetector's format has no place for what to do; use csv or json with --decision",
         )
     form = _form_of(output, form)
-    if raw and form is not Form.csv:
+    if raw and form is not PredictionFormat.csv:
         raise NotUnderstoodError("options-conflict", "--raw goes with --format csv")
     if output and output.exists() and not output.resolve().is_file():
         raise SkysortError(
@@ -80,7 +80,7 @@ def predict(
     asked = all_paths(paths or (), paths_from, nul=nul)
     if output:
         _check_spares(output, asked, loaded.folder)
-    passed = PassedOver()
+    passed = SkippedFiles()
     predictions = loaded.stream(asked, passed)
     first = next(predictions, None)  # nothing is written before there is a picture
     if first is None:
@@ -103,14 +103,14 @@ def predict(
         )
 
 
-def _print_passed_over(passed: "PassedOver") -> None:
+def _print_passed_over(passed: "SkippedFiles") -> None:
     from skysort.core.text import printable
 
     for remark in passed.remarks():
         print(printable(remark), file=sys.stderr)
 
 
-def _form_of(output: Path | None, asked: Form | None) -> Form:
+def _form_of(output: Path | None, asked: PredictionFormat | None) -> PredictionFormat:
     """Return the form asked for, or that of the output's ending.
 
     Raises:
@@ -119,8 +119,13 @@ def _form_of(output: Path | None, asked: Form | None) -> Form:
     from skysort.core.errors import NotUnderstoodError
 
     ending = output.suffix.lower() if output else ""
-    as_text = (Form.table, *Form)
-    forms = {".csv": (Form.csv,), ".json": (Form.json, Form.megadetector), ".txt": as_text, "": as_text}
+    as_text = (PredictionFormat.table, *PredictionFormat)
+    forms = {
+        ".csv": (PredictionFormat.csv,),
+        ".json": (PredictionFormat.json, PredictionFormat.megadetector),
+        ".txt": as_text,
+        "": as_text,
+    }
     if ending not in forms:
         raise NotUnderstoodError(
             "wrong-value",

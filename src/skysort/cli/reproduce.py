@@ -9,7 +9,7 @@ import typer
 from skysort.cli.options import DataDir, Quiet, Seeds, Settings
 
 if TYPE_CHECKING:
-    from skysort.trust.comparison import Reproduced, Reproduction
+    from skysort.trust.comparison import ReproducedFigure, Reproduction
 
 
 def reproduce(
@@ -74,7 +74,7 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
-def _verdict(row: "Reproduced") -> str:
+def _verdict(row: "ReproducedFigure") -> str:
     if row.verdict is None:
         return "not published"
     return row.verdict if row.short_by is None else f"short by {row.short_by:.4f}"

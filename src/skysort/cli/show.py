@@ -16,7 +16,7 @@ from skysort.runs.folder import Run
 from skysort.trust.advice import advice
 from skysort.trust.comparison import Spread
 from skysort.trust.guarantee import sentences
-from skysort.trust.metrics import Effect, Metrics, OutsideFigures, PartFigures
+from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
 
 MOST_CLASSES = 30
 UNBROKEN = 10_000
@@ -121,7 +121,7 @@ def _show_effect(name: str, effect: Effect, console: Console) -> None:
             )
 
 
-def _show_classes(test: PartFigures, console: Console) -> None:
+def _show_classes(test: SplitFigures, console: Console) -> None:
     table = _table(
         "class (test)",
         "pictures",
@@ -156,7 +156,7 @@ def _show_classes(test: PartFigures, console: Console) -> None:
         console.print()
 
 
-def _show_unknown(test: PartFigures, outside: OutsideFigures | None, console: Console) -> None:
+def _show_unknown(test: SplitFigures, outside: OodFigures | None, console: Console) -> None:
     if not test.unknown:
         return
     console.print("all figures above are of the likeliest class, whether a picture is called unknown or not")

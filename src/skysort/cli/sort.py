@@ -8,7 +8,7 @@ import typer
 from skysort.cli.options import UnsureBelow
 
 if TYPE_CHECKING:
-    from skysort.work.journal_entries import Row
+    from skysort.work.journal_entries import JournalEntry
 
 LEAST_SURE = 5
 
@@ -28,11 +28,11 @@ def sort(
     from skysort.classifier.classifier import Classifier
     from skysort.core.errors import SkysortError
     from skysort.core.text import counted, printable
-    from skysort.work.sort import LeftAlone, sort_pictures
+    from skysort.work.sort import UnsortedFiles, sort_pictures
 
     sorted_to: Counter[str] = Counter()
     unsure: list[tuple[float, str, str]] = []
-    passed = LeftAlone()
+    passed = UnsortedFiles()
     num_staying = num_as_before = 0
     outcomes = sort_pictures(
         Classifier(classifier), folder, to, move=move, unsure_below=unsure_below, passed=passed
@@ -69,7 +69,7 @@ def sort(
         print("nothing to do: there is no picture")
 
 
-def _why_not_done(row: "Row", error: Exception) -> str:
+def _why_not_done(row: "JournalEntry", error: Exception) -> str:
     from skysort.work.status_file import as_text
 
     done = {"move": f"moved to {row.place}", "copy": f"copied to {row.place}"}.get(row.kind, "read or classified")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 
-class StatusForm(StrEnum):
+class StatusFormat(StrEnum):
     """How the status is written."""
 
     text = "text"
@@ -17,13 +17,13 @@ class StatusForm(StrEnum):
 def status(
     aside: Annotated[Path, typer.Argument(help="The folder that a watcher was given as --aside.")],
     form: Annotated[
-        StatusForm, typer.Option("--format", help="Text for people, json for programs.")
-    ] = StatusForm.text,
+        StatusFormat, typer.Option("--format", help="Text for people, json for programs.")
+    ] = StatusFormat.text,
 ) -> None:
     """Show whether a watcher is running. Exits with 1 if it has ended, is stale or reports a problem."""
     from skysort.work.status import status_of
 
     found = status_of(aside)
-    print(found.as_json() if form is StatusForm.json else found.as_text())
+    print(found.as_json() if form is StatusFormat.json else found.as_text())
     if found.problems:
         raise typer.Exit(1)

@@ -13,8 +13,8 @@ from skysort.cli.options import class_typed
 
 if TYPE_CHECKING:
     from skysort.work.journal import Journal, Takeable
-    from skysort.work.journal_entries import Row
-    from skysort.work.undo import TakenBack
+    from skysort.work.journal_entries import JournalEntry
+    from skysort.work.undo import UndoResult
 
 MOST_LISTED = 10
 
@@ -49,7 +49,7 @@ def undo(
     from skysort.core.errors import NotUnderstoodError, SkysortError
     from skysort.core.text import printable
     from skysort.work.journal import Journal
-    from skysort.work.undo import Wish, take_back
+    from skysort.work.undo import UndoRequest, take_back
 
     if everything == bool(last or picture or since):
         raise NotUnderstoodError(
@@ -70,7 +70,7 @@ def undo(
         else:
             rows = journal.rows(since=seconds_of(since), last=last, takeable=takeable)
         # Who picks pictures one by one says that they were sorted wrong; who rolls back a night says nothing.
-        wish = Wish("redo" if redo else "undo", bool(picture) and last is None and not redo, label, keep)
+        wish = UndoRequest("redo" if redo else "undo", bool(picture) and last is None and not redo, label, keep)
         for taken in take_back(journal, rows, wish):
             row = taken.row
             if taken.problem:
@@ -106,7 +106,7 @@ def _finish(journal: "Journal") -> None:
         )  # fmt: skip
 
 
-def _notes(taken: "TakenBack") -> str:
+def _notes(taken: "UndoResult") -> str:
     """Return what to say behind a picture that was taken back."""
     from skysort.core.text import counted, printable
 
@@ -117,7 +117,7 @@ def _notes(taken: "TakenBack") -> str:
 
 def _of_pictures(
     journal: "Journal", names: list[str], since: float | None, last: int | None, takeable: "Takeable"
-) -> Iterator["Row"]:
+) -> Iterator["JournalEntry"]:
     """Return the rows of pictures with these names or paths, newest first.
 
     Raises:
@@ -129,7 +129,7 @@ def _of_pictures(
     from skysort.core.text import printable
     from skysort.work.journal_export import absolute_picture
 
-    found: dict[int, Row] = {}
+    found: dict[int, JournalEntry] = {}
     for name in names:
         rows = journal.rows(since=since, picture=absolute_picture(name), last=last, takeable=takeable)
         these = list(rows if last else _only_one(name, rows))
@@ -141,7 +141,7 @@ def _of_pictures(
     return islice((found[number] for number in sorted(found, reverse=True)), last)
 
 
-def _only_one(picture: str, rows: Iterator["Row"]) -> Iterator["Row"]:
+def _only_one(picture: str, rows: Iterator["JournalEntry"]) -> Iterator["JournalEntry"]:
     """Return rows if they are not of several pictures.
 
     Raises:

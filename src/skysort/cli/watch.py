@@ -10,7 +10,7 @@ import typer
 from skysort.cli.options import UnsureBelow, class_typed
 
 
-class LogForm(StrEnum):
+class LogFormat(StrEnum):
     """How log lines are written."""
 
     text = "text"
@@ -46,7 +46,7 @@ def watch(
     stuck: Annotated[
         float, typer.Option(min=0, help="Seconds before an upload that stopped growing is logged as stuck.")
     ] = 600.0,
-    log_format: Annotated[LogForm, typer.Option(help="Format of the log on standard error.")] = LogForm.text,
+    log_format: Annotated[LogFormat, typer.Option(help="Format of the log on standard error.")] = LogFormat.text,
     metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
     unsure_below: UnsureBelow = None,
 ) -> None:
@@ -59,10 +59,10 @@ def watch(
     from skysort.classifier.classifier import Classifier
     from skysort.core.errors import NotUnderstoodError
     from skysort.work.arrivals import Stop
-    from skysort.work.classify import ByLabel, Rule
+    from skysort.work.classify import LabelRule, Rule
     from skysort.work.status_file import log_to_stderr, tell
     from skysort.work.watch import watch as watched
-    from skysort.work.watch_options import Order
+    from skysort.work.watch_options import WatchOptions
 
     if (decision is None) == (not keep):
         raise NotUnderstoodError(
@@ -78,12 +78,14 @@ def watch(
             lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
         )  # fmt: skip
     else:
-        rule = ByLabel.among(keep or (), loaded.classes)
+        rule = LabelRule.among(keep or (), loaded.classes)
         tell(
             logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
             keep=", ".join(rule.keep), inbox=str(inbox),
         )  # fmt: skip
-    order = Order(inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics, unsure_below)
+    order = WatchOptions(
+        inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics, unsure_below
+    )
     stop = Stop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

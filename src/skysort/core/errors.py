@@ -38,7 +38,7 @@ class StoppedError(SkysortError):
     """It was asked to stop, and can go on."""
 
 
-class HeldError(SkysortError):
+class LockedError(SkysortError):
     """Another process holds what was to be held."""
 
     def __init__(self, path: Path) -> None:

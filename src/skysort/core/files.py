@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from skysort.core.errors import HeldError, NotUnderstoodError, SkysortError
+from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -191,7 +191,7 @@ def remove_partials(path: Path) -> bool:
         return False
     num_removed = 0
     for partial in partials:
-        with suppress(OSError, HeldError):
+        with suppress(OSError, LockedError):
             if partial.is_dir() and not partial.is_symlink():
                 with _being_filled(partial):
                     shutil.rmtree(partial)
@@ -238,7 +238,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
         given_up = time.monotonic() + wait
         while not _lock(descriptor):
             if time.monotonic() >= given_up:
-                raise HeldError(path)
+                raise LockedError(path)
             time.sleep(SECONDS_BETWEEN_TRIES)
         yield
     finally:

@@ -12,17 +12,17 @@ from skysort.core.text import counted
 from skysort.data.listing import Listing
 from skysort.recipe.schema import Protocol
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
-PARTS = ("train", "validation", "calibration", "test")
-WITHOUT_OWN_PARTS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
+SPLITS = ("train", "validation", "calibration", "test")
+WITHOUT_OWN_SPLITS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
 MOST_TO_CALIBRATE = 50
 """Percent of the pictures: with more there is little left to learn from."""
 
 
 def cut(
-    listing: Listing, groups: Rows, protocol: Protocol, seed: int, percentages: Sequence[int] | None = None
-) -> dict[str, Rows]:
+    listing: Listing, groups: Indices, protocol: Protocol, seed: int, percentages: Sequence[int] | None = None
+) -> dict[str, Indices]:
     """Cut a listing into parts, class by class, keeping groups together.
 
     Under `four-way`, the parts that the data brings stay as they are, and the training part gives what is missing:
@@ -47,7 +47,7 @@ def cut(
     """
     usable = groups >= 0
     declared = np.array(listing.parts)
-    own = {part: np.flatnonzero(usable & (declared == part)) for part in PARTS}
+    own = {part: np.flatnonzero(usable & (declared == part)) for part in SPLITS}
     own = {part: rows for part, rows in own.items() if len(rows)}
     pool, fixed = _pool(usable & (declared == ""), own.pop("train", np.empty(0, np.int64)), groups)
     if own and not len(pool):
@@ -66,13 +66,13 @@ def cut(
                 " use --set pictures.protocol=four-way",
             )
         return {"train": np.union1d(pool, fixed), "test": held_out}
-    all_shares = WITHOUT_OWN_PARTS if percentages is None else dict(zip(PARTS, percentages, strict=True))
+    all_shares = WITHOUT_OWN_SPLITS if percentages is None else dict(zip(SPLITS, percentages, strict=True))
     shares = {part: share for part, share in all_shares.items() if part not in own}
     if "test" in own and percentages is None:
         shares["train"] = 80
     dealt = _deal(listing, pool, groups, shares, seed)
     dealt["train"] = np.union1d(dealt["train"], fixed)
-    return {part: np.sort(own[part] if part in own else dealt[part]) for part in PARTS}
+    return {part: np.sort(own[part] if part in own else dealt[part]) for part in SPLITS}
 
 
 def how_to_calibrate(
@@ -90,7 +90,7 @@ def how_to_calibrate(
     folder = f"a folder calibration/ beside train/ that holds {needed:,} of them"
     if "calibration" in listing.parts:
         return f"Train again with {folder}"
-    share = percentages[PARTS.index("calibration")] if percentages else WITHOUT_OWN_PARTS["calibration"]
+    share = percentages[SPLITS.index("calibration")] if percentages else WITHOUT_OWN_SPLITS["calibration"]
     in_all = -(-needed * 100 // share)
     ways = [f"about {in_all:,} pictures{kind} in all, where there are {num:,}"]
     larger = -(-needed * 100 // num)
@@ -99,7 +99,7 @@ def how_to_calibrate(
     return f"Train again with {', or with '.join([*ways, folder])}"
 
 
-def _pool(is_free: NDArray[np.bool_], train: Rows, groups: Rows) -> tuple[Rows, Rows]:
+def _pool(is_free: NDArray[np.bool_], train: Indices, groups: Indices) -> tuple[Indices, Indices]:
     """Return the rows to cut, and those that are for training whatever the cut.
 
     One source declares splits for all of its pictures or for none, and what it declares for training is cut. Where
@@ -112,7 +112,7 @@ def _pool(is_free: NDArray[np.bool_], train: Rows, groups: Rows) -> tuple[Rows, 
     return free[~joins_train], np.union1d(train, free[joins_train])
 
 
-def _check_classes(listing: Listing, pool: Rows, fixed: Rows) -> None:
+def _check_classes(listing: Listing, pool: Indices, fixed: Indices) -> None:
     num_pictures = np.bincount(listing.labels[np.union1d(pool, fixed)], minlength=len(listing.classes))
     filled = [name for name, num in zip(listing.classes, num_pictures, strict=True) if num]
     if len(filled) < 2:
@@ -134,16 +134,16 @@ def _check_classes(listing: Listing, pool: Rows, fixed: Rows) -> None:
 class _Hands:
     """What the parts have been dealt so far. Pictures are named by their places in the order of dealing."""
 
-    labels: Rows
+    labels: Indices
     """(N,) of the places."""
-    dealt: dict[str, list[Rows | list[int]]]
+    dealt: dict[str, list[Indices | list[int]]]
     """Places by part."""
     room: list[dict[str, int]]
     """By class and part, for how many pictures more; negative where there are too many."""
     empty: list[set[str]]
     """By class, the parts that have nothing of it yet."""
 
-    def give(self, part: str, places: Rows | list[int]) -> None:
+    def give(self, part: str, places: Indices | list[int]) -> None:
         self.dealt[part].append(places)
         for label, num in Counter(self.labels[places].tolist()).items():
             self.room[label][part] -= num
@@ -160,7 +160,9 @@ class _Hands:
         return max((part for part in room if part in open_parts), key=room.__getitem__)
 
 
-def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int], seed: int) -> dict[str, Rows]:
+def _deal(
+    listing: Listing, pool: Indices, groups: Indices, shares: Mapping[str, int], seed: int
+) -> dict[str, Indices]:
     """Deal groups out to parts, class by class, the rarest class first, each to the part with the most room.
 
     A group of several classes is dealt out with the rarest, and counts for all of them (iterative stratification:
@@ -196,7 +198,7 @@ def _deal(listing: Listing, pool: Rows, groups: Rows, shares: Mapping[str, int],
 
 
 def _deal_class(
-    hands: _Hands, label: int, singles: Rows, several: Mapping[int, list[int]], turn: Mapping[int, int]
+    hands: _Hands, label: int, singles: Indices, several: Mapping[int, list[int]], turn: Mapping[int, int]
 ) -> None:
     """Deal out what is left of a class.
 
@@ -229,7 +231,7 @@ def _deal_class(
             num_left -= 1
 
 
-def _in_turn(places: Rows, room: Mapping[str, int]) -> dict[str, Rows]:
+def _in_turn(places: Indices, room: Mapping[str, int]) -> dict[str, Indices]:
     """Deal single pictures out, each to the part with the most room left, the first of several."""
     if not len(places):
         return {}
@@ -243,7 +245,7 @@ def _in_turn(places: Rows, room: Mapping[str, int]) -> dict[str, Rows]:
     return {part: places[chosen == index] for index, part in enumerate(room) if (chosen == index).any()}
 
 
-def _check_every_class(listing: Listing, parts: Mapping[str, Rows], groups: Rows) -> None:
+def _check_every_class(listing: Listing, parts: Mapping[str, Indices], groups: Indices) -> None:
     """Make sure that no part lacks a class."""
     num_classes = len(listing.classes)
     nums = [np.bincount(listing.labels[rows], minlength=num_classes) for rows in parts.values()]

@@ -133,7 +133,7 @@ def path_source(path: Path, label_by: str | None = None) -> FolderSource | Archi
 
 
 @dataclass(frozen=True)
-class Collection:
+class Dataset:
     """Pictures of some classes, listed and decoded."""
 
     listing: Listing
@@ -203,9 +203,9 @@ class Collection:
         return mean, tuple(figure or 1.0 for figure in std)
 
 
-def open_collection(
+def open_dataset(
     data: Data, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None
-) -> Collection:
+) -> Dataset:
     """List and decode what a person named.
 
     Args:
@@ -229,4 +229,4 @@ def open_collection(
         listing, rows = counted_once(listing, equal)
     for remark in listing.remarks:
         progress.say(remark)
-    return Collection(listing, rows, store, source)
+    return Dataset(listing, rows, store, source)

@@ -215,7 +215,7 @@ def _readable_format(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Original:
+class ImageMetadata:
     """What an image file says besides its pixels."""
 
     width: int
@@ -238,7 +238,7 @@ def from_image(image: Image.Image, shape: Shape) -> Pixels:
         raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
 
 
-def read_original(content: bytes) -> Original:
+def read_original(content: bytes) -> ImageMetadata:
     """Read the head of an image file, without its pixels.
 
     Raises:
@@ -253,7 +253,7 @@ def read_original(content: bytes) -> Original:
             width, height = height, width
         own = exif.get_ifd(EXIF_PART)
         camera = " ".join(str(value).strip() for tag in CAMERA if (value := exif.get(tag) or own.get(tag)))
-        return Original(width, height, _taken(own), camera)
+        return ImageMetadata(width, height, _taken(own), camera)
 
 
 def _taken(exif: dict[int, object]) -> float | None:

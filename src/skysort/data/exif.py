@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skysort.core.cache import cache_folder
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
-from skysort.data.decode import Original, UnreadablePictureError, read_original
+from skysort.data.decode import ImageMetadata, UnreadablePictureError, read_original
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.base import PixelSource, Source
 from skysort.data.store import digest
@@ -24,7 +24,7 @@ NUM_FOR_MEDIAN = 50
 
 
 @dataclass(frozen=True)
-class Originals:
+class MetadataTable:
     """A row a picture of a source's listing."""
 
     sizes: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Originals:
     """(N,) maker, model and serial number, as far as the file says."""
 
 
-def open_originals(source: Source, progress: Progress) -> Originals | None:
+def open_originals(source: Source, progress: Progress) -> MetadataTable | None:
     """Read the heads of a source's image files, from the cache where it is up to date; None where it has no files.
 
     Raises:
@@ -59,7 +59,7 @@ def open_originals(source: Source, progress: Progress) -> Originals | None:
             if other != file and ORIGINALS_NAME.fullmatch(other.name):
                 other.unlink(missing_ok=True)
     width, height, taken, cameras = zip(*rows, strict=True)
-    return Originals(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)
+    return MetadataTable(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)
 
 
 def median_size(source: Source) -> tuple[int, int] | None:
@@ -89,14 +89,14 @@ def median_size(source: Source) -> tuple[int, int] | None:
 def _read(source: Source, progress: Progress) -> list[tuple[int, int, float | None, str]]:
     with source.opened() as (listing, read), progress.step("Reading sizes and times", len(listing)) as tell:
 
-        def read_row(row: int) -> Original:
+        def read_row(row: int) -> ImageMetadata:
             try:
                 content = read(row)
                 if isinstance(content, bytes):
                     return read_original(content)
             except UnreadablePictureError:
                 pass
-            return Original(0, 0)
+            return ImageMetadata(0, 0)
 
         rows = []
         for original in in_order(read_row, range(len(listing)), threads_for(np.inf)):

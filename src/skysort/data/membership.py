@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError
-from skysort.data.dataset import Collection
-from skysort.data.splits import Prepared
+from skysort.data.dataset import Dataset
+from skysort.data.splits import PreparedData
 
 COLUMNS = ("split", "class", "digest", "path")
 HEX_DIGITS = 32
@@ -30,7 +30,7 @@ class Member:
     """Relative to where the pictures were."""
 
 
-def member_rows(prepared: Prepared) -> Iterator[tuple[str, ...]]:
+def member_rows(prepared: PreparedData) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the file: its columns, and one row per readable picture."""
     yield COLUMNS
     listing = prepared.collection.listing
@@ -64,14 +64,14 @@ def read_members(path: Path) -> Iterator[Member]:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
 
 
-def digests_of(collection: Collection, rows: NDArray[np.int64]) -> list[str]:
+def digests_of(collection: Dataset, rows: NDArray[np.int64]) -> list[str]:
     """Return the digests of readable pictures, 32 hexadecimal digits each, for (N,) rows of the listing."""
     digests = collection.store.digests[collection.positions[rows]]
     return [digest.tobytes().hex() for digest in digests]
 
 
 def learned_rows(
-    collection: Collection, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
+    collection: Dataset, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
 ) -> NDArray[np.int64]:
     """Return those of (N,) readable rows that a run has learned from, or that are in a group with one of these.
 

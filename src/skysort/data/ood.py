@@ -5,25 +5,25 @@ from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.progress import Progress
-from skysort.data.cut import Rows
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.cut import Indices
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 
 
 @dataclass(frozen=True)
-class Outside:
+class OodPictures:
     """Pictures of none of the classes."""
 
     source: str
     """A name, or an absolute path."""
-    collection: Collection
-    rows: Rows
+    collection: Dataset
+    rows: Indices
     """Of the collection's listing: its test part if it has one, else all."""
 
 
 def open_outside(
     asked: str, classes: tuple[str, ...], shape: Shape, data_dir: Path | None, progress: Progress
-) -> Outside:
+) -> OodPictures:
     """Find and decode outside pictures.
 
     Args:
@@ -38,11 +38,11 @@ def open_outside(
         SkysortError: when it cannot be read.
     """
     data = Data.find(asked)
-    collection = open_collection(data, shape, data_dir, progress)
+    collection = open_dataset(data, shape, data_dir, progress)
     for name in collection.listing.classes:
         if name in classes:
             raise NotUnderstoodError(
                 "overlapping-classes",
                 f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'",
             )
-    return Outside(data.name, collection, collection.rows_of_test())
+    return OodPictures(data.name, collection, collection.rows_of_test())

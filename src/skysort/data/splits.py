@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from skysort.core.progress import Progress
-from skysort.data.cut import Rows, cut
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.cut import Indices, cut
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.exif import median_size
-from skysort.data.ood import Outside, open_outside
+from skysort.data.ood import OodPictures, open_outside
 from skysort.data.quality.grouping import groups_of
 from skysort.recipe.schema import Normalisation, Pictures
 
@@ -43,7 +43,7 @@ class LeftOut(Described):
     """Paths of the first of them."""
 
 
-class OutsideTable(Described):
+class OodTable(Described):
     """Pictures of none of the classes."""
 
     source: Source
@@ -66,7 +66,7 @@ class DataTable(Described):
     """Readable pictures by part and class."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
-    outside: OutsideTable | None = None
+    outside: OodTable | None = None
     groups_digest: str | None = None
     """Digest of which pictures are not independent; None in a run of an earlier Skysort."""
     data_dir: str | None = None
@@ -87,25 +87,25 @@ MOST_TRAINING_PICTURES = 2000
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """Pictures, decoded and cut into parts."""
 
     data: Data
     shape: Shape
-    collection: Collection
-    groups: Rows
+    collection: Dataset
+    groups: Indices
     """(N,) numbers that are equal for pictures kept together in one part; -1 for unreadable ones."""
-    parts: dict[str, Rows]
+    parts: dict[str, Indices]
     """Rows of the collection's listing."""
-    outside: Outside | None = None
+    outside: OodPictures | None = None
     """Pictures of none of the classes, to measure on."""
 
-    def measured(self, *, all_of_train: bool) -> dict[str, Rows]:
+    def measured(self, *, all_of_train: bool) -> dict[str, Indices]:
         """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
         most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.parts, "train": evenly(self.parts["train"], most)}
 
-    def leaks(self, part: str) -> Rows:
+    def leaks(self, part: str) -> Indices:
         """Return the rows of a part of which an earlier part has the like.
 
         Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group, with
@@ -118,14 +118,14 @@ class Prepared:
         is_alike = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
         return rows[np.isin(self.groups[rows], self.groups[rows[is_alike]])]
 
-    def unreadable_of(self, part: str) -> Rows:
+    def unreadable_of(self, part: str) -> Indices:
         """Return the rows that could not be read of what the data itself declares to be a part."""
         declared = self.collection.listing.parts
         if part == "test" and part not in declared and "validation" not in self.parts:
             part = "validation"  # which is held out, and all that is
         return np.array([row for row in sorted(self.collection.unreadable) if declared[row] == part], np.int64)
 
-    def to_calibrate(self) -> Rows:
+    def to_calibrate(self) -> Indices:
         """Return the rows of the calibration part that thresholds are set by: all but its leaks."""
         return np.setdiff1d(self.parts["calibration"], self.leaks("calibration"))
 
@@ -140,7 +140,7 @@ class Prepared:
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.collection.unreadable.items()
-        outside = self.outside and OutsideTable(
+        outside = self.outside and OodTable(
             source=self.outside.source, fingerprint=self.outside.collection.fingerprint()
         )
         return DataTable(
@@ -166,7 +166,7 @@ class Prepared:
         mean, std = ((figure,) * self.shape.channels for figure in mean_and_std)
         return Normalisation(mean=mean, std=std)
 
-    def _rows_for_statistics(self) -> Rows:
+    def _rows_for_statistics(self) -> Indices:
         """Return the store's rows whose mean and standard deviation normalise pictures.
 
         They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials
@@ -182,7 +182,7 @@ class Prepared:
 
 def prepare(
     data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, outside: str | None = None
-) -> Prepared:
+) -> PreparedData:
     """Find, decode and cut what a person named.
 
     Args:
@@ -199,17 +199,17 @@ def prepare(
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_collection(data, shape, data_dir, progress, pictures.label_by)
+    collection = open_dataset(data, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(collection, pictures, progress)
     parts = cut(collection.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
-    prepared = Prepared(data, shape, collection, groups, parts)
+    prepared = PreparedData(data, shape, collection, groups, parts)
     if outside is None:
         return prepared
     classes = collection.listing.classes
     return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
 
 
-def smaller_than_they_are(prepared: Prepared) -> str | None:
+def smaller_than_they_are(prepared: PreparedData) -> str | None:
     """Return what to say where a network sees pictures at much less than their own size, else None."""
     size = prepared.shape.size
     median = median_size(prepared.collection.source)
@@ -222,7 +222,7 @@ def smaller_than_they_are(prepared: Prepared) -> str | None:
     )
 
 
-def evenly(rows: Rows, num: int) -> Rows:
+def evenly(rows: Indices, num: int) -> Indices:
     """Return at most `num` of (N,) rows, evenly apart."""
-    chosen: Rows = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
+    chosen: Indices = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
     return chosen

@@ -25,12 +25,12 @@ from skysort.report.comparison_page import write_comparison_report
 from skysort.runs.folder import Run
 from skysort.runs.reopen import prepared_again
 from skysort.runs.train import check_loss, resolved
-from skysort.trust.comparison import Comparison, Paired, Row, Spread, difference
+from skysort.trust.comparison import Comparison, ComparisonRow, PairedComparison, Spread, difference
 from skysort.trust.shift_robustness import accuracy_when_shifted
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparisonSpec:
     """What a comparison is of."""
 
     title: str
@@ -44,7 +44,7 @@ class Asked:
 
 
 def compare(
-    asked: Asked,
+    asked: ComparisonSpec,
     output: str | PathLike[str],
     *,
     seeds: int = DEFAULT_SEEDS,
@@ -79,7 +79,7 @@ def compare(
     }
     first = runs[variants[0].name]
     reference = _right(first, first[0].data)
-    rows: list[Row] = []
+    rows: list[ComparisonRow] = []
     for variant in variants:
         right = _right(runs[variant.name], first[0].data)
         # The same draws for every row, whichever others there are.
@@ -104,7 +104,7 @@ def compare(
     return comparison
 
 
-def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tuple[Paired, int]:
+def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tuple[PairedComparison, int]:
     """Compare the classifiers of two finished runs on the test pictures that both were measured on.
 
     Pictures are the same where their class and their pixels are, whatever else the runs learned from.
@@ -130,7 +130,7 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
             "same-twice", f"{first} and {second} hold one and the same classifier; name two to compare"
         )
     of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
-    return Paired.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
+    return PairedComparison.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
 
 
 def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
@@ -164,7 +164,7 @@ def _finished(path: Path) -> Run:
     return run
 
 
-def on_the_same_parts(asked: Asked) -> list[Variant]:
+def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
     """Give all variants one protocol: the tutorials' only where it is the default of each.
 
     Raises:
@@ -197,14 +197,16 @@ def _check_losses(variants: Sequence[Variant], data: str, data_dir: Path | None,
         check_loss(variant.recipe, prepared)
 
 
-def _row(variant: Variant, runs: list[Run], shifts: int, data_dir: Path | None, progress: Progress) -> Row:
+def _row(
+    variant: Variant, runs: list[Run], shifts: int, data_dir: Path | None, progress: Progress
+) -> ComparisonRow:
     metrics = [run.metrics for run in runs]
     train_accuracy, test_accuracy = (
         Spread.of(figures["splits"][part]["accuracy"] for figures in metrics) for part in ("train", "test")
     )
     epochs = [run.epochs for run in runs]
     shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
-    return Row(
+    return ComparisonRow(
         name=variant.name,
         description=variant.recipe.description,
         parameters=metrics[0]["parameters"],

@@ -15,12 +15,12 @@ from skysort.recipe.schema import Figure, Published, Recipe, recipe_names
 from skysort.report.comparison_page import write_reproduction_report
 from skysort.runs.folder import Run
 from skysort.trust.comparison import (
-    InTrainingMode,
     Mode,
-    Reproduced,
-    ReproducedLosses,
+    ReproducedCurve,
+    ReproducedFigure,
     Reproduction,
     Spread,
+    TrainModeAccuracy,
     judged,
     pooled_std,
     prediction_interval,
@@ -34,7 +34,7 @@ class _Measured:
     recipe: Recipe
     published: Published
     runs: list[Run]
-    training_mode: InTrainingMode | None
+    training_mode: TrainModeAccuracy | None
 
     def accuracy(self, part: str, mode: Mode) -> Spread:
         """Return the accuracy of the runs; a network that is the same in both modes has one for both."""
@@ -127,7 +127,7 @@ def _measure(
     return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, data_dir, progress))
 
 
-def _figures(measured: list[_Measured]) -> Iterator[Reproduced]:
+def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:
     """Yield a row a published accuracy, and one for the mode that its text does not speak of."""
     spreads = {
         part: pooled_std(
@@ -146,11 +146,11 @@ def _figures(measured: list[_Measured]) -> Iterator[Reproduced]:
                 yield _in_the_other_mode(each, figure)
 
 
-def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> Reproduced:
+def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> ReproducedFigure:
     accuracy, num_pictures = each.accuracy(figure.part, figure.mode), _num_pictures(each, figure)
     interval = prediction_interval(accuracy, value, num_pictures, std, freedom)
     verdict, short_by = judged(value, accuracy, interval)
-    return Reproduced(
+    return ReproducedFigure(
         recipe=each.recipe.name,
         source=each.published.source,
         data=each.published.data,
@@ -165,9 +165,9 @@ def _held_against(each: _Measured, figure: Figure, value: float, std: float, fre
     )
 
 
-def _in_the_other_mode(each: _Measured, figure: Figure) -> Reproduced:
+def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
     other: Mode = "evaluation" if figure.mode == "training" else "training"
-    return Reproduced(
+    return ReproducedFigure(
         recipe=each.recipe.name,
         source=each.published.source,
         data=each.published.data,
@@ -187,13 +187,13 @@ def _num_pictures(each: _Measured, figure: Figure) -> int:
     return num
 
 
-def _losses(each: _Measured) -> Iterator[ReproducedLosses]:
+def _losses(each: _Measured) -> Iterator[ReproducedCurve]:
     """Yield the published curves of mean losses; the loss of a single batch is too noisy for that."""
     epochs = [run.epochs for run in each.runs]
     for figure in each.published.figures:
         if figure.what == "mean-loss":
             reached = [epoch for epoch in figure.epochs if epoch <= len(epochs[0])]
-            yield ReproducedLosses(
+            yield ReproducedCurve(
                 recipe=each.recipe.name,
                 epochs=tuple(reached),
                 published=figure.values[: len(reached)],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from skysort.core.errors import unknown
-from skysort.experiments.compare import Asked
+from skysort.experiments.compare import ComparisonSpec
 from skysort.experiments.seeds import Variant
 from skysort.recipe.schema import Recipe
 
@@ -71,7 +71,7 @@ STUDIES = {
 }
 
 
-def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = ()) -> Asked:
+def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = ()) -> ComparisonSpec:
     """Return what a study compares.
 
     Args:
@@ -88,4 +88,4 @@ def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = (
     variants = tuple(
         Variant(shown, Recipe.load(recipe, (*own, *settings))) for shown, (recipe, own) in study.variants.items()
     )
-    return Asked(name, study.description, data or study.data, variants, study.shifts, settings)
+    return ComparisonSpec(name, study.description, data or study.data, variants, study.shifts, settings)

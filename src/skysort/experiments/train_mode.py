@@ -8,7 +8,7 @@ from skysort.core.progress import Progress
 from skysort.recipe.schema import Normalisation
 from skysort.runs.folder import Run
 from skysort.runs.reopen import prepared_again
-from skysort.trust.comparison import InTrainingMode, Spread
+from skysort.trust.comparison import Spread, TrainModeAccuracy
 
 
 def in_training_mode(
@@ -36,7 +36,7 @@ def in_training_mode(
     from skysort.training.device import computing_threads
     from skysort.training.loop import evaluate_in_training_mode
     from skysort.training.optimizer import loss_function
-    from skysort.training.setup import part_of
+    from skysort.training.setup import pictures_of
 
     recipe, table = run.recipe, read_table(run.classifier)
     num_classes = len(table.classes)
@@ -53,7 +53,7 @@ def in_training_mode(
     with computing_threads(recipe.training.threads):
         return {
             part: evaluate_in_training_mode(
-                network, part_of(prepared.collection, prepared.parts[part]), loss, seed, device
+                network, pictures_of(prepared.collection, prepared.parts[part]), loss, seed, device
             ).accuracy
             for part in ("train", "test")
         }
@@ -61,13 +61,13 @@ def in_training_mode(
 
 def measured_in_training_mode(
     runs: list[Run], data_dir: str | PathLike[str] | None, progress: Progress
-) -> InTrainingMode | None:
+) -> TrainModeAccuracy | None:
     """Return the accuracies of runs in training mode; None for a network that is the same in both modes."""
     found = [in_training_mode(run, data_dir=data_dir, progress=progress) for run in runs]
     figures = [accuracies for accuracies in found if accuracies is not None]
     if not figures:
         return None
-    return InTrainingMode(
+    return TrainModeAccuracy(
         train=Spread.of(accuracies["train"] for accuracies in figures),
         test=Spread.of(accuracies["test"] for accuracies in figures),
     )

@@ -21,8 +21,8 @@ from skysort.classifier.format import (
     README,
     WEIGHTS,
     ClassifierTable,
+    OodThreshold,
     PictureFormat,
-    Unknown,
 )
 from skysort.classifier.proof import write_proof
 from skysort.classifier.readme import readme
@@ -31,7 +31,7 @@ from skysort.core.environment import described_machine, versions
 from skysort.core.errors import SkysortError
 from skysort.core.files import sha256, whole_folder, write_whole
 from skysort.data.decode import Pixels, Shape
-from skysort.networks.inference import InUse, folded
+from skysort.networks.inference import InferenceNetwork, folded
 from skysort.networks.inspect.user_network import NUM_PICTURES_TRIED, source_line
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
@@ -47,7 +47,7 @@ def write_classifier(
     data: dict[str, str],
     seconds: float,
     fitted: tuple[float, str],
-    set_unknown: Callable[[Classifier], Unknown | None],
+    set_unknown: Callable[[Classifier], OodThreshold | None],
 ) -> None:
     """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
 
@@ -70,7 +70,9 @@ def write_classifier(
     temperature, reason = fitted
     flip = recipe.augment.test_time_flip is True
     with torch.no_grad():
-        logits = InUse(network, flip=flip, temperature=temperature)(torch.from_numpy(proof_pictures)).numpy()
+        logits = InferenceNetwork(network, flip=flip, temperature=temperature)(
+            torch.from_numpy(proof_pictures)
+        ).numpy()
     table = ClassifierTable(
         classes=classes,
         pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
@@ -90,7 +92,7 @@ def write_classifier(
         write_whole(beside / WEIGHTS, save(network.tensors()))
         write_whole(
             beside / MODEL,
-            _onnx(InUse(folded(network), flip=flip, temperature=temperature), shape, classes),
+            _onnx(InferenceNetwork(folded(network), flip=flip, temperature=temperature), shape, classes),
         )
         write_whole(beside / README, readme(folder.name, classes, table.pictures))
 
@@ -120,7 +122,7 @@ def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -
     logging.disable()  # PyTorch logs and prints how far it came, which takes pages
     try:
         with redirect_stderr(io.StringIO()):
-            model = _onnx(InUse(network, flip=False), shape, classes)
+            model = _onnx(InferenceNetwork(network, flip=False), shape, classes)
     finally:
         logging.disable(logging.NOTSET)
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +134,7 @@ def _black(num: int, shape: Shape) -> Tensor:
     return torch.zeros(num, shape.channels, shape.size, shape.size, dtype=torch.uint8)
 
 
-def _onnx(network: InUse, shape: Shape, classes: tuple[str, ...]) -> bytes:
+def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
     """Return the network as an ONNX model from uint8 pictures, any number, to logits; it names the classes."""
     try:
         program = torch.onnx.export(

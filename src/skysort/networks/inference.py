@@ -11,7 +11,7 @@ from skysort.networks.layers import PictureNetwork, ResidualBlock
 from skysort.networks.swift import Group
 
 
-class InUse(nn.Module):
+class InferenceNetwork(nn.Module):
     """From uint8 pictures to logits.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.data.decode import Shape
 from skysort.networks.convolution import Conv2d
-from skysort.networks.inspect.user_network import Own, own_layer
+from skysort.networks.inspect.user_network import UserNetwork, own_layer
 from skysort.networks.swift import TooSmallError, Whitening, swift_layers
 from skysort.recipe.schema import (
     AnyNetwork,
@@ -77,9 +77,9 @@ class PictureNetwork(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     @property
-    def own(self) -> Own | None:
+    def own(self) -> UserNetwork | None:
         """The person's own network that it has for layers, if it has one."""
-        return next((layer for layer in self.layers.children() if isinstance(layer, Own)), None)
+        return next((layer for layer in self.layers.children() if isinstance(layer, UserNetwork)), None)
 
     @property
     def depends_on_mode(self) -> bool:
@@ -89,7 +89,7 @@ class PictureNetwork(nn.Module):
     @property
     def draws_chances(self) -> bool:
         """Whether it answers by chance in training mode, or may do so."""
-        return any(isinstance(layer, nn.Dropout | nn.Dropout2d | Own) for layer in self.modules())
+        return any(isinstance(layer, nn.Dropout | nn.Dropout2d | UserNetwork) for layer in self.modules())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return weights and buffers by name, as a file of them takes them: none of them shares memory."""
@@ -195,7 +195,7 @@ class ResidualBlock(nn.Module):
         return changed + values
 
 
-class Repeated(nn.Module):
+class RepeatedBlock(nn.Module):
     """One block, met so many times."""
 
     def __init__(self, block: nn.Module, times: int) -> None:
@@ -276,7 +276,7 @@ def _after_convolution(network: ConvNetwork, channels: int) -> Iterator[nn.Modul
 
 def _residual(network: ConvNetwork, residual: Residual) -> nn.Module:
     if residual.shared:
-        return Repeated(ResidualBlock(network, residual.normalisation), residual.blocks)
+        return RepeatedBlock(ResidualBlock(network, residual.normalisation), residual.blocks)
     return nn.Sequential(*(ResidualBlock(network, residual.normalisation) for _ in range(residual.blocks)))
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from skysort.core.text import counted
-from skysort.data.dataset import Collection
-from skysort.data.quality.check import Checked, Finding
+from skysort.data.dataset import Dataset
+from skysort.data.quality.check import CheckResult, Finding
 from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.page import write_page
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExampleLine:
     """A line of an example: a picture, or the words that stand beside one."""
 
     text: str
@@ -23,7 +23,7 @@ class Shown:
     """None for words, and for a picture that cannot be read."""
 
 
-def write_check_page(path: Path, checked: Checked, collection: Collection) -> None:
+def write_check_page(path: Path, checked: CheckResult, collection: Dataset) -> None:
     """Write the page. The same input gives the same bytes.
 
     Args:
@@ -44,7 +44,7 @@ def write_check_page(path: Path, checked: Checked, collection: Collection) -> No
     )
 
 
-def _headline(checked: Checked) -> str:
+def _headline(checked: CheckResult) -> str:
     if checked.lies:
         return f"Figures from these {checked.pictures:,} pictures would lie: {', '.join(checked.lies)}."
     if checked.stops:
@@ -54,15 +54,15 @@ def _headline(checked: Checked) -> str:
     return f"In these {checked.pictures:,} pictures nothing would make figures lie; {found}."
 
 
-def _shown(finding: Finding, rows: dict[str, int], collection: Collection) -> list[list[Shown]]:
+def _shown(finding: Finding, rows: dict[str, int], collection: Dataset) -> list[list[ExampleLine]]:
     """Return the lines of each example."""
     return [[_line(text, rows.get(text), collection) for text in example] for example in finding.examples]
 
 
-def _line(text: str, row: int | None, collection: Collection) -> Shown:
+def _line(text: str, row: int | None, collection: Dataset) -> ExampleLine:
     if row is None:
-        return Shown(text, "", None)
+        return ExampleLine(text, "", None)
     label = collection.listing.classes[collection.listing.labels[row]]
     if collection.positions[row] < 0:
-        return Shown(text, label, None)
-    return Shown(text, label, thumbnail(collection.pixels(np.array([row]))[0]))
+        return ExampleLine(text, label, None)
+    return ExampleLine(text, label, thumbnail(collection.pixels(np.array([row]))[0]))

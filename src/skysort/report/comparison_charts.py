@@ -19,7 +19,7 @@ from skysort.report.charts import (
     placeholder,
     titled,
 )
-from skysort.trust.comparison import Reproduced, ReproducedLosses, Row, Spread
+from skysort.trust.comparison import ComparisonRow, ReproducedCurve, ReproducedFigure, Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def swatch(key: str, series: int) -> str:
     return svg.replace('role="img"><title></title>', 'aria-hidden="true">')
 
 
-def losses_by_epoch(rows: Sequence[Row]) -> str:
+def losses_by_epoch(rows: Sequence[ComparisonRow]) -> str:
     """Return the chart of training losses against passes over the data."""
     lines: list[Line] = [(range(1, len(row.losses) + 1), row.losses) for row in rows]
 
@@ -81,7 +81,7 @@ def losses_by_epoch(rows: Sequence[Row]) -> str:
     return drawn("by-epoch-", FIGURE_INCHES, "Training loss of each recipe against the epoch", draw)
 
 
-def losses_by_seconds(rows: Sequence[Row]) -> str:
+def losses_by_seconds(rows: Sequence[ComparisonRow]) -> str:
     """Return the chart of training losses against the time they took."""
 
     def draw(axes: "Axes") -> None:
@@ -94,7 +94,7 @@ def losses_by_seconds(rows: Sequence[Row]) -> str:
     return drawn("by-seconds-", FIGURE_INCHES, "Training loss of each recipe against seconds of training", draw)
 
 
-def shifted_accuracies(rows: Sequence[Row]) -> str:
+def shifted_accuracies(rows: Sequence[ComparisonRow]) -> str:
     """Return the chart of test accuracy against how far the pictures are shifted."""
 
     def draw(axes: "Axes") -> None:
@@ -107,7 +107,7 @@ def shifted_accuracies(rows: Sequence[Row]) -> str:
     return drawn("shifted-", FIGURE_INCHES, "Test accuracy of each recipe against the pixels shifted", draw)
 
 
-def accuracies(rows: Sequence[Row]) -> str:
+def accuracies(rows: Sequence[ComparisonRow]) -> str:
     """Return the chart of every run's accuracy, and of their means."""
 
     def draw(axes: "Axes") -> None:
@@ -122,7 +122,7 @@ def accuracies(rows: Sequence[Row]) -> str:
     return drawn("accuracies-", _inches(len(rows)), summary, draw, _names(row.name for row in rows))
 
 
-def differences(rows: Sequence[Row]) -> str:
+def differences(rows: Sequence[ComparisonRow]) -> str:
     """Return the chart of the differences to the first recipe, for the others."""
     others = [(row.name, row.difference) for row in rows if row.difference]
 
@@ -141,7 +141,7 @@ def differences(rows: Sequence[Row]) -> str:
     return drawn("differences-", _inches(len(others)), summary, draw, _names(name for name, _ in others))
 
 
-def missed(figures: Sequence[Reproduced]) -> str:
+def missed(figures: Sequence[ReproducedFigure]) -> str:
     """Return the chart of measured accuracies and their intervals, counted from the published ones."""
     compared = [(figure, figure.published) for figure in figures if figure.published is not None]
 
@@ -163,7 +163,7 @@ def missed(figures: Sequence[Reproduced]) -> str:
     return drawn("missed-", _inches(len(compared)), summary, draw, names)
 
 
-def reproduced_losses(number: int, curve: ReproducedLosses) -> str:
+def reproduced_losses(number: int, curve: ReproducedCurve) -> str:
     """Return the chart of a published curve of losses and the measured one."""
 
     def draw(axes: "Axes") -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from skysort.report import comparison_charts
 from skysort.report.page import write_page
 from skysort.report.run_page import PROTOCOLS
-from skysort.trust.comparison import NUM_RESAMPLES, WIDEST, Comparison, Difference, Reproduction, Row
+from skysort.trust.comparison import NUM_RESAMPLES, WIDEST, Comparison, ComparisonRow, Difference, Reproduction
 
 MOST_EPOCHS_IN_TABLE = 30
 MINUS = "\N{MINUS SIGN}"
@@ -85,7 +85,7 @@ def _headline(comparison: Comparison) -> str:
     )
 
 
-def _lead(rows: tuple[Row, ...], best: Row) -> str:
+def _lead(rows: tuple[ComparisonRow, ...], best: ComparisonRow) -> str:
     """Return how far the best is ahead of the first; of the next best, where it is the first itself."""
     if best.difference:
         return _ahead(best.difference, f"{rows[0].name}, the first")

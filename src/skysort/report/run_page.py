@@ -38,7 +38,7 @@ PROTOCOLS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class PictureCard:
     """A picture on the page, with what it is and what the classifier says it is."""
 
     thumbnail: Thumbnail
@@ -57,7 +57,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ConfusedPair:
     """Two classes of which one was taken for the other."""
 
     truth: str
@@ -67,7 +67,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionSection:
     """A decision on the page: what it promises, what it costs, and what it does on test."""
 
     name: str
@@ -83,7 +83,11 @@ class Decided:
 
 
 def write_report(
-    path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None, decisions: Sequence[Decided] = ()
+    path: Path,
+    metrics: dict[str, Any],
+    test: Evaluation,
+    run: Path | None,
+    decisions: Sequence[DecisionSection] = (),
 ) -> None:
     """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
 
@@ -136,7 +140,7 @@ def decided(
     effects: dict[str, Any],
     classes: Sequence[str],
     classifier: Path,
-) -> list[Decided]:
+) -> list[DecisionSection]:
     """Return what a page says of decisions.
 
     Args:
@@ -159,7 +163,9 @@ def decided(
         promise = ("--lose-at-most", lost, "--confidence", sure)
         again = ("decide", str(classifier), *keep, *promise, "--name", decision.name)
         said = sentences(decision, classes)
-        found.append(Decided(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again)))
+        found.append(
+            DecisionSection(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again))
+        )
     return found
 
 
@@ -175,7 +181,7 @@ def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
     )
 
 
-def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
+def _shown(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
     """Return the most confident mistakes, and pictures drawn evenly across the part."""
     labels = test.logits.argmax(axis=1)
     confidences = softmax(test.logits).max(axis=1)
@@ -184,10 +190,10 @@ def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
     most_confident = wrong[np.argsort(-confidences[wrong], kind="stable")][:NUM_MISTAKES]
     evenly = np.linspace(0, len(labels) - 1, min(NUM_SAMPLES, len(labels))).astype(np.int64)
 
-    def shown(numbers: NDArray[np.int64]) -> list[Shown]:
+    def shown(numbers: NDArray[np.int64]) -> list[PictureCard]:
         rows = test.rows[numbers]
         return [
-            Shown(
+            PictureCard(
                 thumbnail(pixels),
                 test.collection.listing.paths[row],
                 test.classes[test.truth[number]],
@@ -201,13 +207,13 @@ def _shown(test: Evaluation) -> tuple[list[Shown], list[Shown]]:
     return shown(most_confident), shown(evenly)
 
 
-def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[Pair]:
+def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:
     """Return pairs of classes, the most frequent mistake first."""
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_PAIRS]
     pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
     return [
-        Pair(classes[truth], classes[label], int(mistakes[truth, label]), int(confusion[truth].sum()))
+        ConfusedPair(classes[truth], classes[label], int(mistakes[truth, label]), int(confusion[truth].sum()))
         for truth, label in pairs
         if mistakes[truth, label]
     ]
@@ -230,7 +236,7 @@ def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
     }
 
 
-def _commands(run: Path, metrics: dict[str, Any], decisions: Sequence[Decided]) -> dict[str, str]:
+def _commands(run: Path, metrics: dict[str, Any], decisions: Sequence[DecisionSection]) -> dict[str, str]:
     """Return what to type, by what it does."""
     outside = ("--outside", metrics["outside"]["source"]) if metrics["outside"] else ()
     train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"])

@@ -12,7 +12,7 @@ import numpy as np
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.progress import Progress, span
-from skysort.data.splits import Prepared, evenly
+from skysort.data.splits import PreparedData, evenly
 from skysort.recipe.schema import Recipe, SwiftNetwork
 
 STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
@@ -27,7 +27,7 @@ SMALLEST_FOR_WIDER_STRIDE = 16
 
 
 @dataclass(frozen=True)
-class Form:
+class SwiftSize:
     """A form that the network `swift` may take."""
 
     stride: int
@@ -37,7 +37,7 @@ class Form:
     """From which on it is better than the forms before it, which are quicker."""
 
 
-FORMS = (Form(2, 32, 1), Form(2, 64, 2), Form(1, 32, 6), Form(1, 48, 12))
+FORMS = (SwiftSize(2, 32, 1), SwiftSize(2, 64, 2), SwiftSize(1, 32, 6), SwiftSize(1, 48, 12))
 """Chosen on a validation part of birds-vs-airplanes, on which the last two are alike; docs/performance.md has the
 figures. That the wider one is better where there are more pictures was not measured."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
@@ -69,7 +69,7 @@ class Costs:
     """From the last step on."""
 
 
-def within(recipe: Recipe, prepared: Prepared, seconds: float, started: float, progress: Progress) -> Recipe:
+def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress) -> Recipe:
     """Return a recipe with the epochs, and for the network `swift` the width, that fit into a time.
 
     A few steps of each width are timed, which is what the choice goes by: it is written into the recipe, and a
@@ -138,7 +138,7 @@ def _candidates(recipe: Recipe, size: int) -> list[tuple[Recipe, int]]:
     ]
 
 
-def measured(recipe: Recipe, prepared: Prepared) -> Costs:
+def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
     """Return what a recipe takes here, by a few steps of it."""
     import torch
 
@@ -146,7 +146,7 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     from skysort.training.fit import fit
     from skysort.training.loop import evaluate
     from skysort.training.optimizer import loss_function
-    from skysort.training.setup import part_of, starting_network
+    from skysort.training.setup import pictures_of, starting_network
 
     collection, rows = prepared.collection, prepared.parts["train"]
     training = recipe.training
@@ -162,11 +162,11 @@ def measured(recipe: Recipe, prepared: Prepared) -> Costs:
     with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
         network = starting_network(recipe, prepared)
         started = time.perf_counter()
-        fit(network, short, part_of(collection, some), None, Path(folder), Progress())
+        fit(network, short, pictures_of(collection, some), None, Path(folder), Progress())
         step, steps = _seconds_of_steps(Path(folder) / "history.csv")
         beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
         started = time.perf_counter()
-        evaluate(network, part_of(collection, few), loss_function(recipe.loss), torch.device(training.device))
+        evaluate(network, pictures_of(collection, few), loss_function(recipe.loss), torch.device(training.device))
         a_picture = (time.perf_counter() - started) / len(few)
     num_validated = len(prepared.parts.get("validation", ()))
     num_measured = sum(len(of_part) for of_part in prepared.measured(all_of_train=recipe.speaks_of_train).values())

@@ -23,7 +23,7 @@ LEAST_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True)
-class Made:
+class DecisionResult:
     """A decision that was made and stored."""
 
     decision: Decision
@@ -43,7 +43,7 @@ def decide(
     moved_to: Moved = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
-) -> Made:
+) -> DecisionResult:
     """Find the threshold that sets aside the most and keeps a promise, and store it with the classifier.
 
     The run's figures and its report are written anew, with what the decision does on the test part. Calibration
@@ -121,4 +121,4 @@ def decide(
             )
         classifier.table = classifier.table.with_decision(made)
         measure_run(found, classifier, prepared, {}, progress, calibration)
-    return Made(made, replaced, found)
+    return DecisionResult(made, replaced, found)

@@ -24,7 +24,7 @@ from skysort.core.files import (
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.membership import member_rows, read_members
-from skysort.data.splits import DataTable, Prepared
+from skysort.data.splits import DataTable, PreparedData
 from skysort.recipe.network_file import read_source
 from skysort.recipe.schema import OwnNetwork, Recipe
 from skysort.trust.metrics import Metrics
@@ -67,7 +67,7 @@ class Run:
         """Write data.json."""
         write_whole(self.path / "data.json", json_text(data.model_dump(exclude_none=True)))
 
-    def write_pictures(self, prepared: Prepared) -> None:
+    def write_pictures(self, prepared: PreparedData) -> None:
         """Write pictures.csv."""
         with whole_file(self.pictures, newline="") as file:
             write_rows(member_rows(prepared), file)
@@ -225,7 +225,9 @@ def check_free(folder: Path) -> None:
         raise SkysortError("output-taken", f"{folder} already exists; choose another with --run")
 
 
-def start_run(folder: Path, recipe: Recipe, prepared: Prepared, data_dir: Path | None, progress: Progress) -> Run:
+def start_run(
+    folder: Path, recipe: Recipe, prepared: PreparedData, data_dir: Path | None, progress: Progress
+) -> Run:
     """Write the folder of a run that has not begun: its recipe and its pictures.
 
     Raises:

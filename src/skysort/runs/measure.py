@@ -11,26 +11,26 @@ from skysort.classifier.classifier import Classifier
 from skysort.core.errors import SkysortError, require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
-from skysort.data.cut import Rows
-from skysort.data.splits import Prepared
-from skysort.report.run_page import Decided, decided, write_report
+from skysort.data.cut import Indices
+from skysort.data.splits import PreparedData
+from skysort.report.run_page import DecisionSection, decided, write_report
 from skysort.runs.folder import Run, json_text
-from skysort.trust.evaluation import Evaluation, evaluate_part
+from skysort.trust.evaluation import Evaluation, evaluate_split
 from skysort.trust.ood import measure_outside
 
 
 def evaluate_own(
-    classifier: Classifier, part: str, prepared: Prepared, rows: Rows, progress: Progress
+    classifier: Classifier, part: str, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> Evaluation:
     """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
     rows = np.concatenate([rows, prepared.unreadable_of(part)])
-    return evaluate_part(classifier, part, prepared.collection, rows, progress)
+    return evaluate_split(classifier, part, prepared.collection, rows, progress)
 
 
 def measure_run(
     run: Run,
     classifier: Classifier,
-    prepared: Prepared,
+    prepared: PreparedData,
     seconds: dict[str, float],
     progress: Progress,
     evaluated: Evaluation | None = None,
@@ -94,7 +94,7 @@ def write_figures(
     metrics: dict[str, Any],
     test: Evaluation,
     run: Run | None,
-    decisions: list[Decided],
+    decisions: list[DecisionSection],
     rows: Evaluation | None = None,
 ) -> None:
     """Write rows, report and figures; the figures last, since they say that all is there.

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from skysort.classifier.classifier import Classifier
 from skysort.core.errors import SkysortError, require, unknown
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.membership import learned_rows
 from skysort.data.quality.grouping import groups_of
 from skysort.recipe.schema import DEFAULT_RECIPE, Pictures, Recipe
 from skysort.report.run_page import decided
 from skysort.runs.folder import Run
 from skysort.runs.measure import write_figures
-from skysort.trust.evaluation import Evaluation, evaluate_part
+from skysort.trust.evaluation import Evaluation, evaluate_split
 
 
 def measure_others(
@@ -52,14 +52,14 @@ def measure_others(
                 "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
             )
     found = Data.find(asked)
-    collection = open_collection(found, classifier.shape, data_dir, progress, label_by)
+    collection = open_dataset(found, classifier.shape, data_dir, progress, label_by)
     for name in collection.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
     started = time.perf_counter()
     groups = _groups(collection, group_by, run, progress)
     rows = collection.rows_of_test()
-    evaluation = evaluate_part(classifier, "test", collection, rows, progress)
+    evaluation = evaluate_split(classifier, "test", collection, rows, progress)
     data = {"source": found.name, "fingerprint": collection.fingerprint()}
     if run is not None:
         learned = learned_rows(collection, evaluation.rows, groups, run.learned())
@@ -102,9 +102,7 @@ def _parted(
     return test, {"test": test.figures(groups), "learned": seen.figures(groups)}
 
 
-def _groups(
-    collection: Collection, group_by: str | None, run: Run | None, progress: Progress
-) -> NDArray[np.int64]:
+def _groups(collection: Dataset, group_by: str | None, run: Run | None, progress: Progress) -> NDArray[np.int64]:
     """Return which pictures are not independent: by the pattern given, else by the run's own, if it fits."""
     if group_by is not None or run is None:
         return groups_of(collection, _grouped(group_by), progress)

@@ -8,14 +8,14 @@ from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.progress import Progress
 from skysort.data.builtin.registry import find_named
 from skysort.data.dataset import Data, source_name
-from skysort.data.splits import DataTable, Prepared, prepare
+from skysort.data.splits import DataTable, PreparedData, prepare
 from skysort.runs.folder import Run
 
 Moved = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 """Where a run's pictures are now, or the places of its several sources; None where they were."""
 
 
-def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to: Moved = None) -> Prepared:
+def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to: Moved = None) -> PreparedData:
     """Open a run's pictures once more, and make sure that they are the same in the same parts.
 
     Args:

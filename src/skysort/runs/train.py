@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import Unknown, find_classifier
+from skysort.classifier.format import OodThreshold, find_classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError, require
 from skysort.core.progress import Progress
 from skysort.data.cut import how_to_calibrate
 from skysort.data.dataset import Data
 from skysort.data.quality.check import quick_findings, summary
-from skysort.data.splits import Prepared, evenly, prepare, smaller_than_they_are
+from skysort.data.splits import PreparedData, evenly, prepare, smaller_than_they_are
 from skysort.recipe.schema import DEFAULT_RECIPE, Augment, OwnNetwork, Pictures, Recipe
 from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.runs.folder import Run, check_free, free_folder, start_run
@@ -297,7 +297,7 @@ def _how_to_check(asked: list[str], data: Data, pictures: Pictures, data_dir: st
     return shlex.join(words)
 
 
-def check_loss(recipe: Recipe, prepared: Prepared) -> None:
+def check_loss(recipe: Recipe, prepared: PreparedData) -> None:
     """Make sure that a recipe's loss is for as many classes as there are.
 
     Raises:
@@ -308,7 +308,7 @@ def check_loss(recipe: Recipe, prepared: Prepared) -> None:
     check_classes(recipe.loss, len(prepared.collection.listing.classes))
 
 
-def check_own_network(recipe: Recipe, prepared: Prepared) -> None:
+def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
     """Make sure that a person's own network, if the recipe has one, can be trained and exported.
 
     Raises:
@@ -321,7 +321,7 @@ def check_own_network(recipe: Recipe, prepared: Prepared) -> None:
         check_own(starting_network(recipe, prepared), prepared.shape, prepared.collection.listing.classes)
 
 
-def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
+def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
     """Make sure that there are as many calibration pictures as a recipe's threshold takes.
 
     Raises:
@@ -349,7 +349,7 @@ def check_calibration(recipe: Recipe, prepared: Prepared) -> None:
         raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")
 
 
-def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> Run:
+def _finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
     """Do what is left of a run, and say how to go on when it is interrupted."""
     try:
         seconds = {} if run.has_classifier else _train_and_export(run, recipe, prepared, progress)
@@ -361,7 +361,7 @@ def _finish(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) ->
     return run
 
 
-def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Progress) -> dict[str, float]:
+def _train_and_export(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
     """Train from the run's checkpoint, if it has one, to its classifier; return what the steps took."""
     import torch
 
@@ -369,14 +369,14 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
     from skysort.training.device import computing_threads
     from skysort.training.fit import fit
     from skysort.training.loop import logits_in_use
-    from skysort.training.setup import part_of, starting_network
+    from skysort.training.setup import pictures_of, starting_network
 
     collection, parts = prepared.collection, prepared.parts
     classes = collection.listing.classes
     with computing_threads(recipe.training.threads):
         network = starting_network(recipe, prepared)
-        validation = part_of(collection, parts["validation"]) if "validation" in parts else None
-        training = fit(network, recipe, part_of(collection, parts["train"]), validation, run.path, progress)
+        validation = pictures_of(collection, parts["validation"]) if "validation" in parts else None
+        training = fit(network, recipe, pictures_of(collection, parts["train"]), validation, run.path, progress)
         started = time.perf_counter()
         temperature, reason = 1.0, "there are no validation pictures to fit it to"
         if validation is not None:
@@ -387,7 +387,7 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: Prepared, progress: Pr
         proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
         data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
 
-        def set_unknown(made: Classifier) -> Unknown | None:
+        def set_unknown(made: Classifier) -> OodThreshold | None:
             keep = recipe.trust.keep_known
             if keep is None:
                 return None

@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitPictures:
     """One part's pictures, as the loop takes them."""
 
     num_pictures: int
@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 def shuffled(
-    part: Part,
+    part: SplitPictures,
     batch_size: int,
     seed: int,
     epoch: int,
@@ -80,13 +80,13 @@ def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
     return rng.permutation(np.concatenate(chosen))
 
 
-def in_turn(part: Part, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
+def in_turn(part: SplitPictures, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
     """Yield a part's batches as the pictures lie; as `shuffled` otherwise."""
     yield from _batches(part, np.arange(part.num_pictures), batch_size, device)
 
 
 def _batches(
-    part: Part, order: NDArray[np.int64], batch_size: int, device: torch.device
+    part: SplitPictures, order: NDArray[np.int64], batch_size: int, device: torch.device
 ) -> Generator[Batch, None, None]:
     """Gather the pictures of many batches at once, so that little is left to do for each."""
 

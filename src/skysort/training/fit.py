@@ -15,12 +15,12 @@ from skysort.core.errors import StoppedError
 from skysort.core.progress import Progress, Tell, span
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
-from skysort.training.batches import Part
+from skysort.training.batches import SplitPictures
 from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
-from skysort.training.history import History, Row
+from skysort.training.history import History, HistoryRow
 from skysort.training.loop import Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, class_weights, loss_function
-from skysort.training.step_results import Outcomes, Sums
+from skysort.training.step_results import StepResults, Sums
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
 SECONDS_BETWEEN_TELLS = 0.05
@@ -34,8 +34,8 @@ SECONDS_TIMED = 1.0
 def fit(
     network: PictureNetwork,
     recipe: Recipe,
-    train: Part,
-    validation: Part | None,
+    train: SplitPictures,
+    validation: SplitPictures | None,
     folder: Path,
     progress: Progress,
 ) -> float:
@@ -94,7 +94,7 @@ class _Session:
     def __init__(
         self,
         task: Task,
-        validation: Part | None,
+        validation: SplitPictures | None,
         state: State,
         history: History,
         checkpoint: Path,
@@ -105,7 +105,7 @@ class _Session:
         self.task, self.validation, self.state = task, validation, state
         self.history, self.checkpoint, self.stop, self.tell, self.say = history, checkpoint, stop, tell, say
         self.log_every = task.recipe.training.log_every
-        self.outcomes = Outcomes(task.device, self._count)
+        self.outcomes = StepResults(task.device, self._count)
         self.num_steps, self.seconds_timed, self.has_said_how_long = 0, 0.0, False
         self.seconds_before = state.seconds
         self.num_untold = 0
@@ -181,7 +181,7 @@ class _Session:
     def _add_row(self, kind: Literal["epoch", "steps"], sums: Sums, validation: Sums | None = None) -> None:
         state = self.state
         self.history.add(
-            Row(
+            HistoryRow(
                 kind=kind,
                 epoch=state.epoch,
                 step=state.step,

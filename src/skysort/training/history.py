@@ -11,7 +11,7 @@ from skysort.core.files import writing
 
 
 @dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """One row; what was not measured is empty."""
 
     kind: Literal["epoch", "steps"]
@@ -50,11 +50,13 @@ class History:
             self._file = path.open("r+" if num_bytes else "w", encoding="utf-8", newline="")
             self._file.truncate(num_bytes)
             self._file.seek(num_bytes)
-        self._writer = csv.DictWriter(self._file, [field.name for field in fields(Row)], lineterminator="\n")
+        self._writer = csv.DictWriter(
+            self._file, [field.name for field in fields(HistoryRow)], lineterminator="\n"
+        )
         if not num_bytes:
             self._writer.writeheader()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: HistoryRow) -> None:
         """Append one row, where `tail -f` sees it."""
         shown = {
             name: f"{value:.9g}" if isinstance(value, float) else value for name, value in asdict(row).items()

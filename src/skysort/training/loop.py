@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skysort.networks.inference import InUse, folded
+from skysort.networks.inference import InferenceNetwork, folded
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe, num_steps
 from skysort.training.augment import augmented
-from skysort.training.batches import Batch, Part, in_turn, shuffled
+from skysort.training.batches import Batch, SplitPictures, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
-from skysort.training.step_results import Outcomes, Sums
+from skysort.training.step_results import StepResults, Sums
 
 EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
 """At most: 250 pictures up to 64x64, 20 of 224x224. A first layer's outputs alone take many times their bytes."""
@@ -34,7 +34,7 @@ class Task:
     optimizer: torch.optim.Optimizer
     loss_function: LossFunction
     recipe: Recipe
-    train: Part
+    train: SplitPictures
     device: torch.device
 
     @cached_property
@@ -66,7 +66,7 @@ class Task:
 
 
 def train_epoch(
-    task: Task, epoch: int, first_step: int, outcomes: Outcomes, after_step: Callable[[int], None]
+    task: Task, epoch: int, first_step: int, outcomes: StepResults, after_step: Callable[[int], None]
 ) -> None:
     """Train on an epoch's batches from a step on.
 
@@ -127,23 +127,27 @@ def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterat
 
 
 @torch.no_grad()
-def evaluate(network: PictureNetwork, part: Part, loss_function: LossFunction, device: torch.device) -> Sums:
+def evaluate(
+    network: PictureNetwork, part: SplitPictures, loss_function: LossFunction, device: torch.device
+) -> Sums:
     """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
     with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return _measured(folded(network), batches, loss_function)
 
 
 @torch.no_grad()
-def logits_in_use(network: PictureNetwork, part: Part, device: torch.device, *, flip: bool) -> NDArray[np.float32]:
+def logits_in_use(
+    network: PictureNetwork, part: SplitPictures, device: torch.device, *, flip: bool
+) -> NDArray[np.float32]:
     """Return (N, classes) logits of a part's pictures, as the finished classifier gives them at temperature 1."""
-    in_use = InUse(folded(network), flip=flip)
+    in_use = InferenceNetwork(folded(network), flip=flip)
     with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
         return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
 @torch.no_grad()
 def evaluate_in_training_mode(
-    network: PictureNetwork, part: Part, loss_function: LossFunction, seed: int, device: torch.device
+    network: PictureNetwork, part: SplitPictures, loss_function: LossFunction, seed: int, device: torch.device
 ) -> Sums:
     """Return the same with the network in training mode, as texts measure that never leave it.
 
@@ -158,7 +162,7 @@ def evaluate_in_training_mode(
         return _measured(network, batches, loss_function)
 
 
-def _evaluated_at_once(part: Part) -> int:
+def _evaluated_at_once(part: SplitPictures) -> int:
     bytes_a_picture = part.pixels(np.zeros(1, np.int64)).nbytes
     return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_a_picture))
 

@@ -2,23 +2,25 @@
 
 import torch
 
-from skysort.data.cut import Rows
-from skysort.data.dataset import Collection
-from skysort.data.splits import Prepared, evenly
+from skysort.data.cut import Indices
+from skysort.data.dataset import Dataset
+from skysort.data.splits import PreparedData, evenly
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.recipe.schema import Recipe
-from skysort.training.batches import Part
+from skysort.training.batches import SplitPictures
 
 PIXEL_BYTES_LOOKED_AT = 2**23
 """Of training pictures, by layers that go by their statistics: 2,730 of 32x32 RGB, 55 of 224x224."""
 
 
-def part_of(collection: Collection, rows: Rows) -> Part:
+def pictures_of(collection: Dataset, rows: Indices) -> SplitPictures:
     """Return some of the pictures, as the loop takes them."""
-    return Part(len(rows), lambda numbers: collection.pixels(rows[numbers]), collection.listing.labels[rows])
+    return SplitPictures(
+        len(rows), lambda numbers: collection.pixels(rows[numbers]), collection.listing.labels[rows]
+    )
 
 
-def starting_network(recipe: Recipe, prepared: Prepared) -> PictureNetwork:
+def starting_network(recipe: Recipe, prepared: PreparedData) -> PictureNetwork:
     """Return a recipe's network as it starts: the initial weights of its seed, whitened by the training pictures.
 
     Raises:

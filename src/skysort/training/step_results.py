@@ -42,7 +42,7 @@ class Sums:
         return self.correct / self.pictures
 
 
-class _Outcome(NamedTuple):
+class _StepResult(NamedTuple):
     """What a step gave, on its way from the device."""
 
     epoch: int
@@ -58,7 +58,7 @@ class _Outcome(NamedTuple):
     """None where nothing has to be waited for."""
 
 
-class Outcomes:
+class StepResults:
     """What steps gave, read at once on a CPU; on an accelerator a step late, so that it is not waited for.
 
     On an accelerator a loss that is no number is thus noticed one update late: the run stops all the same, and no
@@ -77,7 +77,7 @@ class Outcomes:
         self.count = count
         self._device = device
         self._lag = int(device.type != "cpu") if lag is None else lag
-        self._coming: deque[_Outcome] = deque()
+        self._coming: deque[_StepResult] = deque()
 
     def put(
         self, epoch: int, step: int, rate: float, loss: Tensor, fit: Tensor, correct: Tensor, pictures: int
@@ -92,7 +92,7 @@ class Outcomes:
             loss, fit, correct = (figure.detach().to("cpu", non_blocking=True) for figure in (loss, fit, correct))
             arrived = torch.Event(self._device)
             arrived.record()
-        self._coming.append(_Outcome(epoch, step, rate, loss, fit, correct, pictures, arrived))
+        self._coming.append(_StepResult(epoch, step, rate, loss, fit, correct, pictures, arrived))
         while len(self._coming) > self._lag:
             self._read(self._coming.popleft())
 
@@ -105,7 +105,7 @@ class Outcomes:
         while self._coming:
             self._read(self._coming.popleft())
 
-    def _read(self, outcome: _Outcome) -> None:
+    def _read(self, outcome: _StepResult) -> None:
         if outcome.arrived is not None:
             outcome.arrived.synchronize()
         loss = outcome.loss.item()

@@ -4,7 +4,7 @@ import math
 
 from skysort.core.text import counted
 from skysort.trust.intervals import NORMAL_QUANTILE
-from skysort.trust.metrics import Metrics, PartFigures
+from skysort.trust.metrics import Metrics, SplitFigures
 
 SMALL_MARGIN = 0.03
 """Of an accuracy either way: narrow enough for most decisions between two classifiers."""
@@ -23,7 +23,7 @@ def advice(metrics: Metrics) -> list[str]:
     return found
 
 
-def how_sure(test: PartFigures) -> str:
+def how_sure(test: SplitFigures) -> str:
     """Return whether the test pictures are enough for their accuracy, and how many would be.
 
     The number is that of Wilson's interval with its middle where it is now: n = z² p (1 - p) / margin².
@@ -45,7 +45,7 @@ def how_sure(test: PartFigures) -> str:
     )
 
 
-def has_learned(train: PartFigures) -> bool:
+def has_learned(train: SplitFigures) -> bool:
     """Return whether the classes' mean recall on training pictures is above chance, as its 95 % interval goes."""
     if train.balanced_accuracy_interval95 is None:
         return True

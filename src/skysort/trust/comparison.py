@@ -49,14 +49,14 @@ class Difference(Table):
     interval95: tuple[float, float]
 
 
-class InTrainingMode(Table):
+class TrainModeAccuracy(Table):
     """Accuracies of a network that never left training mode, which tells where batches or chance take part."""
 
     train: Spread
     test: Spread
 
 
-class Row(Table):
+class ComparisonRow(Table):
     """One recipe's runs."""
 
     name: str
@@ -74,12 +74,12 @@ class Row(Table):
     """Mean training loss of each epoch, over the runs."""
     elapsed: tuple[float, ...]
     """Seconds of training at the end of each epoch, over the runs."""
-    training_mode: InTrainingMode | None = None
+    training_mode: TrainModeAccuracy | None = None
     shifted: tuple[Spread, ...] = ()
     """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty where that was not asked."""
 
 
-class Paired(Table):
+class PairedComparison(Table):
     """Two classifiers on the same pictures."""
 
     both: int
@@ -136,13 +136,13 @@ class Comparison(Table):
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
     """Fields that all recipes were run with instead of their own."""
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     machine: str
     versions: dict[str, str]
     date: str
 
 
-class Reproduced(Table):
+class ReproducedFigure(Table):
     """One published accuracy beside the measured one."""
 
     recipe: str
@@ -163,7 +163,7 @@ class Reproduced(Table):
     """How far the measured mean is below the published figure; for `short`."""
 
 
-class ReproducedLosses(Table):
+class ReproducedCurve(Table):
     """A published curve of losses beside the measured one."""
 
     recipe: str
@@ -176,8 +176,8 @@ class ReproducedLosses(Table):
 class Reproduction(Table):
     """What reproduction.json holds."""
 
-    figures: tuple[Reproduced, ...]
-    losses: tuple[ReproducedLosses, ...]
+    figures: tuple[ReproducedFigure, ...]
+    losses: tuple[ReproducedCurve, ...]
     settings: tuple[str, ...]
     """Fields that were not as the texts have them, so that the verdicts are of other recipes."""
     seeds: dict[str, int]

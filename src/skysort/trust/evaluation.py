@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
-from skysort.classifier.format import Unknown
+from skysort.classifier.format import OodThreshold
 from skysort.classifier.ood import is_unknown, why_unknown
 from skysort.classifier.predictions import Prediction, cells, header, labelled, softmax, unreadable, write_rows
 from skysort.classifier.proof import Logits
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_file
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection
+from skysort.data.dataset import Dataset
 from skysort.trust.guarantee import Scores, share_lost, share_set_aside
 from skysort.trust.metrics import LEAST_WIDENING, measure, share_of
 
@@ -30,7 +30,7 @@ class Evaluation:
     """What a classifier says of one part's pictures, beside the truth."""
 
     part: str
-    collection: Collection
+    collection: Dataset
     classes: tuple[str, ...]
     """The classifier's."""
     rows: NDArray[np.int64]
@@ -43,7 +43,7 @@ class Evaluation:
     """Reasons by row, for the part's pictures that could not be read."""
     temperature: float = 1.0
     """The classifier's, which the logits have been divided by."""
-    unknown: Unknown | None = None
+    unknown: OodThreshold | None = None
     """The classifier's threshold."""
 
     def figures(self, groups: NDArray[np.int64]) -> dict[str, Any]:
@@ -138,15 +138,15 @@ class Evaluation:
             write_rows(((first, truth, *others) for truth, (first, *others) in with_header), file)
 
 
-def labels_in(classifier: Classifier, collection: Collection, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def labels_in(classifier: Classifier, collection: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (N,) indices into a classifier's classes, for (N,) rows of a collection's listing."""
     number = np.array([classifier.classes.index(name) for name in collection.listing.classes])
     labels: NDArray[np.int64] = number[collection.listing.labels[rows]]
     return labels
 
 
-def evaluate_part(
-    classifier: Classifier, part: str, collection: Collection, rows: NDArray[np.int64], progress: Progress
+def evaluate_split(
+    classifier: Classifier, part: str, collection: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> Evaluation:
     """Run a classifier over a part's pictures.
 
@@ -176,7 +176,7 @@ def evaluate_part(
 
 
 def logits_of(
-    classifier: Classifier, what: str, collection: Collection, rows: NDArray[np.int64], progress: Progress
+    classifier: Classifier, what: str, collection: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], Logits]:
     """Return those of (N,) rows of a collection's listing that could be read, and their (M, classes) logits.
 

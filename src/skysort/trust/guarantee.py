@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysort.classifier.decision import Calibration, Decision, SetAside, probability_not_kept
-from skysort.classifier.format import Kept, Unknown
+from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.classifier.ood import scores as unknown_scores
 from skysort.classifier.proof import LARGEST_DIFFERENCE, Logits
 from skysort.core.errors import NotUnderstoodError, SkysortError
@@ -356,7 +356,9 @@ def fewest_for_unknown(keep: float) -> int:
     return math.ceil(1 / _to_lose(keep)) - 1
 
 
-def threshold_for_unknown(logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0) -> Unknown:
+def threshold_for_unknown(
+    logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0
+) -> OodThreshold:
     """Return the threshold for unknown that keeps a share of pictures like those of the calibration part.
 
     It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
@@ -378,13 +380,13 @@ def threshold_for_unknown(logits: Logits, keep: float, groups: Groups | None = N
         raise ValueError(f"expected at least {fewest_for_unknown(keep)} pictures, found {len(found)}")
     threshold = float(found[number - 1])
     threshold -= ROUNDING * max(1.0, abs(threshold))
-    kept = Kept(
+    kept = KeptShare(
         pictures=len(scores),
         kept=int((scores >= threshold).sum()),
         groups=len(found) if len(found) < len(scores) else None,
         left_out=left_out,
     )
-    return Unknown(threshold=threshold, keep=keep, calibration=kept)
+    return OodThreshold(threshold=threshold, keep=keep, calibration=kept)
 
 
 def _largest(scores: Floats, groups: Groups) -> Floats:

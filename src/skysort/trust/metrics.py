@@ -93,7 +93,7 @@ class Share(Measured):
     interval95: tuple[float, float] | None
 
 
-class Grouped(Measured):
+class GroupCounts(Measured):
     """Pictures of a part that are not independent: of one declared group, of one burst, or near-duplicates."""
 
     groups: int
@@ -101,7 +101,7 @@ class Grouped(Measured):
     """How many times as wide intervals would be, were the pictures of a group all alike; none allows for that."""
 
 
-class PartFigures(Measured):
+class SplitFigures(Measured):
     """The figures of a part."""
 
     pictures: int
@@ -118,7 +118,7 @@ class PartFigures(Measured):
     confusion: dict[str, dict[str, int]]
     """How many pictures of a class got a label, by class and label; what never happened is left out."""
     unreadable: int
-    grouped: Grouped | None = None
+    grouped: GroupCounts | None = None
     """None where groups would hardly widen an interval."""
     unknown: Share | None = None
     """Called so; None where the classifier has no threshold."""
@@ -154,7 +154,7 @@ class Effect(Measured):
         return self.threshold is None or (self.keep, self.threshold) == (decision.keep, decision.threshold)
 
 
-class OutsideFigures(Measured):
+class OodFigures(Measured):
     """What a classifier makes of pictures of none of its classes."""
 
     source: str
@@ -172,7 +172,7 @@ class OutsideFigures(Measured):
     """Of the test part, that the area is over, too."""
 
 
-def _has_test(splits: dict[str, PartFigures]) -> dict[str, PartFigures]:
+def _has_test(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
     if "test" not in splits:
         raise ValueError("expected figures of the split test")
     return splits
@@ -181,7 +181,7 @@ def _has_test(splits: dict[str, PartFigures]) -> dict[str, PartFigures]:
 class Metrics(Measured):
     """metrics.json."""
 
-    splits: Annotated[dict[str, PartFigures], AfterValidator(_has_test)]
+    splits: Annotated[dict[str, SplitFigures], AfterValidator(_has_test)]
     """By part; `test` is always there."""
     parameters: int
     seconds: dict[str, float]
@@ -196,7 +196,7 @@ class Metrics(Measured):
     """Source and fingerprint of the pictures."""
     decisions: dict[str, Effect] = {}
     """What each of the classifier's decisions does on the test part."""
-    outside: OutsideFigures | None = None
+    outside: OodFigures | None = None
     """None where none were named."""
 
 
@@ -212,7 +212,7 @@ def measure(
         temperature: that the logits have been divided by; 1 when none was fitted.
 
     Returns:
-        What `PartFigures` says, as far as logits and truth tell it.
+        What `SplitFigures` says, as far as logits and truth tell it.
     """
     losses = cross_entropies(logits, truth)
     confusion = np.zeros((len(classes), len(classes)), np.int64)

@@ -7,14 +7,14 @@ import numpy as np
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.ood import is_unknown, scores
 from skysort.core.progress import Progress
-from skysort.data.ood import Outside
+from skysort.data.ood import OodPictures
 from skysort.trust.evaluation import Evaluation, logits_of
 from skysort.trust.intervals import roc_auc_interval
 from skysort.trust.metrics import share_of
 
 
 def measure_outside(
-    classifier: Classifier, outside: Outside, test: Evaluation, progress: Progress
+    classifier: Classifier, outside: OodPictures, test: Evaluation, progress: Progress
 ) -> dict[str, Any]:
     """Run a classifier over outside pictures and return their figures, as metrics.json holds them.
 

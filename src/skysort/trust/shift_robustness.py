@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.core.progress import Progress
-from skysort.data.dataset import Collection
+from skysort.data.dataset import Dataset
 from skysort.data.decode import Pixels
 from skysort.trust.evaluation import labels_in
 
@@ -14,7 +14,7 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def accuracy_when_shifted(
-    classifier: Classifier, collection: Collection, rows: NDArray[np.int64], pixels: int, progress: Progress
+    classifier: Classifier, collection: Dataset, rows: NDArray[np.int64], pixels: int, progress: Progress
 ) -> list[float]:
     """Return the accuracy on pictures shifted by 0, 1, 2 … pixels, each the mean over four directions.
 

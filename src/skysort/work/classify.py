@@ -18,7 +18,7 @@ from skysort.data.memory import room_for
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.archive import check_file_size
 from skysort.work.attempts import MOST_DEATHS, Attempts
-from skysort.work.journal_entries import Identity, Kind, Row
+from skysort.work.journal_entries import Identity, JournalEntry, Kind
 from skysort.work.names import ChangedError, identity_of
 from skysort.work.status_file import as_text
 
@@ -38,13 +38,13 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class ByLabel:
+class LabelRule:
     """Keep what has one of some labels, and set aside what has another. Nothing is promised of what is lost."""
 
     keep: tuple[str, ...]
 
     @classmethod
-    def among(cls, keep: Sequence[str], classes: Sequence[str]) -> "ByLabel":
+    def among(cls, keep: Sequence[str], classes: Sequence[str]) -> "LabelRule":
         """Check that there is something to keep and something to set aside.
 
         Raises:
@@ -65,7 +65,7 @@ class ByLabel:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClassifiedFile:
     """A picture that was read, and what the classifier says of it."""
 
     path: Path
@@ -75,11 +75,11 @@ class Judged:
     not_ended: str | None = None
     """Why the file may still be on its way although its first picture is whole."""
 
-    def row(self, kind: Kind, place: Path, action: str = "", reason: str | None = None) -> Row:
+    def row(self, kind: Kind, place: Path, action: str = "", reason: str | None = None) -> JournalEntry:
         """Return the journal's row for what to do with it, for a reason of its own or the classifier's."""
         said = self.prediction
         reason = reason or said.reason or ("" if said.status == "ok" else said.status)
-        return Row(
+        return JournalEntry(
             kind, self.path, place, self.digest, self.file, action, said.label,
             tuple(said.probabilities.values()), reason,
         )  # fmt: skip
@@ -109,7 +109,7 @@ def why_unsure(prediction: Prediction, below: float | None) -> str:
 
 def judge(
     classifier: Classifier, paths: Sequence[Path], attempts: Attempts
-) -> tuple[list[Judged], dict[Path, Exception]]:
+) -> tuple[list[ClassifiedFile], dict[Path, Exception]]:
     """Read some pictures and run them through the network together.
 
     Args:
@@ -143,7 +143,7 @@ def judge(
         if isinstance(answer, Exception):
             failed[path] = answer
         else:
-            judged.append(Judged(path, file, digest, answer, not_ended))
+            judged.append(ClassifiedFile(path, file, digest, answer, not_ended))
     return judged, failed
 
 

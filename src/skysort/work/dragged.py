@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, Settings
+from skysort.work.journal_entries import JournalEntry, Settings
 from skysort.work.names import stands
 from skysort.work.settle import holds
 
@@ -46,7 +46,7 @@ def class_folders(settings: Settings) -> Mapping[str, Path]:
     return found
 
 
-def _where_it_may_be(row: Row, folder: Path, settings: Settings) -> set[Path]:
+def _where_it_may_be(row: JournalEntry, folder: Path, settings: Settings) -> set[Path]:
     """Return the paths at which a picture may stand that was dragged into a folder, alone or with its own."""
     tops = [Path(top) for name, top in settings.folders.items() if name in ("to", "aside", "keep-to", "look")]
     top = next((top for top in tops if row.place.is_relative_to(top)), row.place.parent)
@@ -56,7 +56,7 @@ def _where_it_may_be(row: Row, folder: Path, settings: Settings) -> set[Path]:
     return {folder / below, folder / row.place.name}
 
 
-def is_at(path: Path, row: Row) -> bool:
+def is_at(path: Path, row: JournalEntry) -> bool:
     """Tell whether a file has the bytes of a row; one that cannot be read now has not."""
     try:
         return holds(path, row)

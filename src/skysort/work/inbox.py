@@ -25,7 +25,7 @@ Known = Callable[[Path, Identity], bool]
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingFile:
     """A file that is not dealt with yet."""
 
     file: Identity
@@ -68,7 +68,7 @@ class Inbox:
     ) -> None:
         self.folder, self.settle, self.stuck = folder, settle, stuck
         self.stays, self.is_suspect, self.by_own_time = stays, is_suspect, by_own_time
-        self.waiting: dict[Path, Waiting] = {}
+        self.waiting: dict[Path, WaitingFile] = {}
         self.passed_over: dict[Path, Identity | None] = {}
         """Files that are no pictures, and what is no file: links, pipes."""
         self.closed: set[Path] = set()
@@ -179,11 +179,11 @@ class Inbox:
                 self.passed_over.pop(path, None)
                 now = time.monotonic()
                 suspect = self.is_suspect(path, file)
-                self.waiting[path] = Waiting(file, now, now, now + self.settle, alone=suspect)
+                self.waiting[path] = WaitingFile(file, now, now, now + self.settle, alone=suspect)
         elif before.file != file:
             self._changed(before, file)
 
-    def _complete_or_put_off(self, path: Path, waiting: Waiting) -> bool:
+    def _complete_or_put_off(self, path: Path, waiting: WaitingFile) -> bool:
         """Look at a file again: return True for a whole picture; else forget it, or say when to look next."""
         try:
             file = identity(path)
@@ -217,18 +217,18 @@ class Inbox:
             return False
         return True
 
-    def _changed(self, waiting: Waiting, file: Identity) -> None:
+    def _changed(self, waiting: WaitingFile, file: Identity) -> None:
         waiting.grew |= 0 < waiting.file.size < file.size
         waiting.file = file
         waiting.since = time.monotonic()
         waiting.due = waiting.since + self.settle
 
-    def _age(self, waiting: Waiting) -> float:
+    def _age(self, waiting: WaitingFile) -> float:
         """Return for how many seconds a file has been as it is."""
         seen = time.monotonic() - waiting.since
         return max(seen, time.time() - waiting.file.mtime_ns / 1e9) if self.by_own_time else seen
 
-    def _tell_stuck(self, path: Path, waiting: Waiting) -> None:
+    def _tell_stuck(self, path: Path, waiting: WaitingFile) -> None:
         if not waiting.is_stuck:
             waiting.is_stuck = True
             seconds = round(self._age(waiting))

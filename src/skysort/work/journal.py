@@ -23,8 +23,8 @@ from skysort.work.journal_entries import (
     COLUMNS,
     CellError,
     DamagedJournalError,
+    JournalEntry,
     JournalError,
-    Row,
     Settings,
     cells_of,
     is_folder,
@@ -215,7 +215,7 @@ class Journal:
                 raise CellError(f"mounts: expected folders, found {found!r:.200}")
         return {Path(os.fsdecode(folder)): Path(os.fsdecode(mount)) for folder, mount in found}
 
-    def plan(self, rows: Iterable[Row]) -> list[Row]:
+    def plan(self, rows: Iterable[JournalEntry]) -> list[JournalEntry]:
         """Write what is to be done; it is on the disk when this returns. Pictures that stay are done by that.
 
         Raises:
@@ -238,12 +238,12 @@ class Journal:
             for row, number in zip(planned, numbers, strict=True)
         ]
 
-    def note_copied(self, rows: Iterable[Row]) -> None:
+    def note_copied(self, rows: Iterable[JournalEntry]) -> None:
         """Write that whole copies are beside their places; it is on the disk when this returns."""
         with self._told(), self._transaction():
             self._database.executemany("UPDATE rows SET copied = 1 WHERE id = ?", [(row.id,) for row in rows])
 
-    def finish(self, done: Iterable[Row], dropped: Iterable[Row]) -> None:
+    def finish(self, done: Iterable[JournalEntry], dropped: Iterable[JournalEntry]) -> None:
         """Write what was done, with its reason, and delete what did not come about."""
         now = time.time()
         with self._told(), self._transaction():
@@ -253,16 +253,16 @@ class Journal:
             )
             self._database.executemany("DELETE FROM rows WHERE id = ?", [(row.id,) for row in dropped])
 
-    def unfinished(self) -> list[Row]:
+    def unfinished(self) -> list[JournalEntry]:
         """Return the rows that were begun and have no outcome; to be asked for inside `moving`."""
         return list(self._rows(self._database, "done IS NULL ORDER BY id"))
 
-    def put_at(self, path: Path) -> Row | None:
+    def put_at(self, path: Path) -> JournalEntry | None:
         """Return the last row that put a picture at a path, or left it there."""
         where = "place_name = ? AND place_folder = ? ORDER BY id DESC LIMIT 1"
         return next(self._rows(self._database, where, split(path)), None)
 
-    def taken_from(self, path: Path) -> Row | None:
+    def taken_from(self, path: Path) -> JournalEntry | None:
         """Return the last row that took a picture from a path, or copied it."""
         where = "source_name = ? AND source_folder = ? ORDER BY id DESC LIMIT 1"
         return next(self._rows(self._database, where, split(path)), None)
@@ -275,7 +275,7 @@ class Journal:
         picture: str | None = None,
         takeable: Takeable | None = None,
         last: int | None = None,
-    ) -> Iterator[Row]:
+    ) -> Iterator[JournalEntry]:
         """Yield rows as they are now, newest first, whatever is written meanwhile.
 
         Args:
@@ -308,16 +308,18 @@ class Journal:
             f"{clause} ORDER BY {order} LIMIT ?", (*values, -1 if last is None else min(last, sys.maxsize))
         )
 
-    def corrections(self) -> Iterator[Row]:
+    def corrections(self) -> Iterator[JournalEntry]:
         """Yield the rows by which a person said what a picture is, newest first, unless that was taken back."""
         yield from self._rows_now(f"correction IS NOT NULL AND {IN_EFFECT} ORDER BY id DESC")
 
-    def _rows_now(self, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
+    def _rows_now(self, where: str, values: Sequence[object] = ()) -> Iterator[JournalEntry]:
         """Yield rows by a connection of their own: one that has read half of an answer may not write."""
         with self._told(), closing(self._connect()) as reading:
             yield from self._rows(reading, where, values)
 
-    def _rows(self, database: sqlite3.Connection, where: str, values: Sequence[object] = ()) -> Iterator[Row]:
+    def _rows(
+        self, database: sqlite3.Connection, where: str, values: Sequence[object] = ()
+    ) -> Iterator[JournalEntry]:
         with self._told():
             found = database.execute(f"SELECT {COLUMNS}, id FROM rows WHERE {where}", values)
             while some := found.fetchmany(ROWS_AT_A_TIME):

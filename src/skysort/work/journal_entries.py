@@ -70,7 +70,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Row:
+class JournalEntry:
     """What is to be done with one picture, or was."""
 
     kind: Kind
@@ -97,9 +97,9 @@ class Row:
     done: float | None = None
 
 
-def replaced(row: Row, **values: Any) -> Row:
+def replaced(row: JournalEntry, **values: Any) -> JournalEntry:
     """Return a row with other values; dataclasses.replace does the same in four times the time."""
-    return Row(**vars(row) | values)
+    return JournalEntry(**vars(row) | values)
 
 
 def split(path: Path) -> tuple[bytes, bytes]:
@@ -112,7 +112,7 @@ def joined(name: bytes, folder: bytes) -> Path:
     return Path(os.fsdecode(folder), os.fsdecode(name))
 
 
-def cells_of(row: Row) -> tuple[object, ...]:
+def cells_of(row: JournalEntry) -> tuple[object, ...]:
     """Return a row as the journal holds it, in the order of COLUMNS."""
     probabilities = json.dumps([float(f"{share:.{SIGNIFICANT_DIGITS}g}") for share in row.probabilities])
     return (
@@ -122,7 +122,7 @@ def cells_of(row: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def row_of(cells: Sequence[Any], token: str) -> Row:
+def row_of(cells: Sequence[Any], token: str) -> JournalEntry:
     """Return the row with these cells, which its id follows, in the journal with a token.
 
     Raises:
@@ -136,7 +136,7 @@ def row_of(cells: Sequence[Any], token: str) -> Row:
     probabilities = tuple(json.loads(text))
     if label is not None and not probabilities:
         raise CellError(f"row {number}, column probabilities: expected those of the label {label!r}, found none")
-    return Row(
+    return JournalEntry(
         kind, joined(source_name, source_folder), joined(place_name, place_folder), digest,
         Identity(inode, size, mtime_ns), action, label, probabilities, reason, undoes,
         correction, bool(copied), number, mark_of(token, number), session, by, planned, done,

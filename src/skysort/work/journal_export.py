@@ -11,7 +11,7 @@ from skysort.classifier.predictions import write_rows
 from skysort.core.text import printable
 from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, Settings
+from skysort.work.journal_entries import JournalEntry, Settings
 from skysort.work.status_file import iso_time
 
 COLUMNS = (
@@ -20,7 +20,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
+def write_table(rows: Iterable[JournalEntry], _journal: Journal, file: IO[str]) -> None:
     """Write a line a row, for people, in this computer's time zone."""
     for row in rows:
         what = row.action if row.by == "watch" else row.by
@@ -34,7 +34,7 @@ def write_table(rows: Iterable[Row], _journal: Journal, file: IO[str]) -> None:
         file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
 
 
-def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str], *, raw: bool = False) -> None:
+def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, raw: bool = False) -> None:
     """Write one CSV row per row of the journal, with everything it knows.
 
     Args:
@@ -45,7 +45,7 @@ def write_csv(rows: Iterable[Row], journal: Journal, file: IO[str], *, raw: bool
     """
     sessions: dict[int, Settings] = {}
 
-    def cells(row: Row) -> list[str]:
+    def cells(row: JournalEntry) -> list[str]:
         if row.session not in sessions:
             sessions[row.session] = journal.settings(row.session)
         settings = sessions[row.session]
@@ -67,7 +67,7 @@ def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
 
     Also how many are left out, because the picture is no longer where it was put back.
     """
-    rows: dict[Path, Row] = {}
+    rows: dict[Path, JournalEntry] = {}
     for row in journal.corrections():
         rows.setdefault(row.place, row)
     found = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}

@@ -12,7 +12,7 @@ def mount_of(folder: Path) -> Path:
     return next(above for above in (folder, *folder.parents) if os.path.ismount(above))
 
 
-class Drives:
+class Mounts:
     """Folders, absolute, and where their drives are mounted."""
 
     def __init__(self, mounts: Mapping[Path, Path]) -> None:

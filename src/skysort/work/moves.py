@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Row, replaced
+from skysort.work.journal_entries import JournalEntry, replaced
 from skysort.work.mounts import mount_of
 from skysort.work.names import ChangedError, make_folder, sync_folders
 from skysort.work.renaming import give_back, rename_new
@@ -25,10 +25,10 @@ COPIED_AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MoveResult:
     """What came of a row."""
 
-    row: Row
+    row: JournalEntry
     end: End | None
     """None when it cannot be told now: the row stays unfinished."""
     error: Exception | None = None
@@ -36,7 +36,7 @@ class Outcome:
 
 
 @contextmanager
-def moving(journal: Journal) -> Iterator[list[Outcome]]:
+def moving(journal: Journal) -> Iterator[list[MoveResult]]:
     """Be the only process that moves pictures for a journal; give what came of what others left unfinished.
 
     What stays unfinished has the end None. `act` moves nothing of it by another row.
@@ -48,7 +48,7 @@ def moving(journal: Journal) -> Iterator[list[Outcome]]:
         yield finish_unfinished(journal)
 
 
-def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
+def act(journal: Journal, rows: Iterable[JournalEntry]) -> list[MoveResult]:
     """Write down what is to be done, do it, and write what came of it. To be called inside `moving`.
 
     A row that could not be done is no longer in the journal, and all is as it was. No row is written for a picture
@@ -62,16 +62,16 @@ def act(journal: Journal, rows: Iterable[Row]) -> list[Outcome]:
     return outcomes
 
 
-def finish_unfinished(journal: Journal) -> list[Outcome]:
+def finish_unfinished(journal: Journal) -> list[MoveResult]:
     """Bring what a process that was killed left unfinished to its end, as `moving` does."""
     outcomes = []
     for row in journal.unfinished():
         try:
-            outcomes.append(Outcome(row, settle(row)))
+            outcomes.append(MoveResult(row, settle(row)))
         except OSError as error:
-            outcomes.append(Outcome(row, None, error))
+            outcomes.append(MoveResult(row, None, error))
         except Exception as error:  # nobody foresaw it: it is this row's, and keeps no other from going on
-            outcomes.append(Outcome(row, None, OSError(as_text(error))))
+            outcomes.append(MoveResult(row, None, OSError(as_text(error))))
     rows = [outcome.row for outcome in outcomes]
     outcomes = _on_the_disk(
         outcomes, sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
@@ -80,7 +80,7 @@ def finish_unfinished(journal: Journal) -> list[Outcome]:
     return outcomes
 
 
-def note(journal: Journal, outcomes: Iterable[Outcome]) -> None:
+def note(journal: Journal, outcomes: Iterable[MoveResult]) -> None:
     """Write outcomes into the journal."""
     done, dropped = [], []
     for outcome in outcomes:
@@ -95,15 +95,15 @@ def note(journal: Journal, outcomes: Iterable[Outcome]) -> None:
         journal.finish(done, dropped)
 
 
-def carry_out(journal: Journal, rows: Sequence[Row]) -> list[Outcome]:
+def carry_out(journal: Journal, rows: Sequence[JournalEntry]) -> list[MoveResult]:
     """Do what rows of the journal intend. All is on the disk, names included, when this returns."""
-    outcomes: dict[int, Outcome] = {}
-    copied: list[Row] = []
+    outcomes: dict[int, MoveResult] = {}
+    copied: list[JournalEntry] = []
     for row in rows:
         try:
             if _is_copied(row):
                 copied.append(replaced(row, copied=True))
-            outcomes[row.id] = Outcome(row, "done")
+            outcomes[row.id] = MoveResult(row, "done")
         except OSError as error:
             outcomes[row.id] = _after(error, row)
     if copied:
@@ -111,7 +111,7 @@ def carry_out(journal: Journal, rows: Sequence[Row]) -> list[Outcome]:
     for row in copied:
         try:
             rename_new(coming_of(row), row.place, row.mark)
-            outcomes[row.id] = Outcome(row, "done")
+            outcomes[row.id] = MoveResult(row, "done")
         except OSError as error:
             outcomes[row.id] = _after(error, row)
     unwritten = sync_folders(row.place.parent for row in rows)
@@ -123,24 +123,24 @@ def carry_out(journal: Journal, rows: Sequence[Row]) -> list[Outcome]:
     return _on_the_disk(outcomes.values(), unwritten)
 
 
-def _on_the_disk(outcomes: Iterable[Outcome], unwritten: Mapping[Path, OSError]) -> list[Outcome]:
+def _on_the_disk(outcomes: Iterable[MoveResult], unwritten: Mapping[Path, OSError]) -> list[MoveResult]:
     """Leave unfinished what a power cut may undo: done in folders that could not be brought to the disk."""
     found = []
     for outcome in outcomes:
         folders = (outcome.row.place.parent, outcome.row.source.parent)
         error = next((unwritten[folder] for folder in folders if folder in unwritten), None)
-        found.append(Outcome(outcome.row, None, error) if error and outcome.end == "done" else outcome)
+        found.append(MoveResult(outcome.row, None, error) if error and outcome.end == "done" else outcome)
     return found
 
 
-def _ready(journal: Journal, rows: Iterable[Row]) -> tuple[list[Row], list[Outcome]]:
+def _ready(journal: Journal, rows: Iterable[JournalEntry]) -> tuple[list[JournalEntry], list[MoveResult]]:
     """Return the rows that can be done, their folders made, and outcomes of the others."""
     begun = {path for row in journal.unfinished() for path in (row.source, row.place)}
     ready, outcomes = [], []
     for row in rows:
         if begun & {row.source, row.place}:
             error = OSError(errno.EBUSY, "a move of it was begun, and cannot be finished now", str(row.source))
-            outcomes.append(Outcome(row, None, error))
+            outcomes.append(MoveResult(row, None, error))
             continue
         try:
             if not is_file(row.source, row.file):
@@ -148,11 +148,11 @@ def _ready(journal: Journal, rows: Iterable[Row]) -> tuple[list[Row], list[Outco
             make_folder(row.place.parent)
             ready.append(row)
         except OSError as error:
-            outcomes.append(Outcome(row, "not done", error))
+            outcomes.append(MoveResult(row, "not done", error))
     return ready, outcomes
 
 
-def _is_copied(row: Row) -> bool:
+def _is_copied(row: JournalEntry) -> bool:
     """Bring a picture to its place, or beside it where that takes a copy; tell whether it did."""
     if row.kind == "stay":
         return False
@@ -179,7 +179,7 @@ def _is_copied(row: Row) -> bool:
     return True
 
 
-def _copy(row: Row) -> None:
+def _copy(row: JournalEntry) -> None:
     coming = coming_of(row)
     with row.source.open("rb") as source, coming.open("xb") as copy:
         while block := source.read(COPIED_AT_A_TIME):
@@ -191,24 +191,24 @@ def _copy(row: Row) -> None:
         raise ChangedError(errno.EIO, "the copy is not what was read before", str(row.source))
 
 
-def _source_removed(row: Row, unwritten: OSError | None) -> Outcome:
+def _source_removed(row: JournalEntry, unwritten: OSError | None) -> MoveResult:
     """Remove the source of what has arrived, unless its name there is not on the disk."""
     if unwritten:
-        return Outcome(row, None, unwritten)
+        return MoveResult(row, None, unwritten)
     try:
         if remove_source(row):
-            return Outcome(row, "done")
+            return MoveResult(row, "done")
         raise ChangedError(errno.EBUSY, "it was written to since it was read", str(row.source))
     except OSError as error:
         return _after(error, row)
 
 
-def _after(error: OSError, row: Row) -> Outcome:
+def _after(error: OSError, row: JournalEntry) -> MoveResult:
     """Tell what came of a row of which a step failed."""
     try:
-        return Outcome(row, settle(row), error)
+        return MoveResult(row, settle(row), error)
     except OSError:
-        return Outcome(row, None, error)
+        return MoveResult(row, None, error)
 
 
 def _changed(path: Path) -> ChangedError:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Literal
 
 from skysort.core.files import sha256, sync_folder
-from skysort.work.journal_entries import Identity, Row
+from skysort.work.journal_entries import Identity, JournalEntry
 from skysort.work.names import LARGEST_INTEGER, ChangedError, identity, stands
 from skysort.work.renaming import give_back, remove_guard, remove_reservation
 from skysort.work.writers import is_open_for_writing
@@ -40,7 +40,7 @@ READ_AT_A_TIME = 2**20
 UNDER_WAY = re.compile(r"\.skysort-([0-9a-f]+)-[0-9]+\.(?:coming|going|guard)")
 
 
-def settle(row: Row) -> End:
+def settle(row: JournalEntry) -> End:
     """Bring an unfinished row to one of its ends.
 
     Returns:
@@ -72,7 +72,7 @@ def settle(row: Row) -> End:
     return _without_source(row) if row.kind == "move" and row.copied else "done"
 
 
-def remove_source(row: Row) -> bool:
+def remove_source(row: JournalEntry) -> bool:
     """Remove the source of a copy, and nothing that may have taken its name; tell whether it is gone.
 
     It is given back where it is no longer what was read, or somebody still has it open for writing.
@@ -85,12 +85,12 @@ def remove_source(row: Row) -> bool:
     return _let_go(row)
 
 
-def coming_of(row: Row) -> Path:
+def coming_of(row: JournalEntry) -> Path:
     """Return where a copy is until it is whole."""
     return row.place.with_name(f"{row.mark}.coming")
 
 
-def going_of(row: Row) -> Path:
+def going_of(row: JournalEntry) -> Path:
     """Return where a source is until it is removed."""
     return row.source.with_name(f"{row.mark}.going")
 
@@ -113,7 +113,7 @@ def is_file(path: Path, file: Identity) -> bool:
         return False
 
 
-def holds(path: Path, row: Row) -> bool:
+def holds(path: Path, row: JournalEntry) -> bool:
     """Tell whether a file has the bytes of a row."""
     try:
         return identity(path).size == row.file.size and sha256(path) == row.digest
@@ -121,7 +121,7 @@ def holds(path: Path, row: Row) -> bool:
         return False
 
 
-def has_grown(path: Path, row: Row) -> bool:
+def has_grown(path: Path, row: JournalEntry) -> bool:
     """Tell whether a file has the bytes of a row, and more behind them: an upload that had not ended."""
     try:
         if identity(path).size <= row.file.size:
@@ -136,12 +136,12 @@ def has_grown(path: Path, row: Row) -> bool:
     return digest.hexdigest() == row.digest
 
 
-def _is_what_was_read(path: Path, row: Row) -> bool:
+def _is_what_was_read(path: Path, row: JournalEntry) -> bool:
     """Tell whether a file has the bytes of a row, and its time: cameras write equal black pictures all night."""
     return holds(path, row) and identity(path).mtime_ns == row.file.mtime_ns
 
 
-def _has_arrived(row: Row) -> bool:
+def _has_arrived(row: JournalEntry) -> bool:
     """Tell whether what is at the place came there by this row; there is no coming any more."""
     if not holds(row.place, row):
         return False
@@ -155,7 +155,7 @@ def _has_arrived(row: Row) -> bool:
     return source.st_dev == place.st_dev and place.st_ino & LARGEST_INTEGER == row.file.inode != source.st_ino
 
 
-def _let_go(row: Row) -> bool:
+def _let_go(row: JournalEntry) -> bool:
     """Remove the source that was taken out of sight, or give it back; tell whether it was removed."""
     going = going_of(row)
     if is_open_for_writing(going) is not True and _is_what_was_read(going, row):
@@ -165,7 +165,7 @@ def _let_go(row: Row) -> bool:
     return False
 
 
-def _without_source(row: Row) -> End:
+def _without_source(row: JournalEntry) -> End:
     """Remove the source of a copy that has arrived; where that has to stay, remove the copy."""
     if _is_what_was_read(row.source, row):
         sync_folder(row.place.parent)
@@ -185,7 +185,7 @@ def _without_source(row: Row) -> End:
     return "not done"
 
 
-def _not_arrived(row: Row) -> End:
+def _not_arrived(row: JournalEntry) -> End:
     if stands(row.source):
         return "not done"
     for folder in (row.source.parent, row.place.parent):

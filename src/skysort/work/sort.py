@@ -13,13 +13,13 @@ from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import locked, sync_folder, writing
 from skysort.core.text import counted
 from skysort.data.parallel import groups
-from skysort.data.sources.base import PassedOver, image_files
+from skysort.data.sources.base import SkippedFiles, image_files
 from skysort.work.attempts import Attempts
-from skysort.work.classify import Judged, check_bound, is_unsure, judge, why_unsure
+from skysort.work.classify import ClassifiedFile, check_bound, is_unsure, judge, why_unsure
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, Row, Settings, replaced
+from skysort.work.journal_entries import Identity, JournalEntry, Settings, replaced
 from skysort.work.mounts import mount_of
-from skysort.work.moves import Outcome, act, moving
+from skysort.work.moves import MoveResult, act, moving
 from skysort.work.names import free_place, identity
 from skysort.work.watch_options import check_apart, lock_of
 
@@ -30,7 +30,7 @@ UNSURE = "unsure"
 
 
 @dataclass
-class LeftAlone(PassedOver):
+class UnsortedFiles(SkippedFiles):
     """What was found besides the pictures that are sorted."""
 
     links: list[Path] = field(default_factory=list)
@@ -63,8 +63,8 @@ def sort_pictures(
     *,
     move: bool = False,
     unsure_below: float | None = None,
-    passed: LeftAlone | None = None,
-) -> Iterator[Outcome]:
+    passed: UnsortedFiles | None = None,
+) -> Iterator[MoveResult]:
     """Copy or move each picture below a folder into the subfolder of its class. What got no class stays.
 
     Interrupted, the same call goes on; done again, it does nothing. Links are followed to copy, and left alone to
@@ -108,7 +108,7 @@ def sort_pictures(
         with moving(journal) as left:
             unsettled = {outcome.row.source: outcome for outcome in left if outcome.end is None}
         yield from unsettled.values()
-        paths = [path for path in sorting.pictures(passed or LeftAlone()) if path not in unsettled]
+        paths = [path for path in sorting.pictures(passed or UnsortedFiles()) if path not in unsettled]
         suspects = {path for path in paths if sorting.is_suspect(path)}
         bursts = deque(groups((path for path in paths if path not in suspects), classifier.batch_size))
         bursts.extend([path] for path in suspects)
@@ -126,7 +126,7 @@ def sort_pictures(
                 if len(burst) > 1:
                     bursts.extendleft([path] for path in reversed(burst))
                 else:
-                    yield Outcome(_not_read(burst[0]), "not done", error)
+                    yield MoveResult(_not_read(burst[0]), "not done", error)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class _Sorting:
     names: dict[Path, Path] = field(default_factory=dict)
     """Under what path below the folder a picture is found that is not there itself, but behind a link."""
 
-    def pictures(self, passed: LeftAlone) -> list[Path]:
+    def pictures(self, passed: UnsortedFiles) -> list[Path]:
         """Return the pictures; what is found besides is added to what was passed over.
 
         A picture that is found under several names comes once: under its real one if that is among them, else
@@ -178,7 +178,7 @@ class _Sorting:
         except OSError:
             return False
 
-    def sort(self, burst: list[Path]) -> list[Outcome]:
+    def sort(self, burst: list[Path]) -> list[MoveResult]:
         """Sort some pictures; return what came of each."""
         known = {path: row for path in burst if (row := self.sorted_before(path))}
         judged, failed = judge(self.classifier, [path for path in burst if path not in known], self.attempts)
@@ -188,12 +188,12 @@ class _Sorting:
             rows = [self.intended(picture, taken) for picture in judged if picture.path not in begun]
             self.journal.note_mounts({where: mount_of(where) for where in (self.folder, self.to)})
             outcomes = act(self.journal, [row for row in rows if row.kind != "stay"])
-        outcomes += [Outcome(row, "done") for row in known.values()]
+        outcomes += [MoveResult(row, "done") for row in known.values()]
         outcomes += [begun[picture.path] for picture in judged if picture.path in begun]
-        outcomes += [Outcome(row, "done") for row in rows if row.kind == "stay"]
-        return outcomes + [Outcome(_not_read(path), "not done", error) for path, error in failed.items()]
+        outcomes += [MoveResult(row, "done") for row in rows if row.kind == "stay"]
+        return outcomes + [MoveResult(_not_read(path), "not done", error) for path, error in failed.items()]
 
-    def sorted_before(self, path: Path) -> Row | None:
+    def sorted_before(self, path: Path) -> JournalEntry | None:
         """Return the row by which a picture was copied before, or a person took it back."""
         try:
             file = identity(path)
@@ -205,7 +205,7 @@ class _Sorting:
                 return row
         return None
 
-    def intended(self, picture: Judged, taken: set[Path]) -> Row:
+    def intended(self, picture: ClassifiedFile, taken: set[Path]) -> JournalEntry:
         """Return what to do with a picture; its place is added to those taken."""
         label, action, reason = picture.prediction.label, "", None
         if label is None:
@@ -234,5 +234,5 @@ def _check_names(classifier: Classifier, unsure_below: float | None) -> None:
             )
 
 
-def _not_read(path: Path) -> Row:
-    return Row("stay", path, path, "", Identity(0, 0, 0))
+def _not_read(path: Path) -> JournalEntry:
+    return JournalEntry("stay", path, path, "", Identity(0, 0, 0))

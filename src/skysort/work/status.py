@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from skysort.core.errors import HeldError, NotUnderstoodError, SkysortError
+from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError
 from skysort.core.files import locked
 from skysort.core.text import counted, printable
 from skysort.work.inbox import LONGEST_DELAY
@@ -146,7 +146,7 @@ def _is_held(lock: Path) -> bool | None:
     try:
         with locked(lock):
             return False
-    except HeldError:
+    except LockedError:
         return True
     except SkysortError:  # it may not be opened
         return None

@@ -106,7 +106,7 @@ def watcher_lock(journal: Path) -> Path:
     return journal / "watcher"
 
 
-class Told:
+class StatusWriter:
     """The files in which counts are told, written whole.
 
     Args:

@@ -8,8 +8,8 @@ from skysort.core.errors import SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.data.parallel import groups
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import By, Kind, Row, Settings, replaced
-from skysort.work.mounts import Drives
+from skysort.work.journal_entries import By, JournalEntry, Kind, Settings, replaced
+from skysort.work.mounts import Mounts
 from skysort.work.moves import act, moving
 from skysort.work.names import free_place, identity, stands
 from skysort.work.settle import has_grown
@@ -20,10 +20,10 @@ OPPOSITE: dict[Kind, Kind] = {"move": "move", "copy": "remove", "remove": "copy"
 
 
 @dataclass(frozen=True)
-class TakenBack:
+class UndoResult:
     """What came of taking back a row."""
 
-    row: Row
+    row: JournalEntry
     """That was to be taken back."""
     problem: str = ""
     """Why it was not; empty when it was."""
@@ -36,7 +36,7 @@ class TakenBack:
 
 
 @dataclass(frozen=True)
-class Wish:
+class UndoRequest:
     """How to take back rows."""
 
     by: By = "undo"
@@ -49,7 +49,7 @@ class Wish:
     """Send pictures that the watcher did not keep to where it puts those to keep, not back to the inbox."""
 
 
-def take_back(journal: Journal, rows: Iterable[Row], wish: Wish) -> Iterator[TakenBack]:
+def take_back(journal: Journal, rows: Iterable[JournalEntry], wish: UndoRequest) -> Iterator[UndoResult]:
     """Take back what rows did, in the order given: pictures return to where they were, if nothing stands there.
 
     Args:
@@ -61,7 +61,7 @@ def take_back(journal: Journal, rows: Iterable[Row], wish: Wish) -> Iterator[Tak
         NotUnderstoodError: when the label is no class of the classifier that judged them.
     """
     settings: dict[int, Settings] = {}
-    drives = Drives(journal.mounts())
+    drives = Mounts(journal.mounts())
     for some in groups(rows, AT_A_TIME):
         for row in some:
             if row.session not in settings:
@@ -71,8 +71,8 @@ def take_back(journal: Journal, rows: Iterable[Row], wish: Wish) -> Iterator[Tak
         with moving(journal) as left:
             begun = {outcome.row.undoes: outcome.error for outcome in left if outcome.end is None}
             taken: set[Path] = set()
-            back: list[Row] = []
-            problems: list[TakenBack] = []
+            back: list[JournalEntry] = []
+            problems: list[UndoResult] = []
             for row in some:
                 try:
                     for path in (row.place,) if wish.keep else (row.place, row.source):
@@ -84,19 +84,19 @@ def take_back(journal: Journal, rows: Iterable[Row], wish: Wish) -> Iterator[Tak
                     taken.add(opposite.place)
                     back.append(opposite)
                 except (OSError, SkysortError) as error:
-                    problems.append(TakenBack(row, getattr(error, "strerror", None) or str(error)))
+                    problems.append(UndoResult(row, getattr(error, "strerror", None) or str(error)))
             outcomes = {outcome.row.undoes: outcome for outcome in act(journal, back)}
         yield from problems
         for row in some:
             if outcome := outcomes.get(row.id):
                 new = outcome.row
                 if outcome.end != "done":
-                    yield TakenBack(row, str(outcome.error or "it was taken away by somebody"))
+                    yield UndoResult(row, str(outcome.error or "it was taken away by somebody"))
                 else:
-                    yield TakenBack(row, "", new.place, new.correction, new.file.size - row.file.size)
+                    yield UndoResult(row, "", new.place, new.correction, new.file.size - row.file.size)
 
 
-def corrected_label(row: Row, settings: Settings) -> str | None:
+def corrected_label(row: JournalEntry, settings: Settings) -> str | None:
     """Return what a picture must be, if what was done with it was wrong; None when that leaves several classes.
 
     What was set aside is one of the classes to keep; what was kept is none of them; what was sorted is of another
@@ -114,7 +114,7 @@ def corrected_label(row: Row, settings: Settings) -> str | None:
     return left[0] if len(left) == 1 else None
 
 
-def _opposite(row: Row, wish: Wish, settings: Settings, taken: set[Path]) -> Row:
+def _opposite(row: JournalEntry, wish: UndoRequest, settings: Settings, taken: set[Path]) -> JournalEntry:
     """Return the row that takes one back.
 
     Raises:
@@ -141,7 +141,7 @@ def _opposite(row: Row, wish: Wish, settings: Settings, taken: set[Path]) -> Row
     )  # fmt: skip
 
 
-def _place_to_keep(row: Row, settings: Settings) -> Path:
+def _place_to_keep(row: JournalEntry, settings: Settings) -> Path:
     """Return where a picture would have gone, had it been one to keep."""
     folders = {"set-aside": settings.folders.get("aside"), "look": settings.folders.get("look")}
     put_into, keep_to = folders.get(row.action), settings.folders.get("keep-to")

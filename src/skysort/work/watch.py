@@ -11,21 +11,21 @@ from itertools import islice
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.core.errors import HeldError, SkysortError, require
+from skysort.core.errors import LockedError, SkysortError, require
 from skysort.core.files import locked, remove_partials
 from skysort.core.text import counted
 from skysort.work.arrivals import Stop, arrivals
 from skysort.work.attempts import Attempts
-from skysort.work.classify import Judged, Rule, is_unsure, judge, why_unsure
+from skysort.work.classify import ClassifiedFile, Rule, is_unsure, judge, why_unsure
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import Journal, journal_folder
-from skysort.work.journal_entries import DamagedJournalError, Identity, Row, Settings, replaced
-from skysort.work.mounts import Drives, mount_of
-from skysort.work.moves import Outcome, act, moving
+from skysort.work.journal_entries import DamagedJournalError, Identity, JournalEntry, Settings, replaced
+from skysort.work.mounts import Mounts, mount_of
+from skysort.work.moves import MoveResult, act, moving
 from skysort.work.names import free_place, stands
 from skysort.work.settle import under_way_by_others
-from skysort.work.status_file import Counts, State, Told, as_text, status_file, tell, watcher_lock
-from skysort.work.watch_options import Order, lock_of
+from skysort.work.status_file import Counts, State, StatusWriter, as_text, status_file, tell, watcher_lock
+from skysort.work.watch_options import WatchOptions, lock_of
 
 SECONDS_FOR_A_LOOK = 1.0
 """For which `skysort status` may hold what a watcher holds, to see whether one does."""
@@ -33,7 +33,7 @@ SECONDS_FOR_A_LOOK = 1.0
 MOST_LISTED = 10
 
 
-def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Counts:
+def watch(classifier: Classifier, rule: Rule, order: WatchOptions, stop: Stop) -> Counts:
     """Watch an inbox until it is asked to stop, or once.
 
     Args:
@@ -53,12 +53,12 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
     settings = order.settings(classifier, rule)
     counts = Counts()
     folders = [order.inbox] if order.dry_run else [order.inbox, *order.targets.values()]
-    drives = Drives({folder: mount_of(folder) for folder in folders})
+    drives = Mounts({folder: mount_of(folder) for folder in folders})
     with ExitStack() as held:
         journal_of = order.aside
         if order.dry_run:  # in a journal that nobody sees, everything stays where it is
             journal_of = Path(held.enter_context(tempfile.TemporaryDirectory())) / "dry-run"
-        told = Told(None, order.metrics, {"inbox": str(order.inbox), "aside": str(order.aside)})
+        told = StatusWriter(None, order.metrics, {"inbox": str(order.inbox), "aside": str(order.aside)})
         told.status = status_file(journal_folder(journal_of))
         lock = watcher_lock(journal_folder(journal_of))
         delay = 1.0
@@ -82,7 +82,7 @@ def watch(classifier: Classifier, rule: Rule, order: Order, stop: Stop) -> Count
                             classifier, rule, settings, order, stop, drives, journal, attempts, counts, told
                         ).run()
                 except Exception as error:
-                    if isinstance(error, HeldError) and error.path in (lock_of(order.inbox), lock):
+                    if isinstance(error, LockedError) and error.path in (lock_of(order.inbox), lock):
                         raise
                     ends = order.once or isinstance(error, DamagedJournalError)
                     counts.trouble = as_text(error)
@@ -128,13 +128,13 @@ class _Watcher:
     classifier: Classifier
     rule: Rule
     settings: Settings
-    order: Order
+    order: WatchOptions
     stop: Stop
-    drives: Drives
+    drives: Mounts
     journal: Journal
     attempts: Attempts
     counts: Counts
-    told: Told
+    told: StatusWriter
     session: int = field(init=False)
     inbox: Inbox = field(init=False)
 
@@ -192,7 +192,7 @@ class _Watcher:
         inside = [path for path in complete if is_without_links(path.parent)]
         for path in set(complete).difference(inside):  # since it was seen, a folder has become a link
             self.inbox.dealt_with(path)
-        judged: list[Judged] = []
+        judged: list[ClassifiedFile] = []
         failed: dict[Path, Exception] = {}
         with self.stop.interruptible():
             judged, failed = judge(self.classifier, inside, self.attempts)
@@ -238,7 +238,7 @@ class _Watcher:
             (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns) for row in self.rows_that_stay(path)
         )
 
-    def rows_that_stay(self, path: Path) -> Iterator[Row]:
+    def rows_that_stay(self, path: Path) -> Iterator[JournalEntry]:
         """Yield what the journal knows of a file that stays at a path."""
         row = self.journal.put_at(path)
         if row and (row.by == "undo" or (row.kind == "stay" and row.session == self.session)):
@@ -248,11 +248,11 @@ class _Watcher:
             if row and row.kind == "copy" and row.session == self.session:
                 yield row
 
-    def stays_by_its_bytes(self, picture: Judged) -> bool:
+    def stays_by_its_bytes(self, picture: ClassifiedFile) -> bool:
         """Tell whether a picture stays, for a file system that keeps times less exactly than the journal."""
         return any(row.digest == picture.digest for row in self.rows_that_stay(picture.path))
 
-    def intended(self, picture: Judged, taken: set[Path]) -> Row:
+    def intended(self, picture: ClassifiedFile, taken: set[Path]) -> JournalEntry:
         """Return what to do with a picture; its place is added to those taken."""
         action, reason = self.rule.action(picture.prediction), None
         if is_unsure(picture.prediction, self.order.unsure_below):
@@ -266,7 +266,7 @@ class _Watcher:
             row = picture.row("copy" if self.order.copy else "move", place, action, reason)
         return replaced(row, session=self.session, by="watch")
 
-    def tell_outcome(self, outcome: Outcome) -> None:
+    def tell_outcome(self, outcome: MoveResult) -> None:
         """Count and log what came of a picture."""
         row = outcome.row
         if outcome.end is None:
@@ -289,7 +289,7 @@ class _Watcher:
         event = {"set-aside": "set aside", "look": "to look at"}.get(row.action, row.action)
         tell(logging.INFO, f"would: {event}" if self.order.dry_run else event, **facts)
 
-    def not_finished(self, path: Path, outcome: Outcome) -> None:
+    def not_finished(self, path: Path, outcome: MoveResult) -> None:
         """Count and log what is not settled, and put it off: the next moves begin with settling it."""
         error = outcome.error or OSError("not known")
         self.counts.failures += 1

@@ -17,7 +17,7 @@ from skysort.work.journal_entries import Settings
 
 
 @dataclass(frozen=True)
-class Order:
+class WatchOptions:
     """What to watch, and where pictures go."""
 
     inbox: Path
@@ -63,7 +63,7 @@ class Order:
         to = {"aside": self.aside, "keep-to": self.keep_to, "look": self.look}
         return {name: folder for name, folder in to.items() if folder}
 
-    def with_folders(self) -> "Order":
+    def with_folders(self) -> "WatchOptions":
         """Return the order with absolute folders, which are there and apart from each other.
 
         Raises:
@@ -80,7 +80,7 @@ class Order:
             for folder in resolved.values():
                 _make(folder)
             check_apart(by_option, resolved["aside"])  # now that all are there, however they are spelt
-        return Order(
+        return WatchOptions(
             **vars(self) | {"inbox": inbox} | {name.replace("-", "_"): folder for name, folder in resolved.items()}
         )
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from skysort.core.progress import Progress
-from skysort.data.dataset import Data, open_collection
+from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality.grouping import groups_of, joined
 from skysort.data.splits import prepare
@@ -20,7 +20,7 @@ MakeFolder = Callable[..., Path]
 
 def grouped(folder: Path, **asked: object) -> dict[str, int]:
     """Return the group of each path."""
-    collection = open_collection(Data.find(str(folder)), Shape(16, 3), None, Progress())
+    collection = open_dataset(Data.find(str(folder)), Shape(16, 3), None, Progress())
     groups = groups_of(collection, Pictures.model_validate(asked), Progress("lines"))
     return dict(zip(collection.listing.paths, groups.tolist(), strict=True))
 
@@ -138,7 +138,7 @@ def test_bursts_chain_within_a_folder_and_a_camera(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("data", ["skies:20", "folder"])
 def test_bursts_of_pictures_without_times_are_an_error(data: str, make_folder: MakeFolder) -> None:
     asked = str(make_folder({"a": 2, "b": 2})) if data == "folder" else data
-    collection = open_collection(Data.find(asked), Shape(16, 3), None, Progress())
+    collection = open_dataset(Data.find(asked), Shape(16, 3), None, Progress())
     with refused("no-groups", "pictures.burst_seconds", "DateTimeOriginal"):
         groups_of(collection, Pictures(burst_seconds=1), Progress())
 

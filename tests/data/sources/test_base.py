@@ -17,8 +17,8 @@ from skysort.data.sources.archive import archive_stamp
 from skysort.data.sources.base import (
     ArchiveSource,
     FolderSource,
-    PassedOver,
     PixelSource,
+    SkippedFiles,
     image_files,
     is_picture,
     read_file,
@@ -81,7 +81,7 @@ def test_a_folder_that_cannot_be_read_costs_no_other_picture(
 
     monkeypatch.setattr("os.scandir", refusing)
     with ExitStack() as opened:
-        found = list(image_files([tmp_path], opened, PassedOver()))
+        found = list(image_files([tmp_path], opened, SkippedFiles()))
     assert [path for path, _ in found] == [str(tmp_path / name) for name in ("a/1.png", "b", "c/3.png")]
     with pytest.raises(UnreadablePictureError, match=r"^cannot read folder .*b: Permission denied$"):
         found[1][1]()
@@ -250,7 +250,7 @@ def test_pictures_are_found_in_files_folders_and_archives(tmp_path: Path) -> Non
     (tmp_path / "c.tar").write_bytes(b"no tar")
     paths = [tmp_path / name for name in ("odd-name", "folder", "a.zip", "b.tar.gz", "c.tar")]
     with ExitStack() as archives:
-        files = list(image_files(paths, archives, PassedOver()))
+        files = list(image_files(paths, archives, SkippedFiles()))
         found = [path.removeprefix(f"{tmp_path}/") for path, _ in files]
         assert found == ["odd-name", "folder/2.png", "folder/10.png", "a.zip/z/1.png", "b.tar.gz/1.png", "c.tar"]
         assert all(read().startswith(b"\x89PNG") for _, read in files[:-1])
@@ -295,7 +295,7 @@ def test_pictures_to_label_count_by_content_and_the_rest_is_named(tmp_path: Path
     fill(tmp_path, "a.thing", "b.jpg", "@eaDir/a/SYNO.jpg", ".hidden.png", ".git/x")
     (tmp_path / "notes.txt").write_text("notes")
     write_zip(tmp_path / "x.zip", "__MACOSX/._1.png", "#recycle/1.png", "1.png")
-    passed = PassedOver()
+    passed = SkippedFiles()
     with ExitStack() as archives:
         found = [path for path, _ in image_files([tmp_path, tmp_path / "x.zip"], archives, passed)]
     assert found == [str(tmp_path / name) for name in ("a.thing", "b.jpg", "x.zip/1.png")]
@@ -317,7 +317,7 @@ def test_hidden_folders_need_not_be_readable(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("os.scandir", refusing)
     assert list(walk(tmp_path)) == ["cat/1.png"]
-    passed = PassedOver()
+    passed = SkippedFiles()
     with ExitStack() as opened:
         assert len(list(image_files([tmp_path], opened, passed))) == 1
 

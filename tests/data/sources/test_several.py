@@ -6,7 +6,7 @@ import numpy as np
 
 from skysort.core.progress import Progress
 from skysort.data.cut import cut
-from skysort.data.dataset import Collection, Data, open_collection
+from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.listing import Listing
 from skysort.data.sources.several import counted_once
@@ -27,9 +27,9 @@ class Said(Progress):
         self.lines.append(line)
 
 
-def opened(*paths: Path, progress: Progress | None = None, label_by: str | None = None) -> Collection:
+def opened(*paths: Path, progress: Progress | None = None, label_by: str | None = None) -> Dataset:
     data = Data.find([str(path) for path in paths])
-    return open_collection(data, Shape(16, 3), None, progress or Progress(), label_by)
+    return open_dataset(data, Shape(16, 3), None, progress or Progress(), label_by)
 
 
 def as_rows(listing: Listing) -> dict[str, tuple[str, str]]:

@@ -75,7 +75,7 @@ WING = (
 WRIST = 4  # the station of WING where arm and hand meet
 
 
-class Part(NamedTuple):
+class BodyPart(NamedTuple):
     """A flat surface, its corners given, or a round tube along an axis."""
 
     paint: int  # row of the subject's palette
@@ -142,12 +142,12 @@ def _clouds(dice: Random, size: int) -> tuple[Floats, Floats]:
     return np.clip((here - threshold) / softness, 0, 1), (here - above) * 0.6
 
 
-def _airplane(dice: Random) -> list[Part]:
+def _airplane(dice: Random) -> list[BodyPart]:
     span, sweep, root = dice.uniform(0.42, 0.55), dice.uniform(0.08, 0.30), dice.uniform(0.08, 0.16)
     chord, tip, dihedral = dice.uniform(0.14, 0.20), dice.uniform(0.04, 0.07), dice.uniform(0.0, 0.07)
     parts = [
         _tube(MAIN, FUSELAGE, dice.uniform(0.85, 1.2)),
-        Part(TRIM, [(-0.32, 0, 0.04), (-0.45, 0, 0.21), (-0.52, 0, 0.21), (-0.47, 0, 0.03)]),
+        BodyPart(TRIM, [(-0.32, 0, 0.04), (-0.45, 0, 0.21), (-0.52, 0, 0.21), (-0.47, 0, 0.03)]),
     ]
     has_engines, out = dice.random() < 0.65, dice.uniform(0.3, 0.45)
     end = root - sweep
@@ -156,7 +156,7 @@ def _airplane(dice: Random) -> list[Part]:
         wing = [(root, 0, -0.03), (end, y, dihedral), (end - tip, y, dihedral), (root - chord, 0, -0.03)]
         aft = left * 0.19
         tailplane = [(-0.36, 0, 0.03), (-0.45, aft, 0.04), (-0.50, aft, 0.04), (-0.46, 0, 0.03)]
-        parts += [Part(SECOND, wing), Part(SECOND, tailplane)]
+        parts += [BodyPart(SECOND, wing), BodyPart(SECOND, tailplane)]
         if has_engines:
             parts.append(_tube(TRIM, ENGINE, at=(root - 0.05 - sweep * out, out * y, -0.06)))
     if dice.random() < 0.1:
@@ -164,12 +164,12 @@ def _airplane(dice: Random) -> list[Part]:
     return parts
 
 
-def _bird(dice: Random) -> list[Part]:
+def _bird(dice: Random) -> list[BodyPart]:
     span, chord, sweep = dice.uniform(0.48, 0.66), dice.uniform(0.8, 1.15), dice.uniform(-0.05, 0.15)
     lift, bend = dice.uniform(-0.5, 0.9), dice.uniform(-1.3, 0.3)  # radians: at the shoulder, on to the tip
     spread = dice.uniform(0.6, 1.3)
     parts = [
-        Part(SECOND, [(x, y * spread, 0.02) for x, y in zip(*FAN, strict=True)]),
+        BodyPart(SECOND, [(x, y * spread, 0.02) for x, y in zip(*FAN, strict=True)]),
         _tube(MAIN, BODY, dice.uniform(0.85, 1.1)),
         _tube(TRIM, BEAK),
     ]
@@ -184,14 +184,14 @@ def _bird(dice: Random) -> list[Part]:
     for rows in (slice(0, WRIST + 1), slice(WRIST, None)):
         lead, root, trail = (edge[rows] for edge in edges)
         for paint, outline in ((SECOND, lead + trail[::-1]), (MAIN, lead + root[::-1])):
-            parts += [Part(paint, outline), Part(paint, [(x, -y, z) for x, y, z in outline])]
+            parts += [BodyPart(paint, outline), BodyPart(paint, [(x, -y, z) for x, y, z in outline])]
     return parts
 
 
-def _tube(paint: int, stations: Stations, girth: float = 1.0, at: Point = (0, 0, 0)) -> Part:
+def _tube(paint: int, stations: Stations, girth: float = 1.0, at: Point = (0, 0, 0)) -> BodyPart:
     along, height, radii = stations
     points = [(at[0] + x, at[1], at[2] + z) for x, z in zip(along, height, strict=True)]
-    return Part(paint, points, tuple(radius * girth for radius in radii))
+    return BodyPart(paint, points, tuple(radius * girth for radius in radii))
 
 
 def _attitude(dice: Random) -> NDArray[np.float64]:
@@ -206,7 +206,7 @@ def _attitude(dice: Random) -> NDArray[np.float64]:
     return rotation
 
 
-def _paint(dice: Random, parts: list[Part], size: int) -> Image.Image:
+def _paint(dice: Random, parts: list[BodyPart], size: int) -> Image.Image:
     """The subject alone: (size, size), RGB times coverage, and the coverage as fourth band."""
     brightness = dice.uniform(0.88, 1.05)
     palette = [*(dice.choice(DARK + BRIGHT) for _ in range(3)), VAPOUR]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError
-from skysort.data.cut import PARTS, Rows, cut
-from skysort.data.dataset import Collection
-from skysort.data.exif import Originals
+from skysort.data.cut import SPLITS, Indices, cut
+from skysort.data.dataset import Dataset
+from skysort.data.exif import MetadataTable
 from skysort.data.splits import Described
 
 Mask = NDArray[np.bool_]
@@ -52,7 +52,7 @@ class Finding(Described):
     advice: str
 
 
-class Checked(Described):
+class CheckResult(Described):
     """check.json: what was found."""
 
     format: Literal[1] = 1
@@ -75,7 +75,7 @@ class Checked(Described):
         return [finding.name for finding in self.findings if finding.severity == LIES]
 
 
-def check(source: str, collection: Collection, groups: Rows, originals: Originals | None) -> Checked:
+def check(source: str, collection: Dataset, groups: Indices, originals: MetadataTable | None) -> CheckResult:
     """Look for everything.
 
     Args:
@@ -88,7 +88,7 @@ def check(source: str, collection: Collection, groups: Rows, originals: Original
     found = [*_untrainable(collection, groups), *quick_findings(collection, groups)]
     if originals is not None:
         found += _odd_sizes(collection, originals.sizes[collection.rows])
-    return Checked(
+    return CheckResult(
         source=source,
         pictures=len(listing),
         classes=dict(zip(listing.classes, _num_readable(collection).tolist(), strict=True)),
@@ -96,7 +96,7 @@ def check(source: str, collection: Collection, groups: Rows, originals: Original
     )
 
 
-def quick_findings(collection: Collection, groups: Rows) -> list[Finding]:
+def quick_findings(collection: Dataset, groups: Indices) -> list[Finding]:
     """Return what the listing, the store and the groups tell of pictures that can be trained on."""
     return [
         *_contradictions(collection, groups),
@@ -116,7 +116,7 @@ def summary(findings: list[Finding]) -> str:
     return "; ".join(parts)
 
 
-def _untrainable(collection: Collection, groups: Rows) -> list[Finding]:
+def _untrainable(collection: Dataset, groups: Indices) -> list[Finding]:
     """Return why training would not begin, as it says itself."""
     try:
         cut(collection.listing, groups, "four-way", seed=0)
@@ -125,7 +125,7 @@ def _untrainable(collection: Collection, groups: Rows) -> list[Finding]:
     return []
 
 
-def _contradictions(collection: Collection, groups: Rows) -> list[Finding]:
+def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
     """Return what would make figures lie of the truth, or of what is new."""
     listing = collection.listing
     equal, near = collection.equal(), collection.near()
@@ -133,7 +133,7 @@ def _contradictions(collection: Collection, groups: Rows) -> list[Finding]:
     nearly = _is_mixed(near, listing.labels) & ~in_two_classes
     parts, part_of = np.unique(listing.parts, return_inverse=True)
     own_parts = f"The data's own parts ({', '.join(filter(None, parts))})"
-    held_out = np.isin(listing.parts, PARTS[1:])
+    held_out = np.isin(listing.parts, SPLITS[1:])
     leaking = _is_mixed(near, part_of) & held_out
     of_group = _is_mixed(groups, part_of) & held_out & ~leaking
     most = MOST_LEAKING * held_out.sum()
@@ -175,7 +175,7 @@ def _contradictions(collection: Collection, groups: Rows) -> list[Finding]:
     ]
 
 
-def _copies(collection: Collection) -> list[Finding]:
+def _copies(collection: Dataset) -> list[Finding]:
     equal, near = collection.equal(), collection.near()
     is_copied = (equal >= 0) & (np.bincount(equal[equal >= 0])[equal] > 1)
     return [
@@ -201,7 +201,7 @@ def _copies(collection: Collection) -> list[Finding]:
     ]
 
 
-def _unreadable(collection: Collection) -> list[Finding]:
+def _unreadable(collection: Dataset) -> list[Finding]:
     listing, unreadable = collection.listing, collection.unreadable
     num_pictures = np.bincount(listing.labels, minlength=len(listing.classes))
     share = 1 - _num_readable(collection) / np.maximum(num_pictures, 1)
@@ -233,12 +233,12 @@ def _unreadable(collection: Collection) -> list[Finding]:
     ]
 
 
-def _missing_classes(collection: Collection) -> list[Finding]:
+def _missing_classes(collection: Dataset) -> list[Finding]:
     """Return classes of which a part that the data declares has no readable picture."""
     listing = collection.listing
     labels, parts = listing.labels, np.array(listing.parts)
     missing = []
-    for part in (part for part in PARTS if (parts == part).any()):
+    for part in (part for part in SPLITS if (parts == part).any()):
         there = labels[(parts == part) & (collection.positions >= 0)]
         missing += [(label, part) for label in np.setdiff1d(np.arange(len(listing.classes)), there).tolist()]
     return _finding(
@@ -251,7 +251,7 @@ def _missing_classes(collection: Collection) -> list[Finding]:
     )
 
 
-def _classes(collection: Collection) -> list[Finding]:
+def _classes(collection: Dataset) -> list[Finding]:
     classes, nums = collection.listing.classes, _num_readable(collection)
     rare = np.flatnonzero(nums * MOST_UNEVEN < nums.max())
     weights = nums.sum() / (len(nums) * np.maximum(nums, 1))
@@ -293,7 +293,7 @@ def _classes(collection: Collection) -> list[Finding]:
     ]
 
 
-def _odd_sizes(collection: Collection, sizes: Rows) -> list[Finding]:
+def _odd_sizes(collection: Dataset, sizes: Indices) -> list[Finding]:
     """Return findings on (N, 2) the originals' widths and heights."""
     width, height = sizes.T
     is_known = (collection.positions >= 0) & (width > 0)
@@ -326,13 +326,13 @@ def _odd_sizes(collection: Collection, sizes: Rows) -> list[Finding]:
     ]
 
 
-def _num_readable(collection: Collection) -> Rows:
+def _num_readable(collection: Dataset) -> Indices:
     """Return readable pictures by class."""
     labels = collection.listing.labels[collection.positions >= 0]
     return np.bincount(labels, minlength=len(collection.listing.classes))
 
 
-def _is_mixed(groups: Rows, values: Rows) -> Mask:
+def _is_mixed(groups: Indices, values: Indices) -> Mask:
     """Return (N,) whether a picture's group, -1 for none, has several values."""
     num = groups.max() + 2  # the last for those of none
     lowest, highest = np.full(num, np.iinfo(np.int64).max), np.full(num, -1)
@@ -343,7 +343,7 @@ def _is_mixed(groups: Rows, values: Rows) -> Mask:
 
 
 def _of_groups(
-    name: str, severity: Severity, found: Mask, groups: Rows, collection: Collection, advice: str
+    name: str, severity: Severity, found: Mask, groups: Indices, collection: Dataset, advice: str
 ) -> list[Finding]:
     """Return the finding of pictures whose groups are its examples, or none."""
     firsts = list(dict.fromkeys(groups[found].tolist()))[:NUM_EXAMPLES]

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from skysort.core.errors import SkysortError
 from skysort.core.progress import Progress
 from skysort.core.text import counted
-from skysort.data.dataset import Collection
+from skysort.data.dataset import Dataset
 from skysort.data.exif import open_originals
 from skysort.recipe.schema import Pictures
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
-def groups_of(collection: Collection, pictures: Pictures, progress: Progress) -> Rows:
+def groups_of(collection: Dataset, pictures: Pictures, progress: Progress) -> Indices:
     """Return (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
 
     Such are equal pictures, near-duplicates unless the recipe parts them, those of a group that the data or the
@@ -35,7 +35,7 @@ def groups_of(collection: Collection, pictures: Pictures, progress: Progress) ->
     return joined(alike, declared)
 
 
-def joined(alike: Rows, declared: Sequence[Rows]) -> Rows:
+def joined(alike: Indices, declared: Sequence[Indices]) -> Indices:
     """Join groupings: what one of them keeps together, stays together with all that the others add.
 
     Args:
@@ -59,13 +59,13 @@ def joined(alike: Rows, declared: Sequence[Rows]) -> Rows:
     return np.where(alike >= 0, together[alike], -1)
 
 
-def numbered(names: Iterable[str | tuple[str, ...]]) -> Rows:
+def numbered(names: Iterable[str | tuple[str, ...]]) -> Indices:
     """Return a number for each name, the same for the same; -1 for an empty one."""
     number: dict[str | tuple[str, ...], int] = {}
     return np.array([number.setdefault(name, len(number)) if name else -1 for name in names], np.int64)
 
 
-def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Rows:
+def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Indices:
     """Group paths by what a pattern's brackets match, or all of it where it has none."""
     found = [re.search(pattern, path) for path in paths]
     num_without = found.count(None)
@@ -90,7 +90,7 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Rows:
     return groups
 
 
-def _bursts(collection: Collection, seconds: float, progress: Progress) -> Rows:
+def _bursts(collection: Dataset, seconds: float, progress: Progress) -> Indices:
     """Group pictures of one folder and camera that were taken less than so many seconds one after another."""
     originals = open_originals(collection.source, progress)
     paths = collection.listing.paths

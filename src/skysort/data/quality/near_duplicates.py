@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from skysort.core.progress import Progress
 from skysort.data.decode import Pixels
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Distances = NDArray[np.float64]
 Codes = NDArray[np.uint16]
@@ -59,7 +59,7 @@ PAIRS_A_CHUNK = 2**13
 CHUNK_BYTES = 2**24
 
 
-def first_near(pixels: Pixels, first_equal: Rows, progress: Progress) -> Rows:
+def first_near(pixels: Pixels, first_equal: Indices, progress: Progress) -> Indices:
     """Find near-duplicates; near ones of near ones are together with them.
 
     The work grows with the number of pictures, not of pairs. Where more than WINDOW pictures have a code in
@@ -126,7 +126,7 @@ def _basis(size: int) -> tuple[Floats, Floats]:
     return waves.astype(np.float32), orthonormal.astype(np.float32)
 
 
-def _codes(pixels: Pixels, rows: Rows, progress: Progress) -> tuple[Rows, Codes]:
+def _codes(pixels: Pixels, rows: Indices, progress: Progress) -> tuple[Indices, Codes]:
     """Return the rows of pictures that have contrast, and (N, NUM_TABLES) their codes."""
     num_looks = looks(pixels[:1])[0].shape[1]
     planes = np.random.default_rng(1).standard_normal((num_looks, NUM_TABLES * CODE_BITS), np.float32)
@@ -143,11 +143,11 @@ def _codes(pixels: Pixels, rows: Rows, progress: Progress) -> tuple[Rows, Codes]
     return np.concatenate(compared), np.concatenate(codes)
 
 
-def _candidates(codes: Codes, progress: Progress) -> Iterator[Rows]:
+def _candidates(codes: Codes, progress: Progress) -> Iterator[Indices]:
     """Yield (P, 2) pairs of pictures that may be near-duplicates, a few million at a time."""
     num_bits = np.array([number.bit_count() for number in range(2**CODE_BITS)], np.uint8)
     num = len(codes)
-    waiting: list[Rows] = []
+    waiting: list[Indices] = []
     times_crowded = np.zeros(num, np.int64)
     for table in range(NUM_TABLES):
         # Behind this table's code stand others', so that the most alike are neighbours.
@@ -174,7 +174,7 @@ def _candidates(codes: Codes, progress: Progress) -> Iterator[Rows]:
         )
 
 
-def _alike(pixels: Pixels, pairs: Rows) -> tuple[Rows, Distances]:
+def _alike(pixels: Pixels, pairs: Indices) -> tuple[Indices, Distances]:
     """Return those of (P, 2) pairs that correlate, and how far each pair is apart: 1 less the correlation."""
     alike, far = [np.empty((0, 2), np.int64)], [np.empty(0)]
     for start in range(0, len(pairs), PAIRS_A_CHUNK):
@@ -188,7 +188,7 @@ def _alike(pixels: Pixels, pairs: Rows) -> tuple[Rows, Distances]:
     return np.concatenate(alike), np.concatenate(far)
 
 
-def _num_strangers(pixels: Pixels, rows: Rows, pairs: Rows, apart: Distances) -> Distances:
+def _num_strangers(pixels: Pixels, rows: Indices, pairs: Indices, apart: Distances) -> Distances:
     """Return (P,) how many strangers are to be expected as near as the pictures of each pair are to one another.
 
     Around a picture their number grows with a power of the distance, which two ranks among strangers drawn at

@@ -260,7 +260,7 @@ ImageFile = tuple[str, Callable[[], bytes]]
 
 
 @dataclass
-class PassedOver:
+class SkippedFiles:
     """What was found under some paths besides pictures."""
 
     files: list[str] = field(default_factory=list)
@@ -278,7 +278,7 @@ class PassedOver:
         return lines
 
 
-def image_files(paths: Iterable[Path], archives: ExitStack, passed: PassedOver) -> Iterator[ImageFile]:
+def image_files(paths: Iterable[Path], archives: ExitStack, passed: SkippedFiles) -> Iterator[ImageFile]:
     """Yield the pictures under files, folders (at any depth) and archives, in the order given.
 
     A file named outright counts whatever it is. A folder, at any depth, or an archive that cannot be
@@ -305,7 +305,7 @@ def image_files(paths: Iterable[Path], archives: ExitStack, passed: PassedOver) 
             yield str(path), partial(_cannot_be_read, str(damage))
 
 
-def _in_folder(folder: Path, passed: PassedOver) -> Iterator[ImageFile]:
+def _in_folder(folder: Path, passed: SkippedFiles) -> Iterator[ImageFile]:
     for found in _walk(folder):
         path = folder / found.name
         if found.error:
@@ -320,7 +320,7 @@ def _in_folder(folder: Path, passed: PassedOver) -> Iterator[ImageFile]:
             passed.files.append(str(path))
 
 
-def _in_archive(path: Path, archive: Archive, passed: PassedOver) -> Iterator[ImageFile]:
+def _in_archive(path: Path, archive: Archive, passed: SkippedFiles) -> Iterator[ImageFile]:
     for name in sorted(archive.names, key=natural):
         if any(map(is_hidden, name.split("/"))):
             passed.hidden.append(name)

@@ -61,7 +61,7 @@ class TableSource:
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """One picture of the file."""
 
     line: int
@@ -73,7 +73,7 @@ class Row:
     """Empty for a picture on its own."""
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[CsvRow]:
     """Read a CSV file.
 
     Raises:
@@ -104,7 +104,7 @@ def _told(path: Path, faults: list[Fault]) -> str:
     return "\n  ".join([f"{path} has {len(faults):,} faults:", *lines])
 
 
-def _rows(path: Path, file: IO[str], faults: list[Fault]) -> Iterator[Row]:
+def _rows(path: Path, file: IO[str], faults: list[Fault]) -> Iterator[CsvRow]:
     """Yield the rows that have no fault of their own, and add what is wrong with the others."""
     lines = csv.reader(file, strict=True)
     try:
@@ -139,7 +139,7 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise SkysortError("invalid-table", f"{path}, line 1: no column '{name}'; {close}")
 
 
-def _row(line: int, header: list[str], cells: list[str]) -> Row:
+def _row(line: int, header: list[str], cells: list[str]) -> CsvRow:
     if len(cells) != len(header):
         raise ValueError(f"expected {len(header)} cells, as the header has, found {len(cells)}")
     row = dict(zip(header, map(str.strip, cells), strict=True))
@@ -152,7 +152,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> Row:
     part = split_named(split)
     if split and part in ("", UNLABELLED):
         raise ValueError(f"no split '{split}'; {suggestion(split.casefold(), SPLIT_WORDS)}")
-    return Row(
+    return CsvRow(
         line,
         row["path"],
         class_name(row["label"]),
@@ -161,15 +161,15 @@ def _row(line: int, header: list[str], cells: list[str]) -> Row:
     )
 
 
-def _of_splits(rows: list[Row]) -> Iterator[Fault]:
+def _of_splits(rows: list[CsvRow]) -> Iterator[Fault]:
     without = next((row for row in rows if not row.part), None)
     having = next((row for row in rows if row.part), None)
     if without and having:
         yield without.line, f"no split, but line {having.line} has one; expected all rows or none"
 
 
-def _of_repetitions(rows: list[Row]) -> Iterator[Fault]:
-    first: dict[str, Row] = {}
+def _of_repetitions(rows: list[CsvRow]) -> Iterator[Fault]:
+    first: dict[str, CsvRow] = {}
     for row in rows:
         before = first.setdefault(os.path.normpath(row.path), row)
         if before is not row:
@@ -177,8 +177,8 @@ def _of_repetitions(rows: list[Row]) -> Iterator[Fault]:
             yield row.line, f"{row.path} stands in line {before.line} already{labels}"
 
 
-def _of_groups(rows: list[Row]) -> Iterator[Fault]:
-    first: dict[str, Row] = {}
+def _of_groups(rows: list[CsvRow]) -> Iterator[Fault]:
+    first: dict[str, CsvRow] = {}
     told = set()
     for row in rows:
         before = first.setdefault(row.group, row)
@@ -191,7 +191,7 @@ def _of_groups(rows: list[Row]) -> Iterator[Fault]:
             )
 
 
-def _list(rows: list[Row]) -> Listing:
+def _list(rows: list[CsvRow]) -> Listing:
     classes = tuple(sorted({row.label for row in rows}, key=natural))
     number = {name: index for index, name in enumerate(classes)}
     groups = tuple(row.group for row in rows)

@@ -14,7 +14,7 @@ from skysort.data.listing import Listing, natural
 from skysort.data.sources.base import ArchiveSource, FolderSource, Reader
 from skysort.data.sources.csv_table import TableSource
 
-Rows = NDArray[np.int64]
+Indices = NDArray[np.int64]
 PathSource = FolderSource | ArchiveSource | TableSource
 
 
@@ -89,7 +89,7 @@ def _below(prefix: str, path: str) -> str:
     return path if Path(path).is_absolute() else prefix + path
 
 
-def counted_once(listing: Listing, equal: Rows) -> tuple[Listing, Rows]:
+def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     """Let each picture that stands in several sources count once, in its first place, with its newest label.
 
     A picture that its first source puts in no split goes to the split of a later one.

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from skysort.core.errors import SkysortError
-from skysort.networks.inspect.receptive_field import PIXEL, UNKNOWN, Sight, sight_after
+from skysort.networks.inspect.receptive_field import PIXEL, UNKNOWN, ReceptiveField, sight_after
 from skysort.networks.inspect.unregistered import kept_in_containers, kept_warnings, total, unused_warnings
 from skysort.networks.inspect.user_network import source_line
 
@@ -149,7 +149,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.frames: list[_Frame] = []
         self.failed: _Frame | None = None
         # The tensors are kept along with their sights, so that no other gets their id; they take no memory.
-        self._sights: dict[int, tuple[Tensor, Sight]] = {id(pictures): (pictures, PIXEL)}
+        self._sights: dict[int, tuple[Tensor, ReceptiveField]] = {id(pictures): (pictures, PIXEL)}
         self._last: Tensor | None = None
         self._used: dict[int, nn.Parameter] = {}
         self._counted: set[int] = set()
@@ -222,7 +222,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._count(func, args, kwargs or {}, out, made[0], frame)
         return out
 
-    def _sight(self, tensor: Tensor) -> Sight | None:
+    def _sight(self, tensor: Tensor) -> ReceptiveField | None:
         return self._sights[id(tensor)][1] if id(tensor) in self._sights else None
 
     def _use(self, parameter: nn.Parameter, frame: _Frame) -> None:
@@ -236,7 +236,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
 
     def _count(
-        self, func: Any, args: Any, kwargs: dict[str, Any], out: Any, made: tuple[Tensor, Sight], frame: _Frame
+        self,
+        func: Any,
+        args: Any,
+        kwargs: dict[str, Any],
+        out: Any,
+        made: tuple[Tensor, ReceptiveField],
+        frame: _Frame,
     ) -> None:
         tensor, sight = made
         is_view = func.overloadpacket in _VIEWS
@@ -257,7 +263,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # A product of more than two dimensions is taken of a view, and viewed back.
             self.layers[-1] = replace(self.layers[-1], shape=tuple(tensor.shape[1:]))
 
-    def _add(self, frame: _Frame, kind: str, out: Tensor, sight: Sight) -> None:
+    def _add(self, frame: _Frame, kind: str, out: Tensor, sight: ReceptiveField) -> None:
         parameters = {id(parameter): parameter.numel() for parameter in frame.parameters}
         new = parameters.keys() - self._counted
         self._counted |= new

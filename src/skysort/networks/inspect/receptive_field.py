@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 Pair = tuple[float, float]
-SightOf = Callable[[Tensor], "Sight | None"]
+SightOf = Callable[[Tensor], "ReceptiveField | None"]
 aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
-class Sight:
+class ReceptiveField:
     """The receptive field of a tensor's elements.
 
     It is the theoretical one, which takes no notice of the picture's border:
@@ -28,12 +28,14 @@ class Sight:
     """Pixels from one position to the next; not a number where that differs or is not known."""
 
 
-PIXEL = Sight((1, 1), (1, 1))
-WHOLE = Sight((math.inf, math.inf), (math.nan, math.nan))
-UNKNOWN = Sight((math.nan, math.nan), (math.nan, math.nan))
+PIXEL = ReceptiveField((1, 1), (1, 1))
+WHOLE = ReceptiveField((math.inf, math.inf), (math.nan, math.nan))
+UNKNOWN = ReceptiveField((math.nan, math.nan), (math.nan, math.nan))
 
 
-def sight_after(func: Any, args: Sequence[Any], out: Tensor, sight_of: SightOf, num_pictures: int) -> Sight | None:
+def sight_after(
+    func: Any, args: Sequence[Any], out: Tensor, sight_of: SightOf, num_pictures: int
+) -> ReceptiveField | None:
     """Return the sight of an operation's output, or None if it does not depend on the picture.
 
     What is not surely known is UNKNOWN: better a question mark than a wrong number.
@@ -58,11 +60,13 @@ def sight_after(func: Any, args: Sequence[Any], out: Tensor, sight_of: SightOf, 
     return rule(_Call(args, out, seen[0][0], together, num_pictures)) if rule else UNKNOWN
 
 
-def _union(sights: Sequence[Sight]) -> Sight:
+def _union(sights: Sequence[ReceptiveField]) -> ReceptiveField:
     """Return the larger receptive field: that of a sum, as behind a residual connection."""
     heights, widths = zip(*(sight.size for sight in sights), strict=True)
     strides = {sight.stride for sight in sights}
-    return Sight((_largest(heights), _largest(widths)), strides.pop() if len(strides) == 1 else UNKNOWN.stride)
+    return ReceptiveField(
+        (_largest(heights), _largest(widths)), strides.pop() if len(strides) == 1 else UNKNOWN.stride
+    )
 
 
 def _largest(sizes: Sequence[float]) -> float:
@@ -79,12 +83,12 @@ class _Call:
     out: Tensor
     values: Tensor
     """The first input that depends on the picture."""
-    sight: Sight
+    sight: ReceptiveField
     """Of all such inputs together."""
     num_pictures: int
 
     @property
-    def whole(self) -> Sight:
+    def whole(self) -> ReceptiveField:
         """The sight of what brings all positions together; these need not be all of the picture if it was cut."""
         return UNKNOWN if any(map(math.isnan, self.sight.size)) else WHOLE
 
@@ -93,7 +97,7 @@ class _Call:
         return self.args[place] if len(self.args) > place else default
 
 
-def _window(call: _Call, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Sight:
+def _window(call: _Call, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> ReceptiveField:
     """Slide a window over rows and columns."""
     if call.out.ndim != 4:
         return UNKNOWN
@@ -106,27 +110,27 @@ def _window(call: _Call, kernel: Sequence[int], stride: Sequence[int], dilation:
         else:
             sizes.append(call.sight.size[axis] + ((extent - 1) * before if extent > 1 else 0))
         strides.append(before * _of(stride, axis))
-    return Sight((sizes[0], sizes[1]), (strides[0], strides[1]))
+    return ReceptiveField((sizes[0], sizes[1]), (strides[0], strides[1]))
 
 
 def _of(values: Sequence[int], axis: int) -> int:
     return values[axis if len(values) > 1 else 0]
 
 
-def _convolution(call: _Call) -> Sight:
+def _convolution(call: _Call) -> ReceptiveField:
     _, weight, _, stride, _, dilation, transposed = call.args[:7]
     return UNKNOWN if transposed else _window(call, weight.shape[2:], stride, dilation)
 
 
-def _max_pool(call: _Call) -> Sight:
+def _max_pool(call: _Call) -> ReceptiveField:
     return _window(call, call.args[1], call.arg(2) or call.args[1], call.arg(4, [1]))
 
 
-def _average_pool(call: _Call) -> Sight:
+def _average_pool(call: _Call) -> ReceptiveField:
     return _window(call, call.args[1], call.arg(2) or call.args[1], [1])
 
 
-def _adaptive_pool(call: _Call) -> Sight:
+def _adaptive_pool(call: _Call) -> ReceptiveField:
     """Cut the picture into windows of one size; into windows of several, it is not followed."""
     before, after = call.values.shape[2:], call.out.shape[2:]
     if any(m % n for m, n in zip(before, after, strict=True)):
@@ -135,13 +139,13 @@ def _adaptive_pool(call: _Call) -> Sight:
     return _window(call, kernel, kernel, [1])
 
 
-def _product(call: _Call) -> Sight:
+def _product(call: _Call) -> ReceptiveField:
     """A fully connected layer on a flattened picture sees all of it; other products mix what they please."""
     is_flat = call.values.ndim == 2 and len(call.values) == call.num_pictures
     return call.whole if is_flat else UNKNOWN
 
 
-def _reduction(call: _Call) -> Sight:
+def _reduction(call: _Call) -> ReceptiveField:
     """Bring together channels, or all rows and columns."""
     dims = {dim % call.values.ndim for dim in call.arg(1) or range(call.values.ndim)}
     if dims == {1}:
@@ -149,30 +153,30 @@ def _reduction(call: _Call) -> Sight:
     return call.whole if call.values.ndim == 4 and {2, 3} <= dims else UNKNOWN
 
 
-def _batch_norm(call: _Call) -> Sight:
+def _batch_norm(call: _Call) -> ReceptiveField:
     """With running statistics, element by element; without, those of the pictures themselves are taken."""
     return call.whole if call.args[3] is None else call.sight
 
 
-def _view(call: _Call) -> Sight:
+def _view(call: _Call) -> ReceptiveField:
     same = call.out.ndim != 4 or call.values.shape[2:] == call.out.shape[2:]
     return call.sight if same else UNKNOWN
 
 
-def _permutation(call: _Call) -> Sight:
+def _permutation(call: _Call) -> ReceptiveField:
     """Where rows and columns are is not known any more, which a window would need."""
     return replace(call.sight, stride=UNKNOWN.stride)
 
 
-def _slice(call: _Call) -> Sight:
+def _slice(call: _Call) -> ReceptiveField:
     return call.sight if call.values.shape == call.out.shape else UNKNOWN
 
 
-def _cat(call: _Call) -> Sight:
+def _cat(call: _Call) -> ReceptiveField:
     return call.sight if call.arg(1, 0) % call.out.ndim == 1 else UNKNOWN
 
 
-_RULES: dict[Any, Callable[[_Call], Sight]] = {
+_RULES: dict[Any, Callable[[_Call], ReceptiveField]] = {
     aten.convolution: _convolution,
     aten.max_pool2d_with_indices: _max_pool,
     aten.avg_pool2d: _average_pool,

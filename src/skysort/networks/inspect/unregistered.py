@@ -18,7 +18,7 @@ _REGISTERED = {
 
 
 @dataclass(frozen=True)
-class Kept:
+class UnregisteredLayer:
     """A layer or a parameter in a plain list, tuple, set or dict, into which PyTorch does not look."""
 
     attribute: str
@@ -39,7 +39,7 @@ def total(parameters: Iterable[Tensor]) -> int:
     return sum(0 if is_lazy(parameter) else parameter.numel() for parameter in parameters)
 
 
-def kept_in_containers(network: nn.Module) -> list[Kept]:
+def kept_in_containers(network: nn.Module) -> list[UnregisteredLayer]:
     """Find the layers and parameters that lie in plain containers, and are not registered besides."""
     registered: set[int] = {id(part) for part in (*network.modules(), *network.parameters())}
     found = []
@@ -48,7 +48,7 @@ def kept_in_containers(network: nn.Module) -> list[Kept]:
             if attribute in _OWN_ATTRIBUTES or isinstance(value, nn.Module | Tensor):
                 continue
             path = f"{name}.{attribute}" if name else attribute
-            inside = (Kept(path, value, place, part) for place, part in _inside(value, path, set()))
+            inside = (UnregisteredLayer(path, value, place, part) for place, part in _inside(value, path, set()))
             found += [kept for kept in inside if id(kept.value) not in registered]
     return found
 
@@ -64,7 +64,7 @@ def _inside(value: Any, place: str, seen: set[int]) -> Iterator[tuple[str, nn.Mo
             yield from _inside(inner, f"{place}[{key!r}]", seen)
 
 
-def kept_warnings(kept: Iterable[Kept]) -> Iterator[str]:
+def kept_warnings(kept: Iterable[UnregisteredLayer]) -> Iterator[str]:
     """Yield a warning a container."""
     with_parameters = (one for one in kept if one.parameters)
     for attribute, group in groupby(with_parameters, key=lambda one: one.attribute):

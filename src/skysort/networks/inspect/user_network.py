@@ -20,7 +20,7 @@ NUM_PICTURES_TRIED = 3
 """Not two: a network that takes it for granted that there are so many shows by that."""
 
 
-class Own(nn.Module):
+class UserNetwork(nn.Module):
     """A person's own network. An error in it names the file, the class and the line.
 
     Args:
@@ -64,7 +64,9 @@ class Own(nn.Module):
             raise _failed(f"{self.target} fails on pictures of shape {tuple(pictures.shape)}", error) from error
 
 
-def own_layer(path: Path, class_name: str, sha256: str, shape: tuple[int, int, int], num_outputs: int) -> Own:
+def own_layer(
+    path: Path, class_name: str, sha256: str, shape: tuple[int, int, int], num_outputs: int
+) -> UserNetwork:
     """Make a person's network for training, on the CPU.
 
     It sees some black pictures once, for its lazy layers to get their shapes.
@@ -82,7 +84,7 @@ def own_layer(path: Path, class_name: str, sha256: str, shape: tuple[int, int, i
     """
     target = f"{path}:{class_name}"
     with torch.device("cpu"):
-        own = Own(own_network(target, sha256), target, num_outputs)
+        own = UserNetwork(own_network(target, sha256), target, num_outputs)
         with torch.no_grad():
             own.eval().outputs(torch.zeros(NUM_PICTURES_TRIED, *shape))
     if unmade := [name for name, tensor in own.network.state_dict(keep_vars=True).items() if is_lazy(tensor)]:
