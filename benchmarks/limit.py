@@ -110,9 +110,9 @@ def made_task(
     num = num_steps * recipe.training.pictures_a_step(PICTURES_OF_ALL)
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (num, shape.channels, shape.size, shape.size), np.uint8)
-    part = SplitPictures(num, lambda rows: pixels[rows], chance.integers(0, num_classes, num))
+    split = SplitPictures(num, lambda rows: pixels[rows], chance.integers(0, num_classes, num))
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
-    return Task(network, optimizer, loss_function(recipe.loss), recipe, part, torch.device(device))
+    return Task(network, optimizer, loss_function(recipe.loss), recipe, split, torch.device(device))
 
 
 def run_epochs(task: Task, num: int) -> None:

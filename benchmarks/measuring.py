@@ -36,11 +36,11 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def write_pictures(data: str, shape: Shape, folder: Path, suffix: str) -> Path:
     """Write data's pictures, decoded to a shape, as image files in the folders that the data has them in."""
-    collection = open_dataset(Data.find(data), shape, None, Progress())
-    for row, path in enumerate(collection.listing.paths):
+    dataset = open_dataset(Data.find(data), shape, None, Progress())
+    for row, path in enumerate(dataset.listing.paths):
         to = (folder / path).with_suffix(suffix)
         to.parent.mkdir(parents=True, exist_ok=True)
-        pixels = collection.pixels(np.array([row]))[0].transpose(1, 2, 0)  # (H, W, C) uint8
+        pixels = dataset.pixels(np.array([row]))[0].transpose(1, 2, 0)  # (H, W, C) uint8
         Image.fromarray(pixels[:, :, 0] if shape.channels == 1 else pixels).save(to)
     return folder
 

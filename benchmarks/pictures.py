@@ -104,10 +104,10 @@ def measure(folder: Path, size: int, repeats: int, temporary: Path) -> dict[str,
     return {name: [len(images) / took for took in taken] for name, taken in seconds.items()}
 
 
-def batches_of(collection: Dataset, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches_of(dataset: Dataset, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches as training has them, and as floats."""
-    part = SplitPictures(len(collection.listing), collection.pixels, collection.listing.labels)
-    for pictures, labels, _rows in shuffled(part, BATCH, 0, epoch, 0, torch.device("cpu")):
+    split = SplitPictures(len(dataset.listing), dataset.pixels, dataset.listing.labels)
+    for pictures, labels, _rows in shuffled(split, BATCH, 0, epoch, 0, torch.device("cpu")):
         yield pictures.float() / 255, labels
 
 

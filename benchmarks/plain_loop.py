@@ -185,11 +185,11 @@ TEXTS = {
 }
 
 
-def cifar(folder: Path, part: str, classes: tuple[str, ...] = ()) -> list[tuple[Image.Image, int]]:
+def cifar(folder: Path, split: str, classes: tuple[str, ...] = ()) -> list[tuple[Image.Image, int]]:
     """Read cifar10.zip, the folder shape `train/bird/….jpg`; without classes, all of them."""
     images = []
     with zipfile.ZipFile(folder / "cifar10.zip") as archive:
-        names = sorted(name for name in archive.namelist() if f"{part}/" in name and name.endswith(".jpg"))
+        names = sorted(name for name in archive.namelist() if f"{split}/" in name and name.endswith(".jpg"))
         known = list(classes or sorted({name.split("/")[-2] for name in names}))
         for name in names:
             label = name.split("/")[-2]
@@ -205,8 +205,8 @@ def as_tensor(image: Image.Image) -> Tensor:
 def cifar_examples(folder: Path, name: str, mean: Tensor, std: Tensor) -> dict[str, list[Example]]:
     classes = BIRDS_AND_AIRPLANES if name == "birds-vs-airplanes" else ()
     return {
-        part: [((as_tensor(image) - mean) / std, label) for image, label in cifar(folder, part, classes)]
-        for part in ("train", "test")
+        split: [((as_tensor(image) - mean) / std, label) for image, label in cifar(folder, split, classes)]
+        for split in ("train", "test")
     }
 
 
@@ -215,10 +215,12 @@ def mnist_examples(folder: Path) -> dict[str, list[Example]]:
         return np.frombuffer(gzip.decompress((folder / "mnist" / name).read_bytes()), np.uint8, offset=header)
 
     examples = {}
-    for part, prefix in (("train", "train"), ("test", "t10k")):
+    for split, prefix in (("train", "train"), ("test", "t10k")):
         pixels = torch.from_numpy(idx(f"{prefix}-images-idx3-ubyte.gz", 16).copy()).view(-1, 1, 28, 28)
         labels = idx(f"{prefix}-labels-idx1-ubyte.gz", 8)
-        examples[part] = [((one / 255 - 0.5) / 0.5, int(label)) for one, label in zip(pixels, labels, strict=True)]
+        examples[split] = [
+            ((one / 255 - 0.5) / 0.5, int(label)) for one, label in zip(pixels, labels, strict=True)
+        ]
     return examples
 
 
@@ -289,11 +291,11 @@ def main() -> None:
     found = {}
     # Evaluation mode first: training mode goes on gathering statistics, even of the test pictures.
     for mode in ("evaluation", "training"):
-        for part in ("train", "test"):
+        for split in ("train", "test"):
             # In training mode the pictures beside it change an answer, so all come in mixed order.
-            mixed = DataLoader(examples[part], batch_size=64, shuffle=True)
+            mixed = DataLoader(examples[split], batch_size=64, shuffle=True)
             network.train(mode == "training")
-            found[f"{part} accuracy in {mode} mode"] = accuracy(network, mixed, text.threshold)
+            found[f"{split} accuracy in {mode} mode"] = accuracy(network, mixed, text.threshold)
     figures = {
         "recipe": asked.recipe,
         "seed": asked.seed,

@@ -60,13 +60,13 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 
     from skysort.training.setup import pictures_of, starting_network
 
-    part = pictures_of(prepared.collection, evenly(prepared.parts["train"], num_pictures))
+    split = pictures_of(prepared.dataset, evenly(prepared.splits["train"], num_pictures))
     network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
-    return recipe, part, network, prepared.normalisation(recipe.pictures.normalise)
+    return recipe, split, network, prepared.normalisation(recipe.pictures.normalise)
 
 
 def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
-    recipe, part, network, _ = ours(name, num_pictures, num_epochs)
+    recipe, split, network, _ = ours(name, num_pictures, num_epochs)
 
     from skysort.core.progress import Progress
     from skysort.training.device import computing_threads
@@ -74,7 +74,7 @@ def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
 
     with computing_threads(recipe.training.threads), tempfile.TemporaryDirectory() as folder:
         # What fit returns is without its last checkpoint.
-        return seconds_of(lambda: fit(network, recipe, part, None, Path(folder), Progress()))
+        return seconds_of(lambda: fit(network, recipe, split, None, Path(folder), Progress()))
 
 
 def largest_differences(name: str) -> tuple[float, float]:
@@ -85,7 +85,7 @@ def largest_differences(name: str) -> tuple[float, float]:
     from plain_loop import TEXTS
 
     text = TEXTS[name]
-    recipe, part, network, normalisation = ours(name, NUM_STEPS_COMPARED * text.batch_size, num_epochs=1)
+    recipe, split, network, normalisation = ours(name, NUM_STEPS_COMPARED * text.batch_size, num_epochs=1)
 
     from skysort.training.batches import shuffled
     from skysort.training.device import computing_threads
@@ -95,7 +95,7 @@ def largest_differences(name: str) -> tuple[float, float]:
 
     cpu = torch.device("cpu")
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
-    task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, cpu)
+    task = Task(network, optimizer, loss_function(recipe.loss), recipe, split, cpu)
     found: list[float] = []
     outcomes = StepResults(cpu, lambda loss, _correct, _pictures: found.append(loss))
     with computing_threads(recipe.training.threads):
@@ -112,7 +112,7 @@ def largest_differences(name: str) -> tuple[float, float]:
         settings = {"lr": text.rate, "momentum": text.momentum, "weight_decay": text.weight_decay}
         sgd = torch.optim.SGD(plain.parameters(), **settings)
         losses = []
-        for pictures, labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, cpu):
+        for pictures, labels, _rows in shuffled(split, text.batch_size, recipe.training.seed, 1, 0, cpu):
             loss = text.loss(plain((pictures / 255 - mean) / std), labels)
             sgd.zero_grad()
             loss.backward()

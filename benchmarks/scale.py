@@ -115,15 +115,15 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     from skysort.training.loop import EVALUATION_BATCH, evaluate
     from skysort.training.setup import pictures_of
 
-    part = pictures_of(prepared.collection, prepared.parts["train"])
-    few = SplitPictures(min(EVALUATION_BATCH, part.num_pictures), part.pixels, part.labels)
-    task = made_task(Recipe.load(recipe), size, len(prepared.collection.listing.classes))
-    some = np.random.default_rng(0).integers(0, part.num_pictures, STEPS * task.batch_size)
-    task.train = SplitPictures(len(some), lambda rows: part.pixels(some[rows]), part.labels[some])
+    split = pictures_of(prepared.dataset, prepared.splits["train"])
+    few = SplitPictures(min(EVALUATION_BATCH, split.num_pictures), split.pixels, split.labels)
+    task = made_task(Recipe.load(recipe), size, len(prepared.dataset.listing.classes))
+    some = np.random.default_rng(0).integers(0, split.num_pictures, STEPS * task.batch_size)
+    task.train = SplitPictures(len(some), lambda rows: split.pixels(some[rows]), split.labels[some])
     with computing_threads(resolve_threads(0)):
         steps = seconds_of(lambda: run_epochs(task, 1))
         answers = seconds_of(lambda: evaluate(task.network, few, task.loss_function, task.device))
-    batches = shuffled(part, task.batch_size, 0, 1, 0, task.device)
+    batches = shuffled(split, task.batch_size, 0, 1, 0, task.device)
     epoch = seconds_of(lambda: deque(batches, maxlen=0))
     return {
         "start, s": start,

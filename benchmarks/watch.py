@@ -94,9 +94,9 @@ def watched(run: Path, num: int, top: Path) -> dict[str, Any]:
     while done < num:
         done = num_done(top / "aside.journal" / "journal.sqlite")
         while written < min(num, done + AHEAD):
-            part = inbox / f"{written}.part"
-            part.write_bytes(contents[written % len(contents)] + str(written).encode())
-            part.rename(inbox / f"{written}.jpg")
+            split = inbox / f"{written}.part"
+            split.write_bytes(contents[written % len(contents)] + str(written).encode())
+            split.rename(inbox / f"{written}.jpg")
             written += 1
         if time.monotonic() - sampled > SAMPLES_APART:
             sampled = time.monotonic()

@@ -12,20 +12,20 @@ from torch.utils.data import DataLoader  # noqa: E402
 classes = sorted(folder.name for folder in (clock.folder / "train").iterdir())
 
 
-def examples(part: str) -> list[Example]:
+def examples(split: str) -> list[Example]:
     """Return a part's pictures, scaled to 0 … 1, with their labels."""
     return [
         (as_tensor(Image.open(path)), label)
         for label, name in enumerate(classes)
-        for path in sorted((clock.folder / part / name).iterdir())
+        for path in sorted((clock.folder / split / name).iterdir())
     ]
 
 
 kept, held_out = examples("train"), examples("test")
 std, mean = torch.std_mean(torch.stack([picture for picture, _ in kept]).transpose(0, 1).reshape(3, -1), dim=1)
 kept, held_out = (
-    [((picture - mean.view(3, 1, 1)) / std.view(3, 1, 1), label) for picture, label in part]
-    for part in (kept, held_out)
+    [((picture - mean.view(3, 1, 1)) / std.view(3, 1, 1), label) for picture, label in split]
+    for split in (kept, held_out)
 )
 text = TEXTS["convnet"]
 network = text.make()

@@ -78,7 +78,7 @@ def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> 
 def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:
     pictures, _, _ = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(np.unique(pictures.reshape(len(pictures), -1), axis=0)) == 32
-    # Rows of the training part alone: their own labels would be in predictions.csv otherwise.
+    # Rows of the training split alone: their own labels would be in predictions.csv otherwise.
     held_out = (finished_run / "predictions.csv").read_text("utf-8") + (
         finished_run / "calibration.csv"
     ).read_text("utf-8")

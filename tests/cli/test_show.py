@@ -10,7 +10,7 @@ from skysort.trust.metrics import measure
 
 
 def metrics_of(test: dict[str, Any], **others: Any) -> dict[str, Any]:
-    """What metrics.json held from the start, of a test part."""
+    """What metrics.json held from the start, of a test split."""
     return {
         **{"splits": {"test": test}, "parameters": 1, "seconds": {}, "protocol": "four-way", "classifier": "0"},
         **{"data": {"source": "made-up", "fingerprint": "0"}, **others},
@@ -40,7 +40,7 @@ def test_no_terminal_is_too_narrow_for_a_figure(
     assert not [line for line in plain.splitlines() if len(line) > 150]
     rows = [line.split() for line in plain.splitlines()]
     assert [
-        "part",
+        "split",
         "pictures",
         "accuracy",
         "95",
@@ -93,7 +93,8 @@ def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
     said = shown(metrics_of(figures, outside=outside))
     for line in (
         "come in 1 group, which intervals do not allow for: up to 1.41 times as wide",
-        "in another part, too, or nearly so, or of a group in it: all test pictures; no figure speaks of new ones",
+        "in another split, too, or nearly so, or of a group in it: all test pictures; no figure speaks of new"
+        " ones",
         "1 picture could not be read and is in no figure",
         "(too few pictures for an interval)",
         "outside: far, ROC AUC 0.7500 (0.5000 to 0.9000)",

@@ -174,7 +174,7 @@ def test_broken_pictures_are_named_and_the_others_are_trained_on(
     assert reasons["bird/empty.jpg"] == "the file is empty"
     assert reasons["bird/text.jpg"] == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
     assert "damaged" in reasons["bird/short.png"]
-    assert sum(sum(part.values()) for part in data["counts"].values()) == 24
+    assert sum(sum(split.values()) for split in data["counts"].values()) == 24
 
 
 def test_only_broken_pictures(skysort_command: Command, tmp_path: Path) -> None:

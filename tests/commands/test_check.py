@@ -26,7 +26,7 @@ Change = Callable[[Path], object]
 @pytest.fixture
 def folder(make_folder: MakeFolder) -> Path:
     """Nothing is wrong with it."""
-    return make_folder({f"{part}/{name}": num for part, num in (("train", 40), ("test", 10)) for name in "ab"})
+    return make_folder({f"{split}/{name}": num for split, num in (("train", 40), ("test", 10)) for name in "ab"})
 
 
 def darker(folder: Path, path: str, copy: str) -> None:

@@ -19,7 +19,7 @@ BIRDS = ("--keep", "bird", "--lose-at-most", "20%", "--confidence", "90%")
 
 @pytest.fixture
 def run(finished_run: Path, tmp_path: Path) -> Path:
-    """With 12 birds in its calibration part, one more than that promise takes."""
+    """With 12 birds in its calibration split, one more than that promise takes."""
     return shutil.copytree(finished_run, tmp_path / "run")
 
 
@@ -158,7 +158,7 @@ def test_calibration_pictures_that_training_has_decide_nothing(
     make_folder: Callable[..., Path], skysort_command: Command, tmp_path: Path
 ) -> None:
     nums = {"train": 40, "calibration": 30, "test": 8}
-    pictures = make_folder({f"{part}/{name}": num for part, num in nums.items() for name in ("bird", "cat")})
+    pictures = make_folder({f"{split}/{name}": num for split, num in nums.items() for name in ("bird", "cat")})
     run = tmp_path / "run"
     for number in range(3):
         shutil.copy(pictures / f"train/bird/{number}.png", pictures / f"calibration/bird/equal-{number}.png")
@@ -224,7 +224,7 @@ def test_other_pictures_are_measured_with_the_decisions(
 def test_a_run_without_a_calibration_part_names_the_setting(
     make_folder: Callable[..., Path], skysort_command: Command, tmp_path: Path
 ) -> None:
-    pictures = make_folder({f"{part}/{name}": 8 for part in ("train", "test") for name in ("bird", "cat")})
+    pictures = make_folder({f"{split}/{name}": 8 for split in ("train", "test") for name in ("bird", "cat")})
     run = tmp_path / "run"
     short = ("--recipe", "mlp", "--set", "training.epochs=1", "--set", "pictures.protocol=tutorial")
     assert skysort_command("train", pictures, "--run", run, *short).code == 0

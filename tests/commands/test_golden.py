@@ -41,10 +41,10 @@ turns the filters of swift far in each step), 0 and 0. These are the largest dri
 
 
 def arguments(recipe: str, data: str, size: int, run: Path) -> list[str]:
-    # Which digits are taken for copies decides the parts, and is no matter of the losses.
-    parts = ["--set", f"pictures.size={size}", "--set", "pictures.near_duplicates=apart"]
+    # Which digits are taken for copies decides the splits, and is no matter of the losses.
+    splits = ["--set", f"pictures.size={size}", "--set", "pictures.near_duplicates=apart"]
     settings = ["--set", "training.epochs=2", "--set", "training.log_every=1", "--threads", "1"]
-    return ["train", data, "--recipe", recipe, "--run", str(run), *parts, *settings]
+    return ["train", data, "--recipe", recipe, "--run", str(run), *splits, *settings]
 
 
 def losses_of(run: Path) -> list[float]:

@@ -37,7 +37,7 @@ LOOKUPS = ("/etc/resolv.conf", "/etc/hosts")
 def here(make_folder: Callable[..., Path], tmp_path: Path) -> Path:
     make_folder({"bird": 30, "airplane": 30})
     make_folder(
-        {f"{part}/{name}": 6 for part in ("train", "test") for name in ("airplane", "bird")}, "data/cifar10"
+        {f"{split}/{name}": 6 for split in ("train", "test") for name in ("airplane", "bird")}, "data/cifar10"
     )
     for name in ("work/inbox", "home", "temporary", "site"):
         (tmp_path / name).mkdir(parents=True)

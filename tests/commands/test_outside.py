@@ -60,8 +60,8 @@ def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
     assert (len(rows), len(kept)) == (24, 15)
     assert unknown["calibration"] == {"pictures": 24, "kept": 15, "groups": None, "left_out": 0}
     assert (unknown["score"], unknown["keep"]) == ("negative-energy", 0.6)
-    for part, name in (("calibration", "calibration.csv"), ("test", "predictions.csv")):
-        rows, figures = rows_of(run / name), splits[part]
+    for split, name in (("calibration", "calibration.csv"), ("test", "predictions.csv")):
+        rows, figures = rows_of(run / name), splits[split]
         lost = [row for row in rows if row["status"] == "unknown"]
         right = [row for row in rows if row["status"] == "ok" and row["label"] == row["truth"]]
         assert figures["unknown"]["pictures"] == len(rows) > len(lost) > 0
@@ -75,7 +75,7 @@ def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
             assert (row["label"], row["confidence"]) == ("", "")
             assert "score" in row["reason"]
             assert float(row["p:airplane"]) + float(row["p:bird"]) == pytest.approx(1)
-        if part == "test":  # runs are compared by their likeliest classes, too
+        if split == "test":  # runs are compared by their likeliest classes, too
             assert sum(right for _, right in _checked_labels(skysort.Run(run))) == all_right
     assert read(run, "data.json")["outside"]["source"] == str(outside)
     assert skysort.Run(run).recipe.trust.keep_known == 0.6

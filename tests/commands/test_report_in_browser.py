@@ -149,7 +149,7 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
         f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
     )
     assert unreadable.startswith("1 more could not be read, and is in no figure.")
-    assert duplicates.startswith("3 of the test pictures stand in another part, too")
+    assert duplicates.startswith("3 of the test pictures stand in another split, too")
     accuracy = f"{percent(others['share'])} (95 % interval {bounds(others['interval95'])})."
     assert duplicates.endswith(f"On the other 50 the accuracy is {accuracy}")
     described = text_of(page, "header dl")
@@ -158,11 +158,11 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
 
 
 def test_parts_classes_and_confusion_are_those_of_metrics_json(page: Page, metrics: dict[str, Any]) -> None:
-    assert rows_of(page, "parts") == [
-        f"{name} {part['pictures']:,} {with_interval(part, 'accuracy', 'interval95')}"
-        f" {with_interval(part, 'balanced_accuracy')}"
-        f" {part['loss']:.3f} {part['loss_interval95'][0]:.3f} to {part['loss_interval95'][1]:.3f}"
-        for name, part in metrics["splits"].items()
+    assert rows_of(page, "splits") == [
+        f"{name} {split['pictures']:,} {with_interval(split, 'accuracy', 'interval95')}"
+        f" {with_interval(split, 'balanced_accuracy')}"
+        f" {split['loss']:.3f} {split['loss_interval95'][0]:.3f} to {split['loss_interval95'][1]:.3f}"
+        for name, split in metrics["splits"].items()
     ]
     test = metrics["splits"]["test"]
     assert rows_of(page, "classes") == [
@@ -202,8 +202,8 @@ def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
     page: Page, metrics: dict[str, Any], decided_run: Path
 ) -> None:
     decision = text_of(page, "section[aria-labelledby=decisions]")
-    for what, part in (("to keep", "lost"), ("of other classes", "set_aside")):
-        effect = metrics["decisions"]["keep-bird"][part]
+    for what, split in (("to keep", "lost"), ("of other classes", "set_aside")):
+        effect = metrics["decisions"]["keep-bird"][split]
         assert (
             f"of {effect['pictures']:,} pictures {what} {percent(effect['share'])} are set aside"
             f" ({bounds(effect['interval95'])})" in decision

@@ -38,11 +38,11 @@ def test_metrics_classifier_and_rows_agree(finished_run: Path) -> None:
     assert metrics["classifier"] == table["files"]["model.onnx"]
     assert table["data"] == {"source": "skies:240", "fingerprint": data["fingerprint"]}
     assert {"training", "export", "evaluation"} <= metrics["seconds"].keys()
-    for part, name in (("test", "predictions.csv"), ("calibration", "calibration.csv")):
+    for split, name in (("test", "predictions.csv"), ("calibration", "calibration.csv")):
         with (finished_run / name).open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        figures = metrics["splits"][part]
-        assert len(rows) == figures["pictures"] == sum(data["counts"][part].values())
+        figures = metrics["splits"][split]
+        assert len(rows) == figures["pictures"] == sum(data["counts"][split].values())
         assert sum(row["truth"] == row["label"] for row in rows) / len(rows) == figures["accuracy"]
     assert table["figures"] == {
         name: metrics["splits"]["test"][name] for name in ("pictures", "accuracy", "interval95")
@@ -173,9 +173,9 @@ def test_test_pictures_that_were_trained_on_are_told_and_left_out_of_a_second_fi
     metrics = json.loads((run / "metrics.json").read_text("utf-8"))
     figures = metrics["splits"]["test"]["without_duplicates"]
     assert (figures["pictures"], figures["share"]) == (16, sum(others) / 16)
-    assert all("without_duplicates" not in metrics["splits"][part] for part in ("train", "validation"))
+    assert all("without_duplicates" not in metrics["splits"][split] for split in ("train", "validation"))
     assert metrics == skysort.Run(run).metrics
-    said = "in another part, too, or nearly so, or of a group in it: 3 test pictures; accuracy on the other 16:"
+    said = "in another split, too, or nearly so, or of a group in it: 3 test pictures; accuracy on the other 16:"
     said = f"{said} {sum(others) / 16:.4f} ("
     assert said in ended.out
     assert said in skysort_command("evaluate", run, "--quiet").out

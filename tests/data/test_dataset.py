@@ -67,24 +67,24 @@ def test_the_shape_is_the_recipes_else_the_datas_else_32_by_32(
 
 
 def test_pixels_come_in_the_order_asked_for(make_folder: MakeFolder) -> None:
-    collection = opened(make_folder({"cat": 3, "dog": 3}))
-    np.testing.assert_array_equal(collection.pixels(np.array([4, 0])), np.asarray(collection.store.pixels)[[4, 0]])
+    dataset = opened(make_folder({"cat": 3, "dog": 3}))
+    np.testing.assert_array_equal(dataset.pixels(np.array([4, 0])), np.asarray(dataset.store.pixels)[[4, 0]])
 
 
 def test_unreadable_pictures_have_their_reason_by_row(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 2, "dog": 2})
     (folder / "dog/0.png").write_bytes(b"")
-    collection = opened(folder)
-    assert collection.unreadable == {2: "the file is empty"}
-    assert collection.positions.tolist() == [0, 1, -1, 2]
+    dataset = opened(folder)
+    assert dataset.unreadable == {2: "the file is empty"}
+    assert dataset.positions.tolist() == [0, 1, -1, 2]
 
 
 def test_equal_pictures_are_one_group_and_unreadable_ones_none(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 2, "dog": 2})
     (folder / "dog/0.png").write_bytes(b"")
     (folder / "dog/copy.bmp").write_bytes(picture_bytes(1, form="BMP"))
-    collection = opened(folder)
-    groups = dict(zip(collection.listing.paths, groups_of(collection).tolist(), strict=True))
+    dataset = opened(folder)
+    groups = dict(zip(dataset.listing.paths, groups_of(dataset).tolist(), strict=True))
     assert groups["cat/1.png"] == groups["dog/copy.bmp"]
     assert groups.pop("dog/0.png") == -1
     assert len(set(groups.values())) == 3
@@ -113,7 +113,7 @@ def swap_class_names(folder: Path) -> None:
         lambda folder: (folder / "train").rename(folder / "val"),
         swap_class_names,
     ],
-    ids=["pixels", "unreadable", "name", "class", "part", "one less", "all parts", "classes swapped"],
+    ids=["pixels", "unreadable", "name", "class", "part", "one less", "all splits", "classes swapped"],
 )
 def test_the_fingerprint_changes_with(make_folder: MakeFolder, change: Callable[[Path], object]) -> None:
     folder = make_folder({"train/cat": 2, "train/dog": 2, "test/cat": 1, "test/dog": 1})
@@ -128,16 +128,16 @@ def test_the_fingerprint_changes_with(make_folder: MakeFolder, change: Callable[
         {"paths": ("train/cat/1.png", "train/dog/0.png")},
         {"labels": np.array([1, 0])},
         {"classes": ("cat", "wolf")},
-        {"parts": ("train", "test")},
+        {"splits": ("train", "test")},
     ],
-    ids=["paths", "labels", "classes", "parts"],
+    ids=["paths", "labels", "classes", "splits"],
 )
 def test_each_column_of_the_listing_counts_in_the_fingerprint(
     make_folder: MakeFolder, other: dict[str, Any]
 ) -> None:
-    collection = opened(make_folder({"train/cat": 1, "train/dog": 1}))
-    changed = replace(collection, listing=replace(collection.listing, **other))
-    assert changed.fingerprint() != collection.fingerprint()
+    dataset = opened(make_folder({"train/cat": 1, "train/dog": 1}))
+    changed = replace(dataset, listing=replace(dataset.listing, **other))
+    assert changed.fingerprint() != dataset.fingerprint()
 
 
 def test_which_of_two_copies_is_unreadable_counts_in_the_fingerprint(make_folder: MakeFolder) -> None:
@@ -173,9 +173,9 @@ def test_the_fingerprint_does_not_depend_on_place_or_time(make_folder: MakeFolde
 def test_mean_and_std_are_numpys(make_folder: MakeFolder) -> None:
     folder = make_folder({"cat": 4, "dog": 4})
     (folder / "cat/2.png").write_bytes(b"")
-    collection = opened(folder)
-    mean, std = collection.mean_and_std(np.array([1, 2, 6]))
-    pixels = np.asarray(collection.store.pixels)[collection.positions[[1, 6]]] / 255
+    dataset = opened(folder)
+    mean, std = dataset.mean_and_std(np.array([1, 2, 6]))
+    pixels = np.asarray(dataset.store.pixels)[dataset.positions[[1, 6]]] / 255
     np.testing.assert_allclose(mean, pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(std, pixels.std(axis=(0, 2, 3)), rtol=1e-12)
 
@@ -193,12 +193,12 @@ def test_a_channel_that_never_changes_is_divided_by_one(tmp_path: Path) -> None:
 
 def test_two_classes_of_cifar_10_come_from_the_store_of_all(tmp_path: Path) -> None:
     test_cifar.write(tmp_path / "cifar-10-batches-bin", test_cifar.binary_batch, ".bin")
-    collection = opened("birds-vs-airplanes", Shape(32, 3), tmp_path)
-    assert collection.listing.classes == ("airplane", "bird")
-    assert collection.listing.paths == ("train/airplane/00000", "train/bird/00001", "test/airplane/00001")
-    assert collection.listing.labels.tolist() == [0, 1, 0]
-    assert len(collection.store.listing) == 12
-    pixels = collection.pixels(np.array([1]))
+    dataset = opened("birds-vs-airplanes", Shape(32, 3), tmp_path)
+    assert dataset.listing.classes == ("airplane", "bird")
+    assert dataset.listing.paths == ("train/airplane/00000", "train/bird/00001", "test/airplane/00001")
+    assert dataset.listing.labels.tolist() == [0, 1, 0]
+    assert len(dataset.store.listing) == 12
+    pixels = dataset.pixels(np.array([1]))
     np.testing.assert_array_equal(pixels.ravel(), test_cifar.pixels_of(0)[1])
 
 
@@ -217,8 +217,8 @@ def test_named_data_in_a_shape_of_the_recipes_is_brought_to_it() -> None:
     assert opened("digits", Shape(12, 3)).store.pixels.shape == (1797, 3, 12, 12)
 
 
-def groups_of(collection: Dataset) -> np.ndarray[Any, Any]:
-    return grouping.groups_of(collection, Pictures(), Progress())
+def groups_of(dataset: Dataset) -> np.ndarray[Any, Any]:
+    return grouping.groups_of(dataset, Pictures(), Progress())
 
 
 def write_table(folder: Path, groups: dict[str, str]) -> Path:
@@ -235,13 +235,13 @@ def test_declared_groups_and_equal_pictures_join(make_folder: MakeFolder) -> Non
         "cat/0.png": "a", "cat/1.png": "a", "cat/2.png": "", "cat/3.png": "",
         "dog/0.png": "b", "dog/1.png": "", "dog/2.png": "c", "dog/copy.png": "b", "dog/broken.png": "c",
     }  # fmt: skip
-    collection = opened(write_table(folder, declared))
-    groups = dict(zip(collection.listing.paths, groups_of(collection).tolist(), strict=True))
+    dataset = opened(write_table(folder, declared))
+    groups = dict(zip(dataset.listing.paths, groups_of(dataset).tolist(), strict=True))
     assert groups.pop("dog/broken.png") == -1
     joined = {groups.pop(path) for path in ("cat/0.png", "cat/1.png", "dog/0.png", "dog/copy.png")}
     assert len(joined) == 1
     assert len(set(groups.values()) - joined) == len(groups)
-    equal = dict(zip(collection.listing.paths, collection.equal().tolist(), strict=True))
+    equal = dict(zip(dataset.listing.paths, dataset.equal().tolist(), strict=True))
     assert equal["cat/0.png"] == equal["dog/copy.png"] != equal["cat/1.png"]
 
 

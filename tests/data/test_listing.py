@@ -44,7 +44,7 @@ def test_a_class_of_waste_is_not_hidden(name: str) -> None:
 def test_numbered_pictures_with_parts_are_counted_in_each() -> None:
     listing = numbered(np.array([1, 0, 1]), ("x", "y"), 2)
     assert listing.paths == ("train/y/00000", "train/x/00001", "test/y/00000")
-    assert listing.parts == ("train", "train", "test")
+    assert listing.splits == ("train", "train", "test")
 
 
 @given(st.lists(st.integers(0, 10**20), unique=True), st.text(string.ascii_letters + " -_", max_size=5))

@@ -13,7 +13,7 @@ SHAPE = Shape(32, 3, "stretch")
 def test_outside_pictures_are_the_test_part_or_all(make_folder: Callable[..., Path]) -> None:
     parted = make_folder({"train/cat": 3, "test/cat": 2, "test/dog": 1}, "parted")
     outside = open_outside(str(parted), ("airplane", "bird"), SHAPE, None, Progress())
-    paths = [outside.collection.listing.paths[row] for row in outside.rows]
+    paths = [outside.dataset.listing.paths[row] for row in outside.rows]
     assert paths == ["test/cat/0.png", "test/cat/1.png", "test/dog/0.png"]
     whole = make_folder({"cat": 2, "dog": 1}, "whole")
     assert len(open_outside(str(whole), ("airplane", "bird"), SHAPE, None, Progress()).rows) == 3
@@ -29,9 +29,9 @@ def test_the_others_of_birds_vs_airplanes_are_the_test_pictures_of_the_other_eig
     test_cifar.write(tmp_path / "cifar-10-batches-bin", test_cifar.binary_batch, ".bin")
     classes = ("airplane", "bird")
     outside = open_outside("birds-vs-airplanes:others", classes, SHAPE, tmp_path, Progress())
-    listing = outside.collection.listing
+    listing = outside.dataset.listing
     assert listing.classes == ("automobile", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    assert {listing.parts[row] for row in outside.rows} <= {"test"}
+    assert {listing.splits[row] for row in outside.rows} <= {"test"}
     everything = open_outside("cifar10", (), SHAPE, tmp_path, Progress())
-    of_classes = [everything.collection.listing.labels[row] in (0, 2) for row in everything.rows]
+    of_classes = [everything.dataset.listing.labels[row] in (0, 2) for row in everything.rows]
     assert len(outside.rows) == len(of_classes) - sum(of_classes)

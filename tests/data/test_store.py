@@ -75,10 +75,10 @@ def test_a_second_open_decodes_nothing_and_finds_the_same(make_folder: MakeFolde
     np.testing.assert_array_equal(second.digests, first.digests)
     np.testing.assert_array_equal(second.listing.labels, first.listing.labels)
     assert second.unreadable == first.unreadable
-    assert (second.listing.paths, second.listing.classes, second.listing.parts, second.listing.left_out) == (
+    assert (second.listing.paths, second.listing.classes, second.listing.splits, second.listing.left_out) == (
         first.listing.paths,
         first.listing.classes,
-        first.listing.parts,
+        first.listing.splits,
         first.listing.left_out,
     )
 

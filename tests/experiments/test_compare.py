@@ -49,8 +49,8 @@ def test_rows_hold_what_the_runs_came_to(compared: tuple[Path, Comparison]) -> N
     assert (plain.name, batches.name) == ("plain", "batches")
     for row in comparison.rows:
         own = [Run(output / "runs" / f"{row.name}-seed{seed}") for seed in (0, 1)]
-        for part, figure in (("train", row.train), ("test", row.test)):
-            assert list(figure.values) == [run.metrics["splits"][part]["accuracy"] for run in own]
+        for split, figure in (("train", row.train), ("test", row.test)):
+            assert list(figure.values) == [run.metrics["splits"][split]["accuracy"] for run in own]
         assert row.gap == pytest.approx(row.train.mean - row.test.mean)
         assert row.parameters == own[0].metrics["parameters"]
         assert len(row.losses) == len(row.elapsed) == 2

@@ -13,9 +13,9 @@ SETTINGS = ("training.epochs=1", "training.threads=1")
 @pytest.fixture
 def small_cifar(make_folder: Callable[..., Path]) -> Path:
     """CIFAR-10 in the shape of a folder, of noise."""
-    parts = {"train": 20, "test": 6}
+    splits = {"train": 20, "test": 6}
     names = ("airplane", "bird", "cat")
-    counts = {f"{part}/{name}": num for part, num in parts.items() for name in names}
+    counts = {f"{split}/{name}": num for split, num in splits.items() for name in names}
     return make_folder(counts, "data/cifar10").parent
 
 
@@ -26,7 +26,7 @@ def test_recipes_with_published_accuracies() -> None:
 def test_every_source_and_both_modes_have_a_row(small_cifar: Path, tmp_path: Path) -> None:
     names = ("mlp", "resnet-deep-shared:1")
     found = reproduce(names, tmp_path / "out", seeds=2, settings=SETTINGS, data_dir=small_cifar)
-    assert [(row.recipe, row.part, row.mode, row.published) for row in found.figures] == [
+    assert [(row.recipe, row.split, row.mode, row.published) for row in found.figures] == [
         ("mlp", "test", "evaluation", 0.813),
         ("mlp", "test", "evaluation", 0.794),
         ("resnet-deep-shared", "train", "training", 1.0),
@@ -36,7 +36,7 @@ def test_every_source_and_both_modes_have_a_row(small_cifar: Path, tmp_path: Pat
     ]
     for row in found.figures:
         assert len(row.measured.values) == (2 if row.recipe == "mlp" else 1)
-        assert row.pictures == (40 if row.part == "train" else 12)
+        assert row.pictures == (40 if row.split == "train" else 12)
         assert (row.verdict is None) == (row.published is None)
     (curve,) = found.losses
     assert (curve.recipe, curve.epochs, curve.published) == ("resnet-deep-shared", (1,), (0.4917,))

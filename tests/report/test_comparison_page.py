@@ -83,7 +83,7 @@ def figure(
         recipe=recipe,
         source="a tutorial",
         data="made-up",
-        part="test",
+        split="test",
         mode=mode,
         pictures=2000,
         published=published,
@@ -135,7 +135,7 @@ def words(html: str) -> str:
 
 def resampling(html: str) -> str:
     """Return the sentences about how intervals were computed."""
-    (found,) = [part for part in re.findall("<p[ >].*?</p>", html, re.DOTALL) if "bootstrap" in part]
+    (found,) = [split for split in re.findall("<p[ >].*?</p>", html, re.DOTALL) if "bootstrap" in split]
     return " ".join(found.split(".")[0].split())
 
 

@@ -82,8 +82,8 @@ class Page(HTMLParser):
         return self._inside("p", ' class="notice"')
 
     def _inside(self, tag: str, attributes: str = "") -> list[str]:
-        parts = re.findall(rf"<({tag}){attributes}[^>]*>(.*?)</\1>", self.html, re.DOTALL)
-        return [" ".join(unescape(re.sub("<[^>]*>", "", part)).split()) for _, part in parts]
+        splits = re.findall(rf"<({tag}){attributes}[^>]*>(.*?)</\1>", self.html, re.DOTALL)
+        return [" ".join(unescape(re.sub("<[^>]*>", "", split)).split()) for _, split in splits]
 
     @property
     def names(self) -> set[str]:
@@ -100,19 +100,19 @@ def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> 
     return open_dataset(Data.find(str(folder)), Shape(size, 3), None, Progress())
 
 
-def evaluation_of(collection: Dataset, unreadable: dict[int, str] | None = None) -> Evaluation:
+def evaluation_of(dataset: Dataset, unreadable: dict[int, str] | None = None) -> Evaluation:
     """Every readable picture, labelled right a little more often than by chance."""
-    listing = collection.listing
-    rows = np.flatnonzero(collection.positions >= 0)
+    listing = dataset.listing
+    rows = np.flatnonzero(dataset.positions >= 0)
     truth = listing.labels[rows]
     logits = np.random.default_rng(1).normal(size=(len(rows), len(listing.classes))).astype(np.float32)
     logits[np.arange(len(rows)), truth] += 1
-    return Evaluation("test", collection, listing.classes, rows, truth, logits, unreadable or {})
+    return Evaluation("test", dataset, listing.classes, rows, truth, logits, unreadable or {})
 
 
 def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
     return {
-        "splits": {"test": test.figures(np.arange(len(test.collection.listing)))},
+        "splits": {"test": test.figures(np.arange(len(test.dataset.listing)))},
         "parameters": 12345,
         "temperature": test.temperature,
         "seconds": {"training": 61.25},
@@ -136,7 +136,7 @@ def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]
 
 
 @pytest.fixture
-def test_part(tmp_path: Path) -> Evaluation:
+def test_split(tmp_path: Path) -> Evaluation:
     return evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite", "plane"], 12))
 
 
@@ -154,9 +154,9 @@ def percents(bounds: list[float]) -> str:
     return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
 
 
-def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_part: Evaluation) -> None:
-    metrics = metrics_of(test_part)
-    page = Page(written(tmp_path, metrics, test_part, None))
+def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_split: Evaluation) -> None:
+    metrics = metrics_of(test_split)
+    page = Page(written(tmp_path, metrics, test_split, None))
     test = metrics["splits"]["test"]
     low, high = test["loss_interval95"]
     assert page.row(0, "test") == (
@@ -188,13 +188,13 @@ def temperature_in(html: str) -> str:
 
 
 def test_calibration_is_told_before_and_after_only_where_there_was_one(
-    tmp_path: Path, test_part: Evaluation
+    tmp_path: Path, test_split: Evaluation
 ) -> None:
-    metrics = {**metrics_of(test_part), "temperature_reason": "9 validation pictures are too few"}
-    html = written(tmp_path, metrics, test_part, None)
+    metrics = {**metrics_of(test_split), "temperature_reason": "9 validation pictures are too few"}
+    html = written(tmp_path, metrics, test_split, None)
     assert "9 validation pictures are too few" in html
     assert temperature_in(html) == "1"
-    calibrated = replace(test_part, logits=test_part.logits / np.float32(3), temperature=3.0)
+    calibrated = replace(test_split, logits=test_split.logits / np.float32(3), temperature=3.0)
     metrics = metrics_of(calibrated)
     html = " ".join(written(tmp_path, metrics, calibrated, None).split())
     before, after = (metrics["splits"]["test"]["calibration_error"][name] for name in ("before", "after"))
@@ -209,9 +209,9 @@ def test_calibration_is_told_before_and_after_only_where_there_was_one(
     assert numbers(summary)[:2] == [f"{100 * first[figure]:.1f}" for figure in ("confidence", "accuracy")]
 
 
-def test_headline_says_n_and_interval(tmp_path: Path, test_part: Evaluation) -> None:
-    metrics = metrics_of(test_part)
-    html = written(tmp_path, metrics, test_part, run_folder(tmp_path / "run", [], []))
+def test_headline_says_n_and_interval(tmp_path: Path, test_split: Evaluation) -> None:
+    metrics = metrics_of(test_split)
+    html = written(tmp_path, metrics, test_split, run_folder(tmp_path / "run", [], []))
     test = metrics["splits"]["test"]
     low, high = test["interval95"]
     num_right = np.trace(SplitFigures.model_validate(test).matrix())
@@ -239,8 +239,8 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     for number in range(4):
         (folder / HOSTILE / f"{number}.png").rename(folder / HOSTILE / f"{number}{HOSTILE_FILE}.png")
     (folder / "bird" / f"{HOSTILE_FILE}.png").write_bytes(b"<script>")
-    collection = open_dataset(Data.find(str(folder)), Shape(8, 3), None, Progress())
-    test = evaluation_of(collection, collection.unreadable)
+    dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), None, Progress())
+    test = evaluation_of(dataset, dataset.unreadable)
     assert len(test.unreadable) == 1
     metrics = metrics_of(test)
     metrics["data"]["source"] = f"/home/{HOSTILE}/{HOSTILE_FILE}"
@@ -255,8 +255,8 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
         assert any(r"\udcff" in text for text in page.texts)
 
 
-def test_no_request_leaves_the_page(tmp_path: Path, test_part: Evaluation) -> None:
-    html = written(tmp_path, metrics_of(test_part), test_part, run_folder(tmp_path / "run", [], []))
+def test_no_request_leaves_the_page(tmp_path: Path, test_split: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_split), test_split, run_folder(tmp_path / "run", [], []))
     page = Page(html)
     assert not page.names & {"script", "iframe", "object", "embed", "base", "form"}
     for tag, attributes in page.tags:
@@ -267,8 +267,8 @@ def test_no_request_leaves_the_page(tmp_path: Path, test_part: Evaluation) -> No
     assert "default-src 'none'" in html
 
 
-def test_every_chart_and_picture_has_words(tmp_path: Path, test_part: Evaluation) -> None:
-    html = written(tmp_path, metrics_of(test_part), test_part, run_folder(tmp_path / "run", [], []))
+def test_every_chart_and_picture_has_words(tmp_path: Path, test_split: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_split), test_split, run_folder(tmp_path / "run", [], []))
     page = Page(html)
     assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
     assert html.count('role="img"><title>') == [tag for tag, _ in page.tags].count("svg") == 3
@@ -278,14 +278,14 @@ def test_every_chart_and_picture_has_words(tmp_path: Path, test_part: Evaluation
     assert len(named) == len(set(named))
 
 
-def test_same_input_gives_same_bytes(tmp_path: Path, test_part: Evaluation) -> None:
+def test_same_input_gives_same_bytes(tmp_path: Path, test_split: Evaluation) -> None:
     run = run_folder(tmp_path / "run", [], [])
-    metrics = metrics_of(test_part)
-    assert written(tmp_path, metrics, test_part, run) == written(tmp_path, metrics, test_part, run)
+    metrics = metrics_of(test_split)
+    assert written(tmp_path, metrics, test_split, run) == written(tmp_path, metrics, test_split, run)
 
 
-def test_without_a_run_there_is_nothing_of_one(tmp_path: Path, test_part: Evaluation) -> None:
-    html = written(tmp_path, metrics_of(test_part, "other pictures"), test_part, None)
+def test_without_a_run_there_is_nothing_of_one(tmp_path: Path, test_split: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_split, "other pictures"), test_split, None)
     assert html.count("<svg") == 1  # that of its confidence
     assert "recipe" not in html.lower()
     assert "skysort train" not in html
@@ -299,19 +299,19 @@ def test_curves_place_steps_inside_their_epoch(tmp_path: Path) -> None:
     assert accuracy.validation == [(1, 0.65), (2, 0.7125)]
 
 
-def test_set_aside_files_are_named_and_counted(tmp_path: Path, test_part: Evaluation) -> None:
+def test_set_aside_files_are_named_and_counted(tmp_path: Path, test_split: Evaluation) -> None:
     unreadable = [{"path": f"bird/broken{number}.jpg", "reason": "damaged"} for number in range(53)]
     run = run_folder(tmp_path / "run", unreadable, [f"notes{number}.txt" for number in range(25)])
-    html = written(tmp_path, metrics_of(test_part), test_part, run)
+    html = written(tmp_path, metrics_of(test_split), test_split, run)
     assert html.count("bird/broken") == 50
     assert html.count("notes") == 20
     assert " 3 more" in html
     assert " 5 more" in html
 
 
-def test_commands_quote_their_paths(tmp_path: Path, test_part: Evaluation) -> None:
+def test_commands_quote_their_paths(tmp_path: Path, test_split: Evaluation) -> None:
     run = run_folder(tmp_path / "my run; reboot", [], [])
-    texts = Page(written(tmp_path, metrics_of(test_part), test_part, run)).texts
+    texts = Page(written(tmp_path, metrics_of(test_split), test_split, run)).texts
     assert f"skysort train --recipe '{run}/recipe.toml' made-up" in texts
     assert f"skysort predict '{run}' PICTURES" in texts
 
@@ -329,9 +329,9 @@ def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     assert "25 classes" in html
 
 
-def test_mistakes_come_surest_first(tmp_path: Path, test_part: Evaluation) -> None:
-    html = written(tmp_path, metrics_of(test_part), test_part, None)
-    wrong = [prediction for truth, prediction in test_part.predictions() if truth != prediction.label]
+def test_mistakes_come_surest_first(tmp_path: Path, test_split: Evaluation) -> None:
+    html = written(tmp_path, metrics_of(test_split), test_split, None)
+    wrong = [prediction for truth, prediction in test_split.predictions() if truth != prediction.label]
     expected = sorted((prediction.confidence or 0 for prediction in wrong), reverse=True)
     section = html[html.index('id="mistakes"') : html.index('id="samples"')]
     shown = re.findall(r"<span[^>]*>([\d.]+ %)", section)
@@ -341,7 +341,7 @@ def test_mistakes_come_surest_first(tmp_path: Path, test_part: Evaluation) -> No
 def test_a_class_and_a_part_of_one_picture(tmp_path: Path) -> None:
     whole = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "plane"], 1))
     logits = np.array([[2.0, 0.0]], np.float32)
-    test = Evaluation("test", whole.collection, whole.classes, whole.rows[:1], whole.truth[:1], logits, {})
+    test = Evaluation("test", whole.dataset, whole.classes, whole.rows[:1], whole.truth[:1], logits, {})
     page = Page(written(tmp_path, metrics_of(test), test, None))
     assert numbers(page.headings[0])[:3] == ["1", "1", "100.0"]
     assert numbers(page.row(2, "plane")) == ["0"]
@@ -357,11 +357,11 @@ def test_thumbnails_are_small_pngs(side: int, channels: int, shown: int) -> None
 
 
 def test_unknown_pictures_are_counted_beside_the_accuracy_and_marked_among_mistakes(
-    tmp_path: Path, test_part: Evaluation
+    tmp_path: Path, test_split: Evaluation
 ) -> None:
-    lowest = np.sort(scores(test_part.logits))
+    lowest = np.sort(scores(test_split.logits))
     threshold = OodThreshold(threshold=float(lowest[20]), keep=0.95, calibration=KeptShare(pictures=36, kept=16))
-    test = replace(test_part, unknown=threshold)
+    test = replace(test_split, unknown=threshold)
     wrong = test.logits.argmax(axis=1) != test.truth
     metrics = metrics_of(test)
     html = written(tmp_path, metrics, test, None)
@@ -379,37 +379,39 @@ def test_unknown_pictures_are_counted_beside_the_accuracy_and_marked_among_mista
     assert called_unknown == ["labelled" not in caption for caption in captions]
 
 
-def test_groups_widen_intervals_and_that_is_said(tmp_path: Path, test_part: Evaluation) -> None:
+def test_groups_widen_intervals_and_that_is_said(tmp_path: Path, test_split: Evaluation) -> None:
     groups = np.arange(36) // 12 * (np.arange(36) >= 12) - np.arange(36) * (np.arange(36) < 12)
-    metrics = metrics_of(test_part)
-    metrics["splits"]["test"] = test_part.figures(
+    metrics = metrics_of(test_split)
+    metrics["splits"]["test"] = test_split.figures(
         groups
     )  # twelve pictures on their own, and twice twelve together
     assert metrics["splits"]["test"]["grouped"] == {"groups": 14, "widening": pytest.approx((300 / 36) ** 0.5)}
     pair = np.maximum(np.arange(36), 1)
-    assert "grouped" not in test_part.figures(pair)
-    (notice,) = (one for one in Page(written(tmp_path, metrics, test_part, None)).notices if "group" in one)
+    assert "grouped" not in test_split.figures(pair)
+    (notice,) = (one for one in Page(written(tmp_path, metrics, test_split, None)).notices if "group" in one)
     assert numbers(notice) == ["14", "2.9"]
 
 
-def test_a_test_part_that_was_all_trained_on_says_so(tmp_path: Path, test_part: Evaluation) -> None:
-    metrics = metrics_of(test_part)
-    metrics["splits"]["test"]["without_duplicates"] = test_part.without(test_part.rows).share_right()
+def test_a_test_part_that_was_all_trained_on_says_so(tmp_path: Path, test_split: Evaluation) -> None:
+    metrics = metrics_of(test_split)
+    metrics["splits"]["test"]["without_duplicates"] = test_split.without(test_split.rows).share_right()
     run = run_folder(tmp_path / "run", [], [])
-    html = written(tmp_path, metrics, test_part, run)
+    html = written(tmp_path, metrics, test_split, run)
     assert not UNSEEN.search(html) and "none" not in html[html.index("<h1>") : html.index("<dl>")]
-    notices = set(Page(html).notices) - set(Page(written(tmp_path, metrics_of(test_part), test_part, run)).notices)
+    notices = set(Page(html).notices) - set(
+        Page(written(tmp_path, metrics_of(test_split), test_split, run)).notices
+    )
     assert [numbers(notice) for notice in notices] == [[]]  # all of them, and no accuracy on others
 
 
-def test_a_decision_can_be_used_and_made_again_from_the_page(tmp_path: Path, test_part: Evaluation) -> None:
+def test_a_decision_can_be_used_and_made_again_from_the_page(tmp_path: Path, test_split: Evaluation) -> None:
     groups = np.arange(36)
-    decision = decide(test_part.scores(["bird"], groups), 0.2, 0.9, "2030-01-01")
-    effects = {decision.name: test_part.effect_of(decision, groups)}
+    decision = decide(test_split.scores(["bird"], groups), 0.2, 0.9, "2030-01-01")
+    effects = {decision.name: test_split.effect_of(decision, groups)}
     run = run_folder(tmp_path / "run", [], [])
     path = tmp_path / "report.html"
-    made = decided(test_part, groups, [decision], effects, test_part.classes, run)
-    write_report(path, metrics_of(test_part), test_part, run, made)
+    made = decided(test_split, groups, [decision], effects, test_split.classes, run)
+    write_report(path, metrics_of(test_split), test_split, run, made)
     texts = Page(path.read_text("utf-8")).texts
     assert f"skysort predict {run} PICTURES --decision keep-bird" in texts
     assert f"skysort decide {run} --keep bird --lose-at-most 20% --confidence 90% --name keep-bird" in texts

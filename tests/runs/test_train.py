@@ -50,7 +50,7 @@ def test_evenly(num: int, expected: list[int]) -> None:
 def test_figures_of_train_are_of_a_share_unless_a_text_has_one() -> None:
     data = Data.find("skies:3000")
     prepared = prepare(data, resolved(Recipe.load("mlp"), data).pictures, None, Progress())
-    num = len(prepared.parts["train"])
+    num = len(prepared.splits["train"])
     assert num > MOST_TRAINING_PICTURES
     assert len(prepared.measured(all_of_train=False)["train"]) == MOST_TRAINING_PICTURES
     assert len(prepared.measured(all_of_train=True)["train"]) == num
@@ -92,10 +92,10 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(
 def assert_calibrated(run: Path) -> None:
     """Make sure that the classifier's temperature is the one that its answers to validation pictures give."""
     classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, Progress())
-    rows = prepared.parts["validation"]
-    logits = classifier.logits(prepared.collection.pixels(rows))
+    rows = prepared.splits["validation"]
+    logits = classifier.logits(prepared.dataset.pixels(rows))
     temperature = classifier.table.temperature
-    labels = labels_in(classifier, prepared.collection, rows)
+    labels = labels_in(classifier, prepared.dataset, rows)
     again, reason = fit_temperature(logits * np.float32(temperature), labels)
     assert temperature == pytest.approx(again, rel=1e-3)
     assert classifier.table.temperature_reason == reason
@@ -133,8 +133,8 @@ def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(
     table.write_text("path,label,split\nholiday/cat/0.png,dog,train\n", encoding="utf-8")
     run = skysort.train([folder, table], "mlp", tmp_path / "run", settings=("training.epochs=1",))
     assert run.data.source == (str(folder), str(table))
-    assert prepared_again(run, None, Progress()).collection.fingerprint() == run.data.fingerprint
-    assert sum(run.data.counts[part]["dog"] for part in run.data.counts) == 9
+    assert prepared_again(run, None, Progress()).dataset.fingerprint() == run.data.fingerprint
+    assert sum(run.data.counts[split]["dog"] for split in run.data.counts) == 9
     assert skysort.resume(run.path).path == run.path
 
 
@@ -143,4 +143,4 @@ def test_labels_by_a_pattern_are_kept_with_the_run(make_folder: Callable[..., Pa
     settings = ("training.epochs=1", "pictures.label_by='(cat|dog)/'")
     run = skysort.train(folder, "mlp", tmp_path / "run", settings=settings)
     assert run.recipe.pictures.label_by == "(cat|dog)/"
-    assert prepared_again(run, None, Progress()).collection.listing.classes == ("cat", "dog")
+    assert prepared_again(run, None, Progress()).dataset.listing.classes == ("cat", "dog")

@@ -105,9 +105,11 @@ def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.Mon
 def drawn(epoch: int, first_step: int = 0, counts: tuple[int, ...] = (40, 3, 8)) -> list[int]:
     """Return which pictures a balanced epoch has, in order, of classes with so many pictures."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    part = Part(len(labels), lambda rows: PIXELS[rows % 50], labels)
+    split = Part(len(labels), lambda rows: PIXELS[rows % 50], labels)
     return [
-        row for batch in shuffled(part, 4, 0, epoch, first_step, CPU, balanced=True) for row in batch.rows.tolist()
+        row
+        for batch in shuffled(split, 4, 0, epoch, first_step, CPU, balanced=True)
+        for row in batch.rows.tolist()
     ]
 
 

@@ -41,9 +41,9 @@ def make_network(recipe: Recipe) -> PictureNetwork:
     return initial_network(recipe, Shape(8, 3), 2, Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
-def trained(recipe: Recipe, folder: Path, part: SplitPictures | None = None) -> dict[str, torch.Tensor]:
+def trained(recipe: Recipe, folder: Path, split: SplitPictures | None = None) -> dict[str, torch.Tensor]:
     network = make_network(recipe)
-    fit(network, recipe, part or make_part(), make_part(seed=1), folder, Progress())
+    fit(network, recipe, split or make_part(), make_part(seed=1), folder, Progress())
     return network.state_dict()
 
 
@@ -58,9 +58,9 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
-    part = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    split = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
     first, again, second = (
-        torch.cat([labels for _, labels, _ in shuffled(part, 14, 0, epoch, 0, CPU)]).tolist()
+        torch.cat([labels for _, labels, _ in shuffled(split, 14, 0, epoch, 0, CPU)]).tolist()
         for epoch in (1, 1, 2)
     )
     assert sorted(first) == list(range(50))
@@ -69,11 +69,11 @@ def test_an_epoch_meets_every_picture_once_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(14, 4), (16, 3), (25, 2), (49, 1), (99, 1)])
 def test_an_epoch_taken_up_after_any_step_goes_on_where_it_was(batch_size: int, steps: int) -> None:
-    part = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
-    whole = [labels.tolist() for _, labels, _ in shuffled(part, batch_size, 0, 1, 0, CPU)]
+    split = SplitPictures(50, lambda rows: rows.astype(np.uint8), np.arange(50))
+    whole = [labels.tolist() for _, labels, _ in shuffled(split, batch_size, 0, 1, 0, CPU)]
     assert len(whole) == num_steps(50, batch_size) == steps
     for first in range(steps + 1):
-        rest = [labels.tolist() for _, labels, _ in shuffled(part, batch_size, 0, 1, first, CPU)]
+        rest = [labels.tolist() for _, labels, _ in shuffled(split, batch_size, 0, 1, first, CPU)]
         assert rest == whole[first:]
 
 
@@ -158,15 +158,15 @@ def test_stopped_at_any_step_and_resumed_gives_the_same_bits(
 
 def test_a_stop_while_validating_is_not_forgotten(tmp_path: Path) -> None:
     recipe = Recipe.load("convnet", [*SETTINGS, "training.epochs=1"])
-    part = make_part(seed=1)
+    split = make_part(seed=1)
     signals = [signal.SIGINT]
 
     def pixels(rows: NDArray[np.int64]) -> Pixels:
         if signals:
             signal.raise_signal(signals.pop())
-        return part.pixels(rows)
+        return split.pixels(rows)
 
-    validation = SplitPictures(part.num_pictures, pixels, part.labels)
+    validation = SplitPictures(split.num_pictures, pixels, split.labels)
     with pytest.raises(StoppedError):
         fit(make_network(recipe), recipe, make_part(), validation, tmp_path, Progress())
 

@@ -68,11 +68,11 @@ class Normalised(PictureNetwork):
 
 
 def test_in_training_mode_batches_are_mixed_and_go_by_their_own_statistics() -> None:
-    network, part = Normalised(), by_class(256)
+    network, split = Normalised(), by_class(256)
     # The running mean lies far below all pictures, so evaluation mode takes every one for class 1.
     network.layers[0].running_mean.fill_(-9.0)  # type: ignore[index]
-    assert evaluate(network, part, LOSS, CPU).accuracy == 0.5
-    assert evaluate_in_training_mode(network, part, LOSS, 0, CPU).accuracy == 1.0
+    assert evaluate(network, split, LOSS, CPU).accuracy == 0.5
+    assert evaluate_in_training_mode(network, split, LOSS, 0, CPU).accuracy == 1.0
 
 
 def test_measuring_in_training_mode_leaves_the_network_as_it_was() -> None:
@@ -141,11 +141,13 @@ def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int)
 )
 def test_large_pictures_are_evaluated_fewer_at_a_time(size: int, sizes: list[int]) -> None:
     num = sum(sizes)
-    part = SplitPictures(num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64))
+    split = SplitPictures(
+        num, lambda rows: np.zeros((len(rows), 3, size, size), np.uint8), np.zeros(num, np.int64)
+    )
     layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
     found: list[int] = []
     layers.register_forward_hook(lambda _module, inputs, _outputs: found.append(len(inputs[0])))
-    evaluate(PictureNetwork(layers, nn.Identity(), HALF.mean, HALF.std), part, LOSS, CPU)
+    evaluate(PictureNetwork(layers, nn.Identity(), HALF.mean, HALF.std), split, LOSS, CPU)
     assert found == sizes
 
 

@@ -32,7 +32,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     num = num_steps * text.batch_size
     channels, size = shape.channels, shape.size
     pixels = chances.integers(0, 256, (num, channels, size, size), dtype=np.uint8)
-    part = SplitPictures(num, lambda rows: pixels[rows], chances.integers(0, num_classes, num))
+    split = SplitPictures(num, lambda rows: pixels[rows], chances.integers(0, num_classes, num))
     recipe = Recipe.load(name, ["training.epochs=1"])
 
     half = Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels)
@@ -40,7 +40,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     network.to(torch.float64, memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
-    task = Task(network, optimizer, loss_function(recipe.loss), recipe, part, CPU)
+    task = Task(network, optimizer, loss_function(recipe.loss), recipe, split, CPU)
     outcomes = StepResults(CPU, lambda value, _correct, _pictures: found.append(value))
     train_epoch(task, 1, 0, outcomes, lambda _step: None)
 
@@ -48,7 +48,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     plain = text.make().double()
     sgd = torch.optim.SGD(plain.parameters(), lr=text.rate, momentum=text.momentum, weight_decay=text.weight_decay)
     expected = []
-    for pictures, labels, _rows in shuffled(part, text.batch_size, recipe.training.seed, 1, 0, CPU):
+    for pictures, labels, _rows in shuffled(split, text.batch_size, recipe.training.seed, 1, 0, CPU):
         value = text.loss(plain((pictures.double() / 255 - 0.5) / 0.5), labels)
         sgd.zero_grad()
         value.backward()

@@ -8,7 +8,7 @@ from skysort.trust.intervals import wilson
 from skysort.trust.metrics import GroupCounts, Metrics, SplitFigures, measure
 
 
-def part(num_right: int, num: int, num_classes: int = 2, always: int | None = None) -> SplitFigures:
+def split(num_right: int, num: int, num_classes: int = 2, always: int | None = None) -> SplitFigures:
     """Return the figures of pictures of so many classes in turn, the first of them labelled right."""
     truth = np.arange(num) % num_classes
     labels = np.where(np.arange(num) < num_right, truth, (truth + 1) % num_classes)
@@ -45,19 +45,19 @@ def figures_of(sentence: str) -> list[str]:
     ],
 )
 def test_whether_the_test_pictures_are_enough_is_answered(num_right: int, num: int, figures: list[str]) -> None:
-    assert figures_of(how_sure(part(num_right, num))) == figures
+    assert figures_of(how_sure(split(num_right, num))) == figures
 
 
 @pytest.mark.parametrize(("num_right", "num"), [(5, 6), (40, 50), (50, 100), (95, 100)])
 def test_as_many_pictures_as_it_asks_for_are_enough(num_right: int, num: int) -> None:
-    needed = int(figures_of(how_sure(part(num_right, num)))[2].replace(",", ""))
+    needed = int(figures_of(how_sure(split(num_right, num)))[2].replace(",", ""))
     low, high = wilson(num_right, num)
     then = wilson(round(needed * (low + high) / 2), needed)
     assert (then[1] - then[0]) / 2 <= 0.031
 
 
 def test_groups_take_more_pictures() -> None:
-    plain = part(40, 50)
+    plain = split(40, 50)
     grouped = plain.model_copy(update={"grouped": GroupCounts(groups=20, widening=2.0)})
     assert figures_of(how_sure(plain)) == ["50", "±11", "740", "±3"]
     assert figures_of(how_sure(grouped)) == ["50", "±22", "3,000", "±3"]
@@ -66,18 +66,18 @@ def test_groups_take_more_pictures() -> None:
 @pytest.mark.parametrize(
     ("train", "expected"),
     [
-        (part(50, 100), False),
-        (part(55, 100), False),
-        (part(70, 100), True),
-        (part(0, 100, always=0), False),
-        (part(0, 3000, 1000, always=7), False),
-        (part(60, 1000, 100), True),
-        (part(1, 2), False),
-        (part(10, 10), True),
+        (split(50, 100), False),
+        (split(55, 100), False),
+        (split(70, 100), True),
+        (split(0, 100, always=0), False),
+        (split(0, 3000, 1000, always=7), False),
+        (split(60, 1000, 100), True),
+        (split(1, 2), False),
+        (split(10, 10), True),
     ],
 )
 def test_training_near_chance_is_not_trained_yet(train: SplitFigures, expected: bool) -> None:
     assert has_learned(train) == expected
-    said = advice(metrics(train=train, test=part(5, 6)))
+    said = advice(metrics(train=train, test=split(5, 6)))
     assert any("--set training.epochs=" in sentence for sentence in said) != expected
     assert len(advice(metrics(test=train))) == 1  # figures of other pictures

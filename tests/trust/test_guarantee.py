@@ -394,7 +394,7 @@ def logits_of(values: list[float]) -> Logits:
 
 @given(st.lists(st.integers(-9, 9), min_size=20, max_size=60), KEEPS)
 def test_of_pictures_left_out_in_turn_no_more_are_unknown_than_stated(values: list[int], keep: float) -> None:
-    """As if each were the new one and the others the calibration part: the promise itself, without chance."""
+    """As if each were the new one and the others the calibration split: the promise itself, without chance."""
     num_unknown = 0
     for number, value in enumerate(values):
         unknown = threshold_for_unknown(logits_of([*values[:number], *values[number + 1 :]]), keep)

@@ -21,7 +21,7 @@ def logits_of_scores(*scores: float) -> NDArray[np.float32]:
 
 
 def test_outside_figures_by_hand(tmp_path: Path) -> None:
-    collection = collection_of(tmp_path / "outside", ["far"], 4)
+    dataset = collection_of(tmp_path / "outside", ["far"], 4)
     test = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite"], 3))
     test = replace(test, logits=logits_of_scores(1, 2, 3, 4, 5, 6))
     unknown = OodThreshold(threshold=2.2, keep=0.7, calibration=KeptShare(pictures=10, kept=7))
@@ -30,7 +30,7 @@ def test_outside_figures_by_hand(tmp_path: Path) -> None:
         table=SimpleNamespace(unknown=unknown),
         logits=lambda pixels: logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)],
     )
-    figures = measure_outside(classifier, OodPictures("far", collection, np.arange(4)), test, Progress())
+    figures = measure_outside(classifier, OodPictures("far", dataset, np.arange(4)), test, Progress())
     assert figures["roc_auc"] == (6 + 5 + 4 + 6) / (4 * 6)
     assert (figures["pictures"], figures["unreadable"], figures["test_pictures"]) == (4, 0, 6)
     assert (figures["false_accepts"]["pictures"], figures["false_accepts"]["share"]) == (4, 1 / 4)

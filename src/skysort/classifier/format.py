@@ -49,7 +49,7 @@ class PictureFormat(Described):
 
 
 class Headline(Described):
-    """The figures of the test part."""
+    """The figures of the test split."""
 
     pictures: int
     accuracy: float
@@ -74,7 +74,7 @@ class OodThreshold(Described):
     threshold: float
     """Pictures with a lower score are unknown."""
     keep: float
-    """The share of pictures like the calibration part's that it was set to keep."""
+    """The share of pictures like the calibration split's that it was set to keep."""
     calibration: KeptShare
 
 
@@ -141,7 +141,7 @@ class ClassifierTable(Described):
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_figures(self, figures: dict[str, Any]) -> Self:
-        """Return it with the headline of a part's figures."""
+        """Return it with the headline of a split's figures."""
         headline = Headline.model_validate({name: figures[name] for name in Headline.model_fields})
         return self.model_copy(update={"figures": headline})
 

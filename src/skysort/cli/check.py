@@ -58,15 +58,15 @@ def check(
     pictures = Recipe.load(DEFAULT_RECIPE, with_patterns(settings, group_by=group_by, label_by=label_by)).pictures
     found = Data.find(data)
     shape = found.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_dataset(found, shape, data_dir, progress, pictures.label_by)
-    groups = groups_of(collection, pictures, progress)
-    checked = look(found.name, collection, groups, open_originals(collection.source, progress))
+    dataset = open_dataset(found, shape, data_dir, progress, pictures.label_by)
+    groups = groups_of(dataset, pictures, progress)
+    checked = look(found.name, dataset, groups, open_originals(dataset.source, progress))
     text = json_text(checked.model_dump(mode="json"))
     if output:
         from skysort.report.check_page import write_check_page
 
         output.mkdir(parents=True, exist_ok=True)
-        write_check_page(output / "check.html", checked, collection)
+        write_check_page(output / "check.html", checked, dataset)
         write_whole(output / "check.json", text)
     if form is CheckFormat.json:
         print(text, end="")

@@ -38,7 +38,7 @@ def compare(
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train recipes with several seeds on the same parts, and show what is different. Goes on where it stopped.
+    """Train recipes with several seeds on the same splits, and show what is different. Goes on where it stopped.
 
     Of two runs, tell whether one classifier is better than the other on their test pictures.
     """

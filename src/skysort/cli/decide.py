@@ -11,7 +11,7 @@ from skysort.cli.options import DataDir, MovedTo, Quiet, class_typed
 
 
 def decide(
-    run: Annotated[Path, typer.Argument(help="A run that has a calibration part.")],
+    run: Annotated[Path, typer.Argument(help="A run that has a calibration split.")],
     keep: Annotated[
         list[str],
         typer.Option(parser=class_typed, metavar="CLASS", help="What to lose little of; may be repeated."),

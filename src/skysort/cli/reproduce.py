@@ -46,14 +46,14 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
     from skysort.cli.show import console_for, shown_name, spread
 
     console = console_for(sys.stdout)
-    table = Table("recipe", "part", "mode", box=None)
+    table = Table("recipe", "split", "mode", box=None)
     for heading in ("published", "measured", "runs", "one more run, 95 %"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
     for row in reproduction.figures:
         table.add_row(
             shown_name(row.recipe),
-            row.part,
+            row.split,
             row.mode,
             "" if row.published is None else f"{row.published:.4f}",
             spread(row.measured),

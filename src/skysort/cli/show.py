@@ -43,7 +43,7 @@ def show_run(run: Run, file: IO[str]) -> None:
 
 
 def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
-    """Print what a decision does and promises, what it did on the test part, and how to use it."""
+    """Print what a decision does and promises, what it did on the test split, and how to use it."""
     console = console_for(file)
     for sentence in sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
@@ -54,12 +54,12 @@ def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
 
 
 def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
-    """Print the figures of each part, and of each class of the test part: those of metrics.json."""
+    """Print the figures of each split, and of each class of the test split: those of metrics.json."""
     console = console_for(file)
     found = Metrics.model_validate(metrics)
-    parts = _table("part", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
+    splits = _table("split", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
     for name, figures in found.splits.items():
-        parts.add_row(
+        splits.add_row(
             name,
             f"{figures.pictures:,}",
             f"{figures.accuracy:.4f}",
@@ -68,7 +68,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
             _interval(figures.balanced_accuracy_interval95),
             f"{figures.loss:.4f}",
         )
-    console.print(parts)
+    console.print(splits)
     console.print()
     for sentence in advice(found):
         console.print(sentence)
@@ -82,7 +82,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         num = counted(test.pictures - others.pictures, "test picture")
         accuracy = f"accuracy on the other {others.pictures:,}: {_share(others.share)}"
         console.print(
-            "in another part, too, or nearly so, or of a group in it:"
+            "in another split, too, or nearly so, or of a group in it:"
             + (
                 f" {num}; {accuracy} ({_interval(others.interval95)})"
                 if others.pictures
@@ -112,12 +112,12 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
 
 
 def _show_effect(name: str, effect: Effect, console: Console) -> None:
-    for what, part in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
-        if part:
-            groups = f", counted as {part.groups:,}" if part.groups else ""
+    for what, share in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
+        if share:
+            groups = f", counted as {share.groups:,}" if share.groups else ""
             console.print(
-                f"{shown_name(name)} (test): of {counted(part.pictures, 'picture')} {what}{groups},"
-                f" {part.share:.4f} are set aside (95 % interval {_interval(part.interval95)})"
+                f"{shown_name(name)} (test): of {counted(share.pictures, 'picture')} {what}{groups},"
+                f" {share.share:.4f} are set aside (95 % interval {_interval(share.interval95)})"
             )
 
 

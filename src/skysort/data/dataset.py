@@ -170,14 +170,14 @@ class Dataset:
         return np.where(positions >= 0, first[positions], -1)
 
     def rows_of_test(self) -> NDArray[np.int64]:
-        """Return the rows of the test part that the data declares, or all of data that declares none."""
-        declared = np.array(self.listing.parts) == "test"
+        """Return the rows of the test split that the data declares, or all of data that declares none."""
+        declared = np.array(self.listing.splits) == "test"
         return np.flatnonzero(declared) if declared.any() else np.arange(len(declared))
 
     def fingerprint(self) -> str:
         """Return a digest of everything that training sees: paths, classes, parts and pixels."""
         digest = hashlib.blake2b(digest_size=16)
-        text = "\0".join((*self.listing.classes, *self.listing.paths, *self.listing.parts))
+        text = "\0".join((*self.listing.classes, *self.listing.paths, *self.listing.splits))
         digest.update(text.encode("utf-8", "surrogateescape"))
         digest.update(self.listing.labels.astype("<i8").tobytes())
         positions = self.positions

@@ -49,19 +49,19 @@ _FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}")
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures by path, each with its class and the part that the data itself puts it in."""
+    """Pictures by path, each with its class and the split that the data itself puts it in."""
 
     paths: tuple[str, ...]
     """(N,) relative to the source, with forward slashes."""
     labels: NDArray[np.int64]
     """(N,) index into classes."""
     classes: tuple[str, ...]
-    parts: tuple[str, ...]
-    """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no parts."""
+    splits: tuple[str, ...]
+    """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no splits."""
     left_out: tuple[str, ...] = field(default=())
     """Files that are no picture, or have no class; empty folders, with a slash."""
     groups: tuple[str, ...] | None = field(default=None)
-    """(N,) names of what must stay in one part, as the frames of one video; empty for a picture on its own."""
+    """(N,) names of what must stay in one split, as the frames of one video; empty for a picture on its own."""
     remarks: tuple[str, ...] = field(default=())
     """Lines to print once the pictures are listed: pictures that were passed over, and why."""
     origins: tuple[int, ...] | None = field(default=None)
@@ -87,7 +87,7 @@ class Listing:
             self,
             paths=tuple(self.paths[row] for row in rows),
             labels=self.labels[rows],
-            parts=tuple(self.parts[row] for row in rows),
+            splits=tuple(self.splits[row] for row in rows),
             groups=None if self.groups is None else tuple(self.groups[row] for row in rows),
             origins=None if self.origins is None else tuple(self.origins[row] for row in rows),
         )
@@ -99,17 +99,17 @@ def numbered(labels: NDArray[np.int64], classes: tuple[str, ...], num_training: 
     Args:
         labels: (N,) index into classes.
         classes: their names.
-        num_training: so many are the training part and the rest the test part; None for no parts.
+        num_training: so many are the training split and the rest the test split; None for no splits.
     """
     if num_training is None:
         paths = tuple(f"{classes[label]}/{row:05d}" for row, label in enumerate(labels))
         return Listing(paths, labels, classes, ("",) * len(labels))
-    parts = ("train",) * num_training + ("test",) * (len(labels) - num_training)
+    splits = ("train",) * num_training + ("test",) * (len(labels) - num_training)
     paths = tuple(
-        f"{part}/{classes[label]}/{row if part == 'train' else row - num_training:05d}"
-        for row, (part, label) in enumerate(zip(parts, labels, strict=True))
+        f"{split}/{classes[label]}/{row if split == 'train' else row - num_training:05d}"
+        for row, (split, label) in enumerate(zip(splits, labels, strict=True))
     )
-    return Listing(paths, labels, classes, parts)
+    return Listing(paths, labels, classes, splits)
 
 
 def natural(name: str) -> str:

@@ -33,9 +33,9 @@ class Member:
 def member_rows(prepared: PreparedData) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the file: its columns, and one row per readable picture."""
     yield COLUMNS
-    listing = prepared.collection.listing
-    for split, rows in prepared.parts.items():
-        for row, digest in zip(rows.tolist(), digests_of(prepared.collection, rows), strict=True):
+    listing = prepared.dataset.listing
+    for split, rows in prepared.splits.items():
+        for row, digest in zip(rows.tolist(), digests_of(prepared.dataset, rows), strict=True):
             yield split, listing.classes[listing.labels[row]], digest, listing.paths[row]
 
 
@@ -64,14 +64,14 @@ def read_members(path: Path) -> Iterator[Member]:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
 
 
-def digests_of(collection: Dataset, rows: NDArray[np.int64]) -> list[str]:
+def digests_of(dataset: Dataset, rows: NDArray[np.int64]) -> list[str]:
     """Return the digests of readable pictures, 32 hexadecimal digits each, for (N,) rows of the listing."""
-    digests = collection.store.digests[collection.positions[rows]]
+    digests = dataset.store.digests[dataset.positions[rows]]
     return [digest.tobytes().hex() for digest in digests]
 
 
 def learned_rows(
-    collection: Dataset, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
+    dataset: Dataset, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
 ) -> NDArray[np.int64]:
     """Return those of (N,) readable rows that a run has learned from, or that are in a group with one of these.
 
@@ -81,5 +81,5 @@ def learned_rows(
         groups: for each row of the listing, a number that pictures have in common which are not independent.
         learned: digests of the pictures that the run learned from.
     """
-    is_learned = np.array([digest in learned for digest in digests_of(collection, rows)], bool)
+    is_learned = np.array([digest in learned for digest in digests_of(dataset, rows)], bool)
     return rows[np.isin(groups[rows], groups[rows[is_learned]])]

@@ -16,9 +16,9 @@ class OodPictures:
 
     source: str
     """A name, or an absolute path."""
-    collection: Dataset
+    dataset: Dataset
     rows: Indices
-    """Of the collection's listing: its test part if it has one, else all."""
+    """Of the collection's listing: its test split if it has one, else all."""
 
 
 def open_outside(
@@ -38,11 +38,11 @@ def open_outside(
         SkysortError: when it cannot be read.
     """
     data = Data.find(asked)
-    collection = open_dataset(data, shape, data_dir, progress)
-    for name in collection.listing.classes:
+    dataset = open_dataset(data, shape, data_dir, progress)
+    for name in dataset.listing.classes:
         if name in classes:
             raise NotUnderstoodError(
                 "overlapping-classes",
                 f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'",
             )
-    return OodPictures(data.name, collection, collection.rows_of_test())
+    return OodPictures(data.name, dataset, dataset.rows_of_test())

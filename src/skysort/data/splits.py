@@ -1,4 +1,4 @@
-"""A run's pictures: found, decoded and cut into parts, and what data.json says of them."""
+"""A run's pictures: found, decoded and cut into splits, and what data.json says of them."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -88,64 +88,67 @@ MOST_TRAINING_PICTURES = 2000
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Pictures, decoded and cut into parts."""
+    """Pictures, decoded and cut into splits."""
 
     data: Data
     shape: Shape
-    collection: Dataset
+    dataset: Dataset
     groups: Indices
-    """(N,) numbers that are equal for pictures kept together in one part; -1 for unreadable ones."""
-    parts: dict[str, Indices]
+    """(N,) numbers that are equal for pictures kept together in one split; -1 for unreadable ones."""
+    splits: dict[str, Indices]
     """Rows of the collection's listing."""
     outside: OodPictures | None = None
     """Pictures of none of the classes, to measure on."""
 
     def measured(self, *, all_of_train: bool) -> dict[str, Indices]:
-        """Return the rows that figures are of: all of each part, but of train a share unless all are asked for."""
-        most = len(self.parts["train"]) if all_of_train else MOST_TRAINING_PICTURES
-        return {**self.parts, "train": evenly(self.parts["train"], most)}
+        """Return the rows that figures are of: all of each split, but a share of train unless all is asked."""
+        most = len(self.splits["train"]) if all_of_train else MOST_TRAINING_PICTURES
+        return {**self.splits, "train": evenly(self.splits["train"], most)}
 
-    def leaks(self, part: str) -> Indices:
-        """Return the rows of a part of which an earlier part has the like.
+    def leaks(self, split: str) -> Indices:
+        """Return the rows of a split of which an earlier split has the like.
 
         Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group, with
         all that are of a group with one of these. The parts are used in their order: what train and validation
         have tells nothing new in calibration.
         """
-        names = list(self.parts)
-        rows, earlier = self.parts[part], np.concatenate([self.parts[name] for name in names[: names.index(part)]])
-        near = self.collection.near()
+        names = list(self.splits)
+        rows, earlier = (
+            self.splits[split],
+            np.concatenate([self.splits[name] for name in names[: names.index(split)]]),
+        )
+        near = self.dataset.near()
         is_alike = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
         return rows[np.isin(self.groups[rows], self.groups[rows[is_alike]])]
 
-    def unreadable_of(self, part: str) -> Indices:
+    def unreadable_of(self, split: str) -> Indices:
         """Return the rows that could not be read of what the data itself declares to be a part."""
-        declared = self.collection.listing.parts
-        if part == "test" and part not in declared and "validation" not in self.parts:
-            part = "validation"  # which is held out, and all that is
-        return np.array([row for row in sorted(self.collection.unreadable) if declared[row] == part], np.int64)
+        declared = self.dataset.listing.splits
+        if split == "test" and split not in declared and "validation" not in self.splits:
+            split = "validation"  # which is held out, and all that is
+        return np.array([row for row in sorted(self.dataset.unreadable) if declared[row] == split], np.int64)
 
     def to_calibrate(self) -> Indices:
-        """Return the rows of the calibration part that thresholds are set by: all but its leaks."""
-        return np.setdiff1d(self.parts["calibration"], self.leaks("calibration"))
+        """Return the rows of the calibration split that thresholds are set by: all but its leaks."""
+        return np.setdiff1d(self.splits["calibration"], self.leaks("calibration"))
 
     def described(self) -> DataTable:
         """Return what data.json holds."""
-        listing = self.collection.listing
+        listing = self.dataset.listing
         digest, of_groups = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
         counts = {}
-        for part, rows in self.parts.items():
-            digest.update(part.encode() + rows.astype("<i8").tobytes())
-            of_groups.update(part.encode() + self.groups[rows].astype("<i8").tobytes())
+        for split, rows in self.splits.items():
+            digest.update(split.encode() + rows.astype("<i8").tobytes())
+            of_groups.update(split.encode() + self.groups[rows].astype("<i8").tobytes())
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
-            counts[part] = dict(zip(listing.classes, numbers.tolist(), strict=True))
-        unreadable = self.collection.unreadable.items()
+            counts[split] = dict(zip(listing.classes, numbers.tolist(), strict=True))
+        unreadable = self.dataset.unreadable.items()
         outside = self.outside and OodTable(
-            source=self.outside.source, fingerprint=self.outside.collection.fingerprint()
+            source=self.outside.source, fingerprint=self.outside.dataset.fingerprint()
         )
         return DataTable(
             source=self.data.source,
-            fingerprint=self.collection.fingerprint(),
+            fingerprint=self.dataset.fingerprint(),
             split_digest=digest.hexdigest(),
             classes=listing.classes,
             counts=counts,
@@ -160,7 +163,7 @@ class PreparedData:
         if isinstance(normalise, Normalisation):
             return normalise
         if normalise == "data":
-            mean, std = self.collection.mean_and_std(self._rows_for_statistics())
+            mean, std = self.dataset.mean_and_std(self._rows_for_statistics())
             return Normalisation(mean=mean, std=std)
         mean_and_std = {"half": (0.5, 0.5), "none": (0.0, 1.0)}[normalise]
         mean, std = ((figure,) * self.shape.channels for figure in mean_and_std)
@@ -172,11 +175,11 @@ class PreparedData:
         They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials
         have it, less those that this run keeps to measure with.
         """
-        rows = self.collection.rows
+        rows = self.dataset.rows
         if self.data.named is None or self.data.named.classes is None:
-            return rows[self.parts["train"]]
-        training = np.flatnonzero(np.array(self.collection.store.listing.parts) == "train")
-        kept = [rows[numbers] for part, numbers in self.parts.items() if part != "train"]
+            return rows[self.splits["train"]]
+        training = np.flatnonzero(np.array(self.dataset.store.listing.splits) == "train")
+        kept = [rows[numbers] for split, numbers in self.splits.items() if split != "train"]
         return np.setdiff1d(training, np.concatenate(kept))
 
 
@@ -199,20 +202,20 @@ def prepare(
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.fit)
-    collection = open_dataset(data, shape, data_dir, progress, pictures.label_by)
-    groups = groups_of(collection, pictures, progress)
-    parts = cut(collection.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
-    prepared = PreparedData(data, shape, collection, groups, parts)
+    dataset = open_dataset(data, shape, data_dir, progress, pictures.label_by)
+    groups = groups_of(dataset, pictures, progress)
+    splits = cut(dataset.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
+    prepared = PreparedData(data, shape, dataset, groups, splits)
     if outside is None:
         return prepared
-    classes = collection.listing.classes
+    classes = dataset.listing.classes
     return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
 
 
 def smaller_than_they_are(prepared: PreparedData) -> str | None:
     """Return what to say where a network sees pictures at much less than their own size, else None."""
     size = prepared.shape.size
-    median = median_size(prepared.collection.source)
+    median = median_size(prepared.dataset.source)
     if median is None or min(median) < MUCH_LARGER * size:
         return None
     width, height = median

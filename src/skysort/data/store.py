@@ -26,7 +26,7 @@ from skysort.data.parallel import in_order, threads_for
 from skysort.data.quality.near_duplicates import first_near
 from skysort.data.sources.base import Reader, Source
 
-FORMAT = 5
+FORMAT = 6
 DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
 CHECKED_AT_ONCE = 2**20
@@ -138,7 +138,7 @@ def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> Non
         "paths": listing.paths,
         "labels": listing.labels.tolist(),
         "classes": listing.classes,
-        "parts": listing.parts,
+        "splits": listing.splits,
         "left_out": listing.left_out,
         "groups": listing.groups,
         "remarks": listing.remarks,
@@ -238,7 +238,7 @@ def _open(folder: Path, shape: Shape) -> Store:
         tuple(table["paths"]),
         np.array(table["labels"], np.int64),
         tuple(table["classes"]),
-        tuple(table["parts"]),
+        tuple(table["splits"]),
         tuple(table["left_out"]),
         None if table["groups"] is None else tuple(table["groups"]),
         tuple(table["remarks"]),

@@ -1,4 +1,4 @@
-"""The roof: recipes side by side, each with several seeds, or two runs, on the same parts of the same pictures."""
+"""Recipes side by side, each with several seeds, or two runs, on the same splits of the same pictures."""
 
 import csv
 import shlex
@@ -51,7 +51,7 @@ def compare(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Train every variant with every seed on the same parts, and put the results side by side.
+    """Train every variant with every seed on the same splits, and put the results side by side.
 
     Args:
         asked: what to compare on which pictures.
@@ -176,7 +176,7 @@ def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
             raise NotUnderstoodError(
                 "splits-differ",
                 f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
-                f" its parts: --set pictures.{field}=…",
+                f" its splits: --set pictures.{field}=…",
             )
     found = Data.find(asked.data)
     # A protocol that is set for some is there among those resolved, and then holds for all.
@@ -202,7 +202,7 @@ def _row(
 ) -> ComparisonRow:
     metrics = [run.metrics for run in runs]
     train_accuracy, test_accuracy = (
-        Spread.of(figures["splits"][part]["accuracy"] for figures in metrics) for part in ("train", "test")
+        Spread.of(figures["splits"][split]["accuracy"] for figures in metrics) for split in ("train", "test")
     )
     epochs = [run.epochs for run in runs]
     shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
@@ -229,8 +229,8 @@ def _means(runs: list[list[dict[str, float]]], name: str) -> tuple[float, ...]:
 
 def _when_shifted(run: Run, pixels: int, data_dir: Path | None, progress: Progress) -> list[float]:
     prepared = prepared_again(run, data_dir, progress)
-    classifier, rows = Classifier(run.classifier), prepared.parts["test"]
-    return accuracy_when_shifted(classifier, prepared.collection, rows, pixels, progress)
+    classifier, rows = Classifier(run.classifier), prepared.splits["test"]
+    return accuracy_when_shifted(classifier, prepared.dataset, rows, pixels, progress)
 
 
 def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
@@ -244,7 +244,7 @@ def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
         if run.data.split_digest != first.split_digest:
             raise SkysortError(
                 "splits-differ",
-                f"{run.path} has its pictures in other parts; runs that are compared share them, by one"
+                f"{run.path} has its pictures in other splits; runs that are compared share them, by one"
                 " pictures.seed and one pictures.size",
             )
         rows.append([is_right for _, is_right in _checked_labels(run)])

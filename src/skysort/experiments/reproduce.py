@@ -1,4 +1,4 @@
-"""The roof: recipes run as their texts have them, and what was published beside what comes out."""
+"""Recipes run as their texts have them, and what was published beside what comes out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class _Measured:
     runs: list[Run]
     training_mode: TrainModeAccuracy | None
 
-    def accuracy(self, part: str, mode: Mode) -> Spread:
+    def accuracy(self, split: str, mode: Mode) -> Spread:
         """Return the accuracy of the runs; a network that is the same in both modes has one for both."""
         if mode == "training" and self.training_mode is not None:
-            return self.training_mode.train if part == "train" else self.training_mode.test
-        return Spread.of(run.metrics["splits"][part]["accuracy"] for run in self.runs)
+            return self.training_mode.train if split == "train" else self.training_mode.test
+        return Spread.of(run.metrics["splits"][split]["accuracy"] for run in self.runs)
 
 
 def with_figures() -> list[str]:
@@ -130,31 +130,31 @@ def _measure(
 def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:
     """Yield a row a published accuracy, and one for the mode that its text does not speak of."""
     spreads = {
-        part: pooled_std(
-            each.accuracy(part, figure.mode).values
+        split: pooled_std(
+            each.accuracy(split, figure.mode).values
             for each in measured
             for figure in _accuracies(each.recipe)
-            if figure.part == part
+            if figure.split == split
         )
-        for part in ("train", "test")
+        for split in ("train", "test")
     }
     for each in measured:
         for figure in _accuracies(each.recipe):
             for value in figure.values:
-                yield _held_against(each, figure, value, *spreads[figure.part])
+                yield _held_against(each, figure, value, *spreads[figure.split])
             if each.training_mode is not None:
                 yield _in_the_other_mode(each, figure)
 
 
 def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> ReproducedFigure:
-    accuracy, num_pictures = each.accuracy(figure.part, figure.mode), _num_pictures(each, figure)
+    accuracy, num_pictures = each.accuracy(figure.split, figure.mode), _num_pictures(each, figure)
     interval = prediction_interval(accuracy, value, num_pictures, std, freedom)
     verdict, short_by = judged(value, accuracy, interval)
     return ReproducedFigure(
         recipe=each.recipe.name,
         source=each.published.source,
         data=each.published.data,
-        part=figure.part,
+        split=figure.split,
         mode=figure.mode,
         pictures=num_pictures,
         published=value,
@@ -171,11 +171,11 @@ def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
         recipe=each.recipe.name,
         source=each.published.source,
         data=each.published.data,
-        part=figure.part,
+        split=figure.split,
         mode=other,
         pictures=_num_pictures(each, figure),
         published=None,
-        measured=each.accuracy(figure.part, other),
+        measured=each.accuracy(figure.split, other),
         interval95=None,
         verdict=None,
         short_by=None,
@@ -183,7 +183,7 @@ def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
 
 
 def _num_pictures(each: _Measured, figure: Figure) -> int:
-    num: int = each.runs[0].metrics["splits"][figure.part]["pictures"]
+    num: int = each.runs[0].metrics["splits"][figure.split]["pictures"]
     return num
 
 

@@ -1,4 +1,4 @@
-"""The roof: runs of recipes with several seeds in one folder, where what is finished is not run again."""
+"""Runs of recipes with several seeds in one folder, where what is finished is not run again."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The roof: comparisons that the tutorials describe, by name."""
+"""Comparisons that the tutorials describe, by name."""
 
 from dataclasses import dataclass
 

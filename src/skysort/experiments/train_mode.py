@@ -1,4 +1,4 @@
-"""The roof: what a finished run's network answers in training mode, as texts measure that never leave it."""
+"""What a finished run's network answers in training mode, as texts measure that never leave it."""
 
 from os import PathLike
 from pathlib import Path
@@ -52,10 +52,10 @@ def in_training_mode(
     loss, seed = loss_function(recipe.loss), recipe.training.seed
     with computing_threads(recipe.training.threads):
         return {
-            part: evaluate_in_training_mode(
-                network, pictures_of(prepared.collection, prepared.parts[part]), loss, seed, device
+            split: evaluate_in_training_mode(
+                network, pictures_of(prepared.dataset, prepared.splits[split]), loss, seed, device
             ).accuracy
-            for part in ("train", "test")
+            for split in ("train", "test")
         }
 
 

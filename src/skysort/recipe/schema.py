@@ -65,24 +65,24 @@ class Pictures(Section):
     normalise: Literal["data", "half", "none"] | Normalisation = "data"
     """`data`: mean and standard deviation a channel over the training pictures; `half`: 0.5 and 0.5."""
     protocol: Protocol | None = None
-    """How pictures are cut into parts. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
+    """How pictures are cut into splits. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
     shares: str | None = None
     """Percent of the pictures for train, validation, calibration and test, as `50/10/30/10`, where they are cut
     here. Unset: 70/10/10/10, or 80/10/10 where the data has a test split of its own."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the cut into parts; apart from training.seed, so that runs of several seeds share their parts."""
+    """Seed of the cut into splits; apart from training.seed, so that runs of several seeds share their parts."""
     near_duplicates: Literal["together", "apart"] = "together"
-    """Whether pictures that are one picture, saved again, resized or brightened, are kept in one part."""
+    """Whether pictures that are one picture, saved again, resized or brightened, are kept in one split."""
     group_by: str | None = None
-    """A regular expression: pictures of the same match in their paths are kept in one part, or, where it has
+    """A regular expression: pictures of the same match in their paths are kept in one split, or, where it has
     brackets, those of the same text in these, as `cam([0-9]+)_([0-9]{8})`. A path without a match is on its
     own."""
     label_by: str | None = None
     """A regular expression: the label of a picture is what it matches in the path or, where it has brackets, what
     the first of them matches, as `(cat|dog)_` in `photos/cat_17.jpg`. Unset: the class folder is the label."""
     burst_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """Pictures of one folder and camera taken less than so many seconds one after another are kept in one part, as
-    their EXIF data has the time; 0 for no such groups."""
+    """Pictures of one folder and camera taken less than so many seconds one after another, by the time in their
+    EXIF data, are kept in one split; 0 for no such groups."""
 
     @property
     def percentages(self) -> tuple[int, ...] | None:
@@ -399,7 +399,7 @@ class Trust(Section):
 
     keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Call a picture `unknown` that is like none of the classes, by a threshold that keeps this share of pictures
-    like those of the calibration part. Unset: never, but 0.95 with outside pictures."""
+    like those of the calibration split. Unset: never, but 0.95 with outside pictures."""
 
 
 class Figure(Section):
@@ -407,7 +407,7 @@ class Figure(Section):
 
     what: Literal["accuracy", "mean-loss", "last-batch-loss"]
     """`last-batch-loss` is that of one batch, and as noisy."""
-    part: Literal["train", "test"]
+    split: Literal["train", "test"]
     """`test` is what the texts hold out."""
     mode: Literal["training", "evaluation"] = "evaluation"
     """Whether the network was in training mode when it was measured."""
@@ -494,7 +494,7 @@ class Recipe(Section):
     def speaks_of_train(self) -> bool:
         """Whether an accuracy on the training pictures was published."""
         return self.published is not None and any(
-            figure.part == "train" and figure.what == "accuracy" for figure in self.published.figures
+            figure.split == "train" and figure.what == "accuracy" for figure in self.published.figures
         )
 
     @classmethod

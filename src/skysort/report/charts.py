@@ -62,7 +62,7 @@ class Curves:
     """`loss` or `accuracy`."""
     train: Points
     validation: Points
-    """Empty where there is no validation part."""
+    """Empty where there is no validation split."""
     steps: Points
     """Of the training, every so many steps, at their fraction of an epoch."""
 
@@ -198,7 +198,7 @@ class Tradeoff:
     """Among those of a page."""
     decision: Decision
     curve: Curve
-    """Of the calibration part."""
+    """Of the calibration split."""
 
     @property
     def summary(self) -> str:
@@ -206,7 +206,7 @@ class Tradeoff:
         lost, set_aside = self._chosen
         alone = self.curve.set_aside[0]
         return (
-            f"On the calibration part the threshold chosen loses {100 * lost:.1f} % of the pictures to keep, with"
+            f"On the calibration split the threshold chosen loses {100 * lost:.1f} % of the pictures to keep, with"
             f" an upper bound of at most {100 * self.decision.lose_at_most:g} %, and sets aside"
             f" {100 * set_aside:.1f} % of the others; the highest threshold, which loses none, sets aside"
             f" {100 * alone:.1f} %."

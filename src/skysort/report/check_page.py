@@ -23,7 +23,7 @@ class ExampleLine:
     """None for words, and for a picture that cannot be read."""
 
 
-def write_check_page(path: Path, checked: CheckResult, collection: Dataset) -> None:
+def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None:
     """Write the page. The same input gives the same bytes.
 
     Args:
@@ -34,13 +34,13 @@ def write_check_page(path: Path, checked: CheckResult, collection: Dataset) -> N
     Raises:
         SkysortError: when the file cannot be written.
     """
-    rows = {name: row for row, name in enumerate(collection.listing.paths)}
+    rows = {name: row for row, name in enumerate(dataset.listing.paths)}
     write_page(
         path,
         "check.html.jinja",
         headline=_headline(checked),
         checked=checked,
-        shown={finding.name: _shown(finding, rows, collection) for finding in checked.findings},
+        shown={finding.name: _shown(finding, rows, dataset) for finding in checked.findings},
     )
 
 
@@ -54,15 +54,15 @@ def _headline(checked: CheckResult) -> str:
     return f"In these {checked.pictures:,} pictures nothing would make figures lie; {found}."
 
 
-def _shown(finding: Finding, rows: dict[str, int], collection: Dataset) -> list[list[ExampleLine]]:
+def _shown(finding: Finding, rows: dict[str, int], dataset: Dataset) -> list[list[ExampleLine]]:
     """Return the lines of each example."""
-    return [[_line(text, rows.get(text), collection) for text in example] for example in finding.examples]
+    return [[_line(text, rows.get(text), dataset) for text in example] for example in finding.examples]
 
 
-def _line(text: str, row: int | None, collection: Dataset) -> ExampleLine:
+def _line(text: str, row: int | None, dataset: Dataset) -> ExampleLine:
     if row is None:
         return ExampleLine(text, "", None)
-    label = collection.listing.classes[collection.listing.labels[row]]
-    if collection.positions[row] < 0:
+    label = dataset.listing.classes[dataset.listing.labels[row]]
+    if dataset.positions[row] < 0:
         return ExampleLine(text, label, None)
-    return ExampleLine(text, label, thumbnail(collection.pixels(np.array([row]))[0]))
+    return ExampleLine(text, label, thumbnail(dataset.pixels(np.array([row]))[0]))

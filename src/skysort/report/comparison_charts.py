@@ -159,7 +159,7 @@ def missed(figures: Sequence[ReproducedFigure]) -> str:
         _key(axes)
 
     summary = "Each measured accuracy with its prediction interval, beside the published one"
-    names = _names(f"{figure.recipe}, {figure.part}, {figure.mode} mode" for figure, _ in compared)
+    names = _names(f"{figure.recipe}, {figure.split}, {figure.mode} mode" for figure, _ in compared)
     return drawn("missed-", _inches(len(compared)), summary, draw, names)
 
 

@@ -30,7 +30,7 @@ NUM_WEAKEST = 10
 MOST_CLASSES_IN_MATRIX = 20
 
 PROTOCOLS = {
-    "tutorial": "trained on the whole training part; test is what the data holds out",
+    "tutorial": "trained on the whole training split; test is what the data holds out",
     "four-way": "cut into train, validation, calibration and test; trained on train alone",
     "other pictures": "measured on other pictures than those of the classifier's own run",
     "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
@@ -195,13 +195,13 @@ def _shown(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
         return [
             PictureCard(
                 thumbnail(pixels),
-                test.collection.listing.paths[row],
+                test.dataset.listing.paths[row],
                 test.classes[test.truth[number]],
                 test.classes[labels[number]],
                 float(confidences[number]),
                 bool(is_unknown[number]),
             )
-            for number, row, pixels in zip(numbers, rows, test.collection.pixels(rows), strict=True)
+            for number, row, pixels in zip(numbers, rows, test.dataset.pixels(rows), strict=True)
         ]
 
     return shown(most_confident), shown(evenly)
@@ -229,7 +229,7 @@ def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
     """Return which pictures and files are in no figure: what data.json holds, or as much as there is without."""
     if run:
         return read_json(run / "data.json", DataTable)
-    listing = test.collection.listing
+    listing = test.dataset.listing
     return {
         "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
         "left_out": {"files": len(listing.left_out), "first": listing.left_out[:NUM_FILES_NAMED]},

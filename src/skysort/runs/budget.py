@@ -1,4 +1,4 @@
-"""The roof: epochs and width of a run whose whole command is to end within a time."""
+"""Epochs and width of a run whose whole command is to end within a time."""
 
 import csv
 import re
@@ -148,7 +148,7 @@ def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
     from skysort.training.optimizer import loss_function
     from skysort.training.setup import pictures_of, starting_network
 
-    collection, rows = prepared.collection, prepared.parts["train"]
+    dataset, rows = prepared.dataset, prepared.splits["train"]
     training = recipe.training
     a_step = min(training.pictures_a_step(len(rows)), len(rows))
     some = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * a_step)
@@ -162,14 +162,16 @@ def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
     with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
         network = starting_network(recipe, prepared)
         started = time.perf_counter()
-        fit(network, short, pictures_of(collection, some), None, Path(folder), Progress())
+        fit(network, short, pictures_of(dataset, some), None, Path(folder), Progress())
         step, steps = _seconds_of_steps(Path(folder) / "history.csv")
         beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
         started = time.perf_counter()
-        evaluate(network, pictures_of(collection, few), loss_function(recipe.loss), torch.device(training.device))
+        evaluate(network, pictures_of(dataset, few), loss_function(recipe.loss), torch.device(training.device))
         a_picture = (time.perf_counter() - started) / len(few)
-    num_validated = len(prepared.parts.get("validation", ()))
-    num_measured = sum(len(of_part) for of_part in prepared.measured(all_of_train=recipe.speaks_of_train).values())
+    num_validated = len(prepared.splits.get("validation", ()))
+    num_measured = sum(
+        len(of_split) for of_split in prepared.measured(all_of_train=recipe.speaks_of_train).values()
+    )
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
         len(rows) / a_step * step + beside_steps + num_validated * a_picture,

@@ -1,4 +1,4 @@
-"""The roof: what to set aside, decided by a run's calibration pictures and measured on its test part."""
+"""What to set aside, decided by a run's calibration pictures and measured on its test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class DecisionResult:
     replaced: Decision | None
     """The earlier one of that name, which is lost."""
     run: Run
-    """Its metrics hold what the decision does on the test part."""
+    """Its metrics hold what the decision does on the test split."""
 
 
 def decide(
@@ -46,7 +46,7 @@ def decide(
 ) -> DecisionResult:
     """Find the threshold that sets aside the most and keeps a promise, and store it with the classifier.
 
-    The run's figures and its report are written anew, with what the decision does on the test part. Calibration
+    The run's figures and its report are written anew, with what the decision does on the test split. Calibration
     pictures of which training or validation has the like decide nothing.
 
     Args:
@@ -62,8 +62,8 @@ def decide(
     Raises:
         NotUnderstoodError: for a path that is not there, a class that the classifier does not know, or shares that
             are none.
-        SkysortError: when the run has no calibration part, or too few pictures in it, naming the number that would
-            do; or when its classifier is not the one that it was measured with.
+        SkysortError: when the run has no calibration split, or too few pictures in it, naming the number that
+            would do; or when its classifier is not the one that it was measured with.
     """
     progress = progress or Progress()
     keep = [keep] if isinstance(keep, str) else keep
@@ -89,7 +89,7 @@ def decide(
         if "calibration" not in found.data.counts:
             raise SkysortError(
                 "missing-split",
-                f"{found.path} has no calibration part, and a promise can be made from no other;"
+                f"{found.path} has no calibration split, and a promise can be made from no other;"
                 " train with --set pictures.protocol=four-way",
             )
         found.check_classifier()
@@ -99,17 +99,17 @@ def decide(
         leaks = prepared.leaks("calibration")
         if len(leaks):
             progress.say(f"{len(leaks):,} calibration pictures are left out: training or validation has the like")
-        calibration = evaluate_own(classifier, "calibration", prepared, prepared.parts["calibration"], progress)
+        calibration = evaluate_own(classifier, "calibration", prepared, prepared.splits["calibration"], progress)
         scores = calibration.without(leaks).scores(keep, prepared.groups)
         today = date.today().isoformat()
         try:
             made = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
         except guarantee.TooFewError as error:
             counts = found.data.counts
-            num = sum(counts[part][name] for part in counts for name in keep)
+            num = sum(counts[split][name] for split in counts for name in keep)
             names = " or ".join(f"'{printable(name)}'" for name in keep)
             ways = how_to_calibrate(
-                error.needed, num, found.recipe.pictures.percentages, prepared.collection.listing, f" of {names}"
+                error.needed, num, found.recipe.pictures.percentages, prepared.dataset.listing, f" of {names}"
             )
             raise SkysortError("too-few-pictures", f"{error}. {ways}") from None
         replaced = next((other for other in classifier.table.decisions if other.name == made.name), None)

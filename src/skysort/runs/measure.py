@@ -1,4 +1,4 @@
-"""The roof: a classifier measured on its run's pictures, and what the run keeps of that."""
+"""A classifier measured on its run's pictures, and what the run keeps of that."""
 
 import time
 from contextlib import suppress
@@ -20,11 +20,11 @@ from skysort.trust.ood import measure_outside
 
 
 def evaluate_own(
-    classifier: Classifier, part: str, prepared: PreparedData, rows: Indices, progress: Progress
+    classifier: Classifier, split: str, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> Evaluation:
     """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
-    rows = np.concatenate([rows, prepared.unreadable_of(part)])
-    return evaluate_split(classifier, part, prepared.collection, rows, progress)
+    rows = np.concatenate([rows, prepared.unreadable_of(split)])
+    return evaluate_split(classifier, split, prepared.dataset, rows, progress)
 
 
 def measure_run(
@@ -48,10 +48,10 @@ def measure_run(
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()
     evaluations = {
-        part: evaluated
-        if evaluated and part == evaluated.part
-        else evaluate_own(classifier, part, prepared, rows, progress)
-        for part, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+        split: evaluated
+        if evaluated and split == evaluated.split
+        else evaluate_own(classifier, split, prepared, rows, progress)
+        for split, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
     test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
     new = test.without(leaks)
@@ -59,7 +59,7 @@ def measure_run(
     known = classifier.table.seconds
     with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
         known = known | run.metrics["seconds"]
-    splits = {part: evaluation.figures(prepared.groups) for part, evaluation in evaluations.items()}
+    splits = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
     if len(leaks):
         splits["test"]["without_duplicates"] = new.share_right()
     effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}

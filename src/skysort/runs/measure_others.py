@@ -1,4 +1,4 @@
-"""The roof: a classifier measured on other pictures than those of its run."""
+"""A classifier measured on other pictures than those of its run."""
 
 import time
 from dataclasses import replace
@@ -52,19 +52,19 @@ def measure_others(
                 "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
             )
     found = Data.find(asked)
-    collection = open_dataset(found, classifier.shape, data_dir, progress, label_by)
-    for name in collection.listing.classes:
+    dataset = open_dataset(found, classifier.shape, data_dir, progress, label_by)
+    for name in dataset.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
     started = time.perf_counter()
-    groups = _groups(collection, group_by, run, progress)
-    rows = collection.rows_of_test()
-    evaluation = evaluate_split(classifier, "test", collection, rows, progress)
-    data = {"source": found.name, "fingerprint": collection.fingerprint()}
+    groups = _groups(dataset, group_by, run, progress)
+    rows = dataset.rows_of_test()
+    evaluation = evaluate_split(classifier, "test", dataset, rows, progress)
+    data = {"source": found.name, "fingerprint": dataset.fingerprint()}
     if run is not None:
-        learned = learned_rows(collection, evaluation.rows, groups, run.learned())
-    else:  # A test part that the data itself declares was kept from training.
-        is_same = "test" not in collection.listing.parts and bool(data.items() & classifier.table.data.items())
+        learned = learned_rows(dataset, evaluation.rows, groups, run.learned())
+    else:  # A test split that the data itself declares was kept from training.
+        is_same = "test" not in dataset.listing.splits and bool(data.items() & classifier.table.data.items())
         learned = evaluation.rows if is_same else evaluation.rows[:0]
     test, splits = _parted(evaluation, learned, groups)
     is_all_learned = len(learned) == len(evaluation.rows)
@@ -102,16 +102,16 @@ def _parted(
     return test, {"test": test.figures(groups), "learned": seen.figures(groups)}
 
 
-def _groups(collection: Dataset, group_by: str | None, run: Run | None, progress: Progress) -> NDArray[np.int64]:
+def _groups(dataset: Dataset, group_by: str | None, run: Run | None, progress: Progress) -> NDArray[np.int64]:
     """Return which pictures are not independent: by the pattern given, else by the run's own, if it fits."""
     if group_by is not None or run is None:
-        return groups_of(collection, _grouped(group_by), progress)
+        return groups_of(dataset, _grouped(group_by), progress)
     own = run.recipe.pictures
     try:
-        return groups_of(collection, _grouped(own.group_by, own.burst_seconds), progress)
+        return groups_of(dataset, _grouped(own.group_by, own.burst_seconds), progress)
     except SkysortError as error:  # names of other pictures may be of another kind
         progress.say(f"{error}; so the run's grouping does not apply here, and each picture counts separately")
-        return groups_of(collection, _grouped(None), progress)
+        return groups_of(dataset, _grouped(None), progress)
 
 
 def _grouped(group_by: str | None, burst_seconds: float = 0.0) -> Pictures:

@@ -1,4 +1,4 @@
-"""The roof: a run opened again, with the pictures that it had, wherever they are now."""
+"""A run opened again, with the pictures that it had, wherever they are now."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -16,7 +16,7 @@ Moved = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 
 
 def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to: Moved = None) -> PreparedData:
-    """Open a run's pictures once more, and make sure that they are the same in the same parts.
+    """Open a run's pictures once more, and make sure that they are the same in the same splits.
 
     Args:
         run: its folder, locked where the pictures have moved.
@@ -37,7 +37,7 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to
         raise SkysortError(
             "pictures-changed", f"the outside pictures of {run.path} have changed: {outside} has others now"
         )
-    for what, key in (("pictures", "fingerprint"), ("parts", "split_digest"), ("groups", "groups_digest")):
+    for what, key in (("pictures", "fingerprint"), ("splits", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)
         if now != before and before is not None:
             if moved_to is not None:

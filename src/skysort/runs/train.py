@@ -1,4 +1,4 @@
-"""The roof: from pictures to figures. Joins the wings: train, resume, evaluate."""
+"""From pictures to figures. Joins the wings: train, resume, evaluate."""
 
 import os
 import shlex
@@ -105,9 +105,9 @@ def train(
     check_own_network(recipe, prepared)
     if has_default_size and (said := smaller_than_they_are(prepared)):
         progress.say(said)
-    if findings := summary(quick_findings(prepared.collection, prepared.groups)):
+    if findings := summary(quick_findings(prepared.dataset, prepared.groups)):
         progress.say(f"{findings}; {_how_to_check(asked, found, recipe.pictures, data_dir)} says which")
-    classes = prepared.collection.listing.classes
+    classes = prepared.dataset.listing.classes
     if found.named is None and recipe.augment.flip != "none" and all(len(name) == 1 for name in classes):
         progress.say(
             f"classes are named {', '.join(classes[:3])} …: if their mirror images mean something else, as of"
@@ -177,8 +177,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a classifier on its run's own pictures, or on others.
 
-    Without `data`, the parts of the run are measured again and the run's figures and report are written anew.
-    With `data`, its test part is measured if it has one, else all of it; classes are matched by name. Pictures
+    Without `data`, the splits of the run are measured again and the run's figures and report are written anew.
+    With `data`, its test split is measured if it has one, else all of it; classes are matched by name. Pictures
     that the run learned from, or that are in a group with one of these, are a split of their own, `learned`.
 
     Args:
@@ -305,7 +305,7 @@ def check_loss(recipe: Recipe, prepared: PreparedData) -> None:
     """
     from skysort.networks.layers import check_classes
 
-    check_classes(recipe.loss, len(prepared.collection.listing.classes))
+    check_classes(recipe.loss, len(prepared.dataset.listing.classes))
 
 
 def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
@@ -318,7 +318,7 @@ def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
         from skysort.export.onnx import check_own
         from skysort.training.setup import starting_network
 
-        check_own(starting_network(recipe, prepared), prepared.shape, prepared.collection.listing.classes)
+        check_own(starting_network(recipe, prepared), prepared.shape, prepared.dataset.listing.classes)
 
 
 def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
@@ -332,7 +332,7 @@ def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
         return
     fewest = fewest_for_unknown(keep)
     needed = f"to keep {keep} of known pictures takes at least {fewest:,} calibration pictures, or groups of them"
-    if "calibration" not in prepared.parts:
+    if "calibration" not in prepared.splits:
         raise SkysortError(
             "missing-split",
             f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way",
@@ -340,11 +340,11 @@ def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
     rows = prepared.to_calibrate()
     num = len(np.unique(prepared.groups[rows]))
     if num < fewest:
-        left_out = len(prepared.parts["calibration"]) - len(rows)
+        left_out = len(prepared.splits["calibration"]) - len(rows)
         without = (
             f", without {left_out:,} pictures of which training or validation has the like" if left_out else ""
         )
-        listing = prepared.collection.listing
+        listing = prepared.dataset.listing
         ways = how_to_calibrate(fewest, len(listing), recipe.pictures.percentages, listing)
         raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")
 
@@ -371,12 +371,12 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: PreparedData, progress
     from skysort.training.loop import logits_in_use
     from skysort.training.setup import pictures_of, starting_network
 
-    collection, parts = prepared.collection, prepared.parts
-    classes = collection.listing.classes
+    dataset, splits = prepared.dataset, prepared.splits
+    classes = dataset.listing.classes
     with computing_threads(recipe.training.threads):
         network = starting_network(recipe, prepared)
-        validation = pictures_of(collection, parts["validation"]) if "validation" in parts else None
-        training = fit(network, recipe, pictures_of(collection, parts["train"]), validation, run.path, progress)
+        validation = pictures_of(dataset, splits["validation"]) if "validation" in splits else None
+        training = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
         started = time.perf_counter()
         temperature, reason = 1.0, "there are no validation pictures to fit it to"
         if validation is not None:
@@ -384,15 +384,15 @@ def _train_and_export(run: Run, recipe: Recipe, prepared: PreparedData, progress
             logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
             temperature, reason = fit_temperature(logits, validation.labels)
             progress.say(f"temperature {temperature:.3g}: {reason}")
-        proof = collection.pixels(evenly(parts["train"], NUM_PROOF_PICTURES))
-        data = {"source": prepared.data.name, "fingerprint": collection.fingerprint()}
+        proof = dataset.pixels(evenly(splits["train"], NUM_PROOF_PICTURES))
+        data = {"source": prepared.data.name, "fingerprint": dataset.fingerprint()}
 
         def set_unknown(made: Classifier) -> OodThreshold | None:
             keep = recipe.trust.keep_known
             if keep is None:
                 return None
-            rows, logits = logits_of(made, "calibration", collection, prepared.to_calibrate(), progress)
-            left_out = len(parts["calibration"]) - len(rows)
+            rows, logits = logits_of(made, "calibration", dataset, prepared.to_calibrate(), progress)
+            left_out = len(splits["calibration"]) - len(rows)
             return threshold_for_unknown(logits, keep, prepared.groups[rows], left_out)
 
         write_classifier(

@@ -21,7 +21,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class SplitPictures:
-    """One part's pictures, as the loop takes them."""
+    """One split's pictures, as the loop takes them."""
 
     num_pictures: int
     pixels: Callable[[NDArray[np.int64]], Pixels]
@@ -31,7 +31,7 @@ class SplitPictures:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, in a training part: there, each has a picture."""
+        """Number of classes, in a training split: there, each has a picture."""
         return int(self.labels.max()) + 1
 
 
@@ -43,11 +43,11 @@ class Batch(NamedTuple):
     labels: Tensor
     """(N,) int64, on the device."""
     rows: Tensor
-    """(N,) int64, on the CPU: which of the part's pictures these are."""
+    """(N,) int64, on the CPU: which of the split's pictures these are."""
 
 
 def shuffled(
-    part: SplitPictures,
+    split: SplitPictures,
     batch_size: int,
     seed: int,
     epoch: int,
@@ -61,9 +61,9 @@ def shuffled(
     iterator, as `contextlib.closing` does, to be sure that it has ended.
     """
     rng = np.random.default_rng((seed, epoch, 0))
-    order = _balanced(part.labels, rng) if balanced else rng.permutation(part.num_pictures)
+    order = _balanced(split.labels, rng) if balanced else rng.permutation(split.num_pictures)
     if first_step < num_steps(len(order), batch_size):  # else what is left has been in the last batch
-        yield from _batches(part, order[first_step * batch_size :], batch_size, device)
+        yield from _batches(split, order[first_step * batch_size :], batch_size, device)
 
 
 def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -80,25 +80,25 @@ def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
     return rng.permutation(np.concatenate(chosen))
 
 
-def in_turn(part: SplitPictures, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
-    """Yield a part's batches as the pictures lie; as `shuffled` otherwise."""
-    yield from _batches(part, np.arange(part.num_pictures), batch_size, device)
+def in_turn(split: SplitPictures, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
+    """Yield a split's batches as the pictures lie; as `shuffled` otherwise."""
+    yield from _batches(split, np.arange(split.num_pictures), batch_size, device)
 
 
 def _batches(
-    part: SplitPictures, order: NDArray[np.int64], batch_size: int, device: torch.device
+    split: SplitPictures, order: NDArray[np.int64], batch_size: int, device: torch.device
 ) -> Generator[Batch, None, None]:
     """Gather the pictures of many batches at once, so that little is left to do for each."""
 
     def gathered(rows: NDArray[np.int64]) -> Batch:
-        pictures, labels = torch.from_numpy(part.pixels(rows)), torch.from_numpy(part.labels[rows])
+        pictures, labels = torch.from_numpy(split.pixels(rows)), torch.from_numpy(split.labels[rows])
         if device.type == "cuda":  # from pinned memory a transfer need not be waited for
             pictures, labels = pictures.pin_memory(), labels.pin_memory()
         return Batch(pictures, labels, torch.from_numpy(rows))
 
     if not len(order):
         return
-    bytes_a_picture = part.pixels(order[:1]).nbytes
+    bytes_a_picture = split.pixels(order[:1]).nbytes
     steps_a_chunk = max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
     chunks = np.split(order, _inner_starts(len(order), batch_size)[steps_a_chunk - 1 :: steps_a_chunk])
     for pictures, labels, rows in _ahead(gathered, chunks):

@@ -128,26 +128,26 @@ def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterat
 
 @torch.no_grad()
 def evaluate(
-    network: PictureNetwork, part: SplitPictures, loss_function: LossFunction, device: torch.device
+    network: PictureNetwork, split: SplitPictures, loss_function: LossFunction, device: torch.device
 ) -> Sums:
-    """Return what a part's losses and right labels add up to, with the network in evaluation mode."""
-    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
+    """Return what a split's losses and right labels add up to, with the network in evaluation mode."""
+    with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
         return _measured(folded(network), batches, loss_function)
 
 
 @torch.no_grad()
 def logits_in_use(
-    network: PictureNetwork, part: SplitPictures, device: torch.device, *, flip: bool
+    network: PictureNetwork, split: SplitPictures, device: torch.device, *, flip: bool
 ) -> NDArray[np.float32]:
-    """Return (N, classes) logits of a part's pictures, as the finished classifier gives them at temperature 1."""
+    """Return (N, classes) logits of a split's pictures, as the finished classifier gives them at temperature 1."""
     in_use = InferenceNetwork(folded(network), flip=flip)
-    with closing(in_turn(part, _evaluated_at_once(part), device)) as batches:
+    with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
         return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
 @torch.no_grad()
 def evaluate_in_training_mode(
-    network: PictureNetwork, part: SplitPictures, loss_function: LossFunction, seed: int, device: torch.device
+    network: PictureNetwork, split: SplitPictures, loss_function: LossFunction, seed: int, device: torch.device
 ) -> Sums:
     """Return the same with the network in training mode, as texts measure that never leave it.
 
@@ -156,14 +156,14 @@ def evaluate_in_training_mode(
     """
     network = copy.deepcopy(network).train()
     with (
-        closing(shuffled(part, TRAINING_MODE_BATCH, seed, 0, 0, device)) as batches,  # training has no epoch 0
+        closing(shuffled(split, TRAINING_MODE_BATCH, seed, 0, 0, device)) as batches,  # training has no epoch 0
         chances_of(seed, 0, 0, device),
     ):
         return _measured(network, batches, loss_function)
 
 
-def _evaluated_at_once(part: SplitPictures) -> int:
-    bytes_a_picture = part.pixels(np.zeros(1, np.int64)).nbytes
+def _evaluated_at_once(split: SplitPictures) -> int:
+    bytes_a_picture = split.pixels(np.zeros(1, np.int64)).nbytes
     return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_a_picture))
 
 

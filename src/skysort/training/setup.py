@@ -13,11 +13,9 @@ PIXEL_BYTES_LOOKED_AT = 2**23
 """Of training pictures, by layers that go by their statistics: 2,730 of 32x32 RGB, 55 of 224x224."""
 
 
-def pictures_of(collection: Dataset, rows: Indices) -> SplitPictures:
+def pictures_of(dataset: Dataset, rows: Indices) -> SplitPictures:
     """Return some of the pictures, as the loop takes them."""
-    return SplitPictures(
-        len(rows), lambda numbers: collection.pixels(rows[numbers]), collection.listing.labels[rows]
-    )
+    return SplitPictures(len(rows), lambda numbers: dataset.pixels(rows[numbers]), dataset.listing.labels[rows])
 
 
 def starting_network(recipe: Recipe, prepared: PreparedData) -> PictureNetwork:
@@ -26,9 +24,9 @@ def starting_network(recipe: Recipe, prepared: PreparedData) -> PictureNetwork:
     Raises:
         SkysortError: as `build_layers`.
     """
-    num_classes = len(prepared.collection.listing.classes)
+    num_classes = len(prepared.dataset.listing.classes)
     normalisation = prepared.normalisation(recipe.pictures.normalise)
     network = initial_network(recipe, prepared.shape, num_classes, normalisation)
     num_looked_at = max(1, PIXEL_BYTES_LOOKED_AT // (prepared.shape.channels * prepared.shape.size**2))
-    network.look_at(torch.from_numpy(prepared.collection.pixels(evenly(prepared.parts["train"], num_looked_at))))
+    network.look_at(torch.from_numpy(prepared.dataset.pixels(evenly(prepared.splits["train"], num_looked_at))))
     return network

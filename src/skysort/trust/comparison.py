@@ -132,7 +132,7 @@ class Comparison(Table):
     fingerprint: str
     protocol: str
     pictures: int
-    """In the test part."""
+    """In the test split."""
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
     """Fields that all recipes were run with instead of their own."""
@@ -149,7 +149,7 @@ class ReproducedFigure(Table):
     source: str
     """The text, in words."""
     data: str
-    part: Literal["train", "test"]
+    split: Literal["train", "test"]
     mode: Mode
     """The one that both figures are of."""
     pictures: int

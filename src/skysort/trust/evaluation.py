@@ -1,4 +1,4 @@
-"""A classifier run over a part's pictures: the logits, the figures, and a row a picture."""
+"""A classifier run over a split's pictures: the logits, the figures, and a row a picture."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +27,10 @@ CHUNK_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a classifier says of one part's pictures, beside the truth."""
+    """What a classifier says of one split's pictures, beside the truth."""
 
-    part: str
-    collection: Dataset
+    split: str
+    dataset: Dataset
     classes: tuple[str, ...]
     """The classifier's."""
     rows: NDArray[np.int64]
@@ -40,7 +40,7 @@ class Evaluation:
     logits: Logits
     """(N, classes)."""
     unreadable: dict[int, str]
-    """Reasons by row, for the part's pictures that could not be read."""
+    """Reasons by row, for the split's pictures that could not be read."""
     temperature: float = 1.0
     """The classifier's, which the logits have been divided by."""
     unknown: OodThreshold | None = None
@@ -72,7 +72,7 @@ class Evaluation:
         return share_of(self._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
-        """Return the evaluation of the part's pictures without some."""
+        """Return the evaluation of the split's pictures without some."""
         stays = ~np.isin(self.rows, rows)
         return replace(self, rows=self.rows[stays], truth=self.truth[stays], logits=self.logits[stays])
 
@@ -90,7 +90,7 @@ class Evaluation:
         """Return how sure the classifier is of each picture that it is of no class to keep, to decide by.
 
         Unknown pictures are never set aside, and those of other classes score 0. Those to keep are not spared: the
-        threshold for unknown comes from the same calibration part, and what is promised without it holds with it.
+        threshold for unknown comes from the same calibration split, and what is promised without it holds with it.
 
         Args:
             keep: classes.
@@ -103,7 +103,7 @@ class Evaluation:
         return self._scores(keep, groups, self.is_unknown & ~is_kept)
 
     def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
-        """Return how many of the part's pictures a decision sets aside, as metrics.json holds it."""
+        """Return how many of the split's pictures a decision sets aside, as metrics.json holds it."""
         scores = self._scores(decision.keep, groups, self.is_unknown)
         effects = {
             "lost": share_lost(scores, decision.threshold),
@@ -119,7 +119,7 @@ class Evaluation:
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""
-        listing = self.collection.listing
+        listing = self.dataset.listing
         number_of = {int(row): number for number, row in enumerate(self.rows)}
         shares, why = softmax(self.logits), why_unknown(self.unknown, self.logits)
         for row in sorted([*number_of, *self.unreadable]):
@@ -138,17 +138,17 @@ class Evaluation:
             write_rows(((first, truth, *others) for truth, (first, *others) in with_header), file)
 
 
-def labels_in(classifier: Classifier, collection: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def labels_in(classifier: Classifier, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return (N,) indices into a classifier's classes, for (N,) rows of a collection's listing."""
-    number = np.array([classifier.classes.index(name) for name in collection.listing.classes])
-    labels: NDArray[np.int64] = number[collection.listing.labels[rows]]
+    number = np.array([classifier.classes.index(name) for name in dataset.listing.classes])
+    labels: NDArray[np.int64] = number[dataset.listing.labels[rows]]
     return labels
 
 
 def evaluate_split(
-    classifier: Classifier, part: str, collection: Dataset, rows: NDArray[np.int64], progress: Progress
+    classifier: Classifier, split: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> Evaluation:
-    """Run a classifier over a part's pictures.
+    """Run a classifier over a split's pictures.
 
     Args:
         classifier: its classes must hold all those of the collection.
@@ -160,14 +160,14 @@ def evaluate_split(
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    readable, logits = logits_of(classifier, part, collection, rows, progress)
-    reasons = collection.unreadable
+    readable, logits = logits_of(classifier, split, dataset, rows, progress)
+    reasons = dataset.unreadable
     return Evaluation(
-        part,
-        collection,
+        split,
+        dataset,
         classifier.classes,
         readable,
-        labels_in(classifier, collection, readable),
+        labels_in(classifier, dataset, readable),
         logits,
         {row: reasons[row] for row in rows.tolist() if row in reasons},
         classifier.table.temperature,
@@ -176,14 +176,14 @@ def evaluate_split(
 
 
 def logits_of(
-    classifier: Classifier, what: str, collection: Dataset, rows: NDArray[np.int64], progress: Progress
+    classifier: Classifier, what: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], Logits]:
     """Return those of (N,) rows of a collection's listing that could be read, and their (M, classes) logits.
 
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    readable = rows[collection.positions[rows] >= 0]
+    readable = rows[dataset.positions[rows] >= 0]
     if not len(readable):
         raise SkysortError(
             "no-readable-pictures", f"none of the {len(rows):,} pictures to measure on could be read"
@@ -193,6 +193,6 @@ def logits_of(
     with progress.step(f"Measuring on {what}", len(readable)) as tell:
         for start in range(0, len(readable), chunk):
             some = readable[start : start + chunk]
-            logits.append(classifier.logits(collection.pixels(some)))
+            logits.append(classifier.logits(dataset.pixels(some)))
             tell(len(some), "")
     return readable, np.concatenate(logits)

@@ -151,7 +151,7 @@ def _just_above(scores: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a part's readable pictures, those to keep apart from the others."""
+    """The scores of a split's readable pictures, those to keep apart from the others."""
 
     keep: tuple[str, ...]
     """Classes, in the classifier's order."""
@@ -199,11 +199,11 @@ def decide(
 ) -> Decision:
     """Return the decision that sets aside the most and keeps the promise.
 
-    The share of other classes set aside is measured on the same part; the threshold comes from the classes to keep
-    alone, so that it is independent of that share, but where a group holds both.
+    The share of other classes set aside is measured on the same split. The threshold comes from the classes to
+    keep alone, so that it is independent of that share, but where a group holds both.
 
     Args:
-        scores: of the calibration part, which nothing else was fitted or chosen by.
+        scores: of the calibration split, which nothing else was fitted or chosen by.
         lose_at_most: share of the pictures to keep, or of their groups, above 0 and below 1.
         confidence: probability to keep the promise, likewise.
         made: date.
@@ -276,7 +276,7 @@ class Curve:
 
 
 def curve(scores: Scores, confidence: float) -> Curve:
-    """Return what each threshold worth choosing loses and sets aside on the calibration part."""
+    """Return what each threshold worth choosing loses and sets aside on the calibration split."""
     by_group = scores.by_group()
     thresholds = _just_above(np.unique(by_group))[::-1]
     num, num_others = len(by_group), len(scores.others)
@@ -359,16 +359,16 @@ def fewest_for_unknown(keep: float) -> int:
 def threshold_for_unknown(
     logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0
 ) -> OodThreshold:
-    """Return the threshold for unknown that keeps a share of pictures like those of the calibration part.
+    """Return the threshold for unknown that keeps a share of pictures like those of the calibration split.
 
     It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
     any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
     conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
-    is over calibration pictures and the new one alike: one calibration part may keep somewhat more or less. Of
+    is over calibration pictures and the new one alike: one calibration split may keep somewhat more or less. Of
     pictures in groups, groups are as likely in any place, and a group's score is the least of its pictures.
 
     Args:
-        logits: (N, classes), of the calibration part, of at least `fewest_for_unknown(keep)` groups.
+        logits: (N, classes), of the calibration split, of at least `fewest_for_unknown(keep)` groups.
         keep: above 0 and below 1.
         groups: None where every picture is independent of the others.
         left_out: calibration pictures that these are without, since training or validation has the like.

@@ -1,4 +1,4 @@
-"""The figures of a part: accuracy, loss, calibration, per class, each with n and a 95 % interval."""
+"""The figures of a split: accuracy, loss, calibration, per class, each with n and a 95 % interval."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ class CalibrationError(Measured):
 
 
 class CalibrationErrors(Measured):
-    """How far to believe a part's confidences."""
+    """How far to believe a split's confidences."""
 
     before: CalibrationError | None
     """Without the temperature; None where none was fitted."""
@@ -94,7 +94,7 @@ class Share(Measured):
 
 
 class GroupCounts(Measured):
-    """Pictures of a part that are not independent: of one declared group, of one burst, or near-duplicates."""
+    """Pictures of a split that are not independent: of one declared group, of one burst, or near-duplicates."""
 
     groups: int
     widening: float
@@ -102,7 +102,7 @@ class GroupCounts(Measured):
 
 
 class SplitFigures(Measured):
-    """The figures of a part."""
+    """The figures of a split."""
 
     pictures: int
     accuracy: float
@@ -125,7 +125,7 @@ class SplitFigures(Measured):
     accepted: Share | None = None
     """Labelled right, of those that are not called unknown."""
     without_duplicates: Share | None = None
-    """Labelled right, of the test pictures that have nothing alike in an earlier part: no equal picture, no
+    """Labelled right, of the test pictures that have nothing alike in an earlier split: no equal picture, no
     near-duplicate, none of their group. None where all are such."""
 
     def matrix(self) -> NDArray[np.int64]:
@@ -139,7 +139,7 @@ class SplitFigures(Measured):
 
 
 class Effect(Measured):
-    """What a decision does to test pictures that have nothing alike in an earlier part."""
+    """What a decision does to test pictures that have nothing alike in an earlier split."""
 
     lost: SetAside | None
     """Of the classes to keep; None where there are none."""
@@ -166,10 +166,10 @@ class OodFigures(Measured):
     false_accepts: Share
     """Not called unknown."""
     roc_auc: float
-    """How often an outside picture is less like the classes than one of the test part."""
+    """How often an outside picture is less like the classes than one of the test split."""
     roc_auc_interval95: tuple[float, float]
     test_pictures: int
-    """Of the test part, that the area is over, too."""
+    """Of the test split, that the area is over, too."""
 
 
 def _has_test(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
@@ -195,7 +195,7 @@ class Metrics(Measured):
     data: dict[str, str]
     """Source and fingerprint of the pictures."""
     decisions: dict[str, Effect] = {}
-    """What each of the classifier's decisions does on the test part."""
+    """What each of the classifier's decisions does on the test split."""
     outside: OodFigures | None = None
     """None where none were named."""
 
@@ -203,7 +203,7 @@ class Metrics(Measured):
 def measure(
     logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str], temperature: float = 1.0
 ) -> dict[str, Any]:
-    """Return the figures of a part, as metrics.json holds them, with intervals as `intervals` has them.
+    """Return the figures of a split, as metrics.json holds them, with intervals as `intervals` has them.
 
     Args:
         logits: (N, classes), N at least 1.

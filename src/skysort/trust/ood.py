@@ -21,7 +21,7 @@ def measure_outside(
     Args:
         classifier: with the threshold.
         outside: decoded to the classifier's shape.
-        test: the test part, against which the outside pictures are told apart.
+        test: the test split, against which the outside pictures are told apart.
         progress: where to say how far it is.
 
     Returns:
@@ -32,13 +32,13 @@ def measure_outside(
     """
     from sklearn.metrics import roc_auc_score
 
-    readable, logits = logits_of(classifier, "outside pictures", outside.collection, outside.rows, progress)
+    readable, logits = logits_of(classifier, "outside pictures", outside.dataset, outside.rows, progress)
     num, num_test = len(logits), len(test.logits)
     is_of_classes = np.repeat([True, False], [num_test, num])
     area = float(roc_auc_score(is_of_classes, scores(np.concatenate([test.logits, logits]))))
     return {
         "source": outside.source,
-        "fingerprint": outside.collection.fingerprint(),
+        "fingerprint": outside.dataset.fingerprint(),
         "pictures": num,
         "unreadable": len(outside.rows) - len(readable),
         "false_accepts": share_of(~is_unknown(classifier.table.unknown, logits)),

@@ -14,7 +14,7 @@ DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def accuracy_when_shifted(
-    classifier: Classifier, collection: Dataset, rows: NDArray[np.int64], pixels: int, progress: Progress
+    classifier: Classifier, dataset: Dataset, rows: NDArray[np.int64], pixels: int, progress: Progress
 ) -> list[float]:
     """Return the accuracy on pictures shifted by 0, 1, 2 … pixels, each the mean over four directions.
 
@@ -25,11 +25,11 @@ def accuracy_when_shifted(
         pixels: the furthest shift.
         progress: where to say how far it is.
     """
-    truth = labels_in(classifier, collection, rows)
+    truth = labels_in(classifier, dataset, rows)
     right = np.zeros(pixels + 1)
     with progress.step("Shifting", len(rows)) as tell:
         for start in range(0, len(rows), CHUNK):
-            some = collection.pixels(rows[start : start + CHUNK])
+            some = dataset.pixels(rows[start : start + CHUNK])
             of_some = truth[start : start + CHUNK]
             for shift in range(pixels + 1):
                 directions = DIRECTIONS if shift else DIRECTIONS[:1]

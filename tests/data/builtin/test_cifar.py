@@ -86,7 +86,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> PixelSource:
 
 def test_five_batches_are_the_training_part_and_one_the_test_part(source: PixelSource) -> None:
     listing, _ = source.load()
-    assert listing.parts == ("train",) * 10 + ("test",) * 2
+    assert listing.splits == ("train",) * 10 + ("test",) * 2
     assert listing.labels.tolist() == [label for labels in LABELS for label in labels]
     assert listing.classes == CLASSES
     assert listing.paths[1] == "train/bird/00001"

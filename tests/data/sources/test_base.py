@@ -210,7 +210,7 @@ def test_a_zip_may_have_the_shapes_of_a_folder(tmp_path: Path, around: str) -> N
     path = write_zip(tmp_path / "x.zip", f"{around}cat/1.png", f"{around}dog/1.png")
     with ArchiveSource(path).opened() as (listing, _):
         assert listing.classes == ("cat", "dog")
-        assert listing.parts == ("train" if "train" in around else "",) * 2
+        assert listing.splits == ("train" if "train" in around else "",) * 2
 
 
 def test_the_folders_that_a_zip_lists_are_no_files(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_tar_may_have_the_shapes_of_a_folder(tmp_path: Path, around: str, endi
     path = write_tar(tmp_path / f"x{ending}", f"{around}cat/1.png", f"{around}dog/1.png")
     with path_source(path).opened() as (listing, read):
         assert listing.classes == ("cat", "dog")
-        assert listing.parts == ("train" if "train" in around else "",) * 2
+        assert listing.splits == ("train" if "train" in around else "",) * 2
         assert read(1) == picture_bytes(1, (4, 4))
 
 

@@ -46,7 +46,7 @@ def test_rows_stay_in_order_and_classes_come_in_natural_order(write: Write) -> N
     assert listing.paths == ("b.png", "a.png")
     assert listing.classes == ("9", "10")
     assert listing.labels.tolist() == [1, 0]
-    assert listing.parts == ("", "")
+    assert listing.splits == ("", "")
     assert listing.groups is None
 
 
@@ -66,8 +66,8 @@ def test_a_file_that_is_not_there_is_one_unreadable_picture(write: Write) -> Non
 def test_splits_are_named_as_folders_are(write: Write) -> None:
     names = ("train", "Val", "validation", "valid", "calibration", "TEST")
     rows = "".join(f"{number}.png,x,{name}\n" for number, name in enumerate(names))
-    parts = ("train", "validation", "validation", "validation", "calibration", "test")
-    assert listed(write(f"path,label,split\n{rows}")).parts == parts
+    splits = ("train", "validation", "validation", "validation", "calibration", "test")
+    assert listed(write(f"path,label,split\n{rows}")).splits == splits
 
 
 def test_groups_are_kept_and_a_picture_may_have_none(write: Write) -> None:
@@ -182,10 +182,10 @@ def test_paths_are_found_as_other_systems_write_them(
 
 
 @pytest.mark.parametrize(
-    ("split", "part"), [("Training", "train"), ("test_set", "test"), ("eval", "validation"), ("TRAIN", "train")]
+    ("written", "split"), [("Training", "train"), ("test_set", "test"), ("eval", "validation"), ("TRAIN", "train")]
 )
-def test_splits_have_the_names_of_folders(write: Write, split: str, part: str) -> None:
-    assert listed(write(f"path,label,split\na.png,x,{split}\n")).parts == (part,)
+def test_splits_have_the_names_of_folders(write: Write, written: str, split: str) -> None:
+    assert listed(write(f"path,label,split\na.png,x,{written}\n")).splits == (split,)
 
 
 def test_a_label_is_one_however_its_letters_are_spelled(write: Write) -> None:

@@ -24,8 +24,8 @@ relative_paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 
 def as_rows(listing: Listing) -> list[tuple[str, str, str]]:
     return [
-        (path, listing.classes[label], part)
-        for path, label, part in zip(listing.paths, listing.labels, listing.parts, strict=True)
+        (path, listing.classes[label], split)
+        for path, label, split in zip(listing.paths, listing.labels, listing.splits, strict=True)
     ]
 
 
@@ -48,7 +48,7 @@ def test_pictures_come_in_natural_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "part"),
+    ("folder", "split"),
     [
         ("train", "train"),
         ("val", "validation"),
@@ -58,9 +58,9 @@ def test_pictures_come_in_natural_order() -> None:
         ("test", "test"),
     ],
 )
-def test_a_part_folder_names_its_part(folder: str, part: str) -> None:
+def test_a_part_folder_names_its_part(folder: str, split: str) -> None:
     listing = arrange([f"{folder}/cat/1.jpg", f"{folder}/dog/1.jpg"], "here")
-    assert as_rows(listing) == [(f"{folder}/cat/1.jpg", "cat", part), (f"{folder}/dog/1.jpg", "dog", part)]
+    assert as_rows(listing) == [(f"{folder}/cat/1.jpg", "cat", split), (f"{folder}/dog/1.jpg", "dog", split)]
 
 
 @pytest.mark.parametrize("inside", ["cat/1.jpg", "train/cat/1.jpg"])
@@ -299,13 +299,13 @@ def test_any_paths_give_a_consistent_listing_or_an_error(paths: set[str]) -> Non
     except SkysortError:
         return
     visible = {path for path in paths if not any(map(is_hidden, path.split("/")))}
-    assert len(listing) == len(listing.labels) == len(listing.parts) > 0
+    assert len(listing) == len(listing.labels) == len(listing.splits) > 0
     assert len(set(listing.paths)) == len(listing)
     assert set(listing.paths) | set(listing.left_out) == visible
     assert not set(listing.paths) & set(listing.left_out)
     assert listing.classes == tuple(sorted(set(listing.classes), key=natural))
     assert set(listing.labels.tolist()) == set(range(len(listing.classes)))
-    assert set(listing.parts) == {""} or set(listing.parts) <= PARTS
+    assert set(listing.splits) == {""} or set(listing.splits) <= PARTS
     assert all(name in map(class_name, path.split("/")[:-1]) for path, name, _ in as_rows(listing))
     assert all(map(is_image_name, listing.paths))
 

@@ -33,8 +33,8 @@ def opened(*paths: Path, progress: Progress | None = None, label_by: str | None 
 
 
 def as_rows(listing: Listing) -> dict[str, tuple[str, str]]:
-    rows = zip(listing.paths, listing.labels, listing.parts, strict=True)
-    return {path: (listing.classes[label], part) for path, label, part in rows}
+    rows = zip(listing.paths, listing.labels, listing.splits, strict=True)
+    return {path: (listing.classes[label], split) for path, label, split in rows}
 
 
 def write_table(path: Path, *rows: str) -> Path:
@@ -137,19 +137,19 @@ def test_several_sources_are_paths(make_folder: MakeFolder) -> None:
     assert Data.find(["skies"]) == Data.find("skies")
 
 
-def listing_of(labels: list[int], parts: list[str]) -> Listing:
+def listing_of(labels: list[int], splits: list[str]) -> Listing:
     paths = tuple(map(str, range(len(labels))))
-    return Listing(paths, np.array(labels), ("a", "b"), tuple(parts))
+    return Listing(paths, np.array(labels), ("a", "b"), tuple(splits))
 
 
 def test_pictures_that_are_for_training_stay_there_with_their_groups() -> None:
     listing = listing_of([0, 1] * 22, [""] * 40 + ["train"] * 4)
     groups = np.arange(44)
     groups[0] = 40  # a free picture in the group of one for training
-    parts = cut(listing, groups, "four-way", 0)
-    assert {0, 40, 41, 42, 43} <= set(parts["train"].tolist())
-    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(44))
-    assert {part: len(rows) > 0 for part, rows in parts.items()} == dict.fromkeys(parts, True)
+    splits = cut(listing, groups, "four-way", 0)
+    assert {0, 40, 41, 42, 43} <= set(splits["train"].tolist())
+    assert sorted(np.concatenate(list(splits.values())).tolist()) == list(range(44))
+    assert {split: len(rows) > 0 for split, rows in splits.items()} == dict.fromkeys(splits, True)
     assert set(cut(listing, groups, "four-way", 1)["test"].tolist()).isdisjoint(range(40, 44))
 
 

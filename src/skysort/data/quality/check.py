@@ -2,8 +2,8 @@
 
 Figures lie when an accuracy measured on these pictures would not be that on new ones like them, whatever the
 network: when test pictures stand among those learned from, when one picture is said to be of two classes, when
-the test part lacks a class, or when so many cannot be read that the rest is a selection. Training stops when
-pictures cannot be cut into parts. Everything else is worth a look: Skysort copes with it, or only a person can
+the test split lacks a class, or when so many cannot be read that the rest is a selection. Training stops when
+pictures cannot be cut into splits. Everything else is worth a look: Skysort copes with it, or only a person can
 tell whether it is meant.
 """
 
@@ -75,7 +75,7 @@ class CheckResult(Described):
         return [finding.name for finding in self.findings if finding.severity == LIES]
 
 
-def check(source: str, collection: Dataset, groups: Indices, originals: MetadataTable | None) -> CheckResult:
+def check(source: str, dataset: Dataset, groups: Indices, originals: MetadataTable | None) -> CheckResult:
     """Look for everything.
 
     Args:
@@ -84,26 +84,26 @@ def check(source: str, collection: Dataset, groups: Indices, originals: Metadata
         groups: (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
         originals: what their files say; None where they have none.
     """
-    listing = collection.listing
-    found = [*_untrainable(collection, groups), *quick_findings(collection, groups)]
+    listing = dataset.listing
+    found = [*_untrainable(dataset, groups), *quick_findings(dataset, groups)]
     if originals is not None:
-        found += _odd_sizes(collection, originals.sizes[collection.rows])
+        found += _odd_sizes(dataset, originals.sizes[dataset.rows])
     return CheckResult(
         source=source,
         pictures=len(listing),
-        classes=dict(zip(listing.classes, _num_readable(collection).tolist(), strict=True)),
+        classes=dict(zip(listing.classes, _num_readable(dataset).tolist(), strict=True)),
         findings=tuple(sorted(found, key=lambda finding: get_args(Severity).index(finding.severity))),
     )
 
 
-def quick_findings(collection: Dataset, groups: Indices) -> list[Finding]:
+def quick_findings(dataset: Dataset, groups: Indices) -> list[Finding]:
     """Return what the listing, the store and the groups tell of pictures that can be trained on."""
     return [
-        *_contradictions(collection, groups),
-        *_copies(collection),
-        *_unreadable(collection),
-        *_missing_classes(collection),
-        *_classes(collection),
+        *_contradictions(dataset, groups),
+        *_copies(dataset),
+        *_unreadable(dataset),
+        *_missing_classes(dataset),
+        *_classes(dataset),
     ]
 
 
@@ -116,26 +116,26 @@ def summary(findings: list[Finding]) -> str:
     return "; ".join(parts)
 
 
-def _untrainable(collection: Dataset, groups: Indices) -> list[Finding]:
+def _untrainable(dataset: Dataset, groups: Indices) -> list[Finding]:
     """Return why training would not begin, as it says itself."""
     try:
-        cut(collection.listing, groups, "four-way", seed=0)
+        cut(dataset.listing, groups, "four-way", seed=0)
     except SkysortError as error:
         return _finding("untrainable", STOPS, 1, [], f"Training would refuse: {error}.")
     return []
 
 
-def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
+def _contradictions(dataset: Dataset, groups: Indices) -> list[Finding]:
     """Return what would make figures lie of the truth, or of what is new."""
-    listing = collection.listing
-    equal, near = collection.equal(), collection.near()
+    listing = dataset.listing
+    equal, near = dataset.equal(), dataset.near()
     in_two_classes = _is_mixed(equal, listing.labels)
     nearly = _is_mixed(near, listing.labels) & ~in_two_classes
-    parts, part_of = np.unique(listing.parts, return_inverse=True)
-    own_parts = f"The data's own parts ({', '.join(filter(None, parts))})"
-    held_out = np.isin(listing.parts, SPLITS[1:])
-    leaking = _is_mixed(near, part_of) & held_out
-    of_group = _is_mixed(groups, part_of) & held_out & ~leaking
+    splits, split_of = np.unique(listing.splits, return_inverse=True)
+    own_splits = f"The data's own splits ({', '.join(filter(None, splits))})"
+    held_out = np.isin(listing.splits, SPLITS[1:])
+    leaking = _is_mixed(near, split_of) & held_out
+    of_group = _is_mixed(groups, split_of) & held_out & ~leaking
     most = MOST_LEAKING * held_out.sum()
     return [
         *_of_groups(
@@ -143,7 +143,7 @@ def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
             LIES,
             in_two_classes,
             equal,
-            collection,
+            dataset,
             "One picture, equal to the last pixel, stands under several classes: keep the right one.",
         ),
         *_of_groups(
@@ -151,8 +151,8 @@ def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
             LIES if leaking.sum() > most else LOOK,
             leaking,
             near,
-            collection,
-            f"{own_parts} share pictures, equal ones or near-duplicates: take them out of one. Training reports"
+            dataset,
+            f"{own_splits} share pictures, equal ones or near-duplicates: take them out of one. Training reports"
             " the accuracy without those in test, too.",
         ),
         *_of_groups(
@@ -160,8 +160,8 @@ def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
             LIES if of_group.sum() > most else LOOK,
             of_group,
             groups,
-            collection,
-            f"{own_parts} share groups: keep each in one, or lay the pictures in class folders alone, which"
+            dataset,
+            f"{own_splits} share groups: keep each in one, or lay the pictures in class folders alone, which"
             " Skysort cuts group by group.",
         ),
         *_of_groups(
@@ -169,14 +169,14 @@ def _contradictions(collection: Dataset, groups: Indices) -> list[Finding]:
             LOOK,
             nearly,
             near,
-            collection,
+            dataset,
             "Near-duplicates stand under several classes: a wrong label, or a small thing that tells them apart?",
         ),
     ]
 
 
-def _copies(collection: Dataset) -> list[Finding]:
-    equal, near = collection.equal(), collection.near()
+def _copies(dataset: Dataset) -> list[Finding]:
+    equal, near = dataset.equal(), dataset.near()
     is_copied = (equal >= 0) & (np.bincount(equal[equal >= 0])[equal] > 1)
     return [
         *_of_groups(
@@ -184,8 +184,8 @@ def _copies(collection: Dataset) -> list[Finding]:
             LOOK,
             is_copied,
             equal,
-            collection,
-            "Pictures equal to the last pixel. Where Skysort cuts the parts, it keeps them in one; they count as"
+            dataset,
+            "Pictures equal to the last pixel. Where Skysort cuts the splits, it keeps them in one; they count as"
             " often as they are there.",
         ),
         *_of_groups(
@@ -193,18 +193,18 @@ def _copies(collection: Dataset) -> list[Finding]:
             LOOK,
             _is_mixed(near, equal),
             near,
-            collection,
-            "Pictures saved again, resized or brightened. Where Skysort cuts the parts, it keeps them in one"
+            dataset,
+            "Pictures saved again, resized or brightened. Where Skysort cuts the splits, it keeps them in one"
             " (pictures.near_duplicates). Are there more of one scene? In training, --group-by or"
             " --set pictures.burst_seconds=5 keeps these together.",
         ),
     ]
 
 
-def _unreadable(collection: Dataset) -> list[Finding]:
-    listing, unreadable = collection.listing, collection.unreadable
+def _unreadable(dataset: Dataset) -> list[Finding]:
+    listing, unreadable = dataset.listing, dataset.unreadable
     num_pictures = np.bincount(listing.labels, minlength=len(listing.classes))
-    share = 1 - _num_readable(collection) / np.maximum(num_pictures, 1)
+    share = 1 - _num_readable(dataset) / np.maximum(num_pictures, 1)
     empty = [path for path in listing.left_out if path.endswith("/")]
     files = [path for path in listing.left_out if not path.endswith("/")]
     return [
@@ -233,26 +233,26 @@ def _unreadable(collection: Dataset) -> list[Finding]:
     ]
 
 
-def _missing_classes(collection: Dataset) -> list[Finding]:
+def _missing_classes(dataset: Dataset) -> list[Finding]:
     """Return classes of which a part that the data declares has no readable picture."""
-    listing = collection.listing
-    labels, parts = listing.labels, np.array(listing.parts)
+    listing = dataset.listing
+    labels, splits = listing.labels, np.array(listing.splits)
     missing = []
-    for part in (part for part in SPLITS if (parts == part).any()):
-        there = labels[(parts == part) & (collection.positions >= 0)]
-        missing += [(label, part) for label in np.setdiff1d(np.arange(len(listing.classes)), there).tolist()]
+    for split in (split for split in SPLITS if (splits == split).any()):
+        there = labels[(splits == split) & (dataset.positions >= 0)]
+        missing += [(label, split) for label in np.setdiff1d(np.arange(len(listing.classes)), there).tolist()]
     return _finding(
         "missing-classes",
-        LIES if any(part == "test" for _, part in missing) else LOOK,
+        LIES if any(split == "test" for _, split in missing) else LOOK,
         len({label for label, _ in missing}),
-        [(f"{listing.classes[label]}: no picture in {part}",) for label, part in missing[:NUM_EXAMPLES]],
-        "Figures of a part speak of the classes in it alone. Add pictures, or lay all of them in class folders"
-        " without parts, which Skysort cuts so that each part has every class.",
+        [(f"{listing.classes[label]}: no picture in {split}",) for label, split in missing[:NUM_EXAMPLES]],
+        "Figures of a split speak of the classes in it alone. Add pictures, or lay all of them in class folders"
+        " without splits, which Skysort cuts so that each split has every class.",
     )
 
 
-def _classes(collection: Dataset) -> list[Finding]:
-    classes, nums = collection.listing.classes, _num_readable(collection)
+def _classes(dataset: Dataset) -> list[Finding]:
+    classes, nums = dataset.listing.classes, _num_readable(dataset)
     rare = np.flatnonzero(nums * MOST_UNEVEN < nums.max())
     weights = nums.sum() / (len(nums) * np.maximum(nums, 1))
     shown = [f"{classes[label]} {weights[label]:.2g}" for label in (*rare[: NUM_EXAMPLES - 1], nums.argmax())]
@@ -260,9 +260,9 @@ def _classes(collection: Dataset) -> list[Finding]:
     for name in classes:
         alike.setdefault(name.casefold().strip(), []).append(name)
     doubtful = [tuple(names) for names in alike.values() if len(names) > 1]
-    positions = collection.positions
-    sums, squares = np.moveaxis(collection.store.sums[positions], -1, 0)
-    num_pixels = collection.store.pixels[0, 0].size
+    positions = dataset.positions
+    sums, squares = np.moveaxis(dataset.store.sums[positions], -1, 0)
+    num_pixels = dataset.store.pixels[0, 0].size
     spread = np.sqrt(num_pixels * squares - sums**2) / num_pixels  # in whole numbers up to the root
     is_plain = (positions >= 0) & (spread.max(axis=1) < LEAST_SPREAD)
     return [
@@ -287,17 +287,17 @@ def _classes(collection: Dataset) -> list[Finding]:
             "one-colour",
             LOOK,
             int(is_plain.sum()),
-            [(collection.listing.paths[row],) for row in np.flatnonzero(is_plain)[:NUM_EXAMPLES]],
+            [(dataset.listing.paths[row],) for row in np.flatnonzero(is_plain)[:NUM_EXAMPLES]],
             "Pictures of one colour show nothing: a lens cap, a failed export?",
         ),
     ]
 
 
-def _odd_sizes(collection: Dataset, sizes: Indices) -> list[Finding]:
+def _odd_sizes(dataset: Dataset, sizes: Indices) -> list[Finding]:
     """Return findings on (N, 2) the originals' widths and heights."""
     width, height = sizes.T
-    is_known = (collection.positions >= 0) & (width > 0)
-    side = collection.store.pixels.shape[-1]
+    is_known = (dataset.positions >= 0) & (width > 0)
+    side = dataset.store.pixels.shape[-1]
     is_small = is_known & (sizes.min(axis=1) < side)
     is_odd = np.zeros(len(sizes), bool)
     for figure, most in ((width * height, ODD_AREA), (width / np.maximum(height, 1), ODD_SHAPE)):
@@ -306,7 +306,7 @@ def _odd_sizes(collection: Dataset, sizes: Indices) -> list[Finding]:
 
     def examples(found: Mask) -> list[tuple[str, ...]]:
         rows = np.flatnonzero(found)[:NUM_EXAMPLES]
-        return [(collection.listing.paths[row], f"{width[row]} x {height[row]} pixels") for row in rows]
+        return [(dataset.listing.paths[row], f"{width[row]} x {height[row]} pixels") for row in rows]
 
     return [
         *_finding(
@@ -326,10 +326,10 @@ def _odd_sizes(collection: Dataset, sizes: Indices) -> list[Finding]:
     ]
 
 
-def _num_readable(collection: Dataset) -> Indices:
+def _num_readable(dataset: Dataset) -> Indices:
     """Return readable pictures by class."""
-    labels = collection.listing.labels[collection.positions >= 0]
-    return np.bincount(labels, minlength=len(collection.listing.classes))
+    labels = dataset.listing.labels[dataset.positions >= 0]
+    return np.bincount(labels, minlength=len(dataset.listing.classes))
 
 
 def _is_mixed(groups: Indices, values: Indices) -> Mask:
@@ -343,7 +343,7 @@ def _is_mixed(groups: Indices, values: Indices) -> Mask:
 
 
 def _of_groups(
-    name: str, severity: Severity, found: Mask, groups: Indices, collection: Dataset, advice: str
+    name: str, severity: Severity, found: Mask, groups: Indices, dataset: Dataset, advice: str
 ) -> list[Finding]:
     """Return the finding of pictures whose groups are its examples, or none."""
     firsts = list(dict.fromkeys(groups[found].tolist()))[:NUM_EXAMPLES]
@@ -353,7 +353,7 @@ def _of_groups(
         others = members[~found[members]]  # what they are found to be like, if that is not found itself
         num_found = MOST_TOGETHER - min(len(others), MOST_TOGETHER // 2)
         shown = [*members[found[members]][:num_found], *others][:MOST_TOGETHER]
-        examples.append(tuple(collection.listing.paths[row] for row in shown))
+        examples.append(tuple(dataset.listing.paths[row] for row in shown))
     return _finding(name, severity, int(found.sum()), examples, advice)
 
 

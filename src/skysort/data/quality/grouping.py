@@ -16,7 +16,7 @@ from skysort.recipe.schema import Pictures
 Indices = NDArray[np.int64]
 
 
-def groups_of(collection: Dataset, pictures: Pictures, progress: Progress) -> Indices:
+def groups_of(dataset: Dataset, pictures: Pictures, progress: Progress) -> Indices:
     """Return (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
 
     Such are equal pictures, near-duplicates unless the recipe parts them, those of a group that the data or the
@@ -25,13 +25,13 @@ def groups_of(collection: Dataset, pictures: Pictures, progress: Progress) -> In
     Raises:
         SkysortError: when the recipe's `group_by` is found in no path, or no picture of a burst can be told.
     """
-    alike = collection.equal() if pictures.near_duplicates == "apart" else collection.near()
-    listing = collection.listing
+    alike = dataset.equal() if pictures.near_duplicates == "apart" else dataset.near()
+    listing = dataset.listing
     declared = [] if listing.groups is None else [numbered(listing.groups)]
     if pictures.group_by is not None:
         declared.append(_by_path(listing.paths, pictures.group_by, progress))
     if pictures.burst_seconds:
-        declared.append(_bursts(collection, pictures.burst_seconds, progress))
+        declared.append(_bursts(dataset, pictures.burst_seconds, progress))
     return joined(alike, declared)
 
 
@@ -90,15 +90,15 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Indices:
     return groups
 
 
-def _bursts(collection: Dataset, seconds: float, progress: Progress) -> Indices:
+def _bursts(dataset: Dataset, seconds: float, progress: Progress) -> Indices:
     """Group pictures of one folder and camera that were taken less than so many seconds one after another."""
-    originals = open_originals(collection.source, progress)
-    paths = collection.listing.paths
+    originals = open_originals(dataset.source, progress)
+    paths = dataset.listing.paths
     taken = np.full(len(paths), np.nan)
     cameras = [""] * len(paths)
     if originals is not None:
-        taken = originals.taken[collection.rows]
-        cameras = [originals.cameras[row] for row in collection.rows]
+        taken = originals.taken[dataset.rows]
+        cameras = [originals.cameras[row] for row in dataset.rows]
     num_without = int(np.isnan(taken).sum())
     if num_without == len(paths):
         raise SkysortError(

@@ -67,7 +67,7 @@ class CsvRow:
     line: int
     path: str
     label: str
-    part: str
+    split: str
     """Empty where the file names no splits."""
     group: str
     """Empty for a picture on its own."""
@@ -148,22 +148,22 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow:
             raise ValueError(f"no {name}")
     if "\0" in row["path"]:
         raise ValueError("a null character in the path")
-    split = row.get("split", "")
-    part = split_named(split)
-    if split and part in ("", UNLABELLED):
-        raise ValueError(f"no split '{split}'; {suggestion(split.casefold(), SPLIT_WORDS)}")
+    text = row.get("split", "")
+    split = split_named(text)
+    if text and split in ("", UNLABELLED):
+        raise ValueError(f"no split '{text}'; {suggestion(text.casefold(), SPLIT_WORDS)}")
     return CsvRow(
         line,
         row["path"],
         class_name(row["label"]),
-        part,
+        split,
         row.get("group", ""),
     )
 
 
 def _of_splits(rows: list[CsvRow]) -> Iterator[Fault]:
-    without = next((row for row in rows if not row.part), None)
-    having = next((row for row in rows if row.part), None)
+    without = next((row for row in rows if not row.split), None)
+    having = next((row for row in rows if row.split), None)
     if without and having:
         yield without.line, f"no split, but line {having.line} has one; expected all rows or none"
 
@@ -182,11 +182,11 @@ def _of_groups(rows: list[CsvRow]) -> Iterator[Fault]:
     told = set()
     for row in rows:
         before = first.setdefault(row.group, row)
-        if row.group and before.part != row.part and (row.group, row.part) not in told:
-            told.add((row.group, row.part))
+        if row.group and before.split != row.split and (row.group, row.split) not in told:
+            told.add((row.group, row.split))
             yield (
                 row.line,
-                f"group '{row.group}' is in {row.part} here and in {before.part} in line {before.line};"
+                f"group '{row.group}' is in {row.split} here and in {before.split} in line {before.line};"
                 " expected all of a group in one split",
             )
 
@@ -199,6 +199,6 @@ def _list(rows: list[CsvRow]) -> Listing:
         tuple(row.path for row in rows),
         np.array([number[row.label] for row in rows], np.int64),
         classes,
-        tuple(row.part for row in rows),
+        tuple(row.split for row in rows),
         groups=groups if any(groups) else None,
     )

@@ -67,16 +67,16 @@ def _joined(listings: Sequence[Listing], prefixes: Sequence[str]) -> Listing:
     labels = [listing.classes[label] for listing in listings for label in listing.labels]
     classes = tuple(sorted(set(labels), key=natural))
     number = {name: index for index, name in enumerate(classes)}
-    parts = [part for listing in listings for part in listing.parts]
-    if set(parts) & {"validation", "calibration", "test"}:  # what is held out is declared: the rest is not
-        parts = [part or "train" for part in parts]
+    splits = [split for listing in listings for split in listing.splits]
+    if set(splits) & {"validation", "calibration", "test"}:  # what is held out is declared: the rest is not
+        splits = [split or "train" for split in splits]
     groups = [name for listing in listings for name in listing.groups or ("",) * len(listing)]
     named = list(zip(listings, prefixes, strict=True))
     return Listing(
         tuple(_below(prefix, path) for listing, prefix in named for path in listing.paths),
         np.array([number[name] for name in labels], np.int64),
         classes,
-        tuple(parts),
+        tuple(splits),
         tuple(_below(prefix, path) for listing, prefix in named for path in listing.left_out),
         tuple(groups) if any(groups) else None,
         tuple(remark for listing in listings for remark in listing.remarks),
@@ -111,14 +111,14 @@ def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     for row in np.flatnonzero(is_shared).tolist():
         rows_of[int(equal[row])].append(row)
 
-    labels, parts = listing.labels.copy(), list(listing.parts)
+    labels, splits = listing.labels.copy(), list(listing.splits)
     groups = None if listing.groups is None else list(listing.groups)
     for together in rows_of.values():
         newest = max(together, key=lambda row: (origins[row], row))
         for row in together:
             if origins[row] == origins[together[0]]:
                 labels[row] = labels[newest]
-                parts[row] = parts[row] or parts[newest]
+                splits[row] = splits[row] or splits[newest]
                 if groups is not None:
                     groups[row] = groups[row] or groups[newest]
     is_kept = ~is_shared | (origins == first[equal])
@@ -127,7 +127,7 @@ def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     kept = replace(
         listing,
         labels=labels,
-        parts=tuple(parts),
+        splits=tuple(splits),
         groups=None if groups is None else tuple(groups),
         remarks=(*listing.remarks, *_remark(int((~is_kept).sum()), num_corrected)),
     )
