@@ -2,18 +2,19 @@
 # make fuzz: a long search for inputs that break it.
 # make faults: every fault of a file system, tried one by one.  make check-data: the recipes on real data.
 # make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
+# make docs: the documentation site, into site/.  make dist: wheel and source distribution, into dist/.
 # make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 
-.PHONY: env demo check test fuzz faults lowest check-data bench clean
+.PHONY: env demo check test fuzz faults lowest check-data docs dist bench clean
 
 env: $(ENV)/installed
 
 $(ENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(ENV)
-	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev,docs]'
 	touch $@
 
 demo: env
@@ -41,6 +42,12 @@ lowest: env
 check-data: env
 	$(BIN)/python benchmarks/check_data.py
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: env
+	$(BIN)/python -m build --no-isolation
+
 # Threads of ours wait as they do in `skysort train`, which sets this before PyTorch is loaded.
 AS_TRAIN := GOMP_SPINCOUNT=30000
 
@@ -60,4 +67,4 @@ bench: demo
 	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
 
 clean:
-	rm -rf $(ENV) runs/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(ENV) runs/demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -391,9 +391,9 @@ def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_c
     status = json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))
     assert int(told['skysort_pictures_total{action="keep"}']) == status["actions"]["keep"]
     assert sum(status["actions"].values()) == 12 and status["waiting"] == 1
-    page = (ROOT / "docs" / "watching.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "watcher.md").read_text("utf-8")
     assert set(status) == {
         name
-        for line in page.split("## How things stand")[1].split("\n## ")[0].splitlines()
+        for line in page.split("## status.json")[1].split("\n## ")[0].splitlines()
         for name in re.findall(r"`([a-z_]+)`", line.split("|")[1] if line.startswith("| `") else "")
     }

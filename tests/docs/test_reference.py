@@ -1,0 +1,70 @@
+"""The reference has every command, option, field, error code, recipe and file: those of the program itself."""
+
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from skysort.cli import app
+from tests.conftest import command
+from tests.docs.pages import ROOT
+
+sys.path.insert(0, str(ROOT / "docs"))
+hooks: Any = import_module("hooks")
+
+REFERENCE = ROOT / "docs" / "reference"
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_all_its_help(name: str) -> None:
+    section = hooks.commands().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    printed = command(name, "--help", COLUMNS="80").stdout
+    options = set(re.findall(r"^\s*(?:-\w, )?(--[\w-]+)", printed, re.MULTILINE)) - {"--help"}
+    assert options <= set(re.findall(r"^`.*?(--[\w-]+)", section, re.MULTILINE))
+    words = re.sub(r"[^\w]+", " ", printed.split("Options:")[0].split("\n\n", 1)[1].split("Arguments:")[0]).split()
+    assert words and " ".join(words) in " ".join(re.sub(r"[^\w]+", " ", section).split())
+
+
+def test_every_field_is_there() -> None:
+    printed = command("fields").stdout
+    names = re.findall(r"^(\S.*?): ", printed, re.MULTILINE)
+    assert len(names) > 60 and re.findall(r"^`(.*)`$", hooks.fields(), re.MULTILINE) == names
+
+
+def test_every_error_code_is_there() -> None:
+    from skysort.core.error_codes import CODES
+
+    assert sorted(re.findall(r"^\| `([a-z0-9-]+)` \|", hooks.errors(), re.MULTILINE)) == sorted(CODES)
+
+
+def test_every_recipe_is_there() -> None:
+    page = (REFERENCE / "recipes.md").read_text("utf-8")
+    assert set(command("recipes").stdout.split()) == {
+        "swift",
+        *re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE),
+    }
+
+
+def test_every_data_set_is_there() -> None:
+    page = (REFERENCE / "pictures.md").read_text("utf-8")
+    for name in command("datasets").stdout.split():
+        assert f"`{name}`" in page
+
+
+def test_every_file_of_a_run_is_there(finished_run: Path) -> None:
+    page = (REFERENCE / "run-folder.md").read_text("utf-8").split("## Prediction rows")[0]
+    named = set(re.findall(r"^\| `([\w./]+)` \|", page, re.MULTILINE))
+    files = {path.name + ("/" if path.is_dir() else "") for path in finished_run.iterdir()}
+    assert named == files | {path.name for path in (finished_run / "classifier").iterdir()}
+
+
+def test_prediction_columns_are_there(finished_run: Path) -> None:
+    page = (REFERENCE / "run-folder.md").read_text("utf-8")
+    header = (finished_run / "predictions.csv").read_text("utf-8").splitlines()[0].split(",")
+    for column in header:
+        assert f"`{'p:CLASS' if column.startswith('p:') else column}`" in page
