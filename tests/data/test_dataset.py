@@ -13,7 +13,7 @@ from skysort.data.decode import Shape
 from skysort.data.quality import grouping
 from skysort.recipe.schema import Pictures
 from tests.conftest import picture_bytes, refused
-from tests.data import test_cifar
+from tests.data.builtin import test_cifar
 
 SHAPE = Shape(8, 3)
 MakeFolder = Callable[..., Path]

@@ -5,7 +5,7 @@ from skysort.core.progress import Progress
 from skysort.data.decode import Shape
 from skysort.data.ood import open_outside
 from tests.conftest import refused
-from tests.data import test_cifar
+from tests.data.builtin import test_cifar
 
 SHAPE = Shape(32, 3, "stretch")
 

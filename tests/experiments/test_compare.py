@@ -7,7 +7,7 @@ import pytest
 
 from skysort.experiments import compare as comparing
 from skysort.experiments import seeds as seeding
-from skysort.experiments.compare import Asked, compare
+from skysort.experiments.compare import ComparisonSpec, compare
 from skysort.experiments.seeds import Variant, deciding
 from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
@@ -15,7 +15,7 @@ from skysort.trust.comparison import Comparison
 from tests.conftest import refused
 
 SETTINGS = ["training.epochs=2", "training.threads=1", "pictures.size=16"]
-ASKED = Asked(
+ASKED = ComparisonSpec(
     "small",
     "two recipes",
     "skies:120",
@@ -118,7 +118,7 @@ def test_finished_runs_are_not_run_again_and_others_are_resumed(
 def test_a_folder_with_runs_of_another_recipe_is_refused(compared: tuple[Path, Comparison]) -> None:
     other = Variant("plain", Recipe.load("mlp", [*SETTINGS, "network.hidden=[9]"]))
     with refused("output-taken", "plain-seed0", "network.hidden", "[8]", "[9]", "--output"):
-        compare(Asked("small", "", "skies:120", (other,)), compared[0], seeds=1)
+        compare(ComparisonSpec("small", "", "skies:120", (other,)), compared[0], seeds=1)
 
 
 def test_threads_device_and_rows_of_the_history_are_no_other_recipe(
@@ -127,7 +127,7 @@ def test_threads_device_and_rows_of_the_history_are_no_other_recipe(
     output = tmp_path / "again"
     shutil.copytree(compared[0], output)
     other = Variant("plain", ASKED.variants[0].recipe.with_values(training={"threads": 2, "log_every": 5}))
-    found = compare(Asked("small", "", "skies:120", (other,)), output, seeds=2)
+    found = compare(ComparisonSpec("small", "", "skies:120", (other,)), output, seeds=2)
     assert found.rows[0].test == compared[1].rows[0].test
     assert "1 thread" in found.machine
 
@@ -138,29 +138,29 @@ def test_settings_that_decide_nothing_are_not_said() -> None:
 
 
 def test_tutorials_recipes_on_tutorials_data_keep_their_protocol_unless_another_is_among_them() -> None:
-    asked = Asked("", "", "cifar10", (ASKED.variants[0], ASKED.variants[1]))
+    asked = ComparisonSpec("", "", "cifar10", (ASKED.variants[0], ASKED.variants[1]))
     own = Variant("own", Recipe.load("mlp").model_copy(update={"published": None}))
     for variants, protocol in ((asked.variants, "tutorial"), ((*asked.variants, own), "four-way")):
-        found = comparing.on_the_same_parts(Asked("", "", "cifar10", variants))
+        found = comparing.on_the_same_parts(ComparisonSpec("", "", "cifar10", variants))
         assert {variant.recipe.pictures.protocol for variant in found} == {protocol}
 
 
 def test_nothing_to_compare_and_the_same_twice_are_refused(tmp_path: Path) -> None:
     with refused("missing-argument", "--recipes", "--study", exit_code=2):
-        compare(Asked("", "", "skies", ()), tmp_path)
+        compare(ComparisonSpec("", "", "skies", ()), tmp_path)
     with refused("same-twice", "'plain'", exit_code=2):
-        compare(Asked("", "", "skies", (ASKED.variants[0], ASKED.variants[0])), tmp_path)
+        compare(ComparisonSpec("", "", "skies", (ASKED.variants[0], ASKED.variants[0])), tmp_path)
 
 
 def test_seeds_and_parts_are_not_left_to_settings(tmp_path: Path) -> None:
     plain = ASKED.variants[0]
     with refused("options-conflict", "training.seed", "--seeds", exit_code=2):
-        compare(Asked("", "", "skies", (plain,), settings=("training.seed=5",)), tmp_path)
+        compare(ComparisonSpec("", "", "skies", (plain,), settings=("training.seed=5",)), tmp_path)
     for section in ({"seed": 1}, {"protocol": "tutorial"}):
         others = [Variant(f"other-{value}", plain.recipe.with_values(pictures=section)) for value in section]
         first = Variant("plain", plain.recipe.with_values(pictures={"protocol": "four-way"}))
         with refused("splits-differ", f"pictures.{next(iter(section))}", exit_code=2):
-            compare(Asked("", "", "skies", (first, *others)), tmp_path)
+            compare(ComparisonSpec("", "", "skies", (first, *others)), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -231,10 +231,10 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_found_out_before_anything_is_trained(tmp_path: Path) -> None:
     one_output = Variant("one-output", Recipe.load("mlp-bce", SETTINGS))
     with refused("options-conflict", "binary-cross-entropy", " 10", exit_code=2):
-        compare(Asked("", "", "digits", (ASKED.variants[0], one_output)), tmp_path)
+        compare(ComparisonSpec("", "", "digits", (ASKED.variants[0], one_output)), tmp_path)
     same = Variant("same", ASKED.variants[0].recipe)
     with refused("same-twice", "'plain'", "'same'", exit_code=2):
-        compare(Asked("", "", "skies", (ASKED.variants[0], same)), tmp_path)
+        compare(ComparisonSpec("", "", "skies", (ASKED.variants[0], same)), tmp_path)
     assert not list(tmp_path.iterdir())
 
 

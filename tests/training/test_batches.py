@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from skysort.data.decode import Pixels
 from skysort.recipe.schema import num_steps
 from skysort.training import batches
-from skysort.training.batches import Part, in_turn, shuffled
+from skysort.training.batches import SplitPictures, in_turn, shuffled
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)
-PART = Part(50, lambda rows: PIXELS[rows], np.arange(50) % 7)
+PART = SplitPictures(50, lambda rows: PIXELS[rows], np.arange(50) % 7)
 
 
 @pytest.fixture(params=[1, 600, 2**22])  # of one batch, of some, of all
@@ -85,7 +85,7 @@ def test_what_fails_in_the_thread_is_raised_in_the_loop(monkeypatch: pytest.Monk
         return PIXELS[rows]
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(in_turn(Part(50, pixels, PART.labels), 16, CPU))
+        list(in_turn(SplitPictures(50, pixels, PART.labels), 16, CPU))
     assert num_threads() == 0
 
 
@@ -97,7 +97,7 @@ def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.Mon
         gathered.extend(rows.tolist())
         return PIXELS[rows]
 
-    with closing(in_turn(Part(50, pixels, PART.labels), 5, CPU)) as coming:
+    with closing(in_turn(SplitPictures(50, pixels, PART.labels), 5, CPU)) as coming:
         next(coming)
     assert max(gathered) < 15
 
@@ -105,7 +105,7 @@ def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.Mon
 def drawn(epoch: int, first_step: int = 0, counts: tuple[int, ...] = (40, 3, 8)) -> list[int]:
     """Return which pictures a balanced epoch has, in order, of classes with so many pictures."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    split = Part(len(labels), lambda rows: PIXELS[rows % 50], labels)
+    split = SplitPictures(len(labels), lambda rows: PIXELS[rows % 50], labels)
     return [
         row
         for batch in shuffled(split, 4, 0, epoch, first_step, CPU, balanced=True)

@@ -18,7 +18,7 @@ from skysort.work import classify as module
 from skysort.work import watch as watching
 from skysort.work.arrivals import Stop
 from skysort.work.attempts import Attempts
-from skysort.work.classify import ByLabel
+from skysort.work.classify import LabelRule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import Identity
@@ -35,7 +35,7 @@ GOOD = {f"inbox/{number}.png": picture(number) for number in range(5)}
 
 def once(top: Path, classifier: Any = None, **changed: Any) -> Counts:
     order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
-    return watch(cast(Classifier, classifier or FirstPixel()), ByLabel(("bird",)), order, Stop())
+    return watch(cast(Classifier, classifier or FirstPixel()), LabelRule(("bird",)), order, Stop())
 
 
 @pytest.fixture

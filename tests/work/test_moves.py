@@ -18,17 +18,17 @@ from skysort.work import journal as journal_module
 from skysort.work import moves, names, renaming, undo
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, replaced
-from skysort.work.moves import Outcome, act, finish_unfinished, moving
+from skysort.work.moves import MoveResult, act, finish_unfinished, moving
 from skysort.work.names import ChangedError, free_place, identity, numbered
 from skysort.work.renaming import rename_new
 from skysort.work.settle import going_of
-from skysort.work.undo import Wish, take_back
+from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import check_that_nothing_is_lost, errno_of, files_below, row_for, with_session
 
 ROOT = Path(__file__).parents[2]
 
 
-def do(aside: Path, *rows: JournalEntry) -> list[Outcome]:
+def do(aside: Path, *rows: JournalEntry) -> list[MoveResult]:
     with Journal(aside, make=True) as journal, journal.moving():
         return act(journal, with_session(journal, rows))
 
@@ -224,7 +224,7 @@ def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Pat
     do(aside, row_for(inbox / "a.jpg", aside / "a.jpg", "copy"))
     (inbox / "a.jpg").unlink()
     with Journal(aside) as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest())
         assert taken.problem and (aside / "a.jpg").exists()
         (copied,) = journal.rows()
         back = replace(row_for(aside / "a.jpg", inbox / "a.jpg", "remove"), undoes=copied.id)
@@ -373,7 +373,7 @@ def test_undo_leaves_alone_what_was_not_put_there(inbox: Path, aside: Path) -> N
     do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
     (aside / "a.jpg").write_bytes(b"another")
     with Journal(aside) as journal:
-        (taken,) = take_back(journal, journal.rows(takeable="moves"), Wish())
+        (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest())
     assert str(aside / "a.jpg") in taken.problem.split()
     assert files_below(inbox, aside) == {aside / "a.jpg": b"another"}
 
@@ -388,7 +388,7 @@ def test_many_are_taken_back_while_another_process_writes(
         (inbox / f"{number}.jpg").write_bytes(b"%d" % number)
     do(aside, *(row_for(inbox / f"{number}.jpg", aside / f"{number}.jpg") for number in range(num)))
     with Journal(aside) as journal, Journal(aside) as other:
-        for taken in take_back(journal, journal.rows(takeable="moves"), Wish()):
+        for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest()):
             assert not taken.problem
             if taken.row.id % 2:
                 other.plan(with_session(other, [replaced(row_for(inbox / "a.jpg", inbox / "a.jpg"), kind="stay")]))
@@ -441,7 +441,7 @@ class MovesAndUndos(RuleBasedStateMachine):
     def take_back(self, redo: bool, last: int) -> None:
         rows = list(self.journal.rows(takeable="undos" if redo else "moves", last=last))
         before = files_below(self.inbox, self.aside)
-        taken = list(take_back(self.journal, iter(rows), Wish("redo" if redo else "undo")))
+        taken = list(take_back(self.journal, iter(rows), UndoRequest("redo" if redo else "undo")))
         assert {back.row.id for back in taken} == {row.id for row in rows}
         after = files_below(self.inbox, self.aside)
         for back in taken:

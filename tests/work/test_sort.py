@@ -18,9 +18,9 @@ from skysort.work import sort as module
 from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
-from skysort.work.moves import Outcome
+from skysort.work.moves import MoveResult
 from skysort.work.settle import End
-from skysort.work.sort import LeftAlone, sort_pictures
+from skysort.work.sort import UnsortedFiles, sort_pictures
 from skysort.work.undo import UndoRequest, take_back
 from tests.conftest import numbers, refused
 from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_session
@@ -53,8 +53,8 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     assert files_below(to) == {to / "bird" / "b.png": BIRD}
 
 
-def sort(folder: Path, to: Path, classifier: Any = None, **how: Any) -> tuple[list[Outcome], LeftAlone]:
-    passed = LeftAlone()
+def sort(folder: Path, to: Path, classifier: Any = None, **how: Any) -> tuple[list[MoveResult], UnsortedFiles]:
+    passed = UnsortedFiles()
     outcomes = sort_pictures(cast(Any, classifier or FirstPixel()), folder, to, passed=passed, **how)
     return list(outcomes), passed
 

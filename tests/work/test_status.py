@@ -16,7 +16,7 @@ from skysort.work import status as module
 from skysort.work import status_file as writing
 from skysort.work.journal import journal_folder
 from skysort.work.status import status_of
-from skysort.work.status_file import Counts, Told, status_file, watcher_lock
+from skysort.work.status_file import Counts, StatusWriter, status_file, watcher_lock
 from tests.conftest import numbers, refused
 from tests.work.test_watch import AIRPLANE, events, once, put, until, watching
 
@@ -127,7 +127,7 @@ def test_where_the_disk_is_full_an_old_status_does_not_pass_for_new(
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        told = Told(disk / "status.json", None, {})
+        told = StatusWriter(disk / "status.json", None, {})
         told.write(Counts(), "watching")
         with (disk / "large").open("wb", buffering=0) as large, pytest.raises(OSError, match="No space left"):
             while True:

@@ -29,7 +29,7 @@ from skysort.data.builtin.download import RemoteData, RemoteFile, download, is_o
 from skysort.data.builtin.registry import NAMED
 from skysort.data.sources.base import PixelSource
 from tests.conftest import refused
-from tests.data import test_cifar, test_idx
+from tests.data.builtin import test_cifar, test_idx
 
 SELF_SIGNED = Path(__file__).with_name("self-signed.pem")
 ONE, TWO = (np.random.default_rng(seed).bytes(200_000) for seed in (1, 2))

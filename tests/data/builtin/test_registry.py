@@ -10,7 +10,7 @@ from skysort.data.builtin import skies
 from skysort.data.builtin.registry import DIGITS, NAMED, data_folder, find_named
 from skysort.data.sources.base import ArchiveSource, FolderSource, PixelSource
 from tests.conftest import picture_bytes, refused
-from tests.data import test_cifar, test_idx
+from tests.data.builtin import test_cifar, test_idx
 
 
 def open_named(name: str, folder: Path, size: int = 32) -> object:
