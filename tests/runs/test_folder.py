@@ -68,3 +68,17 @@ def test_a_recipe_that_is_not_resolved_is_none_of_a_run(field: str, tmp_path: Pa
     (tmp_path / "recipe.toml").write_text(RECIPE.with_values(pictures={field: None}).to_toml(), "utf-8")
     with refused("damaged-run", tmp_path / "recipe.toml", f"pictures.{field}"):
         _ = Run(tmp_path).recipe
+
+
+def test_a_folder_is_opened_if_it_holds_a_run_and_as_finished_if_that_has_its_figures(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    assert Run.open(str(finished_run), finished=True).path == finished_run
+    with refused("path-not-found", tmp_path / "none", exit_code=2):
+        Run.open(tmp_path / "none")
+    with refused("not-a-run", tmp_path, "recipe.toml"):
+        Run.open(tmp_path)
+    (tmp_path / "recipe.toml").touch()
+    assert Run.open(tmp_path).path == tmp_path
+    with refused("run-not-finished", f"skysort train --resume {tmp_path}"):
+        Run.open(tmp_path, finished=True)

@@ -153,13 +153,7 @@ def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
 
 
 def _finished(path: Path) -> Run:
-    if not path.exists():
-        raise NotUnderstoodError("path-not-found", f"{path}: no such run folder")
-    run = Run(path)
-    if not (path / "recipe.toml").exists():
-        raise SkysortError("not-a-run", f"{path} holds no run: it has no recipe.toml")
-    if not run.is_finished:
-        raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
+    run = Run.open(path, finished=True)
     run.check_classifier()
     return run
 

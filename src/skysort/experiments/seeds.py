@@ -116,9 +116,10 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
     """Return the run that a folder holds, made sure that it is the one to go on with."""
     if not folder.exists():
         return None
-    if not (folder / "recipe.toml").exists():
-        raise SkysortError("output-taken", f"{folder} holds no run; remove it, or choose another --output")
-    run = Run(folder)
+    try:
+        run = Run.open(folder)
+    except SkysortError as error:
+        raise SkysortError("output-taken", f"{error}; remove the folder, or choose another --output") from None
     if run.data.source != data.source:
         raise SkysortError(
             "output-taken", f"{folder} holds a run on {source_name(run.data.source)}; choose another --output"

@@ -15,7 +15,7 @@ from skysort.core.text import printable
 from skysort.data.cut import how_to_calibrate
 from skysort.runs.folder import Run
 from skysort.runs.measure import evaluate_own, measure_run
-from skysort.runs.reopen import Moved, own_run, prepared_again
+from skysort.runs.reopen import Moved, locked_run, prepared_again
 from skysort.trust import guarantee
 
 LEAST_CONFIDENCE = 0.5
@@ -79,13 +79,8 @@ def decide(
         )
     # Else the decision would be stored, and what it does not be measured.
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
-    found = own_run(
-        find_classifier(Path(run)),
-        "a decision is made from a run's calibration pictures: name the run's folder",
-    )
-    with found.locked():
-        if not found.is_finished:
-            raise SkysortError("run-not-finished", f"{found.path} is not finished; {found.how_to_go_on}")
+    otherwise = "a decision is made from a run's calibration pictures: name the run's folder"
+    with locked_run(find_classifier(Path(run)), otherwise) as found:
         if "calibration" not in found.data.counts:
             raise SkysortError(
                 "missing-split",

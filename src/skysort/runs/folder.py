@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from skysort.classifier.format import MODEL, TABLE, read_table
 from skysort.classifier.predictions import write_rows
@@ -38,6 +39,27 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], *, finished: bool = False) -> Self:
+        """Return the run in a folder.
+
+        Args:
+            path: the folder.
+            finished: refuse a run that has no figures yet.
+
+        Raises:
+            NotUnderstoodError: when the folder does not exist.
+            SkysortError: when it holds no run, or the run must be finished and is not.
+        """
+        run = cls(Path(path))
+        if not run.path.exists():
+            raise NotUnderstoodError("path-not-found", f"{path}: no such run folder")
+        if not (run.path / "recipe.toml").is_file():
+            raise SkysortError("not-a-run", f"{path} holds no run: it has no recipe.toml")
+        if finished and not run.is_finished:
+            raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
+        return run
 
     @property
     def recipe(self) -> Recipe:

@@ -1,6 +1,7 @@
 """A run opened again, with the pictures that it had, wherever they are now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
@@ -86,15 +87,22 @@ def run_of(classifier: Path) -> Run | None:
     return None
 
 
-def own_run(classifier: Path, otherwise: str) -> Run:
-    """Return the run that a classifier folder is part of.
+@contextmanager
+def locked_run(classifier: Path, otherwise: str) -> Iterator[Run]:
+    """Open the finished run that a classifier folder is part of, and keep other processes from changing it.
+
+    Args:
+        classifier: the folder.
+        otherwise: what to do when the folder is a copy without its run.
 
     Raises:
-        NotUnderstoodError: when it is a copy on its own, with what to do then.
+        NotUnderstoodError: when the folder is a copy without its run.
+        SkysortError: when another process is at work on the run, or the run is not finished.
     """
     run = run_of(classifier)
     if run is None:
         raise NotUnderstoodError(
             "classifier-without-run", f"{classifier} is a classifier without its run; {otherwise}"
         )
-    return run
+    with run.locked():  # before anything is read that another process may be about to change
+        yield Run.open(run.path, finished=True)

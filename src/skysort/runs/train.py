@@ -23,7 +23,7 @@ from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of, within
 from skysort.runs.folder import Run, check_free, free_folder, start_run
 from skysort.runs.measure import measure_run
 from skysort.runs.measure_others import measure_others
-from skysort.runs.reopen import Moved, own_run, prepared_again, run_of
+from skysort.runs.reopen import Moved, locked_run, prepared_again, run_of
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import logits_of
 from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
@@ -144,11 +144,7 @@ def resume(
     """
     _check_named(run=run)
     progress = progress or Progress()
-    started = Run(Path(run))
-    if not started.path.exists():
-        raise NotUnderstoodError("path-not-found", f"{run}: no such run folder")
-    if not (started.path / "recipe.toml").exists():
-        raise SkysortError("not-a-run", f"{run} holds no run: it has no recipe.toml")
+    started = Run.open(run)
     if started.is_finished:
         folder = shlex.quote(str(run))
         progress.say(
@@ -232,10 +228,7 @@ def evaluate(
         raise NotUnderstoodError(
             "options-conflict", "--label-by goes with other pictures; a run's own have the labels of its recipe"
         )
-    run = own_run(folder, "name the pictures to measure it on")
-    with run.locked():  # before anything is read of it that another process may be about to change
-        if not run.is_finished:
-            raise SkysortError("run-not-finished", f"{run.path} is not finished; {run.how_to_go_on}")
+    with locked_run(folder, "name the pictures to measure it on") as run:
         prepared = prepared_again(run, _path(data_dir), progress, moved_to)
         if not run.pictures.exists():
             run.write_pictures(prepared)
