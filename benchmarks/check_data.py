@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import skysort
-from skysort.core.progress import Progress
+from skysort.cli.progress import progress_on_stderr
 
 FOLDER = Path("runs/check-data")
 
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _is_within_bounds(check: Check) -> bool:
-    progress = Progress.for_terminal(quiet=False)
+    progress = progress_on_stderr(quiet=False)
     try:
         run = skysort.train(check.data, check.recipe, FOLDER / check.recipe, progress=progress)
     except skysort.SkysortError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from skysort.core.environment import described_machine, today, versions
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.parallel import num_cores
@@ -36,7 +36,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def write_pictures(data: str, shape: Shape, folder: Path, suffix: str) -> Path:
     """Write data's pictures, decoded to a shape, as image files in the folders that the data has them in."""
-    dataset = open_dataset(Data.find(data), shape, None, Progress())
+    dataset = open_dataset(Data.find(data), shape, None, SilentProgress())
     for row, path in enumerate(dataset.listing.paths):
         to = (folder / path).with_suffix(suffix)
         to.parent.mkdir(parents=True, exist_ok=True)

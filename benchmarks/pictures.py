@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Compose, Resize, ToTensor
 
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.listing import is_image_name
@@ -93,7 +93,7 @@ def measure(folder: Path, size: int, repeats: int, temporary: Path) -> dict[str,
     seconds = defaultdict(list)
     for repeat in range(repeats):
         os.environ["SKYSORT_CACHE"] = str(temporary / f"cache{repeat}")
-        open_store = partial(open_dataset, Data.find(str(folder)), Shape(size, 3), None, Progress())
+        open_store = partial(open_dataset, Data.find(str(folder)), Shape(size, 3), None, SilentProgress())
         seconds["filling the store"].append(seconds_of(open_store))
         seconds["opening the store"].append(seconds_of(open_store))
         batches = batches_of(open_store(), repeat)

@@ -49,14 +49,14 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     """Return recipe, pictures, network and normalisation, as `skysort train` has them."""
     from plain_loop import TEXTS
 
-    from skysort.core.progress import Progress
+    from skysort.core.progress import SilentProgress
     from skysort.data.splits import Data, evenly, prepare
     from skysort.recipe.schema import Recipe
     from skysort.runs.train import resolved
 
     data = Data.find(TEXTS[name].data)
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
-    prepared = prepare(data, recipe.pictures, None, Progress())
+    prepared = prepare(data, recipe.pictures, None, SilentProgress())
 
     from skysort.training.setup import pictures_of, starting_network
 
@@ -68,13 +68,13 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     recipe, split, network, _ = ours(name, num_pictures, num_epochs)
 
-    from skysort.core.progress import Progress
+    from skysort.core.progress import SilentProgress
     from skysort.training.device import computing_threads
     from skysort.training.fit import fit
 
     with computing_threads(recipe.training.threads), tempfile.TemporaryDirectory() as folder:
         # What fit returns is without its last checkpoint.
-        return seconds_of(lambda: fit(network, recipe, split, None, Path(folder), Progress()))
+        return seconds_of(lambda: fit(network, recipe, split, None, Path(folder), SilentProgress()))
 
 
 def largest_differences(name: str) -> tuple[float, float]:

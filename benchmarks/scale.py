@@ -25,7 +25,7 @@ import numpy as np
 from measuring import report, seconds_of
 from PIL import Image
 
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe
@@ -98,7 +98,7 @@ def timed_preparation(data: str, size: int, recipe: str) -> tuple[PreparedData, 
     """Return pictures, ready to train on, and the seconds that took."""
     pictures = Recipe.load(recipe, [f"pictures.size={size}", "pictures.protocol='four-way'"]).pictures
     started = time.perf_counter()
-    prepared = prepare(Data.find(data), pictures, None, Progress())
+    prepared = prepare(Data.find(data), pictures, None, SilentProgress())
     prepared.described()
     prepared.normalisation("data")
     return prepared, time.perf_counter() - started

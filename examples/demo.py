@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import skysort
-from skysort.core.progress import Progress
+from skysort.cli.progress import progress_on_stderr
 from skysort.data.builtin import skies
 
 FOLDER = Path("runs/demo")
@@ -29,7 +29,7 @@ def main() -> None:
     """Train, compare, predict, and say where everything is."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     console = Console(highlight=False)
-    progress = Progress.for_terminal(quiet=False)
+    progress = progress_on_stderr(quiet=False)
     runs = []
     for recipe in RECIPES:
         console.print(f"[bold]{recipe}[/]: {skysort.Recipe.load(recipe).description}", soft_wrap=True)

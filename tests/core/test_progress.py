@@ -1,10 +1,7 @@
-import io
-import sys
-
 import pytest
 
 from skysort.core import progress as progress_module
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 
 
 class Clock:
@@ -22,43 +19,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-@pytest.mark.parametrize(
-    ("quiet", "terminal", "style"), [(True, True, "none"), (False, True, "bar"), (False, False, "lines")]
-)
-def test_the_style_fits_where_errors_go(
-    monkeypatch: pytest.MonkeyPatch, quiet: bool, terminal: bool, style: str
-) -> None:
-    stream = io.StringIO()
-    stream.isatty = lambda: terminal  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("TERM", "xterm")
-    assert Progress.for_terminal(quiet=quiet).style == style
-
-
-def test_a_terminal_that_cannot_redraw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = io.StringIO()
-    stream.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setenv("TERM", "dumb")
-    assert Progress.for_terminal(quiet=False).style == "lines"
-
-
 def test_nothing_is_said_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress()
+    progress = SilentProgress()
     progress.say("hello")
     with progress.step("Decoding", 10) as tell:
         tell(10, "note")
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("style", ["bar", "lines"])
-def test_what_is_said_goes_to_standard_error(style: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Progress(style).say("hello")  # type: ignore[arg-type]
+def test_a_line_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    LineProgress().say("hello")
     assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_a_log_gets_one_line_at_the_end(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("lines").step("Decoding", 2000) as tell:
+    with LineProgress().step("Decoding", 2000) as tell:
         clock.now = 2.0
         tell(2000, "")
     assert capsys.readouterr() == ("", "Decoding: 2,000 of 2,000 pictures (100 %), 1,000 pictures/s\n")
@@ -67,7 +42,7 @@ def test_a_log_gets_one_line_at_the_end(clock: Clock, capsys: pytest.CaptureFixt
 def test_a_log_gets_a_line_every_few_seconds_with_the_time_left(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Progress("lines").step("Training", 100, unit="steps") as tell:
+    with LineProgress().step("Training", 100, unit="steps") as tell:
         for second in range(1, 11):
             clock.now = float(second)
             tell(5, f"loss {second}")
@@ -81,39 +56,26 @@ def test_a_log_gets_a_line_every_few_seconds_with_the_time_left(
 def test_what_was_done_before_counts_as_done_but_not_as_speed(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Progress("lines").step("Training", 100, done=80, unit="steps") as tell:
+    with LineProgress().step("Training", 100, done=80, unit="steps") as tell:
         clock.now = 5.0
         tell(10, "")
         assert capsys.readouterr().err == "Training: 90 of 100 steps (90 %), 2 steps/s, 5 s left\n"
 
 
 def test_a_step_of_nothing_ends_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("lines").step("Decoding", 0):
+    with LineProgress().step("Decoding", 0):
         pass
     assert capsys.readouterr().err.startswith("Decoding: 0 of 0 pictures")
 
 
 def test_a_step_that_fails_does_not_say_that_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="mine"), Progress("lines").step("Decoding", 10):
+    with pytest.raises(ValueError, match="mine"), LineProgress().step("Decoding", 10):
         raise ValueError("mine")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_writes_nothing_to_standard_output(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("bar").step("Decoding", 10) as tell:
-        clock.now = 1.0
-        tell(5, "half [of] it")
-        clock.now = 2.0
-        tell(5, "")
-    assert capsys.readouterr().out == ""
-
-
 def test_bytes_come_with_a_speed_in_megabytes(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress("lines").step("Downloading", 5_000_000, done=1_000_000, unit="bytes") as tell:
+    with LineProgress().step("Downloading", 5_000_000, done=1_000_000, unit="bytes") as tell:
         clock.now = 2.0
         tell(4_000_000, "")
     assert capsys.readouterr().err == "Downloading: 5,000,000 of 5,000,000 bytes (100 %), 2.0 MB/s\n"
-    with Progress("bar").step("Downloading", 5_000_000, unit="bytes") as tell:
-        clock.now = 4.0
-        tell(2_500_000, "")
-    assert capsys.readouterr().out == ""

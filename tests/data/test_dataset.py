@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality import grouping
@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(asked: Path | str, shape: Shape = SHAPE, data_dir: Path | None = None) -> Dataset:
-    return open_dataset(Data.find(str(asked)), shape, data_dir, Progress())
+    return open_dataset(Data.find(str(asked)), shape, data_dir, SilentProgress())
 
 
 def test_a_name_is_found() -> None:
@@ -218,7 +218,7 @@ def test_named_data_in_a_shape_of_the_recipes_is_brought_to_it() -> None:
 
 
 def groups_of(dataset: Dataset) -> np.ndarray[Any, Any]:
-    return grouping.groups_of(dataset, Pictures(), Progress())
+    return grouping.groups_of(dataset, Pictures(), SilentProgress())
 
 
 def write_table(folder: Path, groups: dict[str, str]) -> Path:

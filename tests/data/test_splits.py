@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare, smaller_than_they_are
 from skysort.recipe.schema import Pictures
@@ -41,9 +41,9 @@ def test_pictures_that_are_much_larger_than_the_network_sees_them_are_told_of(
         (folder / f"{number}.png").write_bytes(picture_bytes(number, (side + 10, side)))
     (tmp_path / "a" / "broken.png").write_bytes(b"no picture")
     pictures = Pictures(size=32, channels=3, protocol="four-way")
-    prepared = prepare(Data.find(str(tmp_path)), pictures, None, Progress())
+    prepared = prepare(Data.find(str(tmp_path)), pictures, None, SilentProgress())
     found = smaller_than_they_are(prepared)
     assert (found is not None) == said
     if found:
         assert found.startswith("pictures are 138x128 in the median, and the network sees them at 32x32; --set")
-    assert smaller_than_they_are(prepare(Data.find("skies:60"), pictures, None, Progress())) is None
+    assert smaller_than_they_are(prepare(Data.find("skies:60"), pictures, None, SilentProgress())) is None

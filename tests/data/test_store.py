@@ -10,7 +10,7 @@ import pytest
 
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data import parallel, store
 from skysort.data.decode import Shape, decode
 from skysort.data.exif import open_originals
@@ -44,7 +44,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def opened(path: Path, shape: Shape = SHAPE) -> Store:
     source = ArchiveSource(path) if path.suffix == ".zip" else FolderSource(path)
-    return open_store(source, shape, Progress())
+    return open_store(source, shape, SilentProgress())
 
 
 def test_each_row_has_its_own_pixels(make_folder: MakeFolder) -> None:
@@ -122,7 +122,7 @@ def test_a_byte_that_was_altered_in_the_cache_is_noticed(
     make_folder: MakeFolder, cache: Path, decoded: list[bytes], name: str
 ) -> None:
     folder = make_folder({"cat": 2, "dog": 2})
-    before, sizes = opened(folder), open_originals(FolderSource(folder), Progress())
+    before, sizes = opened(folder), open_originals(FolderSource(folder), SilentProgress())
     pixels = before.pixels.copy()
     decoded.clear()
     (file,) = cache.parent.glob("originals/*" if name == "originals" else f"stores/*/{name}.*")
@@ -134,7 +134,7 @@ def test_a_byte_that_was_altered_in_the_cache_is_noticed(
     np.testing.assert_array_equal(after.first_near, before.first_near)
     assert after.listing.paths == before.listing.paths
     assert len(decoded) == (0 if name == "originals" else 4)
-    again = open_originals(FolderSource(folder), Progress())
+    again = open_originals(FolderSource(folder), SilentProgress())
     assert again and sizes and again.cameras == sizes.cameras
     np.testing.assert_array_equal(again.sizes, sizes.sizes)
 
@@ -357,4 +357,4 @@ def test_an_error_while_listing_is_not_called_a_failed_write(
     monkeypatch.setattr(FolderSource, "stamp", lambda _source: stamp)
     monkeypatch.setattr(base, "_walk", unreadable_folder)
     with refused("system", "cannot read folder"):
-        open_store(source, SHAPE, Progress())
+        open_store(source, SHAPE, SilentProgress())

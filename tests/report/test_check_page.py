@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality.check import check
@@ -14,7 +14,7 @@ def written(tmp_path: Path, files: dict[str, bytes]) -> str:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), None, Progress())
+    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), None, SilentProgress())
     write_check_page(tmp_path / "check.html", check("made-up", dataset, dataset.near(), None), dataset)
     return (tmp_path / "check.html").read_bytes().decode("utf-8")
 

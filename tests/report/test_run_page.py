@@ -14,7 +14,7 @@ from PIL import Image
 
 from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.classifier.ood import scores
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.recipe.schema import Recipe
@@ -97,7 +97,7 @@ def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> 
         for number in range(num):
             pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return open_dataset(Data.find(str(folder)), Shape(size, 3), None, Progress())
+    return open_dataset(Data.find(str(folder)), Shape(size, 3), None, SilentProgress())
 
 
 def evaluation_of(dataset: Dataset, unreadable: dict[int, str] | None = None) -> Evaluation:
@@ -239,7 +239,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     for number in range(4):
         (folder / HOSTILE / f"{number}.png").rename(folder / HOSTILE / f"{number}{HOSTILE_FILE}.png")
     (folder / "bird" / f"{HOSTILE_FILE}.png").write_bytes(b"<script>")
-    dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), None, Progress())
+    dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), None, SilentProgress())
     test = evaluation_of(dataset, dataset.unreadable)
     assert len(test.unreadable) == 1
     metrics = metrics_of(test)

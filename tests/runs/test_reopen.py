@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import skysort
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.membership import read_members
 from skysort.runs.decide import decide
 from skysort.runs.folder import Run
@@ -123,7 +123,7 @@ def test_pictures_that_moved_are_proved_and_their_new_place_is_recorded(
 
 def test_named_data_does_not_move(finished_run: Path, tmp_path: Path) -> None:
     with refused("options-conflict", "'skies:240'", "--data-dir", exit_code=2):
-        prepared_again(Run(finished_run), None, Progress(), str(tmp_path))
+        prepared_again(Run(finished_run), None, SilentProgress(), str(tmp_path))
 
 
 def test_pictures_that_a_run_learned_from_are_told_apart_from_others(
@@ -135,7 +135,7 @@ def test_pictures_that_a_run_learned_from_are_told_apart_from_others(
     fill(mixed, 100, 5, "new-")
     for path in list(mixed.rglob("*.png")):  # they are known by what they show
         path.rename(path.with_name(f"renamed-{path.name}"))
-    found = evaluate(trained / "run", mixed, output=tmp_path / "out", progress=Progress("lines"))
+    found = evaluate(trained / "run", mixed, output=tmp_path / "out", progress=LineProgress())
     assert {name: split["pictures"] for name, split in found["splits"].items()} == {
         "test": len(members) - num_learned + 10,
         "learned": num_learned,
@@ -163,6 +163,6 @@ def test_pictures_that_all_were_learned_from_say_so(
         if member.split != "test":
             (seen / member.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(trained / "pictures" / member.path, seen / member.path)
-    found = evaluate(trained / "run", seen, progress=Progress("lines"))
+    found = evaluate(trained / "run", seen, progress=LineProgress())
     assert (list(found["splits"]), found["protocol"]) == (["test"], "seen pictures")
     assert "the classifier learned from all of these" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import skysort
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import MOST_TRAINING_PICTURES, evenly, prepare
 from skysort.recipe.schema import Recipe
@@ -49,7 +49,7 @@ def test_evenly(num: int, expected: list[int]) -> None:
 
 def test_figures_of_train_are_of_a_share_unless_a_text_has_one() -> None:
     data = Data.find("skies:3000")
-    prepared = prepare(data, resolved(Recipe.load("mlp"), data).pictures, None, Progress())
+    prepared = prepare(data, resolved(Recipe.load("mlp"), data).pictures, None, SilentProgress())
     num = len(prepared.splits["train"])
     assert num > MOST_TRAINING_PICTURES
     assert len(prepared.measured(all_of_train=False)["train"]) == MOST_TRAINING_PICTURES
@@ -91,7 +91,7 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(
 
 def assert_calibrated(run: Path) -> None:
     """Make sure that the classifier's temperature is the one that its answers to validation pictures give."""
-    classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, Progress())
+    classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, SilentProgress())
     rows = prepared.splits["validation"]
     logits = classifier.logits(prepared.dataset.pixels(rows))
     temperature = classifier.table.temperature
@@ -117,7 +117,7 @@ def test_without_a_validation_part_nothing_is_calibrated(
     data = make_folder({"train/a": 20, "train/b": 20, "test/a": 5, "test/b": 5})
     for protocol, num_said in (("tutorial", 0), ("four-way", 1)):
         settings = (f"pictures.protocol={protocol}", "training.epochs=1", "network.hidden=[4]")
-        run = skysort.train(data, "mlp", tmp_path / protocol, settings=settings, progress=Progress("lines"))
+        run = skysort.train(data, "mlp", tmp_path / protocol, settings=settings, progress=LineProgress())
         said = [line for line in capsys.readouterr().err.splitlines() if "temperature 1:" in line]
         assert [numbers(line) for line in said] == [["1", "4", "50"]] * num_said
         assert run.metrics["temperature"] == 1
@@ -133,7 +133,7 @@ def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(
     table.write_text("path,label,split\nholiday/cat/0.png,dog,train\n", encoding="utf-8")
     run = skysort.train([folder, table], "mlp", tmp_path / "run", settings=("training.epochs=1",))
     assert run.data.source == (str(folder), str(table))
-    assert prepared_again(run, None, Progress()).dataset.fingerprint() == run.data.fingerprint
+    assert prepared_again(run, None, SilentProgress()).dataset.fingerprint() == run.data.fingerprint
     assert sum(run.data.counts[split]["dog"] for split in run.data.counts) == 9
     assert skysort.resume(run.path).path == run.path
 
@@ -143,4 +143,4 @@ def test_labels_by_a_pattern_are_kept_with_the_run(make_folder: Callable[..., Pa
     settings = ("training.epochs=1", "pictures.label_by='(cat|dog)/'")
     run = skysort.train(folder, "mlp", tmp_path / "run", settings=settings)
     assert run.recipe.pictures.label_by == "(cat|dog)/"
-    assert prepared_again(run, None, Progress()).dataset.listing.classes == ("cat", "dog")
+    assert prepared_again(run, None, SilentProgress()).dataset.listing.classes == ("cat", "dog")

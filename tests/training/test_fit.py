@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError, StoppedError
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import Pixels, Shape
 from skysort.networks.layers import PictureNetwork, initial_network
 from skysort.recipe.schema import Normalisation, Recipe, num_steps
@@ -43,7 +43,7 @@ def make_network(recipe: Recipe) -> PictureNetwork:
 
 def trained(recipe: Recipe, folder: Path, split: SplitPictures | None = None) -> dict[str, torch.Tensor]:
     network = make_network(recipe)
-    fit(network, recipe, split or make_part(), make_part(seed=1), folder, Progress())
+    fit(network, recipe, split or make_part(), make_part(seed=1), folder, SilentProgress())
     return network.state_dict()
 
 
@@ -92,7 +92,7 @@ def test_a_run_says_how_long_it_will_take_from_its_first_steps(
 ) -> None:
     monkeypatch.setattr(fitting, "SECONDS_TIMED", 0.0)
     recipe = Recipe.load("convnet", SETTINGS)
-    fit(make_network(recipe), recipe, make_part(), None, tmp_path, Progress("lines"))
+    fit(make_network(recipe), recipe, make_part(), None, tmp_path, LineProgress())
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "will take" in line)
     # three steps of four in three epochs to warm up, five to be timed, four left
     assert re.fullmatch(r"training to epoch 3 will take about \d s: 4 steps of \d+ ms", line)
@@ -168,7 +168,7 @@ def test_a_stop_while_validating_is_not_forgotten(tmp_path: Path) -> None:
 
     validation = SplitPictures(split.num_pictures, pixels, split.labels)
     with pytest.raises(StoppedError):
-        fit(make_network(recipe), recipe, make_part(), validation, tmp_path, Progress())
+        fit(make_network(recipe), recipe, make_part(), validation, tmp_path, SilentProgress())
 
 
 def test_a_checkpoint_by_the_clock_is_resumed_in_the_middle_of_an_epoch(
@@ -212,7 +212,7 @@ def test_a_loss_that_is_no_number_stops_before_the_update(tmp_path: Path) -> Non
     with refused(
         "diverged", "epoch 1, step ", "learning rate 1e+30", "no weight", "--set optimizer.learning_rate=1e+29"
     ):
-        fit(network, recipe, make_part(), None, tmp_path, Progress())
+        fit(network, recipe, make_part(), None, tmp_path, SilentProgress())
     assert all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values())
 
 

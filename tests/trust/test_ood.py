@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.format import KeptShare, OodThreshold
-from skysort.core.progress import Progress
+from skysort.core.progress import SilentProgress
 from skysort.data.decode import Shape
 from skysort.data.ood import OodPictures
 from skysort.trust.metrics import OodFigures
@@ -30,7 +30,7 @@ def test_outside_figures_by_hand(tmp_path: Path) -> None:
         table=SimpleNamespace(unknown=unknown),
         logits=lambda pixels: logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)],
     )
-    figures = measure_outside(classifier, OodPictures("far", dataset, np.arange(4)), test, Progress())
+    figures = measure_outside(classifier, OodPictures("far", dataset, np.arange(4)), test, SilentProgress())
     assert figures["roc_auc"] == (6 + 5 + 4 + 6) / (4 * 6)
     assert (figures["pictures"], figures["unreadable"], figures["test_pictures"]) == (4, 0, 6)
     assert (figures["false_accepts"]["pictures"], figures["false_accepts"]["share"]) == (4, 1 / 4)

@@ -42,9 +42,9 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Find problems that would distort the figures or stop training. Exits with 1 if there are any."""
+    from skysort.cli.progress import progress_on_stderr
     from skysort.core.errors import SkysortError, require
     from skysort.core.files import write_whole
-    from skysort.core.progress import Progress
     from skysort.data.dataset import Data, open_dataset
     from skysort.data.exif import open_originals
     from skysort.data.quality.check import check as look
@@ -54,7 +54,7 @@ def check(
 
     if output:
         require("a page of thumbnails", "train", "jinja2")
-    progress = Progress.for_terminal(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet)
     pictures = Recipe.load(DEFAULT_RECIPE, with_patterns(settings, group_by=group_by, label_by=label_by)).pictures
     found = Data.find(data)
     shape = found.shape(pictures.size, pictures.channels, pictures.fit)

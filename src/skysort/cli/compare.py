@@ -50,14 +50,14 @@ def compare(
         options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--set": settings}
         _compare_two(what, [name for name, value in options.items() if value is not None], output)
         return
-    from skysort.core.progress import Progress
+    from skysort.cli.progress import progress_on_stderr
     from skysort.experiments.compare import compare as compare_runs
     from skysort.experiments.seeds import DEFAULT_SEEDS
 
     asked = _asked(what[0] if what else None, recipes, study, tuple(settings or ()))
     folder = output or Path("compare") / asked.title
     comparison = compare_runs(
-        asked, folder, seeds=seeds or DEFAULT_SEEDS, data_dir=data_dir, progress=Progress.for_terminal(quiet=quiet)
+        asked, folder, seeds=seeds or DEFAULT_SEEDS, data_dir=data_dir, progress=progress_on_stderr(quiet=quiet)
     )
     _show(comparison, folder)
 

@@ -24,13 +24,13 @@ def decide(
     quiet: Quiet = False,
 ) -> None:
     """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
+    from skysort.cli.progress import progress_on_stderr
     from skysort.cli.show import show_decision
-    from skysort.core.progress import Progress
     from skysort.core.text import printable
     from skysort.runs.decide import decide as made_for
 
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
-    progress = Progress.for_terminal(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet)
     made = made_for(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
     if earlier := made.replaced:
         print(

@@ -24,11 +24,11 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on its run's pictures, or on others."""
+    from skysort.cli.progress import progress_on_stderr
     from skysort.cli.show import show_metrics
-    from skysort.core.progress import Progress
     from skysort.runs import train as runs
 
-    progress = Progress.for_terminal(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet)
     metrics = runs.evaluate(
         classifier,
         data,

@@ -27,10 +27,10 @@ def reproduce(
     quiet: Quiet = False,
 ) -> None:
     """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
-    from skysort.core.progress import Progress
+    from skysort.cli.progress import progress_on_stderr
     from skysort.experiments.reproduce import reproduce as reproduce_runs
 
-    progress = Progress.for_terminal(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet)
     folder = output or Path("reproduce") / (
         "-".join(Path(name).stem.replace(":", "-") for name in recipes) if recipes else "all"
     )

@@ -47,12 +47,12 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network, and measure the classifier that comes out."""
+    from skysort.cli.progress import progress_on_stderr
     from skysort.cli.show import show_run
-    from skysort.core.progress import Progress
     from skysort.recipe.schema import DEFAULT_RECIPE
     from skysort.runs import train as runs
 
-    progress = Progress.for_terminal(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet)
     if resume:
         for name, value in {
             "DATA": data or None,

@@ -1,22 +1,17 @@
-"""How far a long step is: a bar on a terminal, a line now and then in a log, or nothing."""
+"""How far a long step is: the protocol, a silent version, and one that prints lines. `cli.progress` has a bar."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-
-from skysort.core.text import printable, printable_lines
+from skysort.core.text import printable_lines
 
 Tell = Callable[[int, str], None]
-"""Called with how many more are done and a note ("loss 0.412")."""
+"""Called with how many more units are done and a note ("loss 0.412")."""
 
 SECONDS_BETWEEN_LINES = 5.0
-SECONDS_BETWEEN_REDRAWS = 0.1
 
 
 def span(seconds: float) -> str:
@@ -30,43 +25,47 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-class Progress:
-    """Where long steps say how far they are, always on standard error.
-
-    `bar` draws on a terminal, `lines` prints a plain line every few seconds, `none` is silent.
-    """
-
-    def __init__(self, style: Literal["bar", "lines", "none"] = "none") -> None:
-        self.style = style
-
-    @classmethod
-    def for_terminal(cls, *, quiet: bool) -> "Progress":
-        """Choose the style that fits standard error."""
-        if quiet:
-            return cls("none")
-        redraws = sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
-        return cls("bar" if redraws else "lines")
+class Progress(Protocol):
+    """Where long steps report how far they are. Pass an object of your own to show it elsewhere."""
 
     def say(self, line: str) -> None:
-        """Print one line, unless silent."""
-        if self.style != "none":
-            print(printable_lines(line), file=sys.stderr, flush=True)
+        """Report one line."""
+
+    def step(
+        self, what: str, total: int, *, done: int = 0, unit: str = "pictures"
+    ) -> AbstractContextManager[Tell]:
+        """Follow one step of `total` units, of which `done` were done before it began."""
+
+
+class SilentProgress:
+    """Reports nothing: the default of every function that takes a `Progress`."""
+
+    def say(self, line: str) -> None:
+        """Report nothing."""
+
+    def step(
+        self, what: str, total: int, *, done: int = 0, unit: str = "pictures"
+    ) -> AbstractContextManager[Tell]:
+        """Follow a step without a word."""
+        return nullcontext(lambda _more, _note: None)
+
+
+class LineProgress:
+    """Prints a plain line to standard error every few seconds, as a log needs it."""
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        print(printable_lines(line), file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, what: str, total: int, *, done: int = 0, unit: str = "pictures") -> Iterator[Tell]:
-        """Follow one step of `total` units, of which `done` were done before it began."""
-        meter = _Meter(what, total, done, unit)
-        if self.style == "bar":
-            with _drawn(meter) as show:
-                yield meter.tell(show, SECONDS_BETWEEN_REDRAWS)
-        elif self.style == "lines":
-            yield meter.tell(lambda: self.say(meter.line()), SECONDS_BETWEEN_LINES)
-            self.say(meter.line())
-        else:
-            yield lambda _done, _note: None
+        """Print how far a step is, now and then and at its end."""
+        meter = Meter(what, total, done, unit)
+        yield meter.tell(lambda: self.say(meter.line()), SECONDS_BETWEEN_LINES)
+        self.say(meter.line())
 
 
-class _Meter:
+class Meter:
     """Counts what is done, and how fast."""
 
     def __init__(self, what: str, total: int, done: int, unit: str) -> None:
@@ -82,11 +81,11 @@ class _Meter:
 
     @property
     def rate(self) -> float:
-        """Units a second since the step began."""
+        """Units per second since the step began."""
         return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
 
     def tell(self, show: Callable[[], None], seconds_between: float) -> Tell:
-        """Return the function that counts, and shows no more often than asked."""
+        """Return the function that counts, and calls `show` at most once in so many seconds."""
         shown = time.monotonic()
 
         def tell(more: int, note: str) -> None:
@@ -100,29 +99,11 @@ class _Meter:
         return tell
 
     def line(self) -> str:
-        left = (self.total - self.done) / self.rate if self.rate else 0.0
+        """Return how far the step is, in one line."""
+        seconds_left = (self.total - self.done) / self.rate if self.rate else 0.0
         share = 100 * self.done / max(self.total, 1)
         parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"]
         parts += [self.note] if self.note else []
         parts += [self.speed]
-        parts += [f"{span(left)} left"] if self.done < self.total else []
+        parts += [f"{span(seconds_left)} left"] if self.done < self.total else []
         return ", ".join(parts)
-
-
-@contextmanager
-def _drawn(meter: _Meter) -> Iterator[Callable[[], None]]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        DownloadColumn() if meter.unit == "bytes" else MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(printable(meter.what), total=meter.total, completed=meter.done, rate="", note="")
-
-        def show() -> None:
-            bar.update(task, completed=meter.done, rate=meter.speed, note=meter.note)
-
-        yield show

@@ -15,7 +15,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.core.environment import today
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import write_whole
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.data.dataset import Data, source_name
 from skysort.data.membership import read_members
 from skysort.data.splits import DataTable, prepare
@@ -64,7 +64,7 @@ def compare(
         NotUnderstoodError: for an unknown name or field, or a path that is not there.
         SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
     """
-    progress, output = progress or Progress(), Path(output)
+    progress, output = progress or SilentProgress(), Path(output)
     folder = None if data_dir is None else Path(data_dir)
     if not asked.variants:
         raise NotUnderstoodError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from skysort.core.environment import today
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import write_whole
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
 from skysort.experiments.train_mode import measured_in_training_mode
 from skysort.recipe.schema import Figure, Published, Recipe, recipe_names
@@ -72,7 +72,7 @@ def reproduce(
         NotUnderstoodError: for an unknown recipe, or one without published figures.
         SkysortError: when a run cannot be done.
     """
-    progress, output = progress or Progress(), Path(output)
+    progress, output = progress or SilentProgress(), Path(output)
     asked = [_with_seeds(name, seeds) for name in list(names) or with_figures()]
     recipes = [Recipe.load(name, settings) for name, _ in asked]
     for recipe in recipes:

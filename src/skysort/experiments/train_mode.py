@@ -4,7 +4,7 @@ from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.format import WEIGHTS, check_file, read_table
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.recipe.schema import Normalisation
 from skysort.runs.folder import Run
 from skysort.runs.reopen import prepared_again
@@ -46,7 +46,7 @@ def in_training_mode(
         return None
     check_file(run.classifier, WEIGHTS, table)
     network.load_state_dict(load_file(run.classifier / WEIGHTS))  # its normalisation, too
-    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or Progress())
+    prepared = prepared_again(run, Path(data_dir) if data_dir is not None else None, progress or SilentProgress())
     device = torch.device(recipe.training.device)
     network.to(device).to(memory_format=torch.channels_last)
     loss, seed = loss_function(recipe.loss), recipe.training.seed

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.progress import Progress, span
+from skysort.core.progress import Progress, SilentProgress, span
 from skysort.data.splits import PreparedData, evenly
 from skysort.recipe.schema import Recipe, SwiftNetwork
 
@@ -162,7 +162,7 @@ def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
     with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
         network = starting_network(recipe, prepared)
         started = time.perf_counter()
-        fit(network, short, pictures_of(dataset, some), None, Path(folder), Progress())
+        fit(network, short, pictures_of(dataset, some), None, Path(folder), SilentProgress())
         step, steps = _seconds_of_steps(Path(folder) / "history.csv")
         beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
         started = time.perf_counter()

@@ -10,7 +10,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError, require
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.core.text import printable
 from skysort.data.cut import how_to_calibrate
 from skysort.runs.folder import Run
@@ -65,7 +65,7 @@ def decide(
         SkysortError: when the run has no calibration split, or too few pictures in it, naming the number that
             would do; or when its classifier is not the one that it was measured with.
     """
-    progress = progress or Progress()
+    progress = progress or SilentProgress()
     keep = [keep] if isinstance(keep, str) else keep
     if confidence < LEAST_CONFIDENCE:
         raise NotUnderstoodError(

@@ -13,7 +13,7 @@ import numpy as np
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import OodThreshold, find_classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError, require
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.data.cut import how_to_calibrate
 from skysort.data.dataset import Data
 from skysort.data.quality.check import quick_findings, summary
@@ -87,7 +87,7 @@ def train(
         raise NotUnderstoodError(
             "options-conflict", "settings go with the name of a recipe; a Recipe is taken as it is"
         )
-    progress = progress or Progress()
+    progress = progress or SilentProgress()
     found = Data.find(asked)
     if found.named and Path(found.name).exists():
         progress.say(f"'{found.name}' is the data of that name; what is called so here is ./{found.name}")
@@ -143,7 +143,7 @@ def resume(
         SkysortError: when it holds no run, another process is at work on it, or its pictures have changed since.
     """
     _check_named(run=run)
-    progress = progress or Progress()
+    progress = progress or SilentProgress()
     started = Run.open(run)
     if started.is_finished:
         folder = shlex.quote(str(run))
@@ -197,7 +197,7 @@ def evaluate(
     """
     _check_named(classifier=classifier, data=data, output=output)
     require("measuring", "train", "sklearn")
-    progress = progress or Progress()
+    progress = progress or SilentProgress()
     folder = find_classifier(Path(classifier))
     if data is not None:
         if moved_to is not None:

@@ -22,7 +22,7 @@ import pytest
 
 from skysort.core.errors import SkysortError
 from skysort.core.files import locked
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, Progress, SilentProgress
 from skysort.data.builtin import download as download_module
 from skysort.data.builtin import registry
 from skysort.data.builtin.download import RemoteData, RemoteFile, download, is_offline, move_all, unpack_only
@@ -132,7 +132,7 @@ def published(*sites: Site | str, **contents: bytes) -> RemoteData:
 
 
 def get(what: RemoteData, folder: Path, progress: Progress | None = None) -> None:
-    download(what, folder, REMEDY, progress or Progress())
+    download(what, folder, REMEDY, progress or SilentProgress())
 
 
 def refusal(what: RemoteData, folder: Path) -> str:
@@ -162,7 +162,7 @@ def test_it_says_first_what_comes_from_where_to_where(
     serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site = serve(BOTH)
-    get(published(site), tmp_path, Progress("lines"))
+    get(published(site), tmp_path, LineProgress())
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == (
         f"Downloading The Data (400,000 bytes) from {site.address} to {tmp_path / 'data'};"
@@ -385,13 +385,13 @@ def test_two_processes_do_not_download_the_same(serve: Serve, tmp_path: Path) ->
 def test_an_interrupt_keeps_what_has_come(serve: Serve, tmp_path: Path) -> None:
     site = serve(BOTH, drop_after=90_000, stalls=True)
     program = (
-        "from pathlib import Path; from skysort.core.progress import Progress\n"
+        "from pathlib import Path; from skysort.core.progress import LineProgress, Progress, SilentProgress\n"
         # What a shell starts in the background ignores interrupts.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from skysort.data.builtin.download import *\n"
         f"file = RemoteFile('one', 200_000, '{hashlib.sha256(ONE).hexdigest()}')\n"
         f"what = RemoteData('The Data', 'data', (file,), ('{site.address}',), move_all)\n"
-        f"download(what, Path({str(tmp_path)!r}), '', Progress())"
+        f"download(what, Path({str(tmp_path)!r}), '', SilentProgress())"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     partial = tmp_path / ".data.download/.one.partial"
@@ -415,7 +415,7 @@ def test_the_environment_turns_downloads_off(monkeypatch: pytest.MonkeyPatch, va
 
 
 def opened(name: str, folder: Path) -> PixelSource:
-    source = NAMED[name].open_or_download(folder, 32, Progress())
+    source = NAMED[name].open_or_download(folder, 32, SilentProgress())
     assert isinstance(source, PixelSource)
     return source
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality.grouping import groups_of, joined
@@ -20,8 +20,8 @@ MakeFolder = Callable[..., Path]
 
 def grouped(folder: Path, **asked: object) -> dict[str, int]:
     """Return the group of each path."""
-    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), None, Progress())
-    groups = groups_of(dataset, Pictures.model_validate(asked), Progress("lines"))
+    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), None, SilentProgress())
+    groups = groups_of(dataset, Pictures.model_validate(asked), LineProgress())
     return dict(zip(dataset.listing.paths, groups.tolist(), strict=True))
 
 
@@ -138,9 +138,9 @@ def test_bursts_chain_within_a_folder_and_a_camera(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("data", ["skies:20", "folder"])
 def test_bursts_of_pictures_without_times_are_an_error(data: str, make_folder: MakeFolder) -> None:
     asked = str(make_folder({"a": 2, "b": 2})) if data == "folder" else data
-    dataset = open_dataset(Data.find(asked), Shape(16, 3), None, Progress())
+    dataset = open_dataset(Data.find(asked), Shape(16, 3), None, SilentProgress())
     with refused("no-groups", "pictures.burst_seconds", "DateTimeOriginal"):
-        groups_of(dataset, Pictures(burst_seconds=1), Progress())
+        groups_of(dataset, Pictures(burst_seconds=1), SilentProgress())
 
 
 def copies(make_folder: MakeFolder) -> tuple[Path, list[tuple[str, str]]]:
@@ -156,7 +156,9 @@ def copies(make_folder: MakeFolder) -> tuple[Path, list[tuple[str, str]]]:
 def test_near_duplicates_never_stand_in_two_parts(make_folder: MakeFolder) -> None:
     folder, pairs = copies(make_folder)
     for seed in range(5):
-        prepared = prepare(Data.find(str(folder)), Pictures(protocol="four-way", seed=seed), None, Progress())
+        prepared = prepare(
+            Data.find(str(folder)), Pictures(protocol="four-way", seed=seed), None, SilentProgress()
+        )
         paths = prepared.dataset.listing.paths
         part_of = {paths[row]: split for split, rows in prepared.splits.items() for row in rows}
         assert all(part_of[path] == part_of[copy] for path, copy in pairs)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skysort.core.progress import Progress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.builtin import skies
 from skysort.data.decode import Pixels, Shape, decode, from_pixels
 from skysort.data.quality import near_duplicates
@@ -27,7 +27,7 @@ def stored(picture: Image.Image) -> Pixels:
 
 
 def found_in(pixels: list[Pixels]) -> list[int]:
-    return first_near(np.array(pixels), np.arange(len(pixels)), Progress()).tolist()
+    return first_near(np.array(pixels), np.arange(len(pixels)), SilentProgress()).tolist()
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,12 @@ def test_a_copy_of_a_copy_is_together_with_both() -> None:
     copy = jpeg(pictures[9], 85)
     pixels = [stored(picture) for picture in [*pictures, copy, jpeg(copy.resize((56, 56)), 85)]]
     first_equal = np.array([*range(122), 50])
-    assert first_near(np.array([*pixels, pixels[50]]), first_equal, Progress()).tolist() == [*range(120), 9, 9, 50]
+    assert first_near(np.array([*pixels, pixels[50]]), first_equal, SilentProgress()).tolist() == [
+        *range(120),
+        9,
+        9,
+        50,
+    ]
 
 
 def test_a_mirror_image_is_another_picture() -> None:
@@ -109,7 +114,7 @@ def test_handwritten_digits_are_kinds_and_not_copies() -> None:
 
     digits = (load_digits().images * 15).astype(np.uint8)  # (1797, 8, 8)
     pixels = np.array([from_pixels(digit, Shape(16, 1)) for digit in digits])
-    found = first_near(pixels, np.arange(len(pixels)), Progress())
+    found = first_near(pixels, np.arange(len(pixels)), SilentProgress())
     sizes = np.bincount(found)
     assert sizes.max() <= 2
     assert sizes[sizes > 1].sum() < 0.01 * len(pixels)
@@ -121,10 +126,10 @@ def test_where_not_all_that_are_alike_are_compared_it_is_said(
     pixels = np.array(
         [*(frame(seed, Image.fromarray(DRAWN[0])) for seed in range(50)), stored(Image.fromarray(DRAWN[1]))]
     )
-    first_near(pixels, np.arange(51), Progress("lines"))
+    first_near(pixels, np.arange(51), LineProgress())
     assert "much like" not in capsys.readouterr().err
     monkeypatch.setattr(near_duplicates, "WINDOW", 3)
-    first_near(pixels, np.arange(51), Progress("lines"))
+    first_near(pixels, np.arange(51), LineProgress())
     assert re.search(r"^\d+ pictures are much like more than 3 others each", capsys.readouterr().err, re.MULTILINE)
 
 
@@ -134,7 +139,7 @@ def test_of_few_or_tiny_pictures_only_equal_ones_are_together(num: int, size: in
     pixels = np.concatenate([pixels.reshape(-1, 3, size, size)] * 2)
     pixels[num:, ..., 0] += 1
     first_equal = np.array([*range(2 * num), *range(3)][: 2 * num])
-    assert first_near(pixels, first_equal, Progress()).tolist() == first_equal.tolist()
+    assert first_near(pixels, first_equal, SilentProgress()).tolist() == first_equal.tolist()
 
 
 def test_every_pair_that_correlates_is_a_candidate() -> None:
@@ -146,8 +151,8 @@ def test_every_pair_that_correlates_is_a_candidate() -> None:
     found, _ = near_duplicates.looks(both)
     correlation = np.triu(found @ found.T, 1)
     expected = np.argwhere(correlation > near_duplicates.LEAST_CORRELATION + 0.005)
-    rows, codes = near_duplicates._codes(both, np.arange(240), Progress())
-    found = near_duplicates._candidates(codes, Progress())
+    rows, codes = near_duplicates._codes(both, np.arange(240), SilentProgress())
+    found = near_duplicates._candidates(codes, SilentProgress())
     candidates = {tuple(pair) for pairs in found for pair in rows[pairs].tolist()}
     missing = [pair for pair in expected.tolist() if tuple(pair) not in candidates]
     assert len(expected) > 60

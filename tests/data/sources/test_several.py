@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skysort.core.progress import Progress
+from skysort.core.progress import Progress, SilentProgress
 from skysort.data.cut import cut
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
@@ -29,7 +29,7 @@ class Said(Progress):
 
 def opened(*paths: Path, progress: Progress | None = None, label_by: str | None = None) -> Dataset:
     data = Data.find([str(path) for path in paths])
-    return open_dataset(data, Shape(16, 3), None, progress or Progress(), label_by)
+    return open_dataset(data, Shape(16, 3), None, progress or SilentProgress(), label_by)
 
 
 def as_rows(listing: Listing) -> dict[str, tuple[str, str]]:
