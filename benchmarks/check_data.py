@@ -46,14 +46,14 @@ def _is_within_bounds(check: Check) -> bool:
     except skysort.SkysortError as error:
         print(f"{check.recipe:<10} {check.data:<19} FAILED: {error}", flush=True)
         return False
-    test = run.metrics["splits"]["test"]
-    low, high = test["interval95"]
-    is_within: bool = check.low <= test["accuracy"] <= check.high
+    test = run.metrics.splits["test"]
+    low, high = test.interval95
+    is_within: bool = check.low <= test.accuracy <= check.high
     print(
-        f"{check.recipe:<10} {check.data:<19} {test['accuracy']:.4f}"
-        f"  (n {test['pictures']:,}, 95 % interval {low:.4f} to {high:.4f})"
+        f"{check.recipe:<10} {check.data:<19} {test.accuracy:.4f}"
+        f"  (n {test.pictures:,}, 95 % interval {low:.4f} to {high:.4f})"
         f"  expected {check.low} to {check.high}: {'ok' if is_within else 'FAILED'}"
-        f"  {run.metrics['seconds']['training']:.0f} s of training",
+        f"  {run.metrics.seconds['training']:.0f} s of training",
         flush=True,
     )
     return is_within

@@ -1,23 +1,29 @@
 import io
 import re
-from typing import Any
 
 import numpy as np
 import pytest
 
 from skysort.cli.show import show_metrics
-from skysort.trust.metrics import measure
+from skysort.trust.metrics import GroupCounts, Metrics, OodFigures, Share, SplitFigures, measure
 
 
-def metrics_of(test: dict[str, Any], **others: Any) -> dict[str, Any]:
-    """What metrics.json held from the start, of a test split."""
-    return {
-        **{"splits": {"test": test}, "parameters": 1, "seconds": {}, "protocol": "four-way", "classifier": "0"},
-        **{"data": {"source": "made-up", "fingerprint": "0"}, **others},
-    }
+def metrics_of(test: SplitFigures, ood: OodFigures | None = None) -> Metrics:
+    return Metrics(
+        splits={"test": test},
+        parameters=1,
+        temperature=1.0,
+        temperature_reason="",
+        seconds={},
+        protocol="four-way",
+        classifier="0",
+        data={"source": "made-up", "fingerprint": "0"},
+        decisions={},
+        outside=ood,
+    )
 
 
-def shown(metrics: dict[str, Any]) -> str:
+def shown(metrics: Metrics) -> str:
     file = io.StringIO()
     show_metrics(metrics, file)
     return file.getvalue()
@@ -35,7 +41,7 @@ def test_no_terminal_is_too_narrow_for_a_figure(
     monkeypatch.setenv("TERM", terminal_type)
     terminal = io.StringIO()
     terminal.isatty = lambda: True  # type: ignore[method-assign]
-    show_metrics(metrics_of({**figures, "unreadable": 0}), terminal)
+    show_metrics(metrics_of(figures), terminal)
     plain = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
     assert not [line for line in plain.splitlines() if len(line) > 150]
     rows = [line.split() for line in plain.splitlines()]
@@ -60,37 +66,36 @@ def test_no_terminal_is_too_narrow_for_a_figure(
 def test_the_recall_of_a_class_is_told_once_and_what_it_is() -> None:
     truth, labels = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
     figures = measure(np.eye(2, dtype=np.float32)[labels], truth, ("cat", "dog"))
-    rows = [
-        re.split(r"\s{2,}", line.strip()) for line in shown(metrics_of({**figures, "unreadable": 0})).splitlines()
-    ]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in shown(metrics_of(figures)).splitlines()]
     headings = ["class (test)", "pictures", "recall (its pictures labelled right)", "95 % interval", "precision"]
     assert [row[:5] for row in rows if row[0] == "class (test)"] == [headings]
-    low, high = figures["classes"]["cat"]["interval95"]
+    low, high = figures.classes["cat"].interval95 or (0, 0)
     (cat, _) = (row for row in rows if row[0] == "cat")
     assert cat == ["cat", "3", "0.6667", f"{low:.4f} to {high:.4f}", "1.0000", "0.8000", "0.9167", "0.8333"]
 
 
-def test_a_run_made_before_a_figure_was_known_is_shown_without_it() -> None:
-    figures = {**measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")), "unreadable": 0}
-    for later in ("balanced_accuracy", "balanced_accuracy_interval95", "calibration_error"):
-        del figures[later]
-    for of_class in figures["classes"].values():
-        for later in ("f1", "average_precision", "roc_auc"):
-            del of_class[later], of_class[f"{later}_interval95"]
-    said = [line.split() for line in shown(metrics_of(figures)).splitlines()]
-    assert ["test", "2", "1.0000", "0.3424", "to", "1.0000", f"{figures['loss']:.4f}"] in said
-    assert not [line for line in said if "error" in line]
-
-
 def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
-    figures = {**measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")), "unreadable": 1}
-    half = {"pictures": 2, "share": 0.5, "interval95": [0.1, 0.9]}
-    figures["grouped"] = {"groups": 1, "widening": 2**0.5}
-    figures["without_duplicates"] = {"pictures": 0, "share": None, "interval95": None}
-    outside = {"source": "far", "fingerprint": "0", "pictures": 2, "unreadable": 0, "false_accepts": half}
-    outside |= {"roc_auc": 0.75, "roc_auc_interval95": [0.5, 0.9], "test_pictures": 2}
-    figures |= {"unknown": half, "accepted": {"pictures": 1, "share": 1.0, "interval95": [0.2, 1.0]}}
-    said = shown(metrics_of(figures, outside=outside))
+    half = Share(pictures=2, share=0.5, interval95=(0.1, 0.9))
+    figures = measure(np.eye(2, dtype=np.float32)[[0, 1]], np.array([0, 1]), ("cat", "dog")).model_copy(
+        update={
+            "unreadable": 1,
+            "grouped": GroupCounts(groups=1, widening=2**0.5),
+            "without_duplicates": Share(pictures=0, share=None, interval95=None),
+            "unknown": half,
+            "accepted": Share(pictures=1, share=1.0, interval95=(0.2, 1.0)),
+        }
+    )
+    ood = OodFigures(
+        source="far",
+        fingerprint="0",
+        pictures=2,
+        unreadable=0,
+        false_accepts=half,
+        roc_auc=0.75,
+        roc_auc_interval95=(0.5, 0.9),
+        test_pictures=2,
+    )
+    said = shown(metrics_of(figures, ood))
     for line in (
         "come in 1 group, which intervals do not allow for: up to 1.41 times as wide",
         "in another split, too, or nearly so, or of a group in it: all test pictures; no figure speaks of new"

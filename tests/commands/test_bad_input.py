@@ -360,12 +360,12 @@ def test_figures_that_are_damaged_are_told_and_measured_again(
     content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
-    whole = skysort.Run(run).metrics["splits"]
+    whole = skysort.Run(run).metrics.splits
     (run / "metrics.json").write_text(content)
     resumed = skysort_command("train", "--resume", run)
     check_refused(resumed, 1, "damaged-run", run / "metrics.json", message, f"skysort evaluate {run}")
     assert skysort_command("evaluate", run).code == 0
-    assert skysort.Run(run).metrics["splits"] == whole
+    assert skysort.Run(run).metrics.splits == whole
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")

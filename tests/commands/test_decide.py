@@ -193,17 +193,6 @@ def test_a_decision_that_was_interrupted_is_measured_before_another(
     assert skysort_command("decide", run, *BIRDS, "--name", "other").code == 0
 
 
-def test_figures_from_before_they_said_of_which_decision_they_are_go_by_its_name(
-    run: Path, skysort_command: Command
-) -> None:
-    assert skysort_command("decide", run, *BIRDS).code == 0
-    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
-    effect = metrics["decisions"]["keep-bird"]
-    assert effect.pop("keep") == ["bird"] and effect.pop("threshold")
-    (run / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    assert skysort_command("decide", run, *BIRDS, "--name", "other").code == 0
-
-
 def test_other_pictures_are_measured_with_the_decisions(
     run: Path, skysort_command: Command, tmp_path: Path
 ) -> None:

@@ -128,23 +128,6 @@ def test_measured_again_or_resumed_a_run_keeps_its_outside_figures(
     assert thresholds[0] == thresholds[1]
 
 
-def test_figures_of_an_earlier_skysort_are_refused_until_they_are_measured_again(
-    skysort_command: Command, run: Path, tmp_path: Path
-) -> None:
-    copy = shutil.copytree(run, tmp_path / "copy")
-    before = read(copy, "metrics.json")
-    earlier, data = read(copy, "metrics.json"), read(copy, "data.json")
-    accepted = earlier["splits"]["test"]["accepted"]
-    accepted["accuracy"] = accepted.pop("share")
-    (copy / "metrics.json").write_text(json.dumps(earlier), "utf-8")
-    (copy / "data.json").write_text(json.dumps({**data, "in_two_parts": 0}), "utf-8")
-    ended = skysort_command("train", "--resume", copy, "--quiet")
-    ended.check_refused(1, "damaged-run", "splits.test.accepted.share: ", f"skysort evaluate {copy}")
-    assert skysort_command("evaluate", copy, "--quiet").code == 0
-    assert {**read(copy, "metrics.json"), "seconds": 0} == {**before, "seconds": 0}
-    assert "ROC AUC" in skysort_command("train", "--resume", copy, "--quiet").out
-
-
 def test_outside_pictures_that_have_changed_are_refused(
     skysort_command: Command, run: Path, outside: Path, tmp_path: Path
 ) -> None:

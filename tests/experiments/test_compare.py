@@ -50,9 +50,9 @@ def test_rows_hold_what_the_runs_came_to(compared: tuple[Path, Comparison]) -> N
     for row in comparison.rows:
         own = [Run(output / "runs" / f"{row.name}-seed{seed}") for seed in (0, 1)]
         for split, figure in (("train", row.train), ("test", row.test)):
-            assert list(figure.values) == [run.metrics["splits"][split]["accuracy"] for run in own]
+            assert list(figure.values) == [run.metrics.splits[split].accuracy for run in own]
         assert row.gap == pytest.approx(row.train.mean - row.test.mean)
-        assert row.parameters == own[0].metrics["parameters"]
+        assert row.parameters == own[0].metrics.parameters
         assert len(row.losses) == len(row.elapsed) == 2
         assert 0 < row.elapsed[0] < row.elapsed[1]
     assert comparison.pictures == 12

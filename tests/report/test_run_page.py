@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
@@ -22,7 +23,7 @@ from skysort.report.charts import Reliability, read_curves, thumbnail
 from skysort.report.run_page import decided, write_report
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import decide
-from skysort.trust.metrics import SplitFigures
+from skysort.trust.metrics import GroupCounts, Metrics
 from tests.conftest import numbers
 
 UNSEEN = re.compile("not seen|unseen|never seen")
@@ -110,16 +111,19 @@ def evaluation_of(dataset: Dataset, unreadable: dict[int, str] | None = None) ->
     return Evaluation("test", dataset, listing.classes, rows, truth, logits, unreadable or {})
 
 
-def metrics_of(test: Evaluation, protocol: str = "four-way") -> dict[str, Any]:
-    return {
+def metrics_of(test: Evaluation, **others: Any) -> Metrics:
+    fields = {
         "splits": {"test": test.figures(np.arange(len(test.dataset.listing)))},
         "parameters": 12345,
         "temperature": test.temperature,
+        "temperature_reason": "",
         "seconds": {"training": 61.25},
-        "protocol": protocol,
+        "protocol": "four-way",
         "classifier": "0" * 64,
         "data": {"source": "made-up", "fingerprint": "0" * 32},
+        "decisions": {},
     }
+    return Metrics(**{**fields, **others})
 
 
 def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]) -> Path:
@@ -127,7 +131,15 @@ def run_folder(path: Path, unreadable: list[dict[str, str]], left_out: list[str]
     (path / "recipe.toml").write_text(Recipe.load("convnet").to_toml(), encoding="utf-8")
     (path / "history.csv").write_text(ROWS_OF_HISTORY, encoding="utf-8")
     data = {
-        **{"format": 1, "source": "made-up", "fingerprint": "0", "split_digest": "0", "classes": [], "counts": {}},
+        **{
+            "format": 1,
+            "source": "made-up",
+            "fingerprint": "0",
+            "split_digest": "0",
+            "groups_digest": "0",
+            "classes": [],
+            "counts": {},
+        },
         "unreadable": unreadable,
         "left_out": {"files": len(left_out), "first": left_out[:20]},
     }
@@ -140,7 +152,7 @@ def test_split(tmp_path: Path) -> Evaluation:
     return evaluation_of(collection_of(tmp_path / "pictures", ["bird", "kite", "plane"], 12))
 
 
-def written(tmp_path: Path, metrics: dict[str, Any], test: Evaluation, run: Path | None) -> str:
+def written(tmp_path: Path, metrics: Metrics, test: Evaluation, run: Path | None) -> str:
     path = tmp_path / "report.html"
     write_report(path, metrics, test, run)
     return path.read_bytes().decode("utf-8")
@@ -150,35 +162,35 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def percents(bounds: list[float]) -> str:
+def percents(bounds: Sequence[float]) -> str:
     return f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
 
 
 def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_split: Evaluation) -> None:
     metrics = metrics_of(test_split)
     page = Page(written(tmp_path, metrics, test_split, None))
-    test = metrics["splits"]["test"]
-    low, high = test["loss_interval95"]
+    test = metrics.splits["test"]
+    low, high = test.loss_interval95
     assert page.row(0, "test") == (
-        f"36 {percent(test['accuracy'])} {percents(test['interval95'])}"
-        f" {percent(test['balanced_accuracy'])} {percents(test['balanced_accuracy_interval95'])}"
-        f" {test['loss']:.3f} {low:.3f} to {high:.3f}"
+        f"36 {percent(test.accuracy)} {percents(test.interval95)}"
+        f" {percent(test.balanced_accuracy)} {percents(test.balanced_accuracy_interval95)}"
+        f" {test.loss:.3f} {low:.3f} to {high:.3f}"
     )
-    for name, counts in zip(test["classes"], SplitFigures.model_validate(test).matrix(), strict=True):
+    for name, counts in zip(test.classes, test.matrix(), strict=True):
         shares = (f"{count} {percent(count / sum(counts))}" for count in counts)
         assert page.row(1, name) == " ".join(shares)
-    for name, figures in test["classes"].items():
+    for name, figures in test.classes.items():
         assert page.row(2, name) == (
-            f"12 {percent(figures['recall'])} {percents(figures['interval95'])}"
-            f" {percent(figures['precision'])} {percents(figures['precision_interval95'])}"
+            f"12 {percent(figures.recall)} {percents(figures.interval95)}"
+            f" {percent(figures.precision)} {percents(figures.precision_interval95)}"
             + "".join(
-                f" {percent(figures[figure])} {percents(figures[f'{figure}_interval95'])}"
+                f" {percent(getattr(figures, figure))} {percents(getattr(figures, f'{figure}_interval95'))}"
                 for figure in ("f1", "average_precision", "roc_auc")
             )
         )
-    for point in test["calibration_error"]["after"]["points"]:
-        assert page.row(3, percent(point["confidence"])) == (
-            f"{point['pictures']} {percent(point['accuracy'])} {percents(point['interval95'])}"
+    for point in test.calibration_error.after.points:
+        assert page.row(3, percent(point.confidence)) == (
+            f"{point.pictures} {percent(point.accuracy)} {percents(point.interval95)}"
         )
 
 
@@ -190,33 +202,33 @@ def temperature_in(html: str) -> str:
 def test_calibration_is_told_before_and_after_only_where_there_was_one(
     tmp_path: Path, test_split: Evaluation
 ) -> None:
-    metrics = {**metrics_of(test_split), "temperature_reason": "9 validation pictures are too few"}
+    metrics = metrics_of(test_split, temperature_reason="9 validation pictures are too few")
     html = written(tmp_path, metrics, test_split, None)
     assert "9 validation pictures are too few" in html
     assert temperature_in(html) == "1"
     calibrated = replace(test_split, logits=test_split.logits / np.float32(3), temperature=3.0)
     metrics = metrics_of(calibrated)
     html = " ".join(written(tmp_path, metrics, calibrated, None).split())
-    before, after = (metrics["splits"]["test"]["calibration_error"][name] for name in ("before", "after"))
-    assert before["value"] != after["value"]
+    before, after = (getattr(metrics.splits["test"].calibration_error, name) for name in ("before", "after"))
+    assert before.value != after.value
     for error in (before, after):
-        low, high = error["interval95"]
-        assert re.search(rf"{percent(error['value'])}[^.]* \({percent(low)} to {percent(high)}", html)
+        low, high = error.interval95
+        assert re.search(rf"{percent(error.value)}[^.]* \({percent(low)} to {percent(high)}", html)
     assert temperature_in(html) == "3"
     summary = Reliability(before, after).summary
     assert f"<title>{summary}</title>" in html
-    first, *_ = before["points"]
-    assert numbers(summary)[:2] == [f"{100 * first[figure]:.1f}" for figure in ("confidence", "accuracy")]
+    first, *_ = before.points
+    assert numbers(summary)[:2] == [f"{100 * getattr(first, figure):.1f}" for figure in ("confidence", "accuracy")]
 
 
 def test_headline_says_n_and_interval(tmp_path: Path, test_split: Evaluation) -> None:
     metrics = metrics_of(test_split)
     html = written(tmp_path, metrics, test_split, run_folder(tmp_path / "run", [], []))
-    test = metrics["splits"]["test"]
-    low, high = test["interval95"]
-    num_right = np.trace(SplitFigures.model_validate(test).matrix())
+    test = metrics.splits["test"]
+    low, high = test.interval95
+    num_right = np.trace(test.matrix())
     headline = Page(html).headings[0]
-    shares = [f"{100 * share:.1f}" for share in (test["accuracy"], low, high)]
+    shares = [f"{100 * share:.1f}" for share in (test.accuracy, low, high)]
     assert sorted(numbers(headline)) == sorted(["36", str(num_right), "95", *shares])
     assert UNSEEN.search(headline)
     assert "12,345" in html
@@ -242,8 +254,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), None, SilentProgress())
     test = evaluation_of(dataset, dataset.unreadable)
     assert len(test.unreadable) == 1
-    metrics = metrics_of(test)
-    metrics["data"]["source"] = f"/home/{HOSTILE}/{HOSTILE_FILE}"
+    metrics = metrics_of(test, data={"source": f"/home/{HOSTILE}/{HOSTILE_FILE}", "fingerprint": "0" * 32})
     unreadable = [{"path": HOSTILE_FILE, "reason": HOSTILE}]
     run = run_folder(tmp_path / "run", unreadable, [HOSTILE, HOSTILE_FILE])
     for of_run in (run, None):
@@ -285,7 +296,7 @@ def test_same_input_gives_same_bytes(tmp_path: Path, test_split: Evaluation) -> 
 
 
 def test_without_a_run_there_is_nothing_of_one(tmp_path: Path, test_split: Evaluation) -> None:
-    html = written(tmp_path, metrics_of(test_split, "other pictures"), test_split, None)
+    html = written(tmp_path, metrics_of(test_split, protocol="other pictures"), test_split, None)
     assert html.count("<svg") == 1  # that of its confidence
     assert "recipe" not in html.lower()
     assert "skysort train" not in html
@@ -320,7 +331,7 @@ def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
     metrics = metrics_of(test)
     html = written(tmp_path, metrics, test, None)
-    confusion = SplitFigures.model_validate(metrics["splits"]["test"]).matrix()
+    confusion = metrics.splits["test"].matrix()
     np.fill_diagonal(confusion, 0)
     pairs = Page(html).tables[1][1:]
     assert [int(row[2]) for row in pairs] == sorted(confusion.ravel(), reverse=True)[:20]
@@ -381,20 +392,19 @@ def test_unknown_pictures_are_counted_beside_the_accuracy_and_marked_among_mista
 
 def test_groups_widen_intervals_and_that_is_said(tmp_path: Path, test_split: Evaluation) -> None:
     groups = np.arange(36) // 12 * (np.arange(36) >= 12) - np.arange(36) * (np.arange(36) < 12)
-    metrics = metrics_of(test_split)
-    metrics["splits"]["test"] = test_split.figures(
-        groups
-    )  # twelve pictures on their own, and twice twelve together
-    assert metrics["splits"]["test"]["grouped"] == {"groups": 14, "widening": pytest.approx((300 / 36) ** 0.5)}
+    figures = test_split.figures(groups)  # twelve pictures on their own, and twice twelve together
+    metrics = metrics_of(test_split, splits={"test": figures})
+    assert figures.grouped == GroupCounts(groups=14, widening=(300 / 36) ** 0.5)
     pair = np.maximum(np.arange(36), 1)
-    assert "grouped" not in test_split.figures(pair)
+    assert test_split.figures(pair).grouped is None
     (notice,) = (one for one in Page(written(tmp_path, metrics, test_split, None)).notices if "group" in one)
     assert numbers(notice) == ["14", "2.9"]
 
 
 def test_a_test_part_that_was_all_trained_on_says_so(tmp_path: Path, test_split: Evaluation) -> None:
-    metrics = metrics_of(test_split)
-    metrics["splits"]["test"]["without_duplicates"] = test_split.without(test_split.rows).share_right()
+    figures = metrics_of(test_split).splits["test"]
+    nothing_new = {"without_duplicates": test_split.without(test_split.rows).share_right()}
+    metrics = metrics_of(test_split, splits={"test": figures.model_copy(update=nothing_new)})
     run = run_folder(tmp_path / "run", [], [])
     html = written(tmp_path, metrics, test_split, run)
     assert not UNSEEN.search(html) and "none" not in html[html.index("<h1>") : html.index("<dl>")]

@@ -116,7 +116,7 @@ def test_pictures_that_moved_are_proved_and_their_new_place_is_recorded(
     (run / "metrics.json").write_bytes(metrics)
     verb(run, place)
     assert Run(run).data.source == str(place)
-    assert Run(run).metrics["data"]["source"] == str(place)
+    assert Run(run).metrics.data["source"] == str(place)
     assert json.loads((run / "classifier" / "classifier.json").read_text("utf-8"))["data"]["source"] == str(place)
     evaluate(run)  # from there, without being told again
 
@@ -136,11 +136,11 @@ def test_pictures_that_a_run_learned_from_are_told_apart_from_others(
     for path in list(mixed.rglob("*.png")):  # they are known by what they show
         path.rename(path.with_name(f"renamed-{path.name}"))
     found = evaluate(trained / "run", mixed, output=tmp_path / "out", progress=LineProgress())
-    assert {name: split["pictures"] for name, split in found["splits"].items()} == {
+    assert {name: split.pictures for name, split in found.splits.items()} == {
         "test": len(members) - num_learned + 10,
         "learned": num_learned,
     }
-    assert found["protocol"] == "other pictures"
+    assert found.protocol == "other pictures"
     rows = (tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()
     assert len(rows) == len(members) + 10 + 1
     assert f"learned from {num_learned} pictures more" in (tmp_path / "out" / "report.html").read_text("utf-8")
@@ -151,8 +151,8 @@ def test_other_pictures_are_grouped_as_the_runs_own_where_that_fits(trained: Pat
     others = fill(tmp_path / "others", 110, 10)
     (others / "berry" / "15.png").write_bytes(picture_bytes(1000))
     (others / "berry" / "16.png").write_bytes(picture_bytes(1001))
-    test = evaluate(trained / "run", others)["splits"]["test"]
-    assert test["grouped"]["groups"] == 10 + 1  # the pattern takes all berries together
+    test = evaluate(trained / "run", others).splits["test"]
+    assert test.grouped and test.grouped.groups == 10 + 1  # the pattern takes all berries together
 
 
 def test_pictures_that_all_were_learned_from_say_so(
@@ -164,5 +164,5 @@ def test_pictures_that_all_were_learned_from_say_so(
             (seen / member.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(trained / "pictures" / member.path, seen / member.path)
     found = evaluate(trained / "run", seen, progress=LineProgress())
-    assert (list(found["splits"]), found["protocol"]) == (["test"], "seen pictures")
+    assert (list(found.splits), found.protocol) == (["test"], "seen pictures")
     assert "the classifier learned from all of these" in capsys.readouterr().err

@@ -83,8 +83,8 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(
     assert np.allclose(classifier.logits(pictures), classifier.logits(mirrored), atol=1e-5)
     assert classifier.table.temperature != 1
     assert_calibrated(run.path)
-    for figures in run.metrics["splits"].values():
-        assert figures["calibration_error"]["before"]["value"] > 0
+    for figures in run.metrics.splits.values():
+        assert figures.calibration_error.before and figures.calibration_error.before.value > 0
     digits = skysort.train("digits", run=tmp_path / "digits", settings=settings)
     assert not skysort.load(digits.path).table.test_time_flip
 
@@ -104,11 +104,11 @@ def assert_calibrated(run: Path) -> None:
 def test_the_temperature_is_that_of_validation_and_part_of_all_figures(finished_run: Path) -> None:
     assert_calibrated(finished_run)
     metrics, table = skysort.Run(finished_run).metrics, skysort.load(finished_run).table
-    assert metrics["temperature"] == table.temperature == 1
-    assert metrics["temperature_reason"] == table.temperature_reason
+    assert metrics.temperature == table.temperature == 1
+    assert metrics.temperature_reason == table.temperature_reason
     assert numbers(table.temperature_reason) == ["24", "50"]
-    for figures in metrics["splits"].values():
-        assert figures["calibration_error"]["before"] is None
+    for figures in metrics.splits.values():
+        assert figures.calibration_error.before is None
 
 
 def test_without_a_validation_part_nothing_is_calibrated(
@@ -120,9 +120,9 @@ def test_without_a_validation_part_nothing_is_calibrated(
         run = skysort.train(data, "mlp", tmp_path / protocol, settings=settings, progress=LineProgress())
         said = [line for line in capsys.readouterr().err.splitlines() if "temperature 1:" in line]
         assert [numbers(line) for line in said] == [["1", "4", "50"]] * num_said
-        assert run.metrics["temperature"] == 1
-    tutorial = skysort.Run(tmp_path / "tutorial").metrics["splits"]["test"]
-    assert tutorial["calibration_error"]["before"] is None
+        assert run.metrics.temperature == 1
+    tutorial = skysort.Run(tmp_path / "tutorial").metrics.splits["test"]
+    assert tutorial.calibration_error.before is None
 
 
 def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(

@@ -17,17 +17,20 @@ def split(num_right: int, num: int, num_classes: int = 2, always: int | None = N
     logits = np.full((num, num_classes), -2, np.float32)
     logits[np.arange(num), labels] = 2
     names = [f"c{number}" for number in range(num_classes)]
-    return SplitFigures.model_validate({**measure(logits, truth, names), "unreadable": 0})
+    return measure(logits, truth, names)
 
 
 def metrics(**splits: SplitFigures) -> Metrics:
     return Metrics(
         splits=splits,
         parameters=1,
+        temperature=1.0,
+        temperature_reason="",
         seconds={},
         protocol="four-way",
         classifier="",
         data={},
+        decisions={},
     )
 
 

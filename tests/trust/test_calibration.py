@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from skysort.trust.calibration import calibration_error, cross_entropies, fit_temperature
+from skysort.trust.calibration import CalibrationError, calibration_error, cross_entropies, fit_temperature
 from tests.conftest import numbers, refused
 
 RNG = np.random.default_rng
@@ -95,24 +95,24 @@ def test_calibration_error_of_two_bins_by_hand() -> None:
     confidences = np.array([0.6] * 20 + [0.9] * 20)
     right = np.array([True] * 15 + [False] * 5 + [True] * 16 + [False] * 4)
     found = calibration_error(confidences[::-1], right[::-1])
-    assert found["value"] == pytest.approx((0.15 + 0.1) / 2)
-    points = [(point["pictures"], point["confidence"], point["accuracy"]) for point in found["points"]]
+    assert found.value == pytest.approx((0.15 + 0.1) / 2)
+    points = [(point.pictures, point.confidence, point.accuracy) for point in found.points]
     assert points == [(20, pytest.approx(0.6), 0.75), (20, pytest.approx(0.9), 0.8)]
 
 
 @pytest.mark.parametrize(("num", "bins"), [(1, 1), (39, 1), (40, 2), (299, 14), (5000, 15)])
 def test_bins_are_of_as_many_pictures_each_and_not_of_few(num: int, bins: int) -> None:
     confidences = RNG(0).uniform(0.5, 1, num)
-    points = calibration_error(confidences, RNG(1).random(num) < 0.8)["points"]
-    sizes = [point["pictures"] for point in points]
+    points = calibration_error(confidences, RNG(1).random(num) < 0.8).points
+    sizes = [point.pictures for point in points]
     assert len(points) == bins and sum(sizes) == num
     assert max(sizes) - min(sizes) <= 1
-    assert [point["confidence"] for point in points] == sorted(point["confidence"] for point in points)
+    assert [point.confidence for point in points] == sorted(point.confidence for point in points)
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.5, 0.8, 1.0]), st.booleans()), min_size=1, max_size=90), st.randoms())
 def test_the_order_of_pictures_changes_nothing(pictures: list[tuple[float, bool]], chance: st.DataObject) -> None:
-    def found() -> dict[str, object]:
+    def found() -> CalibrationError:
         confidences, right = zip(*pictures, strict=True)
         return calibration_error(np.array(confidences), np.array(right))
 
@@ -120,10 +120,11 @@ def test_the_order_of_pictures_changes_nothing(pictures: list[tuple[float, bool]
     chance.shuffle(pictures)  # type: ignore[attr-defined]
     assert found() == before
     if len(pictures) < 20:
-        assert before["interval95"] is None
+        assert before.interval95 is None
     else:
-        low, high = before["interval95"]  # type: ignore[misc]
-        assert 0 <= low <= before["value"] <= high <= 1 and low < high  # type: ignore[operator]
+        assert before.interval95 is not None
+        low, high = before.interval95
+        assert 0 <= low <= before.value <= high <= 1 and low < high
 
 
 def test_the_interval_holds_the_true_error_where_percentiles_of_resamples_never_do() -> None:
@@ -132,9 +133,9 @@ def test_the_interval_holds_the_true_error_where_percentiles_of_resamples_never_
     for overconfidence in held:
         for _ in range(40):
             confidences = rng.uniform(0.6, 0.95, 300)
-            low, high = calibration_error(confidences, rng.random(300) < confidences - overconfidence)[
-                "interval95"
-            ]
+            error = calibration_error(confidences, rng.random(300) < confidences - overconfidence)
+            assert error.interval95 is not None
+            low, high = error.interval95
             held[overconfidence] += low <= overconfidence <= high
     # each is right 38 times of 40 on average; fewer than 33 happens once in a thousand times
     assert min(held.values()) >= 33
@@ -144,13 +145,13 @@ def test_chance_alone_is_told_from_a_true_error() -> None:
     confidences = RNG(0).uniform(0.6, 0.95, 2000)
     calibrated = calibration_error(confidences, RNG(1).random(2000) < confidences)
     overconfident = calibration_error(confidences, RNG(1).random(2000) < confidences - 0.1)
-    assert calibrated["interval95"][0] == 0
-    assert calibrated["value"] == pytest.approx(calibrated["by_chance"], rel=0.6)
-    assert overconfident["interval95"][0] > 2 * overconfident["by_chance"]
+    assert calibrated.interval95[0] == 0
+    assert calibrated.value == pytest.approx(calibrated.by_chance, rel=0.6)
+    assert overconfident.interval95[0] > 2 * overconfident.by_chance
 
 
 def test_certainty_that_was_never_wrong_is_not_proved_by_few() -> None:
     found = calibration_error(np.ones(24), np.ones(24, bool))
-    assert found["value"] == 0
+    assert found.value == 0
     # 24 of 24 happen once in 40 at 1 - 0.025 ** (1 / 24)
-    assert found["interval95"] == [0, pytest.approx(0.142, abs=0.035)]
+    assert found.interval95 == (0, pytest.approx(0.142, abs=0.035))

@@ -4,6 +4,8 @@ from scipy.stats import t
 
 from skysort.trust.comparison import PairedComparison, Spread, difference, judged, pooled_std, prediction_interval
 
+NAMES = ("one", "other")
+
 
 def answers(rng: np.random.Generator, share: float, runs: int = 3, pictures: int = 500) -> np.ndarray:
     return rng.random((runs, pictures)) < share
@@ -105,21 +107,24 @@ def test_a_verdict_follows_from_the_interval(
 def test_two_classifiers_by_the_pictures_on_which_they_disagree() -> None:
     first = np.array([True] * 90 + [True] * 9 + [False] * 2 + [False] * 4)
     second = np.array([True] * 90 + [False] * 9 + [True] * 2 + [False] * 4)
-    found = PairedComparison.of(first, second)
+    found = PairedComparison.of(NAMES, first, second)
     assert (found.both, found.only_first, found.only_second, found.neither) == (90, 9, 2, 4)
     # 2 · (C(11, 0) + C(11, 1) + C(11, 2)) / 2¹¹
     assert found.p == pytest.approx(2 * (1 + 11 + 55) / 2**11)
     assert found.difference.mean == pytest.approx(first.mean() - second.mean())
     assert found.difference.interval95[0] < found.difference.mean < found.difference.interval95[1]
     assert found.better is None
-    assert PairedComparison.of(second, first).p == found.p
+    assert PairedComparison.of(NAMES, second, first).p == found.p
     more = np.append(first, [True]), np.append(second, [False])  # ten against two: p = 0.039
-    assert (PairedComparison.of(*more).better, PairedComparison.of(*more[::-1]).better) == ("first", "second")
+    assert (PairedComparison.of(NAMES, *more).better, PairedComparison.of(NAMES, *more[::-1]).better) == (
+        "first",
+        "second",
+    )
 
 
 def test_two_that_never_disagree_may_still_differ_on_other_pictures() -> None:
     right = np.array([True, True, False])
-    found = PairedComparison.of(right, right)
+    found = PairedComparison.of(NAMES, right, right)
     assert found.p == 1
     low, high = found.difference.interval95
     assert low == -high and 0 < high < 1

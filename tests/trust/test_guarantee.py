@@ -472,9 +472,9 @@ def test_unknown_pictures_count_as_prediction_acts_on_them() -> None:
     is_bird = truth == CLASSES.index("bird")
     is_set_aside = actions == "set-aside"
     effect = evaluation.effect_of(decision, number)
-    assert decision.set_aside is not None
-    assert effect["set_aside"]["share"] == decision.set_aside.share == is_set_aside[~is_bird].mean()
-    assert effect["lost"]["share"] == is_set_aside[is_bird].mean()
+    assert decision.set_aside and effect.set_aside and effect.lost
+    assert effect.set_aside.share == decision.set_aside.share == is_set_aside[~is_bird].mean()
+    assert effect.lost.share == is_set_aside[is_bird].mean()
     # The promise is kept without that some are unknown.
     assert decision.calibration.lost > is_set_aside[is_bird].sum() > 0
     assert decision.calibration.lost == (1 - shares[is_bird, 1] >= decision.threshold).sum()

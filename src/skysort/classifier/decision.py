@@ -6,10 +6,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.models import FrozenModel
 
 ABOVE_ALL = math.nextafter(1.0, 2.0)
 """The lowest threshold that no probability reaches."""
@@ -17,13 +18,7 @@ ABOVE_ALL = math.nextafter(1.0, 2.0)
 Action = Literal["keep", "set-aside", "look"]
 
 
-class Noted(BaseModel):
-    """A part of a decision."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Calibration(Noted):
+class Calibration(FrozenModel):
     """The pictures of the classes to keep that the threshold comes from."""
 
     pictures: int = Field(ge=1)
@@ -35,7 +30,7 @@ class Calibration(Noted):
     """Groups of which any picture to keep is set aside."""
 
 
-class SetAside(Noted):
+class SetAside(FrozenModel):
     """How many of some pictures are set aside."""
 
     pictures: int = Field(ge=1)
@@ -45,7 +40,7 @@ class SetAside(Noted):
     interval95: tuple[float, float]
 
 
-class Decision(Noted):
+class Decision(FrozenModel):
     """What classifier.json holds of a decision."""
 
     name: str = Field(min_length=1)

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import read_json, sha256, write_whole
+from skysort.core.models import FrozenModel
 from skysort.data.decode import PIXELS_FROM_BYTES, Shape
 
 TABLE = "classifier.json"
@@ -28,13 +29,7 @@ DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 """Fields of classifier.json that decide what a classifier answers; the others describe it."""
 
 
-class Described(BaseModel):
-    """A part of classifier.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PictureFormat(Described):
+class PictureFormat(FrozenModel):
     """What pictures are made to be before the network sees them."""
 
     size: int = Field(ge=1, le=4096)
@@ -48,7 +43,7 @@ class PictureFormat(Described):
         return Shape(self.size, self.channels, self.fit)
 
 
-class Headline(Described):
+class Headline(FrozenModel):
     """The figures of the test split."""
 
     pictures: int
@@ -56,7 +51,7 @@ class Headline(Described):
     interval95: tuple[float, float]
 
 
-class KeptShare(Described):
+class KeptShare(FrozenModel):
     """Of calibration pictures, how many a threshold keeps."""
 
     pictures: int
@@ -67,7 +62,7 @@ class KeptShare(Described):
     """Calibration pictures that were not counted, since training or validation has the like."""
 
 
-class OodThreshold(Described):
+class OodThreshold(FrozenModel):
     """From where on a picture is of none of the classes."""
 
     score: Literal["negative-energy"] = "negative-energy"
@@ -78,7 +73,7 @@ class OodThreshold(Described):
     calibration: KeptShare
 
 
-class ClassifierTable(Described):
+class ClassifierTable(FrozenModel):
     """classifier.json."""
 
     format: Literal[1] = 1
@@ -140,11 +135,6 @@ class ClassifierTable(Described):
         deciding = self.model_dump(mode="json", include=set(DECIDING))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
-    def with_figures(self, figures: dict[str, Any]) -> Self:
-        """Return it with the headline of a split's figures."""
-        headline = Headline.model_validate({name: figures[name] for name in Headline.model_fields})
-        return self.model_copy(update={"figures": headline})
-
     def with_decision(self, decision: Decision) -> Self:
         """Return it with a decision, in place of one of the same name."""
         others = (other for other in self.decisions if other.name != decision.name)
@@ -152,8 +142,7 @@ class ClassifierTable(Described):
 
     def write(self, folder: Path) -> None:
         """Write classifier.json, whole or not at all."""
-        text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=True)
-        write_whole(folder / TABLE, text + "\n")
+        write_whole(folder / TABLE, self.to_json())
 
 
 def find_classifier(path: Path) -> Path:

@@ -50,7 +50,6 @@ def check(
     from skysort.data.quality.check import check as look
     from skysort.data.quality.grouping import groups_of
     from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
-    from skysort.runs.folder import json_text
 
     if output:
         require("a page of thumbnails", "train", "jinja2")
@@ -61,7 +60,7 @@ def check(
     dataset = open_dataset(found, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
     checked = look(found.name, dataset, groups, open_originals(dataset.source, progress))
-    text = json_text(checked.model_dump(mode="json"))
+    text = checked.to_json()
     if output:
         from skysort.report.check_page import write_check_page
 

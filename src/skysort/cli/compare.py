@@ -67,7 +67,6 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     from skysort.core.files import write_whole
     from skysort.core.text import counted
     from skysort.experiments.compare import compare_two
-    from skysort.runs.folder import json_text
 
     if len(runs) != 2:
         raise NotUnderstoodError(
@@ -80,8 +79,7 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     found, num_others = compare_two(*runs)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        named = {"first": runs[0], "second": runs[1]}
-        write_whole(output / "paired.json", json_text({**named, **found.model_dump(mode="json")}))
+        write_whole(output / "paired.json", found.to_json())
     first, second = map(shown_name, runs)
     num = found.both + found.only_first + found.only_second + found.neither
     low, high = found.difference.interval95

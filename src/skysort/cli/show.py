@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 from rich import markup
 from rich.console import Console
@@ -36,7 +36,7 @@ def show_run(run: Run, file: IO[str]) -> None:
         files = counted(data.left_out.files, "file was", "files were")
         console.print(f"{files} left out: no picture, no label, or an empty folder.")
     difference = read_table(run.classifier).proof_difference
-    console.print(f"{metrics['parameters']:,} parameters, {metrics['seconds']['training']:.1f} s of training")
+    console.print(f"{metrics.parameters:,} parameters, {metrics.seconds['training']:.1f} s of training")
     console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
@@ -47,18 +47,16 @@ def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
     console = console_for(file)
     for sentence in sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
-    found = Metrics.model_validate(run.metrics)
-    _show_effect(decision.name, found.decisions[decision.name], console)
+    _show_effect(decision.name, run.metrics.decisions[decision.name], console)
     command = ["skysort", "predict", str(run.path), "PICTURES", "--decision", decision.name]
     console.print(f"Use it: {shown_name(shlex.join(command))}")
 
 
-def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
+def show_metrics(metrics: Metrics, file: IO[str]) -> None:
     """Print the figures of each split, and of each class of the test split: those of metrics.json."""
     console = console_for(file)
-    found = Metrics.model_validate(metrics)
     splits = _table("split", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
-    for name, figures in found.splits.items():
+    for name, figures in metrics.splits.items():
         splits.add_row(
             name,
             f"{figures.pictures:,}",
@@ -70,9 +68,9 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
         )
     console.print(splits)
     console.print()
-    for sentence in advice(found):
+    for sentence in advice(metrics):
         console.print(sentence)
-    test = found.splits["test"]
+    test = metrics.splits["test"]
     if test.grouped:
         console.print(
             f"the test pictures come in {counted(test.grouped.groups, 'group')}, which intervals do not allow for:"
@@ -89,7 +87,7 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
                 else " all test pictures; no figure speaks of new ones"
             )
         )
-    if learned := found.splits.get("learned"):
+    if learned := metrics.splits.get("learned"):
         num = counted(learned.pictures, "picture")
         console.print(
             f"{num} of these {'was' if learned.pictures == 1 else 'were'} in the run's train, validation or"
@@ -98,17 +96,17 @@ def show_metrics(metrics: dict[str, Any], file: IO[str]) -> None:
     if test.grouped or others or learned:
         console.print()
     _show_classes(test, console)
-    if error := test.calibration_error:
-        interval = error.after.interval95
-        console.print(
-            f"calibration error (test): {error.after.value:.4f}"
-            f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
-            + (f", {error.before.value:.4f} before calibration" if error.before else "")
-        )
-    _show_unknown(test, found.outside, console)
-    for name, effect in found.decisions.items():
+    error = test.calibration_error
+    interval = error.after.interval95
+    console.print(
+        f"calibration error (test): {error.after.value:.4f}"
+        f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
+        + (f", {error.before.value:.4f} before calibration" if error.before else "")
+    )
+    _show_unknown(test, metrics.outside, console)
+    for name, effect in metrics.decisions.items():
         _show_effect(name, effect, console)
-    console.print(f"protocol: {found.protocol} ({PROTOCOLS[found.protocol]})")
+    console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
 
 
 def _show_effect(name: str, effect: Effect, console: Console) -> None:

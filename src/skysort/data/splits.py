@@ -3,11 +3,12 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
+from skysort.core.models import FrozenModel
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices, cut
 from skysort.data.dataset import Data, Dataset, open_dataset
@@ -21,20 +22,14 @@ NUM_LEFT_OUT_NAMED = 50
 Source = Annotated[str, Field(min_length=1)]
 
 
-class Described(BaseModel):
-    """A part of data.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Unreadable(Described):
+class Unreadable(FrozenModel):
     """A picture that could not be read."""
 
     path: str
     reason: str
 
 
-class LeftOut(Described):
+class LeftOut(FrozenModel):
     """Files that are no pictures or have no label, and empty folders."""
 
     files: int
@@ -43,7 +38,7 @@ class LeftOut(Described):
     """Paths of the first of them."""
 
 
-class OodTable(Described):
+class OodTable(FrozenModel):
     """Pictures of none of the classes."""
 
     source: Source
@@ -51,7 +46,7 @@ class OodTable(Described):
     fingerprint: str
 
 
-class DataTable(Described):
+class DataTable(FrozenModel):
     """data.json: what a run learned from."""
 
     format: Literal[1] = 1
@@ -67,17 +62,10 @@ class DataTable(Described):
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     outside: OodTable | None = None
-    groups_digest: str | None = None
-    """Digest of which pictures are not independent; None in a run of an earlier Skysort."""
+    groups_digest: str
+    """Digest of which pictures are not independent."""
     data_dir: str | None = None
     """Where named data was looked for, if that was said."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_what_it_had(cls, found: Any) -> Any:
-        """Leave out the counts of duplicates that earlier versions wrote; metrics.json has them now."""
-        counts = {"in_two_parts", "test_duplicates"}
-        return {key: found[key] for key in found if key not in counts} if isinstance(found, dict) else found
 
 
 MUCH_LARGER = 3

@@ -91,7 +91,7 @@ def compare(
         description=asked.description,
         source=source_name(first[0].data.source),
         fingerprint=first[0].data.fingerprint,
-        protocol=first[0].metrics["protocol"],
+        protocol=first[0].metrics.protocol,
         pictures=reference.shape[1],
         seeds=tuple(range(seeds)),
         settings=deciding(asked.settings),
@@ -100,7 +100,7 @@ def compare(
         date=today(),
     )
     write_comparison_report(output / "report.html", comparison)
-    write_whole(output / "comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    write_whole(output / "comparison.json", comparison.to_json())
     return comparison
 
 
@@ -125,12 +125,14 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
             f"{first} and {second} have no test picture in common; use data with its own test split, or train both"
             " with the same data, pictures.size, channels, fit and seed",
         )
-    if runs[0].metrics["classifier"] == runs[1].metrics["classifier"]:
+    if runs[0].metrics.classifier == runs[1].metrics.classifier:
         raise NotUnderstoodError(
             "same-twice", f"{first} and {second} hold one and the same classifier; name two to compare"
         )
     of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
-    return PairedComparison.of(*of_both), sum(len(of_run) - len(shared) for of_run in right)
+    return PairedComparison.of((str(first), str(second)), *of_both), sum(
+        len(of_run) - len(shared) for of_run in right
+    )
 
 
 def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
@@ -196,19 +198,19 @@ def _row(
 ) -> ComparisonRow:
     metrics = [run.metrics for run in runs]
     train_accuracy, test_accuracy = (
-        Spread.of(figures["splits"][split]["accuracy"] for figures in metrics) for split in ("train", "test")
+        Spread.of(figures.splits[split].accuracy for figures in metrics) for split in ("train", "test")
     )
     epochs = [run.epochs for run in runs]
     shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
     return ComparisonRow(
         name=variant.name,
         description=variant.recipe.description,
-        parameters=metrics[0]["parameters"],
+        parameters=metrics[0].parameters,
         test=test_accuracy,
         train=train_accuracy,
         gap=train_accuracy.mean - test_accuracy.mean,
         difference=None,
-        seconds=Spread.of(figures["seconds"]["training"] for figures in metrics),
+        seconds=Spread.of(figures.seconds["training"] for figures in metrics),
         losses=_means(epochs, "train_loss"),
         elapsed=_means(epochs, "seconds"),
         training_mode=measured_in_training_mode(runs, data_dir, progress),
@@ -262,9 +264,9 @@ def _checked_labels(run: Run) -> list[tuple[str, bool]]:
             ]
     except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}; {again}") from None
-    test = run.metrics["splits"]["test"]
+    test = run.metrics.splits["test"]
     num_right = sum(is_right for _, is_right in found)
-    if len(found) != test["pictures"] or num_right != round(test["accuracy"] * test["pictures"]):
+    if len(found) != test.pictures or num_right != round(test.accuracy * test.pictures):
         raise SkysortError("damaged-run", f"{path} is not what metrics.json beside it was made with; {again}")
     return found
 

@@ -40,7 +40,7 @@ class _Measured:
         """Return the accuracy of the runs; a network that is the same in both modes has one for both."""
         if mode == "training" and self.training_mode is not None:
             return self.training_mode.train if split == "train" else self.training_mode.test
-        return Spread.of(run.metrics["splits"][split]["accuracy"] for run in self.runs)
+        return Spread.of(run.metrics.splits[split].accuracy for run in self.runs)
 
 
 def with_figures() -> list[str]:
@@ -92,14 +92,14 @@ def reproduce(
         losses=tuple(row for each in measured for row in _losses(each)),
         seeds={each.recipe.name: len(each.runs) for each in measured},
         seconds={
-            each.recipe.name: Spread.of(run.metrics["seconds"]["training"] for run in each.runs).mean
+            each.recipe.name: Spread.of(run.metrics.seconds["training"] for run in each.runs).mean
             for each in measured
         },
         **made_by(run for each in measured for run in each.runs),
         date=today(),
     )
     write_reproduction_report(output / "report.html", reproduction)
-    write_whole(output / "reproduction.json", reproduction.model_dump_json(indent=2) + "\n")
+    write_whole(output / "reproduction.json", reproduction.to_json())
     return reproduction
 
 
@@ -183,8 +183,7 @@ def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
 
 
 def _num_pictures(each: _Measured, figure: Figure) -> int:
-    num: int = each.runs[0].metrics["splits"][figure.split]["pictures"]
-    return num
+    return each.runs[0].metrics.splits[figure.split].pictures
 
 
 def _losses(each: _Measured) -> Iterator[ReproducedCurve]:

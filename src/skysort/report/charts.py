@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from skysort.classifier.decision import Decision
 from skysort.core.text import printable
 from skysort.data.decode import Pixels
+from skysort.trust.calibration import CalibrationError, Point
 from skysort.trust.guarantee import Curve
 
 if TYPE_CHECKING:
@@ -139,18 +140,18 @@ def read_curves(history: Path) -> list[Curves]:
 class Reliability:
     """Accuracy against confidence, bin by bin: what was said, and what was so."""
 
-    before: dict[str, Any] | None
-    """As `calibration_error` returns it; None where no temperature was fitted."""
-    after: dict[str, Any]
+    before: CalibrationError | None
+    """None where no temperature was fitted."""
+    after: CalibrationError
 
     @property
     def summary(self) -> str:
         """The diagram in words."""
         lines = {"Before": self.before, "As it answers": self.after}
         return " ".join(
-            f"{name}: confidence {100 * error['points'][0]['confidence']:.1f} % with accuracy"
-            f" {100 * error['points'][0]['accuracy']:.1f} % in the least sure bin,"
-            f" {100 * error['points'][-1]['confidence']:.1f} % with {100 * error['points'][-1]['accuracy']:.1f} %"
+            f"{name}: confidence {100 * error.points[0].confidence:.1f} % with accuracy"
+            f" {100 * error.points[0].accuracy:.1f} % in the least sure bin,"
+            f" {100 * error.points[-1].confidence:.1f} % with {100 * error.points[-1].accuracy:.1f} %"
             " in the surest."
             for name, error in lines.items()
             if error
@@ -165,8 +166,8 @@ class Reliability:
 
         axes.axline((1, 1), slope=1, color=QUIET, linewidth=1, linestyle=":")
         if self.before:
-            _draw_points(axes, self.before["points"], color=ORANGE, linestyle="--", marker="s", label="before")
-        _draw_points(axes, self.after["points"], color=BLUE, linestyle="-", marker="o", label="as it answers")
+            _draw_points(axes, self.before.points, color=ORANGE, linestyle="--", marker="s", label="before")
+        _draw_points(axes, self.after.points, color=BLUE, linestyle="-", marker="o", label="as it answers")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("mean confidence of a bin", color=TEXT)
@@ -174,11 +175,11 @@ class Reliability:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, labelcolor=TEXT, borderpad=0)
 
 
-def _draw_points(axes: "Axes", points: Sequence[dict[str, Any]], **looks: Any) -> None:
-    accuracies = [point["accuracy"] for point in points]
-    low, high = zip(*(point["interval95"] for point in points), strict=True)
+def _draw_points(axes: "Axes", points: Sequence[Point], **looks: Any) -> None:
+    accuracies = [point.accuracy for point in points]
+    low, high = zip(*(point.interval95 for point in points), strict=True)
     axes.errorbar(
-        [point["confidence"] for point in points],
+        [point.confidence for point in points],
         accuracies,
         [
             [max(0.0, accuracy - bound) for accuracy, bound in zip(accuracies, low, strict=True)],

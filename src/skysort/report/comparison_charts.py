@@ -1,6 +1,6 @@
 """Charts of recipes side by side, and of published figures beside measured ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -206,7 +206,7 @@ def _draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
             _draw_line(axes, line, _looks(series), series)
 
 
-def _draw_line(axes: "Axes", line: Line, looks: dict[str, Any], series: int = 0) -> None:
+def _draw_line(axes: "Axes", line: Line, looks: Mapping[str, Any], series: int = 0) -> None:
     shown = evenly(len(line[1]), MOST_DRAWN)
     # Markers of several lines stand at different points, lest they cover each other.
     step = len(shown) // NUM_MARKED if len(shown) > MOST_MARKED_EPOCHS else 1

@@ -1,10 +1,9 @@
 """report.html: one self-contained page that a person can show a colleague."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +12,14 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.predictions import softmax
 from skysort.core.files import read_json
 from skysort.core.text import counted, printable
-from skysort.data.splits import DataTable
+from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.report.page import percent, write_page
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve, sentences
-from skysort.trust.metrics import Metrics
+from skysort.trust.metrics import ClassFigures, Effect, Metrics, SplitFigures
 
 NUM_MISTAKES = 24
 NUM_SAMPLES = 40
@@ -72,8 +71,7 @@ class DecisionSection:
 
     name: str
     sentences: list[str]
-    effect: dict[str, Any]
-    """As metrics.json holds it."""
+    effect: Effect
     tradeoff: Tradeoff | None
     """None where calibration has no pictures of other classes, or the page is of other pictures than the run's."""
     use: str
@@ -84,7 +82,7 @@ class DecisionSection:
 
 def write_report(
     path: Path,
-    metrics: dict[str, Any],
+    metrics: Metrics,
     test: Evaluation,
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
@@ -93,8 +91,8 @@ def write_report(
 
     Args:
         path: the file to write, whole or not at all.
-        metrics: the content of metrics.json.
-        test: the evaluation whose figures are `metrics["splits"]["test"]`.
+        metrics: the figures.
+        test: the evaluation whose figures are `metrics.splits["test"]`.
         run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
             not a run's own, and the page has no curves, no recipe and no commands.
         decisions: the classifier's, in the order in which they were made.
@@ -102,11 +100,10 @@ def write_report(
     Raises:
         SkysortError: when the file cannot be written.
     """
-    validated = Metrics.model_validate(metrics)
-    metrics = validated.model_dump(mode="json")  # what there is none of is None
-    figures, confusion = metrics["splits"]["test"], validated.splits["test"].matrix()
-    calibration, others = figures["calibration_error"], figures["without_duplicates"]
+    figures = metrics.splits["test"]
+    confusion, calibration, others = figures.matrix(), figures.calibration_error, figures.without_duplicates
     mistakes, samples = _shown(test)
+    unreadable, left_out = _missing(test, run)
     write_page(
         path,
         "report.html.jinja",
@@ -114,21 +111,22 @@ def write_report(
         test=figures,
         classes=test.classes,
         headline=_headline(figures, is_own=run is not None),
-        advice=advice(validated),
-        seen_twice=figures["pictures"] - others["pictures"] if others else 0,
-        protocol=PROTOCOLS[metrics["protocol"]],
+        advice=advice(metrics),
+        seen_twice=figures.pictures - others.pictures if others else 0,
+        protocol=PROTOCOLS[metrics.protocol],
         recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
         toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
         commands=_commands(run, metrics, decisions) if run else None,
         curves=read_curves(run / "history.csv") if run else [],
         matrix=confusion.tolist() if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
         pairs=_most_confused(confusion, test.classes),
-        reliability=Reliability(calibration["before"], calibration["after"]),
-        weakest=_weakest(figures["classes"]),
+        reliability=Reliability(calibration.before, calibration.after),
+        weakest=_weakest(figures.classes),
         decisions=decisions,
         mistakes=mistakes,
         samples=samples,
-        missing=_missing(test, run),
+        unreadable=unreadable,
+        left_out=left_out,
         most_named=NUM_FILES_NAMED,
     )
 
@@ -137,7 +135,7 @@ def decided(
     calibration: Evaluation | None,
     groups: NDArray[np.int64],
     decisions: Iterable[Decision],
-    effects: dict[str, Any],
+    effects: Mapping[str, Effect],
     classes: Sequence[str],
     classifier: Path,
 ) -> list[DecisionSection]:
@@ -147,7 +145,7 @@ def decided(
         calibration: the evaluation of the pictures that they were made from; None for a page without charts of it.
         groups: as for `Evaluation.scores`.
         decisions: the classifier's.
-        effects: of each by its name, as metrics.json holds them.
+        effects: of each by its name.
         classes: the classifier's.
         classifier: a run folder or a classifier's.
     """
@@ -169,15 +167,15 @@ def decided(
     return found
 
 
-def _headline(figures: dict[str, Any], *, is_own: bool) -> str:
-    num_right = sum(labels.get(truth, 0) for truth, labels in figures["confusion"].items())
-    pictures = counted(figures["pictures"], "test picture" if is_own else "picture")
-    unseen = " it had not seen" if is_own and not figures["without_duplicates"] else ""
-    low, high = map(percent, figures["interval95"])
-    by = " by the likeliest class" if figures["unknown"] else ""
+def _headline(figures: SplitFigures, *, is_own: bool) -> str:
+    num_right = figures.matrix().trace()
+    pictures = counted(figures.pictures, "test picture" if is_own else "picture")
+    unseen = " it had not seen" if is_own and not figures.without_duplicates else ""
+    low, high = map(percent, figures.interval95)
+    by = " by the likeliest class" if figures.unknown else ""
     return (
         f"Of {pictures}{unseen}, {num_right:,} {'was' if num_right == 1 else 'were'} sorted right{by}:"
-        f" {percent(figures['accuracy'])} (95 % interval {low} to {high})."
+        f" {percent(figures.accuracy)} (95 % interval {low} to {high})."
     )
 
 
@@ -219,27 +217,27 @@ def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> li
     ]
 
 
-def _weakest(classes: dict[str, Any]) -> dict[str, Any]:
+def _weakest(classes: Mapping[str, ClassFigures]) -> dict[str, ClassFigures]:
     """Return the classes of which the smallest share was labelled right."""
-    measured = [(name, figures) for name, figures in classes.items() if figures["pictures"]]
-    return dict(sorted(measured, key=lambda named: named[1]["recall"])[:NUM_WEAKEST])
+    recalls = {name: figures.recall for name, figures in classes.items() if figures.recall is not None}
+    return {name: classes[name] for name in sorted(recalls, key=recalls.__getitem__)[:NUM_WEAKEST]}
 
 
-def _missing(test: Evaluation, run: Path | None) -> DataTable | dict[str, Any]:
-    """Return which pictures and files are in no figure: what data.json holds, or as much as there is without."""
+def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], LeftOut]:
+    """Return the pictures and files that no figure counts: those of the run's data.json, else of the split."""
     if run:
-        return read_json(run / "data.json", DataTable)
+        table = read_json(run / "data.json", DataTable)
+        return table.unreadable, table.left_out
     listing = test.dataset.listing
-    return {
-        "unreadable": [{"path": listing.paths[row], "reason": why} for row, why in test.unreadable.items()],
-        "left_out": {"files": len(listing.left_out), "first": listing.left_out[:NUM_FILES_NAMED]},
-    }
+    unreadable = [Unreadable(path=listing.paths[row], reason=why) for row, why in test.unreadable.items()]
+    first = tuple(listing.left_out[:NUM_FILES_NAMED])
+    return unreadable, LeftOut(files=len(listing.left_out), first=first)
 
 
-def _commands(run: Path, metrics: dict[str, Any], decisions: Sequence[DecisionSection]) -> dict[str, str]:
-    """Return what to type, by what it does."""
-    outside = ("--outside", metrics["outside"]["source"]) if metrics["outside"] else ()
-    train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics["data"]["source"])
+def _commands(run: Path, metrics: Metrics, decisions: Sequence[DecisionSection]) -> dict[str, str]:
+    """Return the commands to type, by what they do."""
+    outside = ("--outside", metrics.outside.source) if metrics.outside else ()
+    train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics.data["source"])
     return {
         "Train again": _typed(train),
         **{f"Decide '{printable(one.name)}' again": one.again for one in decisions},

@@ -1,14 +1,13 @@
 """The run folder: where it is, what is in it, and how to read that."""
 
 import csv
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from skysort.classifier.format import MODEL, TABLE, read_table
 from skysort.classifier.predictions import write_rows
@@ -87,7 +86,7 @@ class Run:
 
     def write_data(self, data: DataTable) -> None:
         """Write data.json."""
-        write_whole(self.path / "data.json", json_text(data.model_dump(exclude_none=True)))
+        write_whole(self.path / "data.json", data.to_json())
 
     def write_pictures(self, prepared: PreparedData) -> None:
         """Write pictures.csv."""
@@ -108,16 +107,17 @@ class Run:
         return self.path / "pictures.csv"
 
     @property
-    def metrics(self) -> dict[str, Any]:
-        """The figures of its classifier, checked: what metrics.json holds."""
+    def metrics(self) -> Metrics:
+        """The figures of its classifier.
+
+        Raises:
+            SkysortError: when metrics.json is missing or damaged.
+        """
         try:
-            found = read_json(self.path / "metrics.json", Metrics)
+            return read_json(self.path / "metrics.json", Metrics)
         except SkysortError as error:
             again = f"skysort evaluate {shlex.quote(str(self.path))}"
-            raise SkysortError(
-                "damaged-run", f"{error}; it may be of an earlier Skysort: measure it again with: {again}"
-            ) from None
-        return found.model_dump(mode="json", exclude_unset=True)
+            raise SkysortError("damaged-run", f"{error}; measure the run again with: {again}") from None
 
     @property
     def epochs(self) -> list[dict[str, float]]:
@@ -165,7 +165,7 @@ class Run:
         Raises:
             SkysortError: when it is not.
         """
-        table, metrics = read_table(self.classifier), Metrics.model_validate(self.metrics)
+        table, metrics = read_table(self.classifier), self.metrics
         decisions = {made.name: made for made in table.decisions}
         if decisions.keys() != metrics.decisions.keys() or not all(
             effect.is_of(decisions[name]) for name, effect in metrics.decisions.items()
@@ -274,8 +274,3 @@ def start_run(
             ) from None
         raise
     return Run(folder)
-
-
-def json_text(content: dict[str, Any]) -> str:
-    """Return content as the JSON files of a run hold it."""
-    return json.dumps(content, indent=2) + "\n"

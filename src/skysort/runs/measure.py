@@ -3,7 +3,6 @@
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,8 +13,9 @@ from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decided, write_report
-from skysort.runs.folder import Run, json_text
+from skysort.runs.folder import Run
 from skysort.trust.evaluation import Evaluation, evaluate_split
+from skysort.trust.metrics import Metrics
 from skysort.trust.ood import measure_outside
 
 
@@ -34,8 +34,8 @@ def measure_run(
     seconds: dict[str, float],
     progress: Progress,
     evaluated: Evaluation | None = None,
-) -> dict[str, Any]:
-    """Measure a run's classifier on the run's parts; write its table, its figures, rows and report.
+) -> Metrics:
+    """Measure a run's classifier on the run's splits; write its table, its figures, rows and report.
 
     Args:
         run: its folder, locked.
@@ -43,7 +43,7 @@ def measure_run(
         prepared: the run's pictures.
         seconds: what steps took, beside those known.
         progress: where to say how far it is.
-        evaluated: a part, where one has been already.
+        evaluated: one of the splits, where that has been evaluated already.
     """
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()
@@ -57,41 +57,39 @@ def measure_run(
     new = test.without(leaks)
     data = {**classifier.table.data, "source": prepared.data.name}  # which may have moved
     known = classifier.table.seconds
-    with suppress(SkysortError):  # there are no figures yet, or they are an earlier Skysort's
-        known = known | run.metrics["seconds"]
+    with suppress(SkysortError):  # there are no figures yet, or they are damaged and about to be replaced
+        known = known | run.metrics.seconds
     splits = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
     if len(leaks):
-        splits["test"]["without_duplicates"] = new.share_right()
-    effects = {made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions}
-    metrics = {
-        "splits": splits,
-        "parameters": classifier.table.parameters,
-        "temperature": classifier.table.temperature,
-        "temperature_reason": classifier.table.temperature_reason,
-        "seconds": {**known, **seconds, "evaluation": time.perf_counter() - started},
-        "protocol": run.recipe.pictures.protocol,
-        "classifier": classifier.digest,
-        "data": data,
-        "decisions": effects,
-    }
-    if outside:
-        metrics["outside"] = measure_outside(classifier, outside, test, progress)
+        splits["test"] = splits["test"].model_copy(update={"without_duplicates": new.share_right()})
+    metrics = Metrics(
+        splits=splits,
+        parameters=classifier.table.parameters,
+        temperature=classifier.table.temperature,
+        temperature_reason=classifier.table.temperature_reason,
+        seconds={**known, **seconds, "evaluation": time.perf_counter() - started},
+        protocol=str(run.recipe.pictures.protocol),
+        classifier=classifier.digest,
+        data=data,
+        decisions={made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions},
+        outside=measure_outside(classifier, outside, test, progress) if outside else None,
+    )
     decided_by = None
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
         decided_by = calibration.without(prepared.leaks("calibration"))
     decisions = decided(
-        decided_by, prepared.groups, classifier.table.decisions, effects, classifier.classes, run.path
+        decided_by, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
     )
-    table = classifier.table.with_figures(splits["test"])
-    table.model_copy(update={"data": data}).write(classifier.folder)
+    described = {"figures": splits["test"].headline, "data": data}
+    classifier.table.model_copy(update=described).write(classifier.folder)
     write_figures(run.path, metrics, test, run, decisions)
     return metrics
 
 
 def write_figures(
     folder: Path,
-    metrics: dict[str, Any],
+    metrics: Metrics,
     test: Evaluation,
     run: Run | None,
     decisions: list[DecisionSection],
@@ -103,4 +101,4 @@ def write_figures(
     """
     (rows or test).write_csv(folder / "predictions.csv")
     write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
-    write_whole(folder / "metrics.json", json_text(metrics))
+    write_whole(folder / "metrics.json", metrics.to_json())

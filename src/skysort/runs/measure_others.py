@@ -3,7 +3,6 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from skysort.report.run_page import decided
 from skysort.runs.folder import Run
 from skysort.runs.measure import write_figures
 from skysort.trust.evaluation import Evaluation, evaluate_split
+from skysort.trust.metrics import Metrics, SplitFigures
 
 
 def measure_others(
@@ -30,7 +30,7 @@ def measure_others(
     data_dir: Path | None,
     run: Run | None,
     progress: Progress,
-) -> dict[str, Any]:
+) -> Metrics:
     """Measure a classifier on pictures that are not its run's.
 
     Pictures that the run learned from are left out of all figures but those of the split `learned`.
@@ -72,28 +72,28 @@ def measure_others(
         progress.say(
             f"{asked}: the classifier learned from all of these; the figures are too good for new pictures"
         )
-    effects = {made.name: test.effect_of(made, groups) for made in classifier.table.decisions}
-    metrics = {
-        "splits": splits,
-        "parameters": classifier.table.parameters,
-        "temperature": classifier.table.temperature,
-        "temperature_reason": classifier.table.temperature_reason,
-        "seconds": {"evaluation": time.perf_counter() - started},
-        "protocol": "seen pictures" if is_all_learned else "other pictures",
-        "classifier": classifier.digest,
-        "data": data,
-        "decisions": effects,
-    }
+    table = classifier.table
+    metrics = Metrics(
+        splits=splits,
+        parameters=table.parameters,
+        temperature=table.temperature,
+        temperature_reason=table.temperature_reason,
+        seconds={"evaluation": time.perf_counter() - started},
+        protocol="seen pictures" if is_all_learned else "other pictures",
+        classifier=classifier.digest,
+        data=data,
+        decisions={made.name: test.effect_of(made, groups) for made in table.decisions},
+    )
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        shown = decided(None, groups, classifier.table.decisions, effects, test.classes, classifier.folder)
+        shown = decided(None, groups, table.decisions, metrics.decisions, test.classes, classifier.folder)
         write_figures(output, metrics, test, None, shown, evaluation)
     return metrics
 
 
 def _parted(
     evaluation: Evaluation, learned: NDArray[np.int64], groups: NDArray[np.int64]
-) -> tuple[Evaluation, dict[str, Any]]:
+) -> tuple[Evaluation, dict[str, SplitFigures]]:
     """Return the evaluation to show first, and figures by split: of new pictures, and of those learned from."""
     others = np.setdiff1d(evaluation.rows, learned)
     if not len(learned) or not len(others):

@@ -40,7 +40,7 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to
         )
     for what, key in (("pictures", "fingerprint"), ("splits", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)
-        if now != before and before is not None:
+        if now != before:
             if moved_to is not None:
                 place = source_name(found.source)
                 raise SkysortError(

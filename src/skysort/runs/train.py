@@ -27,6 +27,7 @@ from skysort.runs.reopen import Moved, locked_run, prepared_again, run_of
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import logits_of
 from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
+from skysort.trust.metrics import Metrics
 
 KEEP_KNOWN = 0.95
 """Of real pictures, where a run has outside pictures and its recipe does not say."""
@@ -170,7 +171,7 @@ def evaluate(
     label_by: str | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Measure a classifier on its run's own pictures, or on others.
 
     Without `data`, the splits of the run are measured again and the run's figures and report are written anew.
@@ -187,9 +188,6 @@ def evaluate(
         label_by: as `pictures.label_by` of a recipe, for other pictures than its own.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
-
-    Returns:
-        What metrics.json holds.
 
     Raises:
         NotUnderstoodError: for an unknown name, a path that is not there, a class the classifier does not know.

@@ -47,7 +47,5 @@ def how_sure(test: SplitFigures) -> str:
 
 def has_learned(train: SplitFigures) -> bool:
     """Return whether the classes' mean recall on training pictures is above chance, as its 95 % interval goes."""
-    if train.balanced_accuracy_interval95 is None:
-        return True
     num_classes = sum(figures.pictures > 0 for figures in train.classes.values())
     return train.balanced_accuracy_interval95[0] > 1 / num_classes

@@ -1,13 +1,12 @@
 """Whether a confidence is what it says: the temperature, the calibration error, the points of a diagram."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.predictions import softmax
 from skysort.core.errors import SkysortError
-from skysort.trust.intervals import CONFIDENCE, wilson
+from skysort.core.models import FrozenModel
+from skysort.trust.intervals import CONFIDENCE, Interval, wilson
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
 FEWEST_TO_FIT = 50
@@ -25,6 +24,29 @@ OVERCONFIDENT_BY = np.linspace(0, 1, 25) ** 2
 """Likewise."""
 
 Floats = NDArray[np.float64]
+
+
+class Point(FrozenModel):
+    """A bin of a reliability diagram."""
+
+    pictures: int
+    confidence: float
+    """Their mean."""
+    accuracy: float
+    interval95: Interval
+    """Of the accuracy."""
+
+
+class CalibrationError(FrozenModel):
+    """How far confidences are from accuracies."""
+
+    value: float
+    interval95: Interval | None
+    """None of fewer pictures than a bin takes."""
+    by_chance: float
+    """The value to expect if every one of these confidences were true."""
+    points: tuple[Point, ...]
+    """The bins, in the order of confidence."""
 
 
 def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, str]:
@@ -96,7 +118,7 @@ def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[floa
     return float(np.exp(found)), bool(found - lowest < 1e-4)
 
 
-def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> dict[str, Any]:
+def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> CalibrationError:
     """Return the expected calibration error with its 95 % interval, and the bins it was taken over.
 
     Pictures are sorted by confidence into bins of as many each: 15, or fewer, so that each has 20 pictures or
@@ -129,15 +151,16 @@ def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> dict[str
     value = float(np.average(np.abs(accuracy - mean), weights=pictures))
     low, by_chance, high = _inverted(value, mean, pictures, TIMES_AS_FAR[:, None] * (accuracy - mean))
     _, _, high_if_overconfident = _inverted(value, mean, pictures, -OVERCONFIDENT_BY[:, None])
-    return {
-        "value": value,
-        "interval95": [min(low, value), max(value, high, high_if_overconfident)] if num >= FEWEST_IN_BIN else None,
-        "by_chance": by_chance,
-        "points": [
-            {"pictures": n, "confidence": c, "accuracy": a, "interval95": wilson(round(a * n), n)}
+    interval = min(low, value), max(value, high, high_if_overconfident)
+    return CalibrationError(
+        value=value,
+        interval95=interval if num >= FEWEST_IN_BIN else None,
+        by_chance=by_chance,
+        points=tuple(
+            Point(pictures=n, confidence=c, accuracy=a, interval95=wilson(round(a * n), n))
             for n, c, a in zip(pictures.tolist(), mean.tolist(), accuracy.tolist(), strict=True)
-        ],
-    }
+        ),
+    )
 
 
 def _inverted(value: float, mean: Floats, pictures: NDArray[np.int64], off: Floats) -> tuple[float, float, float]:

@@ -5,8 +5,8 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from skysort.core.models import FrozenModel
 from skysort.trust.intervals import CONFIDENCE, paired_difference_interval
 
 NUM_RESAMPLES = 4_000
@@ -19,13 +19,7 @@ Mode = Literal["training", "evaluation"]
 Verdict = Literal["meets", "short", "undecided"]
 
 
-class Table(BaseModel):
-    """A part of what comparison.json or reproduction.json holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Spread(Table):
+class Spread(FrozenModel):
     """A figure of several runs that differ in their seed alone."""
 
     values: tuple[float, ...]
@@ -42,21 +36,21 @@ class Spread(Table):
         return cls(values=values, mean=float(np.mean(values)), std=std)
 
 
-class Difference(Table):
+class Difference(FrozenModel):
     """How much more of the test pictures one recipe labels right than another."""
 
     mean: float
     interval95: tuple[float, float]
 
 
-class TrainModeAccuracy(Table):
+class TrainModeAccuracy(FrozenModel):
     """Accuracies of a network that never left training mode, which tells where batches or chance take part."""
 
     train: Spread
     test: Spread
 
 
-class ComparisonRow(Table):
+class ComparisonRow(FrozenModel):
     """One recipe's runs."""
 
     name: str
@@ -79,9 +73,12 @@ class ComparisonRow(Table):
     """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty where that was not asked."""
 
 
-class PairedComparison(Table):
+class PairedComparison(FrozenModel):
     """Two classifiers on the same pictures."""
 
+    first: str
+    """Name of one, as the next of the other."""
+    second: str
     both: int
     """Pictures that both label right; the next three likewise."""
     only_first: int
@@ -95,7 +92,7 @@ class PairedComparison(Table):
     """None where p is above 0.05, and the pictures do not show which."""
 
     @classmethod
-    def of(cls, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
+    def of(cls, names: tuple[str, str], first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
         """Compare which of (N,) pictures two classifiers label right, N at least 1.
 
         Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions or
@@ -109,6 +106,8 @@ class PairedComparison(Table):
         p = float(binomtest(only_first, apart).pvalue) if apart else 1.0
         better: Literal["first", "second"] = "first" if only_first > only_second else "second"
         return cls(
+            first=names[0],
+            second=names[1],
             both=both,
             only_first=only_first,
             only_second=only_second,
@@ -122,7 +121,7 @@ class PairedComparison(Table):
         )
 
 
-class Comparison(Table):
+class Comparison(FrozenModel):
     """What comparison.json holds."""
 
     title: str
@@ -142,7 +141,7 @@ class Comparison(Table):
     date: str
 
 
-class ReproducedFigure(Table):
+class ReproducedFigure(FrozenModel):
     """One published accuracy beside the measured one."""
 
     recipe: str
@@ -163,7 +162,7 @@ class ReproducedFigure(Table):
     """How far the measured mean is below the published figure; for `short`."""
 
 
-class ReproducedCurve(Table):
+class ReproducedCurve(FrozenModel):
     """A published curve of losses beside the measured one."""
 
     recipe: str
@@ -173,7 +172,7 @@ class ReproducedCurve(Table):
     """Means over the runs."""
 
 
-class Reproduction(Table):
+class Reproduction(FrozenModel):
     """What reproduction.json holds."""
 
     figures: tuple[ReproducedFigure, ...]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,15 @@ from skysort.core.files import whole_file
 from skysort.core.progress import Progress
 from skysort.data.dataset import Dataset
 from skysort.trust.guarantee import Scores, share_lost, share_set_aside
-from skysort.trust.metrics import LEAST_WIDENING, measure, share_of
+from skysort.trust.metrics import (
+    LEAST_WIDENING,
+    Effect,
+    GroupCounts,
+    Share,
+    SplitFigures,
+    measure,
+    share_of,
+)
 
 CHUNK_BYTES = 2**24
 
@@ -46,29 +54,30 @@ class Evaluation:
     unknown: OodThreshold | None = None
     """The classifier's threshold."""
 
-    def figures(self, groups: NDArray[np.int64]) -> dict[str, Any]:
-        """Return the part's figures, as `PartFigures` has them.
+    def figures(self, groups: NDArray[np.int64]) -> SplitFigures:
+        """Return the figures of the split.
 
-        They are of all pictures that could be read, those that are called unknown by their likeliest class.
+        They are of all readable pictures; pictures that are called unknown count by their likeliest class.
 
         Args:
-            groups: for each row of the listing, a number that pictures have in common which are not independent.
+            groups: for each row of the listing, a number that pictures share which are not independent.
 
-        Source: L. Kish, Survey Sampling, 1965, for what groups make of a variance.
+        Source: L. Kish, Survey Sampling, 1965, for the effect of groups on a variance.
         """
-        figures = measure(self.logits, self.truth, self.classes, self.temperature)
-        figures["unreadable"] = len(self.unreadable)
         _, sizes = np.unique(groups[self.rows], return_counts=True)
         widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
-        if widening >= LEAST_WIDENING:
-            figures["grouped"] = {"groups": len(sizes), "widening": widening}
-        if self.unknown is not None:
-            figures["unknown"] = share_of(self.is_unknown)
-            figures["accepted"] = share_of(self._is_right[~self.is_unknown])
-        return figures
+        is_wider, has_threshold = widening >= LEAST_WIDENING, self.unknown is not None
+        return measure(self.logits, self.truth, self.classes, self.temperature).model_copy(
+            update={
+                "unreadable": len(self.unreadable),
+                "grouped": GroupCounts(groups=len(sizes), widening=widening) if is_wider else None,
+                "unknown": share_of(self.is_unknown) if has_threshold else None,
+                "accepted": share_of(self._is_right[~self.is_unknown]) if has_threshold else None,
+            }
+        )
 
-    def share_right(self) -> dict[str, Any]:
-        """Return the share of pictures labelled right, as `Share` has it."""
+    def share_right(self) -> Share:
+        """Return the share of pictures labelled right."""
         return share_of(self._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
@@ -102,15 +111,15 @@ class Evaluation:
         is_kept = np.array([name in keep for name in self.classes])[self.truth]
         return self._scores(keep, groups, self.is_unknown & ~is_kept)
 
-    def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> dict[str, Any]:
-        """Return how many of the split's pictures a decision sets aside, as metrics.json holds it."""
+    def effect_of(self, decision: Decision, groups: NDArray[np.int64]) -> Effect:
+        """Return how many of the split's pictures a decision sets aside."""
         scores = self._scores(decision.keep, groups, self.is_unknown)
-        effects = {
-            "lost": share_lost(scores, decision.threshold),
-            "set_aside": share_set_aside(scores.others, scores.other_groups, decision.threshold),
-        }
-        dumped = {name: effect and effect.model_dump(mode="json") for name, effect in effects.items()}
-        return {**dumped, **decision.model_dump(mode="json", include={"keep", "threshold"})}
+        return Effect(
+            lost=share_lost(scores, decision.threshold),
+            set_aside=share_set_aside(scores.others, scores.other_groups, decision.threshold),
+            keep=decision.keep,
+            threshold=decision.threshold,
+        )
 
     def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
         shares = softmax(self.logits)

@@ -248,8 +248,7 @@ def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> SetAsid
     share = int(_num_reaching(scores, threshold)) / len(scores)
     _, sizes = np.unique(groups, return_counts=True)
     worth = int(sizes.sum() ** 2 // (sizes**2).sum())
-    low, high = wilson(round(share * worth), worth)
-    return SetAside(pictures=len(scores), share=share, interval95=(low, high))
+    return SetAside(pictures=len(scores), share=share, interval95=wilson(round(share * worth), worth))
 
 
 def share_lost(scores: Scores, threshold: float) -> SetAside | None:

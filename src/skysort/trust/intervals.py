@@ -12,14 +12,17 @@ NORMAL_QUANTILE = 1.959963984540054
 ROUNDING = 1e-12
 """By which an average precision, added up, may miss 0 or 1; far less than any of real pictures does."""
 
+Interval = tuple[float, float]
+"""The lower and the upper bound."""
 
-def wilson(num_right: int, num: int) -> list[float]:
+
+def wilson(num_right: int, num: int) -> Interval:
     """Return the Wilson score interval of a share.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
 
-    >>> [round(bound, 4) for bound in wilson(8, 10)]
-    [0.4902, 0.9433]
+    >>> tuple(round(bound, 4) for bound in wilson(8, 10))
+    (0.4902, 0.9433)
     """
     square = NORMAL_QUANTILE**2
     middle = num_right + square / 2
@@ -27,16 +30,16 @@ def wilson(num_right: int, num: int) -> list[float]:
     low, high = (middle - margin) / (num + square), (middle + margin) / (num + square)
     share = num_right / num
     # Rounding must not put the share outside.
-    return [0.0 if num_right == 0 else min(low, share), 1.0 if num_right == num else max(high, share)]
+    return 0.0 if num_right == 0 else min(low, share), 1.0 if num_right == num else max(high, share)
 
 
-def mean_interval(values: NDArray[np.float64]) -> list[float]:
+def mean_interval(values: NDArray[np.float64]) -> Interval:
     """Return the interval of the mean of figures above 0, by the normal approximation."""
     margin = NORMAL_QUANTILE * values.std(ddof=1) / math.sqrt(len(values))
-    return [max(0.0, float(values.mean() - margin)), float(values.mean() + margin)]
+    return max(0.0, float(values.mean() - margin)), float(values.mean() + margin)
 
 
-def mean_share_interval(shares: Sequence[float], intervals: Sequence[Sequence[float]]) -> list[float]:
+def mean_share_interval(shares: Sequence[float], intervals: Sequence[Sequence[float]]) -> Interval:
     """Return the interval of the mean of independent shares, as balanced accuracy is, from Wilson's of each.
 
     Source: G. Y. Zou, W. Huang, X. Zhang, A note on confidence interval estimation for a linear function of
@@ -44,10 +47,10 @@ def mean_share_interval(shares: Sequence[float], intervals: Sequence[Sequence[fl
     """
     mean = float(np.mean(shares))
     below, above = (np.linalg.norm(np.array(shares) - bounds) / len(shares) for bounds in np.transpose(intervals))
-    return [mean - float(below), mean + float(above)]
+    return mean - float(below), mean + float(above)
 
 
-def f1_interval(num_right: int, num_wrong: int) -> list[float]:
+def f1_interval(num_right: int, num_wrong: int) -> Interval:
     """Return the interval of F1 from Wilson's for the share of right ones, which decides it.
 
     Args:
@@ -57,10 +60,11 @@ def f1_interval(num_right: int, num_wrong: int) -> list[float]:
     Source: K. Lam, V. Gopal, J. Qian, Confidence intervals for the F1 score: a comparison of four methods, 2023,
     there called Wilson indirect.
     """
-    return [2 * share / (1 + share) for share in wilson(num_right, num_right + num_wrong)]
+    low, high = wilson(num_right, num_right + num_wrong)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
-def average_precision_interval(precision: float, num_of_class: int) -> list[float] | None:
+def average_precision_interval(precision: float, num_of_class: int) -> Interval | None:
     """Return the interval of an average precision, normal in its logit; None for 0 and 1, which have none,
     whatever rounding has made of them.
 
@@ -72,10 +76,10 @@ def average_precision_interval(precision: float, num_of_class: int) -> list[floa
     if not ROUNDING < precision < 1 - ROUNDING:
         return None
     margin = NORMAL_QUANTILE / math.sqrt(num_of_class * precision * (1 - precision))
-    return [float(expit(logit(precision) + sign * margin)) for sign in (-1, 1)]
+    return float(expit(logit(precision) - margin)), float(expit(logit(precision) + margin))
 
 
-def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> list[float]:
+def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Interval:
     """Return the interval of an area under the ROC curve: the areas whose own error explains what was seen.
 
     Source: R. Newcombe, Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
@@ -95,10 +99,10 @@ def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> list
         return float(brentq(too_low, 0, nearly)) if too_low(nearly) < 0 < area else area
 
     # It is the same from the other end.
-    return [lowest(area), 1 - lowest(1 - area)]
+    return lowest(area), 1 - lowest(1 - area)
 
 
-def paired_difference_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
+def paired_difference_interval(both: int, only_first: int, only_second: int, neither: int) -> Interval:
     """Return the interval of the difference of two shares of the same pictures, first less second.
 
     Args:

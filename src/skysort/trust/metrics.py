@@ -1,16 +1,19 @@
 """The figures of a split: accuracy, loss, calibration, per class, each with n and a 95 % interval."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
 from skysort.classifier.decision import Decision, SetAside
+from skysort.classifier.format import Headline
 from skysort.classifier.predictions import softmax
-from skysort.trust.calibration import calibration_error, cross_entropies
+from skysort.core.models import FrozenModel
+from skysort.trust.calibration import CalibrationError, calibration_error, cross_entropies
 from skysort.trust.intervals import (
+    Interval,
     average_precision_interval,
     f1_interval,
     mean_interval,
@@ -23,36 +26,7 @@ LEAST_WIDENING = 1.05
 """Of intervals, to be told of: of less, nobody would see the difference."""
 
 
-class Measured(BaseModel):
-    """A part of metrics.json; what a newer Skysort adds is kept."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
-
-
-class Point(Measured):
-    """A bin of a reliability diagram."""
-
-    pictures: int
-    confidence: float
-    """Their mean."""
-    accuracy: float
-    interval95: tuple[float, float]
-    """Of the accuracy."""
-
-
-class CalibrationError(Measured):
-    """How far confidences are from accuracies."""
-
-    value: float
-    interval95: tuple[float, float] | None
-    """None of fewer pictures than a bin takes."""
-    by_chance: float
-    """What the value would be on average, for these confidences, were every one of them true."""
-    points: tuple[Point, ...]
-    """The bins, in the order of confidence."""
-
-
-class CalibrationErrors(Measured):
+class CalibrationErrors(FrozenModel):
     """How far to believe a split's confidences."""
 
     before: CalibrationError | None
@@ -61,39 +35,37 @@ class CalibrationErrors(Measured):
     """As the classifier answers."""
 
 
-class ClassFigures(Measured):
+class ClassFigures(FrozenModel):
     """The figures of a class; a share of no pictures is None."""
 
     pictures: int
-    accuracy: float | None
-    """The recall, too, as metrics.json has called it from the start."""
     recall: float | None
     """Share of the class's pictures that were labelled as it."""
-    interval95: tuple[float, float] | None
+    interval95: Interval | None
     """Of the recall."""
     labelled: int
     """Pictures of whatever class that were labelled as this one."""
     precision: float | None
-    precision_interval95: tuple[float, float] | None
-    f1: float | None = None
-    f1_interval95: tuple[float, float] | None = None
-    average_precision: float | None = None
+    precision_interval95: Interval | None
+    f1: float | None
+    f1_interval95: Interval | None
+    average_precision: float | None
     """Of this class against the rest, as the last."""
-    average_precision_interval95: tuple[float, float] | None = None
-    roc_auc: float | None = None
-    roc_auc_interval95: tuple[float, float] | None = None
+    average_precision_interval95: Interval | None
+    roc_auc: float | None
+    roc_auc_interval95: Interval | None
 
 
-class Share(Measured):
+class Share(FrozenModel):
     """The share of some pictures that something holds for; of none it is None."""
 
     pictures: int
     """All of them."""
     share: float | None
-    interval95: tuple[float, float] | None
+    interval95: Interval | None
 
 
-class GroupCounts(Measured):
+class GroupCounts(FrozenModel):
     """Pictures of a split that are not independent: of one declared group, of one burst, or near-duplicates."""
 
     groups: int
@@ -101,23 +73,23 @@ class GroupCounts(Measured):
     """How many times as wide intervals would be, were the pictures of a group all alike; none allows for that."""
 
 
-class SplitFigures(Measured):
+class SplitFigures(FrozenModel):
     """The figures of a split."""
 
     pictures: int
     accuracy: float
-    interval95: tuple[float, float]
-    balanced_accuracy: float | None = None
+    interval95: Interval
+    balanced_accuracy: float
     """Mean recall of the classes that have pictures."""
-    balanced_accuracy_interval95: tuple[float, float] | None = None
+    balanced_accuracy_interval95: Interval
     loss: float
     """Mean cross entropy, in nats."""
-    loss_interval95: tuple[float, float] | None
-    calibration_error: CalibrationErrors | None = None
+    loss_interval95: Interval | None
+    calibration_error: CalibrationErrors
     classes: dict[str, ClassFigures]
     confusion: dict[str, dict[str, int]]
     """How many pictures of a class got a label, by class and label; what never happened is left out."""
-    unreadable: int
+    unreadable: int = 0
     grouped: GroupCounts | None = None
     """None where groups would hardly widen an interval."""
     unknown: Share | None = None
@@ -127,6 +99,11 @@ class SplitFigures(Measured):
     without_duplicates: Share | None = None
     """Labelled right, of the test pictures that have nothing alike in an earlier split: no equal picture, no
     near-duplicate, none of their group. None where all are such."""
+
+    @property
+    def headline(self) -> Headline:
+        """The figures that a classifier's own table shows."""
+        return Headline(pictures=self.pictures, accuracy=self.accuracy, interval95=self.interval95)
 
     def matrix(self) -> NDArray[np.int64]:
         """Return (classes, classes) counts: one row per true class, one column per label."""
@@ -138,23 +115,23 @@ class SplitFigures(Measured):
         return counts
 
 
-class Effect(Measured):
+class Effect(FrozenModel):
     """What a decision does to test pictures that have nothing alike in an earlier split."""
 
     lost: SetAside | None
     """Of the classes to keep; None where there are none."""
     set_aside: SetAside | None
     """Of the others."""
-    keep: tuple[str, ...] = ()
-    """The decision's, as the next, since another may have its name now; older figures lack both."""
-    threshold: float | None = None
+    keep: tuple[str, ...]
+    """The decision's, as the next, since another may have its name now."""
+    threshold: float
 
     def is_of(self, decision: Decision) -> bool:
-        """Return whether this is what a decision does, as far as it says of which it is."""
-        return self.threshold is None or (self.keep, self.threshold) == (decision.keep, decision.threshold)
+        """Return whether this is the effect of a decision, and not of another that had its name."""
+        return (self.keep, self.threshold) == (decision.keep, decision.threshold)
 
 
-class OodFigures(Measured):
+class OodFigures(FrozenModel):
     """What a classifier makes of pictures of none of its classes."""
 
     source: str
@@ -167,7 +144,7 @@ class OodFigures(Measured):
     """Not called unknown."""
     roc_auc: float
     """How often an outside picture is less like the classes than one of the test split."""
-    roc_auc_interval95: tuple[float, float]
+    roc_auc_interval95: Interval
     test_pictures: int
     """Of the test split, that the area is over, too."""
 
@@ -178,23 +155,24 @@ def _has_test(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
     return splits
 
 
-class Metrics(Measured):
+class Metrics(FrozenModel):
     """metrics.json."""
 
     splits: Annotated[dict[str, SplitFigures], AfterValidator(_has_test)]
     """By part; `test` is always there."""
     parameters: int
-    seconds: dict[str, float]
-    temperature: float = 1.0
+    temperature: float
     """The classifier's, fitted on validation, or 1."""
-    temperature_reason: str = ""
+    temperature_reason: str
     """What it was fitted to, or why it is 1."""
+    seconds: dict[str, float]
+    """How long each step took."""
     protocol: str
     classifier: str
     """Digest of the classifier measured."""
     data: dict[str, str]
     """Source and fingerprint of the pictures."""
-    decisions: dict[str, Effect] = {}
+    decisions: dict[str, Effect]
     """What each of the classifier's decisions does on the test split."""
     outside: OodFigures | None = None
     """None where none were named."""
@@ -202,66 +180,58 @@ class Metrics(Measured):
 
 def measure(
     logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str], temperature: float = 1.0
-) -> dict[str, Any]:
-    """Return the figures of a split, as metrics.json holds them, with intervals as `intervals` has them.
+) -> SplitFigures:
+    """Return the figures of a split, as far as logits and truth give them.
 
     Args:
         logits: (N, classes), N at least 1.
         truth: (N,) class indices.
         classes: their names.
         temperature: that the logits have been divided by; 1 when none was fitted.
-
-    Returns:
-        What `SplitFigures` says, as far as logits and truth tell it.
     """
     losses = cross_entropies(logits, truth)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (truth, logits.argmax(axis=1)), 1)
     num, num_right = len(truth), int(confusion.trace())
     shares = softmax(logits)
-    nums, nums_labelled = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    nums_labelled = confusion.sum(axis=0).tolist()
     figures = {
-        name: {
-            **_class_figures(int(confusion[label, label]), nums[label], nums_labelled[label]),
-            **_against_the_rest(shares[:, label], truth == label),
-        }
+        name: _class_figures(int(confusion[label, label]), nums_labelled[label], shares[:, label], truth == label)
         for label, name in enumerate(classes)
     }
-    seen = [of_class for of_class in figures.values() if of_class["pictures"]]
-    recalls = [of_class["recall"] for of_class in seen]
-    return {
-        "pictures": num,
-        "accuracy": num_right / num,
-        "interval95": wilson(num_right, num),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "balanced_accuracy_interval95": mean_share_interval(
-            recalls, [of_class["interval95"] for of_class in seen]
-        ),
-        "loss": float(losses.mean()),
-        "loss_interval95": mean_interval(losses) if num > 1 else None,
-        "calibration_error": _calibration(logits, truth, temperature),
-        "classes": figures,
-        "confusion": _counts(confusion, classes),
-    }
+    measured = [(of.recall, of.interval95) for of in figures.values() if of.recall is not None and of.interval95]
+    recalls, intervals = zip(*measured, strict=True)
+    return SplitFigures(
+        pictures=num,
+        accuracy=num_right / num,
+        interval95=wilson(num_right, num),
+        balanced_accuracy=float(np.mean(recalls)),
+        balanced_accuracy_interval95=mean_share_interval(recalls, intervals),
+        loss=float(losses.mean()),
+        loss_interval95=mean_interval(losses) if num > 1 else None,
+        calibration_error=_calibration_errors(logits, truth, temperature),
+        classes=figures,
+        confusion=_counts(confusion, classes),
+    )
 
 
-def share_of(is_so: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return of how many of (N,) pictures something is so, as `Share` has it."""
-    num, num_so = len(is_so), int(is_so.sum())
-    return {
-        "pictures": num,
-        "share": num_so / num if num else None,
-        "interval95": wilson(num_so, num) if num else None,
-    }
+def share_of(holds: NDArray[np.bool_]) -> Share:
+    """Return the share of (N,) pictures that something holds for."""
+    num, num_so = len(holds), int(holds.sum())
+    return Share(
+        pictures=num, share=num_so / num if num else None, interval95=wilson(num_so, num) if num else None
+    )
 
 
-def _calibration(logits: NDArray[np.float32], truth: NDArray[np.int64], temperature: float) -> dict[str, Any]:
+def _calibration_errors(
+    logits: NDArray[np.float32], truth: NDArray[np.int64], temperature: float
+) -> CalibrationErrors:
     right = logits.argmax(axis=1) == truth
     before = softmax(logits * temperature).max(axis=1) if temperature != 1 else None
-    return {
-        "before": None if before is None else calibration_error(before, right),
-        "after": calibration_error(softmax(logits).max(axis=1), right),
-    }
+    return CalibrationErrors(
+        before=None if before is None else calibration_error(before, right),
+        after=calibration_error(softmax(logits).max(axis=1), right),
+    )
 
 
 def _counts(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -271,31 +241,46 @@ def _counts(confusion: NDArray[np.int64], classes: Sequence[str]) -> dict[str, d
     return counts
 
 
-def _class_figures(right: int, num: int, num_labelled: int) -> dict[str, Any]:
-    """Return a class's figures from how many of its pictures were labelled so, and how many pictures there are."""
-    return {
-        "pictures": num,
-        "accuracy": right / num if num else None,
-        "recall": right / num if num else None,
-        "interval95": wilson(right, num) if num else None,
-        "labelled": num_labelled,
-        "precision": right / num_labelled if num_labelled else None,
-        "precision_interval95": wilson(right, num_labelled) if num_labelled else None,
-        "f1": 2 * right / (num + num_labelled) if num else None,
-        "f1_interval95": f1_interval(right, num + num_labelled - 2 * right) if num else None,
-    }
+def _class_figures(
+    num_right: int, num_labelled: int, shares: NDArray[np.float64], is_of_class: NDArray[np.bool_]
+) -> ClassFigures:
+    """Return a class's figures.
+
+    Args:
+        num_right: pictures of the class that were labelled as it.
+        num_labelled: pictures that were labelled as it.
+        shares: (N,) its probability, by picture.
+        is_of_class: (N,) whether a picture is of the class.
+    """
+    num = int(is_of_class.sum())
+    precision, area = _against_the_rest(shares, is_of_class)
+    return ClassFigures(
+        pictures=num,
+        recall=num_right / num if num else None,
+        interval95=wilson(num_right, num) if num else None,
+        labelled=num_labelled,
+        precision=num_right / num_labelled if num_labelled else None,
+        precision_interval95=wilson(num_right, num_labelled) if num_labelled else None,
+        f1=2 * num_right / (num + num_labelled) if num else None,
+        f1_interval95=f1_interval(num_right, num + num_labelled - 2 * num_right) if num else None,
+        average_precision=precision,
+        average_precision_interval95=None if precision is None else average_precision_interval(precision, num),
+        roc_auc=area,
+        roc_auc_interval95=None if area is None else roc_auc_interval(area, num, len(shares) - num),
+    )
 
 
-def _against_the_rest(shares: NDArray[np.float64], is_of_class: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return how well (N,) probabilities set a class apart; None where one side has no picture.
+def _against_the_rest(
+    shares: NDArray[np.float64], is_of_class: NDArray[np.bool_]
+) -> tuple[float, float] | tuple[None, None]:
+    """Return average precision and ROC AUC of (N,) probabilities; None where one side has no picture.
 
     Pictures of equal probability are one step of the curves, as scikit-learn has it.
     """
-    names = ("average_precision", "average_precision_interval95", "roc_auc", "roc_auc_interval95")
     num = int(is_of_class.sum())
     num_others = len(shares) - num
     if not (num and num_others):
-        return dict.fromkeys(names)
+        return None, None
     order = np.argsort(-shares)
     ends = np.append(np.flatnonzero(np.diff(shares[order])), len(shares) - 1)
     num_of_class = np.cumsum(is_of_class[order])[ends]  # with a probability of each end's or more
@@ -303,5 +288,4 @@ def _against_the_rest(shares: NDArray[np.float64], is_of_class: NDArray[np.bool_
     more_others = np.diff(ends + 1 - num_of_class, prepend=0)
     precision = float((more * num_of_class / (ends + 1)).sum() / num)
     area = float((more_others * (num_of_class - more / 2)).sum() / (num * num_others))
-    intervals = average_precision_interval(precision, num), roc_auc_interval(area, num, num_others)
-    return dict(zip(names, (precision, intervals[0], area, intervals[1]), strict=True))
+    return precision, area

@@ -1,7 +1,5 @@
 """What a classifier makes of pictures of none of its classes."""
 
-from typing import Any
-
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
@@ -10,22 +8,19 @@ from skysort.core.progress import Progress
 from skysort.data.ood import OodPictures
 from skysort.trust.evaluation import Evaluation, logits_of
 from skysort.trust.intervals import roc_auc_interval
-from skysort.trust.metrics import share_of
+from skysort.trust.metrics import OodFigures, share_of
 
 
 def measure_outside(
     classifier: Classifier, outside: OodPictures, test: Evaluation, progress: Progress
-) -> dict[str, Any]:
-    """Run a classifier over outside pictures and return their figures, as metrics.json holds them.
+) -> OodFigures:
+    """Run a classifier over outside pictures and return their figures.
 
     Args:
         classifier: with the threshold.
         outside: decoded to the classifier's shape.
         test: the test split, against which the outside pictures are told apart.
         progress: where to say how far it is.
-
-    Returns:
-        What `OutsideFigures` says.
 
     Raises:
         SkysortError: when none of the pictures could be read.
@@ -36,13 +31,13 @@ def measure_outside(
     num, num_test = len(logits), len(test.logits)
     is_of_classes = np.repeat([True, False], [num_test, num])
     area = float(roc_auc_score(is_of_classes, scores(np.concatenate([test.logits, logits]))))
-    return {
-        "source": outside.source,
-        "fingerprint": outside.dataset.fingerprint(),
-        "pictures": num,
-        "unreadable": len(outside.rows) - len(readable),
-        "false_accepts": share_of(~is_unknown(classifier.table.unknown, logits)),
-        "roc_auc": area,
-        "roc_auc_interval95": roc_auc_interval(area, num_test, num),
-        "test_pictures": num_test,
-    }
+    return OodFigures(
+        source=outside.source,
+        fingerprint=outside.dataset.fingerprint(),
+        pictures=num,
+        unreadable=len(outside.rows) - len(readable),
+        false_accepts=share_of(~is_unknown(classifier.table.unknown, logits)),
+        roc_auc=area,
+        roc_auc_interval95=roc_auc_interval(area, num_test, num),
+        test_pictures=num_test,
+    )

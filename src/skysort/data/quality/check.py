@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError
+from skysort.core.models import FrozenModel
 from skysort.data.cut import SPLITS, Indices, cut
 from skysort.data.dataset import Dataset
 from skysort.data.exif import MetadataTable
-from skysort.data.splits import Described
 
 Mask = NDArray[np.bool_]
 Severity = Literal["stops training", "makes figures lie", "worth a look"]
@@ -39,7 +39,7 @@ ODD_AREA, ODD_SHAPE = 16, 3
 """Times that of the median, either way; shape is width by height."""
 
 
-class Finding(Described):
+class Finding(FrozenModel):
     """One thing that was found."""
 
     name: str
@@ -52,7 +52,7 @@ class Finding(Described):
     advice: str
 
 
-class CheckResult(Described):
+class CheckResult(FrozenModel):
     """check.json: what was found."""
 
     format: Literal[1] = 1
