@@ -2,11 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 import skysort
 from tests.docs.pages import ROOT
@@ -32,6 +34,25 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
         loaded = re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=[\"']?([^\"'\s>]+)", text)
         loaded += re.findall(r"url\([\"']?([^)\"']+)", text) + re.findall(r"@import\s+[\"']([^\"']+)", text)
         assert not [name for name in loaded if re.match(r"(https?:)?//", name)], page
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_screen_or_asks_a_network(site: Path, width: int) -> None:
+    asked = os.environ.get("SKYSORT_BROWSER")
+    program = shutil.which(asked or "chromium")
+    if program is None and not asked:
+        pytest.skip("Chromium is not installed")
+    requests: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("request", lambda request: requests.append(request.url))
+        for path in sorted(site.rglob("*.html")):
+            if path.name != "404.html":  # which is for a server: its links are absolute
+                page.goto(path.as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        browser.close()
+    assert len(requests) > 25 and not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
 
 
 def test_every_public_name_is_described(site: Path) -> None:
