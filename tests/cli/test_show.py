@@ -19,7 +19,7 @@ def metrics_of(test: SplitFigures, ood: OodFigures | None = None) -> Metrics:
         classifier="0",
         data={"source": "made-up", "fingerprint": "0"},
         decisions={},
-        outside=ood,
+        ood=ood,
     )
 
 
@@ -102,7 +102,7 @@ def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
         " ones",
         "1 picture could not be read and is in no figure",
         "(too few pictures for an interval)",
-        "outside: far, ROC AUC 0.7500 (0.5000 to 0.9000)",
+        "out-of-distribution pictures: far, ROC AUC 0.7500 (0.5000 to 0.9000)",
     ):
         assert line in said
     rows = [" ".join(line.split()) for line in said.splitlines()]

@@ -468,7 +468,7 @@ def test_predicting_what_is_not_there_or_holds_no_picture(
     [
         ("train", "{}"),
         ("train", "{}.csv"),
-        ("train", "skies:100", "--outside", "{}.zip"),
+        ("train", "skies:100", "--ood", "{}.zip"),
         ("train", "skies:100", "--recipe", "{}.toml"),
         ("train", "skies:100", "--recipe", "{}.py:Net"),
         ("evaluate", "RUN", "{}"),

@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def decided_run(session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose report has everything: a decision, unknown and outside pictures, duplicates, broken files."""
+    """A run whose report has everything: a decision, unknown pictures, duplicates, broken files."""
     pictures = tmp_path_factory.mktemp("pictures")
     seeds = itertools.count()
     for below, num in {"train/bird": 70, "train/airplane": 70, "test/bird": 20, "test/airplane": 30}.items():
@@ -49,11 +49,11 @@ def decided_run(session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -
     for number in range(3):
         shutil.copy(pictures / f"data/train/bird/{number}.png", pictures / f"data/test/bird/again-{number}.png")
     (pictures / "data/test/bird/broken.png").touch()
-    (pictures / "outside/noise").mkdir(parents=True)
+    (pictures / "ood/noise").mkdir(parents=True)
     for number in range(12):
-        (pictures / "outside/noise" / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
+        (pictures / "ood/noise" / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
     run = tmp_path_factory.mktemp("runs") / "run"
-    of_train = ("--recipe", "mlp-small", "--threads", 1, "--outside", pictures / "outside")
+    of_train = ("--recipe", "mlp-small", "--threads", 1, "--ood", pictures / "ood")
     settings = ("--set", "training.epochs=2", "--set", "trust.keep_known=0.7")
     promise = ("--keep", "bird", "--lose-at-most", "40%", "--confidence", "80%")
     for arguments in (
@@ -211,17 +211,17 @@ def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
     for sentence in sentences(*read_table(decided_run / "classifier").decisions, ("airplane", "bird")):
         assert sentence in decision
 
-    test, outside = metrics["splits"]["test"], metrics["outside"]
+    test, ood = metrics["splits"]["test"], metrics["ood"]
     assert rows_of(page, "unknown") == [
         f"{what} {round(of['share'] * of['pictures'])} {of['pictures']} {with_interval(of, 'share', 'interval95')}"
         for what, of in (
             ("Test pictures called unknown", test["unknown"]),
             ("Of the others, labelled right", test["accepted"]),
-            ("Outside pictures not called unknown", outside["false_accepts"]),
+            ("Out-of-distribution pictures not called unknown", ood["false_accepts"]),
         )
     ]
     said = text_of(page, "section[aria-labelledby=unknown]")
-    assert f"is {percent(outside['roc_auc'])} ({bounds(outside['roc_auc_interval95'])})." in said
+    assert f"is {percent(ood['roc_auc'])} ({bounds(ood['roc_auc_interval95'])})." in said
 
 
 def test_mistakes_and_samples_are_those_of_predictions_csv(page: Page, decided_run: Path) -> None:

@@ -3,35 +3,35 @@ from pathlib import Path
 
 from skysort.core.progress import SilentProgress
 from skysort.data.decode import Shape
-from skysort.data.ood import open_outside
+from skysort.data.ood import open_ood
 from tests.conftest import refused
 from tests.data.builtin import test_cifar
 
 SHAPE = Shape(32, 3, "stretch")
 
 
-def test_outside_pictures_are_the_test_part_or_all(make_folder: Callable[..., Path]) -> None:
+def test_ood_pictures_are_the_test_part_or_all(make_folder: Callable[..., Path]) -> None:
     parted = make_folder({"train/cat": 3, "test/cat": 2, "test/dog": 1}, "parted")
-    outside = open_outside(str(parted), ("airplane", "bird"), SHAPE, None, SilentProgress())
-    paths = [outside.dataset.listing.paths[row] for row in outside.rows]
+    ood = open_ood(str(parted), ("airplane", "bird"), SHAPE, None, SilentProgress())
+    paths = [ood.dataset.listing.paths[row] for row in ood.rows]
     assert paths == ["test/cat/0.png", "test/cat/1.png", "test/dog/0.png"]
     whole = make_folder({"cat": 2, "dog": 1}, "whole")
-    assert len(open_outside(str(whole), ("airplane", "bird"), SHAPE, None, SilentProgress()).rows) == 3
+    assert len(open_ood(str(whole), ("airplane", "bird"), SHAPE, None, SilentProgress()).rows) == 3
 
 
-def test_outside_pictures_of_one_of_the_classes_are_refused(make_folder: Callable[..., Path]) -> None:
+def test_ood_pictures_of_one_of_the_classes_are_refused(make_folder: Callable[..., Path]) -> None:
     folder = make_folder({"bird": 1, "cat": 1})
     with refused("overlapping-classes", folder, "'bird'", exit_code=2):
-        open_outside(str(folder), ("airplane", "bird"), SHAPE, None, SilentProgress())
+        open_ood(str(folder), ("airplane", "bird"), SHAPE, None, SilentProgress())
 
 
 def test_the_others_of_birds_vs_airplanes_are_the_test_pictures_of_the_other_eight(tmp_path: Path) -> None:
     test_cifar.write(tmp_path / "cifar-10-batches-bin", test_cifar.binary_batch, ".bin")
     classes = ("airplane", "bird")
-    outside = open_outside("birds-vs-airplanes:others", classes, SHAPE, tmp_path, SilentProgress())
-    listing = outside.dataset.listing
+    ood = open_ood("birds-vs-airplanes:others", classes, SHAPE, tmp_path, SilentProgress())
+    listing = ood.dataset.listing
     assert listing.classes == ("automobile", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    assert {listing.splits[row] for row in outside.rows} <= {"test"}
-    everything = open_outside("cifar10", (), SHAPE, tmp_path, SilentProgress())
+    assert {listing.splits[row] for row in ood.rows} <= {"test"}
+    everything = open_ood("cifar10", (), SHAPE, tmp_path, SilentProgress())
     of_classes = [everything.dataset.listing.labels[row] in (0, 2) for row in everything.rows]
-    assert len(outside.rows) == len(of_classes) - sum(of_classes)
+    assert len(ood.rows) == len(of_classes) - sum(of_classes)

@@ -103,7 +103,7 @@ def show_metrics(metrics: Metrics, file: IO[str]) -> None:
         f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
         + (f", {error.before.value:.4f} before calibration" if error.before else "")
     )
-    _show_unknown(test, metrics.outside, console)
+    _show_unknown(test, metrics.ood, console)
     for name, effect in metrics.decisions.items():
         _show_effect(name, effect, console)
     console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
@@ -154,7 +154,7 @@ def _show_classes(test: SplitFigures, console: Console) -> None:
         console.print()
 
 
-def _show_unknown(test: SplitFigures, outside: OodFigures | None, console: Console) -> None:
+def _show_unknown(test: SplitFigures, ood: OodFigures | None, console: Console) -> None:
     if not test.unknown:
         return
     console.print("all figures above are of the likeliest class, whether a picture is called unknown or not")
@@ -162,15 +162,15 @@ def _show_unknown(test: SplitFigures, outside: OodFigures | None, console: Conso
     for what, of in (
         ("test pictures called unknown", test.unknown),
         ("of the others, labelled right", test.accepted),
-        ("outside pictures not called unknown", outside and outside.false_accepts),
+        ("out-of-distribution pictures not called unknown", ood and ood.false_accepts),
     ):
         if of and of.share is not None:
             num = f"{of.share * of.pictures:,.0f}"
             table.add_row(what, num, f"{of.pictures:,}", _share(of.share), _interval(of.interval95))
     console.print(table)
-    if outside:
-        area, interval = f"{outside.roc_auc:.4f}", _interval(outside.roc_auc_interval95)
-        console.print(f"outside: {shown_name(outside.source)}, ROC AUC {area} ({interval})")
+    if ood:
+        area, interval = f"{ood.roc_auc:.4f}", _interval(ood.roc_auc_interval95)
+        console.print(f"out-of-distribution pictures: {shown_name(ood.source)}, ROC AUC {area} ({interval})")
     console.print()
 
 

@@ -34,9 +34,12 @@ def train(
     ] = None,
     group_by: GroupBy = None,
     label_by: LabelBy = None,
-    outside: Annotated[
+    ood: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="Pictures of no class: call such unknown, and measure how often."),
+        typer.Option(
+            metavar="DATA",
+            help="Out-of-distribution pictures (of no class): call such unknown, and measure how often.",
+        ),
     ] = None,
     settings: Settings = None,
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
@@ -61,7 +64,7 @@ def train(
             "--budget": budget,
             "--group-by": group_by,
             "--label-by": label_by,
-            "--outside": outside,
+            "--ood": ood,
             "--set": settings,
             "--device": device,
             "--threads": threads,
@@ -91,7 +94,7 @@ def train(
                 run,
                 settings=tuple(overrides),
                 budget=budget,
-                outside=outside,
+                ood=ood,
                 data_dir=data_dir,
                 progress=progress,
             )

@@ -1,4 +1,4 @@
-"""Outside pictures: pictures of none of a run's classes, to measure how many are called unknown."""
+"""Out-of-distribution pictures: pictures of none of a run's classes, to measure how many are called unknown."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,10 @@ class OodPictures:
     """Of the collection's listing: its test split if it has one, else all."""
 
 
-def open_outside(
+def open_ood(
     asked: str, classes: tuple[str, ...], shape: Shape, data_dir: Path | None, progress: Progress
 ) -> OodPictures:
-    """Find and decode outside pictures.
+    """Find and decode out-of-distribution pictures.
 
     Args:
         asked: as data to train on.
@@ -43,6 +43,7 @@ def open_outside(
         if name in classes:
             raise NotUnderstoodError(
                 "overlapping-classes",
-                f"outside pictures are of none of the classes, and {data.name} has some of class '{name}'",
+                f"{data.name} has pictures of class '{name}', which the classifier learns; out-of-distribution"
+                " pictures are of none of its classes. Name others with --ood",
             )
     return OodPictures(data.name, dataset, dataset.rows_of_test())

@@ -14,7 +14,7 @@ from skysort.data.cut import Indices, cut
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.exif import median_size
-from skysort.data.ood import OodPictures, open_outside
+from skysort.data.ood import OodPictures, open_ood
 from skysort.data.quality.grouping import groups_of
 from skysort.recipe.schema import Normalisation, Pictures
 
@@ -61,7 +61,7 @@ class DataTable(FrozenModel):
     """Readable pictures by part and class."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
-    outside: OodTable | None = None
+    ood: OodTable | None = None
     groups_digest: str
     """Digest of which pictures are not independent."""
     data_dir: str | None = None
@@ -85,7 +85,7 @@ class PreparedData:
     """(N,) numbers that are equal for pictures kept together in one split; -1 for unreadable ones."""
     splits: dict[str, Indices]
     """Rows of the collection's listing."""
-    outside: OodPictures | None = None
+    ood: OodPictures | None = None
     """Pictures of none of the classes, to measure on."""
 
     def measured(self, *, all_of_train: bool) -> dict[str, Indices]:
@@ -131,9 +131,7 @@ class PreparedData:
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[split] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.dataset.unreadable.items()
-        outside = self.outside and OodTable(
-            source=self.outside.source, fingerprint=self.outside.dataset.fingerprint()
-        )
+        ood = self.ood and OodTable(source=self.ood.source, fingerprint=self.ood.dataset.fingerprint())
         return DataTable(
             source=self.data.source,
             fingerprint=self.dataset.fingerprint(),
@@ -142,7 +140,7 @@ class PreparedData:
             counts=counts,
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
-            outside=outside,
+            ood=ood,
             groups_digest=of_groups.hexdigest(),
         )
 
@@ -172,7 +170,7 @@ class PreparedData:
 
 
 def prepare(
-    data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, outside: str | None = None
+    data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, ood: str | None = None
 ) -> PreparedData:
     """Find, decode and cut what a person named.
 
@@ -181,10 +179,10 @@ def prepare(
         pictures: of a resolved recipe, so that the protocol is set.
         data_dir: where named data is looked for.
         progress: where to say how far it is.
-        outside: pictures of none of the classes, named as data is.
+        ood: pictures of none of the classes, named as data is.
 
     Raises:
-        NotUnderstoodError: when the outside pictures are not there, or are of one of the classes.
+        NotUnderstoodError: when the out-of-distribution pictures are not there, or are of one of the classes.
         SkysortError: when it is not there, cannot be read, or cannot be cut.
     """
     if pictures.protocol is None:
@@ -194,10 +192,10 @@ def prepare(
     groups = groups_of(dataset, pictures, progress)
     splits = cut(dataset.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
     prepared = PreparedData(data, shape, dataset, groups, splits)
-    if outside is None:
+    if ood is None:
         return prepared
     classes = dataset.listing.classes
-    return replace(prepared, outside=open_outside(outside, classes, shape, data_dir, progress))
+    return replace(prepared, ood=open_ood(ood, classes, shape, data_dir, progress))
 
 
 def smaller_than_they_are(prepared: PreparedData) -> str | None:

@@ -399,7 +399,7 @@ class Trust(Section):
 
     keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Call a picture `unknown` that is like none of the classes, by a threshold that keeps this share of pictures
-    like those of the calibration split. Unset: never, but 0.95 with outside pictures."""
+    like those of the calibration split. Unset: never, but 0.95 with out-of-distribution pictures."""
 
 
 class Figure(Section):

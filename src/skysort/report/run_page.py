@@ -236,8 +236,8 @@ def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], 
 
 def _commands(run: Path, metrics: Metrics, decisions: Sequence[DecisionSection]) -> dict[str, str]:
     """Return the commands to type, by what they do."""
-    outside = ("--outside", metrics.outside.source) if metrics.outside else ()
-    train = ("train", "--recipe", str(run / "recipe.toml"), *outside, metrics.data["source"])
+    ood = ("--ood", metrics.ood.source) if metrics.ood else ()
+    train = ("train", "--recipe", str(run / "recipe.toml"), *ood, metrics.data["source"])
     return {
         "Train again": _typed(train),
         **{f"Decide '{printable(one.name)}' again": one.again for one in decisions},

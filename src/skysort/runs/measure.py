@@ -16,7 +16,7 @@ from skysort.report.run_page import DecisionSection, decided, write_report
 from skysort.runs.folder import Run
 from skysort.trust.evaluation import Evaluation, evaluate_split
 from skysort.trust.metrics import Metrics
-from skysort.trust.ood import measure_outside
+from skysort.trust.ood import measure_ood
 
 
 def evaluate_own(
@@ -53,7 +53,7 @@ def measure_run(
         else evaluate_own(classifier, split, prepared, rows, progress)
         for split, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
-    test, outside, leaks = evaluations["test"], prepared.outside, prepared.leaks("test")
+    test, ood, leaks = evaluations["test"], prepared.ood, prepared.leaks("test")
     new = test.without(leaks)
     data = {**classifier.table.data, "source": prepared.data.name}  # which may have moved
     known = classifier.table.seconds
@@ -72,7 +72,7 @@ def measure_run(
         classifier=classifier.digest,
         data=data,
         decisions={made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions},
-        outside=measure_outside(classifier, outside, test, progress) if outside else None,
+        ood=measure_ood(classifier, ood, test, progress) if ood else None,
     )
     decided_by = None
     if calibration := evaluations.get("calibration"):

@@ -31,12 +31,13 @@ def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to
     """
     expected = run.data
     data_dir = data_dir or (Path(expected.data_dir) if expected.data_dir else None)
-    outside = expected.outside.source if expected.outside else None
-    prepared = prepare(_find(run, expected, moved_to), run.recipe.pictures, data_dir, progress, outside)
+    ood = expected.ood.source if expected.ood else None
+    prepared = prepare(_find(run, expected, moved_to), run.recipe.pictures, data_dir, progress, ood)
     found = prepared.described()
-    if found.outside != expected.outside:
+    if found.ood != expected.ood:
         raise SkysortError(
-            "pictures-changed", f"the outside pictures of {run.path} have changed: {outside} has others now"
+            "pictures-changed",
+            f"the out-of-distribution pictures of {run.path} have changed: {ood} has others now",
         )
     for what, key in (("pictures", "fingerprint"), ("splits", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)

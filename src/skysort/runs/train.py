@@ -30,7 +30,7 @@ from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
 from skysort.trust.metrics import Metrics
 
 KEEP_KNOWN = 0.95
-"""Of real pictures, where a run has outside pictures and its recipe does not say."""
+"""Of real pictures, where a run has out-of-distribution pictures and its recipe does not say."""
 NUM_PROOF_PICTURES = 32
 SPINS = "30000"
 """Turns of a loop, some tens of microseconds: longer than from one operation to the next."""
@@ -43,7 +43,7 @@ def train(
     *,
     settings: tuple[str, ...] = (),
     budget: str | None = None,
-    outside: str | PathLike[str] | None = None,
+    ood: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -61,7 +61,7 @@ def train(
         settings: fields of the recipe to override, as `training.epochs=3`.
         budget: a time like `60s` or `10m` that the call aims to take; it decides the epochs, and width and stride
             of the network `swift`.
-        outside: pictures of none of the classes, named as data is, to measure how many are called unknown; a
+        ood: pictures of none of the classes, named as data is, to measure how many are called unknown; a
             recipe that sets no threshold for that gets one that keeps 95 % of real pictures.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
         progress: where to say how far it is; else silent.
@@ -74,7 +74,7 @@ def train(
     sources = [data] if isinstance(data, str | PathLike) else list(data)
     for source in sources or [""]:
         _check_named(data=source)
-    _check_named(recipe=recipe, run=run, outside=outside)
+    _check_named(recipe=recipe, run=run, ood=ood)
     asked = [str(source) for source in sources]
     seconds = None if budget is None else seconds_of(budget)
     for setting in settings if budget else ():
@@ -96,11 +96,9 @@ def train(
     check_free(folder)
     has_default_size = found.named is None and recipe.pictures.size is None
     recipe = resolved(recipe, found)
-    if outside is not None and recipe.trust.keep_known is None:
+    if ood is not None and recipe.trust.keep_known is None:
         recipe = recipe.with_values(trust={"keep_known": KEEP_KNOWN})
-    prepared = prepare(
-        found, recipe.pictures, _path(data_dir), progress, None if outside is None else str(outside)
-    )
+    prepared = prepare(found, recipe.pictures, _path(data_dir), progress, None if ood is None else str(ood))
     check_loss(recipe, prepared)
     check_calibration(recipe, prepared)
     check_own_network(recipe, prepared)

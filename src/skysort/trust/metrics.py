@@ -143,7 +143,7 @@ class OodFigures(FrozenModel):
     false_accepts: Share
     """Not called unknown."""
     roc_auc: float
-    """How often an outside picture is less like the classes than one of the test split."""
+    """How often one of them is less like the classes than a picture of the test split."""
     roc_auc_interval95: Interval
     test_pictures: int
     """Of the test split, that the area is over, too."""
@@ -174,7 +174,7 @@ class Metrics(FrozenModel):
     """Source and fingerprint of the pictures."""
     decisions: dict[str, Effect]
     """What each of the classifier's decisions does on the test split."""
-    outside: OodFigures | None = None
+    ood: OodFigures | None = None
     """None where none were named."""
 
 

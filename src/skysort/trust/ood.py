@@ -11,15 +11,13 @@ from skysort.trust.intervals import roc_auc_interval
 from skysort.trust.metrics import OodFigures, share_of
 
 
-def measure_outside(
-    classifier: Classifier, outside: OodPictures, test: Evaluation, progress: Progress
-) -> OodFigures:
-    """Run a classifier over outside pictures and return their figures.
+def measure_ood(classifier: Classifier, ood: OodPictures, test: Evaluation, progress: Progress) -> OodFigures:
+    """Run a classifier over out-of-distribution pictures and return their figures.
 
     Args:
         classifier: with the threshold.
-        outside: decoded to the classifier's shape.
-        test: the test split, against which the outside pictures are told apart.
+        ood: decoded to the classifier's shape.
+        test: the test split, against which the out-of-distribution pictures are told apart.
         progress: where to say how far it is.
 
     Raises:
@@ -27,15 +25,15 @@ def measure_outside(
     """
     from sklearn.metrics import roc_auc_score
 
-    readable, logits = logits_of(classifier, "outside pictures", outside.dataset, outside.rows, progress)
+    readable, logits = logits_of(classifier, "out-of-distribution pictures", ood.dataset, ood.rows, progress)
     num, num_test = len(logits), len(test.logits)
     is_of_classes = np.repeat([True, False], [num_test, num])
     area = float(roc_auc_score(is_of_classes, scores(np.concatenate([test.logits, logits]))))
     return OodFigures(
-        source=outside.source,
-        fingerprint=outside.dataset.fingerprint(),
+        source=ood.source,
+        fingerprint=ood.dataset.fingerprint(),
         pictures=num,
-        unreadable=len(outside.rows) - len(readable),
+        unreadable=len(ood.rows) - len(readable),
         false_accepts=share_of(~is_unknown(classifier.table.unknown, logits)),
         roc_auc=area,
         roc_auc_interval95=roc_auc_interval(area, num_test, num),

@@ -20,8 +20,8 @@ NUM_OUTSIDE = 30
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("outside")
+def ood(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ood")
     (folder / "noise").mkdir()
     for seed in range(NUM_OUTSIDE):
         (folder / "noise" / f"{seed}.png").write_bytes(picture_bytes(seed))
@@ -30,15 +30,15 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path, outside: Path) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path, ood: Path) -> Path:
     """A run whose threshold loses so many that there are some in every part. Not to be changed: copy it first."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     done = command(
-        "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--outside", outside, "--threads", 1,
+        "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--ood", ood, "--threads", 1,
         "--set", "training.epochs=2", "--set", "trust.keep_known=0.6", SKYSORT_CACHE=str(session_cache),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "unknown" in done.stdout and "outside pictures" in done.stdout
+    assert "unknown" in done.stdout and "out-of-distribution pictures" in done.stdout
     return folder
 
 
@@ -51,7 +51,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
+def test_threshold_rows_and_figures_agree(run: Path, ood: Path) -> None:
     unknown = read(run, "classifier/classifier.json")["unknown"]
     splits = read(run, "metrics.json")["splits"]
     rows = rows_of(run / "calibration.csv")
@@ -77,13 +77,13 @@ def test_threshold_rows_and_figures_agree(run: Path, outside: Path) -> None:
             assert float(row["p:airplane"]) + float(row["p:bird"]) == pytest.approx(1)
         if split == "test":  # runs are compared by their likeliest classes, too
             assert sum(right for _, right in _checked_labels(skysort.Run(run))) == all_right
-    assert read(run, "data.json")["outside"]["source"] == str(outside)
+    assert read(run, "data.json")["ood"]["source"] == str(ood)
     assert skysort.Run(run).recipe.trust.keep_known == 0.6
 
 
-def test_outside_figures_are_what_predict_says(skysort_command: Command, run: Path, outside: Path) -> None:
-    figures = read(run, "metrics.json")["outside"]
-    ended = skysort_command("predict", run, outside / "noise", "--format", "csv")
+def test_ood_figures_are_what_predict_says(skysort_command: Command, run: Path, ood: Path) -> None:
+    figures = read(run, "metrics.json")["ood"]
+    ended = skysort_command("predict", run, ood / "noise", "--format", "csv")
     assert "1 of 31 pictures" in ended.err  # which unknown ones are not counted among
     statuses = [row["status"] for row in csv.DictReader(ended.out.splitlines())]
     assert (figures["pictures"], figures["unreadable"]) == (NUM_OUTSIDE, statuses.count("unreadable")) == (30, 1)
@@ -93,7 +93,7 @@ def test_outside_figures_are_what_predict_says(skysort_command: Command, run: Pa
     low, high = figures["roc_auc_interval95"]
     assert 0 <= low < figures["roc_auc"] < high <= 1
     page = (run / "report.html").read_text("utf-8")
-    assert "utside pictures" in page and f"--outside {outside}" in page
+    assert "ut-of-distribution pictures are from" in page and f"--ood {ood}" in page
 
 
 def test_an_unknown_picture_has_probabilities_and_no_label(skysort_command: Command, run: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_unknown_picture_has_probabilities_and_no_label(skysort_command: Comm
     assert ended.code == 0 and ended.out.split()[0] == "unknown"
 
 
-def test_measured_again_or_resumed_a_run_keeps_its_outside_figures(
+def test_measured_again_or_resumed_a_run_keeps_its_ood_figures(
     skysort_command: Command, run: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
@@ -128,13 +128,13 @@ def test_measured_again_or_resumed_a_run_keeps_its_outside_figures(
     assert thresholds[0] == thresholds[1]
 
 
-def test_outside_pictures_that_have_changed_are_refused(
-    skysort_command: Command, run: Path, outside: Path, tmp_path: Path
+def test_ood_pictures_that_have_changed_are_refused(
+    skysort_command: Command, run: Path, ood: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
-    moved = shutil.copytree(outside, tmp_path / "moved")
+    moved = shutil.copytree(ood, tmp_path / "moved")
     data = read(copy, "data.json")
-    data["outside"]["source"] = str(moved)
+    data["ood"]["source"] = str(moved)
     (copy / "data.json").write_text(json.dumps(data), "utf-8")
     assert skysort_command("evaluate", copy, "--quiet").code == 0
     (moved / "noise" / "0.png").write_bytes(picture_bytes(99))
@@ -152,10 +152,10 @@ def test_outside_pictures_that_have_changed_are_refused(
             [" 19 ", " 18", " 190 ", " 180", "--set pictures.shares=69/10/11/10", "calibration/"],
         ),
         (["skies:40", "--set", "trust.keep_known=1"], 2, "invalid-recipe", ["trust.keep_known", "less than 1"]),
-        (["skies:40", "--outside", "skies:50"], 2, "overlapping-classes", ["skies:50", "'airplane'"]),
-        (["skies:40", "--outside", "none/there"], 2, "path-not-found", ["none/there"]),
-        (["skies:40", "--outside", "cifar10:others"], 2, "unknown-data-set", ["'cifar10:others'"]),
-        (["--resume", "runs/none", "--outside", "digits"], 2, "options-conflict", ["--resume", "--outside"]),
+        (["skies:40", "--ood", "skies:50"], 2, "overlapping-classes", ["skies:50", "'airplane'"]),
+        (["skies:40", "--ood", "none/there"], 2, "path-not-found", ["none/there"]),
+        (["skies:40", "--ood", "cifar10:others"], 2, "unknown-data-set", ["'cifar10:others'"]),
+        (["--resume", "runs/none", "--ood", "digits"], 2, "options-conflict", ["--resume", "--ood"]),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_run_begins(
@@ -167,11 +167,11 @@ def test_what_cannot_be_is_refused_before_a_run_begins(
 
 
 def test_without_a_calibration_part_the_setting_that_gives_one_is_named(
-    skysort_command: Command, make_folder: MakeFolder, outside: Path, tmp_path: Path
+    skysort_command: Command, make_folder: MakeFolder, ood: Path, tmp_path: Path
 ) -> None:
     folder = make_folder({"train/a": 4, "train/b": 4, "test/a": 1, "test/b": 1})
     ended = skysort_command(
-        "train", folder, "--outside", outside, "--run", tmp_path / "run", "--quiet",
+        "train", folder, "--ood", ood, "--run", tmp_path / "run", "--quiet",
         "--set", "pictures.protocol=tutorial",
     )  # fmt: skip
     ended.check_refused(1, "missing-split", "'tutorial'", "--set pictures.protocol=four-way")
