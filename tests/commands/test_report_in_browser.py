@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from skysort.classifier.format import read_table
 from skysort.report.page import percent
-from skysort.trust.guarantee import sentences
+from skysort.report.wording import decision_sentences
 from skysort.trust.metrics import SplitFigures
 from tests.conftest import command, picture_bytes
 
@@ -208,7 +208,7 @@ def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
             f"of {effect['pictures']:,} pictures {what} {percent(effect['share'])} are set aside"
             f" ({bounds(effect['interval95'])})" in decision
         )
-    for sentence in sentences(*read_table(decided_run / "classifier").decisions, ("airplane", "bird")):
+    for sentence in decision_sentences(*read_table(decided_run / "classifier").decisions, ("airplane", "bird")):
         assert sentence in decision
 
     test, ood = metrics["splits"]["test"], metrics["ood"]

@@ -15,27 +15,23 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 
 from skysort.classifier.decision import ABOVE_ALL, Decision
-from skysort.classifier.format import KeptShare
 from skysort.classifier.ood import why_unknown
 from skysort.classifier.predictions import labelled, softmax
-from skysort.classifier.proof import Logits
 from skysort.trust import guarantee
+from skysort.trust.abstention import threshold_for_unknown
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import (
     Scores,
     curve,
     decide,
-    fewest_for_unknown,
     lowest_threshold,
     most_lost,
     num_needed,
-    sentences,
     share_lost,
     share_set_aside,
-    threshold_for_unknown,
     upper_bound,
 )
-from tests.conftest import numbers, refused
+from tests.conftest import refused
 
 Floats = NDArray[np.float64]
 PAGE = Path(__file__).parents[2] / "docs" / "guarantee.md"
@@ -382,64 +378,6 @@ def test_groups_of_one_picture_are_pictures() -> None:
     assert decision.calibration.lost == most_lost(100, 0.1, 0.95) == 4
 
 
-# The threshold for unknown.
-
-KEEPS = st.sampled_from([0.5, 0.8, 0.9, 0.95])
-
-
-def logits_of(values: list[float]) -> Logits:
-    """Return logits of one class, of which the values are the scores."""
-    return np.array(values, np.float32)[:, None]
-
-
-@given(st.lists(st.integers(-9, 9), min_size=20, max_size=60), KEEPS)
-def test_of_pictures_left_out_in_turn_no_more_are_unknown_than_stated(values: list[int], keep: float) -> None:
-    """As if each were the new one and the others the calibration split: the promise itself, without chance."""
-    num_unknown = 0
-    for number, value in enumerate(values):
-        unknown = threshold_for_unknown(logits_of([*values[:number], *values[number + 1 :]]), keep)
-        (why,) = why_unknown(unknown, logits_of([value]))
-        num_unknown += bool(why)
-    allowed = round(len(values) * round(1 - keep, 2), 6)
-    assert num_unknown <= allowed
-    if len(set(values)) == len(values):
-        assert num_unknown == math.floor(allowed)
-
-
-@given(st.sets(st.integers(-1000, 1000), min_size=19, max_size=200), KEEPS)
-def test_a_threshold_for_unknown_keeps_the_picture_it_is_made_of_and_loses_all_below(
-    values: set[int], keep: float
-) -> None:
-    unknown = threshold_for_unknown(logits_of(list(values)), keep)
-    num_lost = math.floor(round((len(values) + 1) * (1 - keep), 6)) - 1
-    assert (unknown.calibration.pictures, unknown.calibration.kept) == (len(values), len(values) - num_lost)
-    assert sorted(values)[num_lost] - 0.1 < unknown.threshold < sorted(values)[num_lost]
-
-
-def test_a_threshold_for_unknown_counts_pictures_of_a_group_once() -> None:
-    values, groups = [9.0, 1.0, 8.0, 2.0, 7.0, 3.0], np.array([0, 0, 1, 1, 2, 2])
-    unknown = threshold_for_unknown(logits_of(values), 0.75, groups, left_out=5)
-    alone = threshold_for_unknown(logits_of([1.0, 2.0, 3.0]), 0.75)
-    assert unknown.threshold == alone.threshold
-    assert unknown.calibration == KeptShare(pictures=6, kept=6, groups=3, left_out=5)
-    assert alone.calibration == KeptShare(pictures=3, kept=3)
-
-
-@pytest.mark.parametrize(("keep", "fewest"), [(0.5, 1), (0.9, 9), (0.95, 19), (0.99, 99), (0.999, 999)])
-def test_a_threshold_for_unknown_takes_enough_pictures(keep: float, fewest: int) -> None:
-    assert fewest_for_unknown(keep) == fewest
-    values = [float(value) for value in range(fewest)]
-    assert threshold_for_unknown(logits_of(values), keep).calibration.kept == fewest
-    with pytest.raises(ValueError, match=rf" {fewest} .* {fewest - 1}\b"):
-        threshold_for_unknown(logits_of(values[1:]), keep)
-
-
-def test_equal_pictures_stay_equal_when_batches_round_otherwise() -> None:
-    unknown = threshold_for_unknown(logits_of([12.5] * 40), 0.5)
-    assert unknown.calibration.kept == 40
-    assert why_unknown(unknown, logits_of([12.49999])) == [""]
-
-
 # What is set aside of the others.
 
 
@@ -533,73 +471,6 @@ def test_a_curve_without_other_classes_has_no_share_of_them() -> None:
     found = curve(ungrouped(np.array([0.2, 0.1]), np.empty(0)), 0.95)
     assert np.isnan(found.set_aside).all()
     np.testing.assert_allclose(found.lost, [0, 0.5])
-
-
-def worded(classes: tuple[str, ...] = ("airplane", "bird"), **changes: object) -> list[str]:
-    decision = decide(drawn_scores(), 0.02, 0.95, "2026-11-22")
-    return sentences(decision.model_copy(update=changes), classes)
-
-
-def test_the_words_are_those_of_the_page() -> None:
-    assert " ".join(worded()) in " ".join(PAGE.read_text("utf-8").split())
-
-
-@pytest.mark.parametrize(
-    ("lose_at_most", "confidence", "expected"),
-    [
-        (0.001, 0.95, " 1 in 1,000 "),
-        (0.07, 0.999, " 70 in 1,000 "),
-        (0.0005, 0.95, " 5 in 10,000 "),
-        (1 / 3, 0.95, " 333.3333333 in 1,000 "),
-        (0.02, 0.95, " 95 of 100 "),
-        (0.02, 0.999, " 9,990 of 10,000 "),
-    ],
-)
-def test_shares_are_said_without_the_noise_of_doubles(
-    lose_at_most: float, confidence: float, expected: str
-) -> None:
-    assert expected in worded(lose_at_most=lose_at_most, confidence=confidence)[1]
-
-
-@pytest.mark.parametrize(
-    ("threshold", "expected"),
-    [
-        (0.981234, "0.981"),
-        (0.75, "0.75"),
-        (0.9999999312, "0.999999931"),
-        (1 - 2**-53, "0.99999999999999989"),
-        (1.0, "1"),
-        (0.012345, "0.0123"),
-        (5e-324, "4.94e-324"),
-    ],
-)
-def test_a_threshold_is_said_with_the_digits_that_matter(threshold: float, expected: str) -> None:
-    rule = worded(threshold=threshold)[0]
-    assert numbers(rule) == [expected] and "'bird'" in rule
-
-
-def test_other_cases_have_their_own_words() -> None:
-    calibration = decide(drawn_scores(), 0.02, 0.95, "2026-11-22").calibration
-    assert numbers(worded(threshold=ABOVE_ALL)[0]) == []  # no probability sets anything aside
-    one = calibration.model_copy(update={"pictures": 1, "lost": 0})
-    assert numbers(worded(calibration=one)[1])[-2:] == ["1", "0"]
-    grouped = calibration.model_copy(update={"groups": 200, "lost_groups": 1})
-    in_groups = worded(calibration=grouped, lose_at_most=0.001, left_out=3)
-    assert " 1 in 1,000 " in in_groups[1] and "ear-duplicates" in in_groups[1]
-    assert numbers(in_groups[1])[-5:] == ["500", "200", "4", "1", "3"]
-    assert "group" in in_groups[3] and "group" not in worded()[3]
-    assert numbers(worded(set_aside=None)[2]) == []  # the effect is not known
-    assert r"'\x1b[31m'" in worded(("a\nb", "\x1b[31m"), keep=("\x1b[31m",))[0]
-    assert "'bird' or 'gull'" in worded(CLASSES, keep=("bird", "gull"))[0]
-
-
-@pytest.mark.parametrize(("num", "is_useful"), [(0, False), (20, False), (28, False), (29, True)])
-def test_a_decision_that_may_do_no_more_than_chance_says_so(num: int, is_useful: bool) -> None:
-    found = share_set_aside(np.arange(1_000) / 1_000, np.arange(1_000), 1 - num / 1_000 - 1e-9)
-    assert found is not None
-    effect = worded(CLASSES, set_aside=found)[2]
-    assert numbers(effect)[:3] == ["1,000", str(num), "95"]
-    assert ("20 in 1,000" in effect) == (not is_useful)  # as many at random would keep the promise, too
 
 
 # The page.

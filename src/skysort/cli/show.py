@@ -12,10 +12,10 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
 from skysort.core.text import counted, printable
 from skysort.report.run_page import PROTOCOLS
+from skysort.report.wording import decision_sentences
 from skysort.runs.folder import Run
 from skysort.trust.advice import advice
 from skysort.trust.comparison import Spread
-from skysort.trust.guarantee import sentences
 from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
 
 MOST_CLASSES = 30
@@ -45,7 +45,7 @@ def show_run(run: Run, file: IO[str]) -> None:
 def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
     """Print what a decision does and promises, what it did on the test split, and how to use it."""
     console = console_for(file)
-    for sentence in sentences(decision, run.data.classes):
+    for sentence in decision_sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
     _show_effect(decision.name, run.metrics.decisions[decision.name], console)
     command = ["skysort", "predict", str(run.path), "PICTURES", "--decision", decision.name]

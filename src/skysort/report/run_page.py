@@ -16,9 +16,10 @@ from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.report.page import percent, write_page
+from skysort.report.wording import decision_sentences
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
-from skysort.trust.guarantee import curve, sentences
+from skysort.trust.guarantee import curve
 from skysort.trust.metrics import ClassFigures, Effect, Metrics, SplitFigures
 
 NUM_MISTAKES = 24
@@ -160,7 +161,7 @@ def decided(
         lost, sure = (f"{100 * share:.10g}%" for share in (decision.lose_at_most, decision.confidence))
         promise = ("--lose-at-most", lost, "--confidence", sure)
         again = ("decide", str(classifier), *keep, *promise, "--name", decision.name)
-        said = sentences(decision, classes)
+        said = decision_sentences(decision, classes)
         found.append(
             DecisionSection(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again))
         )

@@ -24,9 +24,9 @@ from skysort.runs.folder import Run, check_free, free_folder, start_run
 from skysort.runs.measure import measure_run
 from skysort.runs.measure_others import measure_others
 from skysort.runs.reopen import Moved, locked_run, prepared_again, run_of
+from skysort.trust.abstention import fewest_for_unknown, threshold_for_unknown
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import logits_of
-from skysort.trust.guarantee import fewest_for_unknown, threshold_for_unknown
 from skysort.trust.metrics import Metrics
 
 KEEP_KNOWN = 0.95

@@ -12,8 +12,6 @@ alpha or more. So this is no likelier than k or fewer of n at probability alpha,
 1 - confidence or less. Scores may be tied. Where pictures come in groups, as the frames of a visit, groups are
 independent and pictures are not: n counts groups, and a group's score is the largest of its pictures to keep.
 
-Another promise, of another kind, is that of the threshold for unknown: see `threshold_for_unknown`.
-
 Sources: C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the
 binomial, 1934, for the bound; S. Bates, A. Angelopoulos, L. Lei, J. Malik, M. I. Jordan, Distribution-free,
 risk-controlling prediction sets, 2021, for thresholds from bounds of any loss that is monotone in them. With a
@@ -25,24 +23,18 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skysort.classifier.decision import Calibration, Decision, SetAside, probability_not_kept
-from skysort.classifier.format import KeptShare, OodThreshold
-from skysort.classifier.ood import scores as unknown_scores
-from skysort.classifier.proof import LARGEST_DIFFERENCE, Logits
+from skysort.classifier.proof import LARGEST_DIFFERENCE
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.text import counted, printable
 from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE
 """Of a score's log odds: how far apart two computers are at most, each within what a classifier's proof allows."""
-ROUNDING = 1e-5
-"""Of a score for unknown: pictures that are equal stay so in batches of other sizes, which round otherwise."""
 LEAST = 1e-9
 """Share, from 0 or from 1, that a promise may speak of."""
 MOST_NEEDED = 2**40
@@ -191,7 +183,7 @@ class Scores:
 
     def by_group(self) -> Floats:
         """Return the largest score to keep of each group that has any."""
-        return _largest(self.kept, self.kept_groups)
+        return largest_by_group(self.kept, self.kept_groups)
 
 
 def decide(
@@ -286,119 +278,12 @@ def curve(scores: Scores, confidence: float) -> Curve:
     return Curve(thresholds, num_lost / num, upper_bound(num_lost, num, confidence), set_aside)
 
 
-def sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
-    """Return in words what a decision does and promises.
-
-    Args:
-        decision: what to describe.
-        classes: the classifier's.
-    """
-    kept = " or ".join(f"'{printable(name)}'" for name in decision.keep)
-    others = [f"'{printable(name)}'" for name in classes if name not in decision.keep]
-    calibration, set_aside = decision.calibration, decision.set_aside
-    if decision.threshold > 1:
-        rule = (
-            f"Set nothing aside: of too many pictures of {kept} the classifier is wholly sure that they are not."
-        )
-    else:
-        rule = f"Set aside what is not {kept} with probability {_probability(decision.threshold)} or more."
-
-    num, of = _rate(decision.lose_at_most, 1000)
-    held, draws = _rate(decision.confidence, 100)
-    counts = f"{counted(calibration.pictures, 'picture')} of {kept}"
-    counting, independent = "", "one independent of another"
-    if calibration.groups is None:
-        counts += f", {calibration.lost:,} lost"
-    else:
-        counting = (
-            " Near-duplicates, and pictures of a group, count as one, which is set aside when any of them is."
-        )
-        counts += (
-            f", counted as {calibration.groups:,}; {calibration.lost:,} lost,"
-            f" counted as {calibration.lost_groups:,}"
-        )
-        independent = "each group like a picture independent of the others"
-    if decision.left_out:
-        left_out = counted(decision.left_out, "calibration picture")
-        counts += f"; {left_out} left out, as training or validation has the like"
-
-    if set_aside is None:
-        effect = "not known, since there is no calibration picture of another class"
-    else:
-        about, low, high = (f"{1000 * share:,.0f}" for share in (set_aside.share, *set_aside.interval95))
-        effect = (
-            f"of 1,000 pictures of {others[0] if len(others) == 1 else 'other classes'} about {about}"
-            f" {'is' if about == '1' else 'are'} set aside (95 % interval {low} to {high},"
-            f" from {counted(set_aside.pictures, 'picture')})"
-        )
-        if set_aside.interval95[0] <= decision.lose_at_most:
-            effect += (
-                f". That is of little use: to set aside {num} in {of} by lot would keep the promise, too, and may"
-                " do as much. A better classifier, more calibration pictures or a looser promise sets more aside"
-            )
-    return [
-        rule,
-        f"Promise: on average at most {num} in {of} pictures of {kept} {'is' if num == '1' else 'are'} set aside."
-        f"{counting} A threshold made this way keeps that promise for at least {held} of {draws} draws of"
-        f" calibration pictures. ({counts}.)",
-        f"Effect: {effect}.",
-        f"It holds for pictures like these, {independent}. What breaks it: docs/guarantee.md.",
-    ]
-
-
-def fewest_for_unknown(keep: float) -> int:
-    """Return how many calibration pictures, or groups, a threshold for unknown takes that keeps a share of them.
-
-    >>> fewest_for_unknown(0.95)
-    19
-    """
-    return math.ceil(1 / _to_lose(keep)) - 1
-
-
-def threshold_for_unknown(
-    logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0
-) -> OodThreshold:
-    """Return the threshold for unknown that keeps a share of pictures like those of the calibration split.
-
-    It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
-    any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
-    conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
-    is over calibration pictures and the new one alike: one calibration split may keep somewhat more or less. Of
-    pictures in groups, groups are as likely in any place, and a group's score is the least of its pictures.
-
-    Args:
-        logits: (N, classes), of the calibration split, of at least `fewest_for_unknown(keep)` groups.
-        keep: above 0 and below 1.
-        groups: None where every picture is independent of the others.
-        left_out: calibration pictures that these are without, since training or validation has the like.
-    """
-    scores = unknown_scores(logits)
-    found = np.sort(scores if groups is None else -_largest(-scores, groups))
-    number = math.floor((len(found) + 1) * _to_lose(keep))
-    if not number:
-        raise ValueError(f"expected at least {fewest_for_unknown(keep)} pictures, found {len(found)}")
-    threshold = float(found[number - 1])
-    threshold -= ROUNDING * max(1.0, abs(threshold))
-    kept = KeptShare(
-        pictures=len(scores),
-        kept=int((scores >= threshold).sum()),
-        groups=len(found) if len(found) < len(scores) else None,
-        left_out=left_out,
-    )
-    return OodThreshold(threshold=threshold, keep=keep, calibration=kept)
-
-
-def _largest(scores: Floats, groups: Groups) -> Floats:
+def largest_by_group(scores: Floats, groups: Groups) -> Floats:
     """Return the largest score of each group."""
     names, number = np.unique(groups, return_inverse=True)
     largest = np.full(len(names), -np.inf)
     np.maximum.at(largest, number, scores)
     return largest
-
-
-def _to_lose(keep: float) -> Fraction:
-    """Return 1 - keep as it is written: in floating point, 10 x (1 - 0.9) is below 1."""
-    return 1 - Fraction(str(keep))
 
 
 def _num_reaching(scores: Floats, thresholds: ArrayLike) -> NDArray[np.int64]:
@@ -429,20 +314,3 @@ def _check_shares(lose_at_most: float, confidence: float) -> None:
 
 def _percent(share: float) -> str:
     return f"{np.format_float_positional(100 * share, 10, fractional=False, trim='-')} %"
-
-
-def _rate(share: float, base: int) -> tuple[str, str]:
-    """Return a share as so many of a power of ten, in whole numbers where a million is enough for it.
-
-    >>> _rate(0.02, 1000), _rate(0.0005, 1000)
-    (('20', '1,000'), ('5', '10,000'))
-    """
-    of = next((of for of in (base, 10**4, 10**5, 10**6) if abs(share * of - round(share * of)) < 1e-6), base)
-    return f"{share * of:,.10g}", f"{of:,}"
-
-
-def _probability(threshold: float) -> str:
-    """Return a probability with the digits that tell it from 0 and from 1."""
-    if threshold < 0.5 or threshold == 1:
-        return f"{threshold:.3g}"
-    return f"{threshold:.{max(3, 1 - math.floor(math.log10(1 - threshold)))}f}".rstrip("0")
