@@ -29,8 +29,10 @@ FENCE = re.compile(
 )
 NOT_RUN = ("sudo ", "pip install ", "/opt/", "python3 -m venv ", ". .venv/", "make ")
 """Commands that install something, or ask for minutes. `test_pages.py` checks what they name."""
-QUICK = "--set network.width=16 --set network.stride=2 --set training.epochs=6"
+QUICK = "--set network.width=16 --set network.stride=2 --set training.epochs=2"
 """What tests take in place of a budget, which is minutes on a page and depends on what else the computer does."""
+ENOUGH = QUICK.replace("epochs=2", "epochs=6")
+"""The same for the tutorial, which shows what a network does that has learned something."""
 QUIET_SECONDS = 3.0
 
 
@@ -76,8 +78,13 @@ def with_output(page: str) -> Iterator[tuple[Block, Block | None]]:
         yield block, after if follows else None
 
 
-def run_page(page: str, folder: Path, quick: bool = True) -> Iterator[tuple[Block, str]]:
+def run_page(page: str, folder: Path, budget: str | None = QUICK) -> Iterator[tuple[Block, str]]:
     """Run a page in a folder. Yield each block of output with what its commands printed.
+
+    Args:
+        page: its text.
+        folder: where to run it.
+        budget: what to run in place of `--budget TIME`; None for that itself.
 
     Raises:
         AssertionError: when a command ends with another exit code than the page says.
@@ -90,16 +97,18 @@ def run_page(page: str, folder: Path, quick: bool = True) -> Iterator[tuple[Bloc
         if block.before:
             run_command(block.before, folder)
         printed = [
-            run_command(line, folder, block.code, quick) for line in block.commands if not line.startswith(NOT_RUN)
+            run_command(line, folder, block.code, budget)
+            for line in block.commands
+            if not line.startswith(NOT_RUN)
         ]
         if output:
             yield output, "".join(printed)
 
 
-def run_command(line: str, folder: Path, code: int = 0, quick: bool = True) -> str:
+def run_command(line: str, folder: Path, code: int = 0, budget: str | None = QUICK) -> str:
     """Run a line in a shell, and return what it printed."""
-    if quick:
-        line = re.sub(r"--budget \w+", QUICK, line)
+    if budget:
+        line = re.sub(r"--budget \w+", budget, line)
     environment = {
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -130,10 +139,10 @@ def prepare(folder: Path, after_tutorial: Path | None = None) -> Path:
     return folder
 
 
-def rewritten(page: str, folder: Path, quick: bool) -> str:
+def rewritten(page: str, folder: Path, budget: str | None) -> str:
     """Return a page with the output blocks written again."""
     pieces, end = [], 0
-    for output, printed in run_page(page, folder, quick):
+    for output, printed in run_page(page, folder, budget):
         lines = [line.rstrip() for line in printed.rstrip().splitlines()]
         if output.body.endswith("…\n"):
             lines = [*lines[: output.body.count("\n") - 1], "…"]
@@ -148,11 +157,11 @@ def main(names: list[str]) -> None:
         os.environ.setdefault("SKYSORT_CACHE", f"{made}/cache")
         first, tutorial = prepare(Path(made) / "tutorial"), ROOT / "docs" / "tutorial.md"
         pages = [ROOT / name for name in names]
-        page = rewritten(tutorial.read_text("utf-8"), first, quick=tutorial not in pages)
+        page = rewritten(tutorial.read_text("utf-8"), first, None if tutorial in pages else ENOUGH)
         if tutorial in pages:
             tutorial.write_text(page, encoding="utf-8")
         for number, path in enumerate(path for path in pages if path != tutorial):
-            page = rewritten(path.read_text("utf-8"), prepare(Path(made) / str(number), first), quick=True)
+            page = rewritten(path.read_text("utf-8"), prepare(Path(made) / str(number), first), QUICK)
             path.write_text(page, encoding="utf-8")
 
 
