@@ -23,7 +23,7 @@ def made(threshold: float, keep: tuple[str, ...] = ("bird",)) -> Decision:
         confidence=0.95,
         calibration=Calibration(pictures=500, lost=4),
         set_aside=SetAside(pictures=300, share=0.76, interval95=(0.71, 0.8)),
-        made="2026-11-22",
+        date="2026-11-22",
     )
 
 

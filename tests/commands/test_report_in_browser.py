@@ -144,7 +144,7 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
     enough, unknown, unreadable, duplicates = (
         " ".join(text.split()) for text in page.locator(".notice").all_inner_texts()
     )
-    assert enough.startswith("53 test pictures tell the accuracy to ±")
+    assert enough.startswith("53 test pictures measure the accuracy ")
     assert unknown.startswith(
         f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
     )

@@ -20,7 +20,7 @@ from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, read_curves, thumbnail
-from skysort.report.run_page import decided, write_report
+from skysort.report.run_page import decision_sections, write_report
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import decide
 from skysort.trust.metrics import GroupCounts, Metrics
@@ -420,8 +420,8 @@ def test_a_decision_can_be_used_and_made_again_from_the_page(tmp_path: Path, tes
     effects = {decision.name: test_split.effect_of(decision, groups)}
     run = run_folder(tmp_path / "run", [], [])
     path = tmp_path / "report.html"
-    made = decided(test_split, groups, [decision], effects, test_split.classes, run)
-    write_report(path, metrics_of(test_split), test_split, run, made)
+    sections = decision_sections(test_split, groups, [decision], effects, test_split.classes, run)
+    write_report(path, metrics_of(test_split), test_split, run, sections)
     texts = Page(path.read_text("utf-8")).texts
     assert f"skysort predict {run} PICTURES --decision keep-bird" in texts
     assert f"skysort decide {run} --keep bird --lose-at-most 20% --confidence 90% --name keep-bird" in texts

@@ -141,7 +141,7 @@ def test_another_threshold_is_another_session_that_judges_anew(top: Path) -> Non
     def decision(threshold: float) -> Decision:
         return Decision(
             name="keep-bird", keep=("bird",), threshold=threshold, lose_at_most=0.1, confidence=0.9,
-            calibration=Calibration(pictures=100, lost=0), set_aside=None, made="2026-11-23",
+            calibration=Calibration(pictures=100, lost=0), set_aside=None, date="2026-11-23",
         )  # fmt: skip
 
     put(top, {"inbox/a.png": AIRPLANE})

@@ -56,8 +56,8 @@ class Decision(FrozenModel):
     """Calibration pictures that were not counted, since training or validation has the like."""
     set_aside: SetAside | None
     """Of the calibration pictures of the other classes; None where there are none."""
-    made: str
-    """Date."""
+    date: str
+    """When it was made."""
 
     def action(self, prediction: Prediction) -> Action:
         """Return what to do with a picture; one that got no label is never set aside."""

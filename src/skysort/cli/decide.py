@@ -34,7 +34,7 @@ def decide(
     made = made_for(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
     if earlier := made.replaced:
         print(
-            f"In place of the '{printable(earlier.name)}' of {printable(earlier.made)}, which was to lose at most"
+            f"In place of the '{printable(earlier.name)}' of {printable(earlier.date)}, which was to lose at most"
             f" {100 * earlier.lose_at_most:.10g} % with {100 * earlier.confidence:.10g} % confidence;"
             " another --name keeps both."
         )

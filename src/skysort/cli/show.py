@@ -110,11 +110,11 @@ def show_metrics(metrics: Metrics, file: IO[str]) -> None:
 
 
 def _show_effect(name: str, effect: Effect, console: Console) -> None:
-    for what, share in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
+    for pictures, share in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
         if share:
             groups = f", counted as {share.groups:,}" if share.groups else ""
             console.print(
-                f"{shown_name(name)} (test): of {counted(share.pictures, 'picture')} {what}{groups},"
+                f"{shown_name(name)} (test): of {counted(share.pictures, 'picture')} {pictures}{groups},"
                 f" {share.share:.4f} are set aside (95 % interval {_interval(share.interval95)})"
             )
 
@@ -159,14 +159,14 @@ def _show_unknown(test: SplitFigures, ood: OodFigures | None, console: Console) 
         return
     console.print("all figures above are of the likeliest class, whether a picture is called unknown or not")
     table = _table("called unknown or not", "pictures", "of", "share", "95 % interval")
-    for what, of in (
+    for row, of in (
         ("test pictures called unknown", test.unknown),
         ("of the others, labelled right", test.accepted),
         ("out-of-distribution pictures not called unknown", ood and ood.false_accepts),
     ):
         if of and of.share is not None:
             num = f"{of.share * of.pictures:,.0f}"
-            table.add_row(what, num, f"{of.pictures:,}", _share(of.share), _interval(of.interval95))
+            table.add_row(row, num, f"{of.pictures:,}", _share(of.share), _interval(of.interval95))
     console.print(table)
     if ood:
         area, interval = f"{ood.roc_auc:.4f}", _interval(ood.roc_auc_interval95)

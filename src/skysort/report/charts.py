@@ -120,14 +120,14 @@ def read_curves(history: Path) -> list[Curves]:
     epochs = [row for row in rows if row["kind"] == "epoch"]
     if not epochs:
         return []
-    steps_an_epoch = int(epochs[0]["step"])
+    steps_per_epoch = int(epochs[0]["step"])
     return [
         Curves(
             name,
             [(int(row["epoch"]), float(row[f"train_{name}"])) for row in epochs],
             [(int(row["epoch"]), float(row[f"validation_{name}"])) for row in epochs if row[f"validation_{name}"]],
             [
-                (int(row["epoch"]) - 1 + int(row["step"]) / steps_an_epoch, float(row[f"train_{name}"]))
+                (int(row["epoch"]) - 1 + int(row["step"]) / steps_per_epoch, float(row[f"train_{name}"]))
                 for row in rows
                 if row["kind"] == "steps"
             ],
@@ -217,11 +217,11 @@ class Tradeoff:
     def _chosen(self) -> tuple[float, float]:
         """What the decision's own threshold loses and sets aside, as it was when it was made."""
         # Not read off the curve: probabilities computed again elsewhere may differ in the last digits.
-        made, set_aside = self.decision.calibration, self.decision.set_aside
+        calibration, set_aside = self.decision.calibration, self.decision.set_aside
         assert set_aside is not None  # the page has no chart without other classes
-        if made.groups and made.lost_groups is not None:
-            return made.lost_groups / made.groups, set_aside.share
-        return made.lost / made.pictures, set_aside.share
+        if calibration.groups and calibration.lost_groups is not None:
+            return calibration.lost_groups / calibration.groups, set_aside.share
+        return calibration.lost / calibration.pictures, set_aside.share
 
     def svg(self) -> str:
         """Return an `<svg>` element, as `drawn` does."""
@@ -282,7 +282,7 @@ def drawn(
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     content = _inline(file.getvalue(), name)
     content = re.sub(
-        f">{placeholder('([0-9]+)')}<", lambda found: f">{escape(printable(names[int(found[1])]))}<", content
+        f">{placeholder('([0-9]+)')}<", lambda match: f">{escape(printable(names[int(match[1])]))}<", content
     )
     width, height = (72 * side for side in inches)  # matplotlib's SVG counts in points
     return f'<svg viewBox="0 0 {width:g} {height:g}" role="img"><title>{escape(summary)}</title>{content}'

@@ -1,4 +1,4 @@
-"""check.html: what was found in pictures before anything was learned, with thumbnails."""
+"""check.html: the findings of `skysort check`, with thumbnails."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,8 @@ def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None
 
     Args:
         path: the file to write, whole or not at all.
-        checked: what was found.
-        collection: in these pictures.
+        checked: the findings.
+        dataset: the pictures that were checked.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -40,7 +40,7 @@ def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None
         "check.html.jinja",
         headline=_headline(checked),
         checked=checked,
-        shown={finding.name: _shown(finding, rows, dataset) for finding in checked.findings},
+        shown={finding.name: _example_lines(finding, rows, dataset) for finding in checked.findings},
     )
 
 
@@ -50,11 +50,11 @@ def _headline(checked: CheckResult) -> str:
     if checked.stops:
         return f"Training on these {checked.pictures:,} pictures would stop."
     num = len(checked.findings)
-    found = f"{counted(num, 'thing')} worth a look" if num else "nothing was found"
-    return f"In these {checked.pictures:,} pictures nothing would make figures lie; {found}."
+    others = f"{counted(num, 'finding is', 'findings are')} worth a look" if num else "there are no findings"
+    return f"Nothing in these {checked.pictures:,} pictures would make figures lie; {others}."
 
 
-def _shown(finding: Finding, rows: dict[str, int], dataset: Dataset) -> list[list[ExampleLine]]:
+def _example_lines(finding: Finding, rows: dict[str, int], dataset: Dataset) -> list[list[ExampleLine]]:
     """Return the lines of each example."""
     return [[_line(text, rows.get(text), dataset) for text in example] for example in finding.examples]
 

@@ -188,7 +188,7 @@ def _inches(num_rows: int) -> tuple[float, float]:
     return FIGURE_INCHES[0], HEAD_INCHES + ROW_INCHES * num_rows
 
 
-def _looks(series: int) -> dict[str, Any]:
+def _looks(series: int) -> Mapping[str, Any]:
     """Return how a recipe's line is told from the others: by colour, marker and dashes."""
     return {
         "color": SERIES[series % len(SERIES)],
@@ -207,11 +207,13 @@ def _draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
 
 
 def _draw_line(axes: "Axes", line: Line, looks: Mapping[str, Any], series: int = 0) -> None:
-    shown = evenly(len(line[1]), MOST_DRAWN)
+    indices = evenly(len(line[1]), MOST_DRAWN)
     # Markers of several lines stand at different points, lest they cover each other.
-    step = len(shown) // NUM_MARKED if len(shown) > MOST_MARKED_EPOCHS else 1
+    step = len(indices) // NUM_MARKED if len(indices) > MOST_MARKED_EPOCHS else 1
     marked = (series * step // 3 % step, step)
-    axes.plot([line[0][index] for index in shown], [line[1][index] for index in shown], markevery=marked, **looks)
+    axes.plot(
+        [line[0][index] for index in indices], [line[1][index] for index in indices], markevery=marked, **looks
+    )
 
 
 def _draw_runs(

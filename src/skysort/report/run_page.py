@@ -103,7 +103,7 @@ def write_report(
     """
     figures = metrics.splits["test"]
     confusion, calibration, others = figures.matrix(), figures.calibration_error, figures.without_duplicates
-    mistakes, samples = _shown(test)
+    mistakes, samples = _mistakes_and_samples(test)
     unreadable, left_out = _missing(test, run)
     write_page(
         path,
@@ -132,7 +132,7 @@ def write_report(
     )
 
 
-def decided(
+def decision_sections(
     calibration: Evaluation | None,
     groups: NDArray[np.int64],
     decisions: Iterable[Decision],
@@ -140,7 +140,7 @@ def decided(
     classes: Sequence[str],
     classifier: Path,
 ) -> list[DecisionSection]:
-    """Return what a page says of decisions.
+    """Return the sections of a page about decisions, one per decision.
 
     Args:
         calibration: the evaluation of the pictures that they were made from; None for a page without charts of it.
@@ -150,7 +150,7 @@ def decided(
         classes: the classifier's.
         classifier: a run folder or a classifier's.
     """
-    found = []
+    sections = []
     for number, decision in enumerate(decisions):
         tradeoff = None
         if calibration and decision.set_aside:
@@ -161,11 +161,17 @@ def decided(
         lost, sure = (f"{100 * share:.10g}%" for share in (decision.lose_at_most, decision.confidence))
         promise = ("--lose-at-most", lost, "--confidence", sure)
         again = ("decide", str(classifier), *keep, *promise, "--name", decision.name)
-        said = decision_sentences(decision, classes)
-        found.append(
-            DecisionSection(decision.name, said, effects[decision.name], tradeoff, _typed(use), _typed(again))
+        sections.append(
+            DecisionSection(
+                decision.name,
+                decision_sentences(decision, classes),
+                effects[decision.name],
+                tradeoff,
+                _typed(use),
+                _typed(again),
+            )
         )
-    return found
+    return sections
 
 
 def _headline(figures: SplitFigures, *, is_own: bool) -> str:
@@ -180,8 +186,8 @@ def _headline(figures: SplitFigures, *, is_own: bool) -> str:
     )
 
 
-def _shown(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
-    """Return the most confident mistakes, and pictures drawn evenly across the part."""
+def _mistakes_and_samples(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
+    """Return the most confident mistakes, and pictures drawn evenly across the split."""
     labels = test.logits.argmax(axis=1)
     confidences = softmax(test.logits).max(axis=1)
     is_unknown = test.is_unknown
@@ -189,7 +195,7 @@ def _shown(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
     most_confident = wrong[np.argsort(-confidences[wrong], kind="stable")][:NUM_MISTAKES]
     evenly = np.linspace(0, len(labels) - 1, min(NUM_SAMPLES, len(labels))).astype(np.int64)
 
-    def shown(numbers: NDArray[np.int64]) -> list[PictureCard]:
+    def cards(numbers: NDArray[np.int64]) -> list[PictureCard]:
         rows = test.rows[numbers]
         return [
             PictureCard(
@@ -203,7 +209,7 @@ def _shown(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
             for number, row, pixels in zip(numbers, rows, test.dataset.pixels(rows), strict=True)
         ]
 
-    return shown(most_confident), shown(evenly)
+    return cards(most_confident), cards(evenly)
 
 
 def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:

@@ -80,17 +80,17 @@ def decide(
     # Else the decision would be stored, and what it does not be measured.
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
     otherwise = "a decision is made from a run's calibration pictures: name the run's folder"
-    with locked_run(find_classifier(Path(run)), otherwise) as found:
-        if "calibration" not in found.data.counts:
+    with locked_run(find_classifier(Path(run)), otherwise) as opened:
+        if "calibration" not in opened.data.counts:
             raise SkysortError(
                 "missing-split",
-                f"{found.path} has no calibration split, and a promise can be made from no other;"
+                f"{opened.path} has no calibration split, and a promise can be made from no other;"
                 " train with --set pictures.protocol=four-way",
             )
-        found.check_classifier()
-        classifier = Classifier(found.classifier)
+        opened.check_classifier()
+        classifier = Classifier(opened.classifier)
         check_kept(classifier.classes, keep)
-        prepared = prepared_again(found, Path(data_dir) if data_dir else None, progress, moved_to)
+        prepared = prepared_again(opened, Path(data_dir) if data_dir else None, progress, moved_to)
         leaks = prepared.leaks("calibration")
         if len(leaks):
             progress.say(f"{len(leaks):,} calibration pictures are left out: training or validation has the like")
@@ -98,22 +98,22 @@ def decide(
         scores = calibration.without(leaks).scores(keep, prepared.groups)
         today = date.today().isoformat()
         try:
-            made = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
+            decision = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
         except guarantee.TooFewError as error:
-            counts = found.data.counts
+            counts = opened.data.counts
             num = sum(counts[split][name] for split in counts for name in keep)
             names = " or ".join(f"'{printable(name)}'" for name in keep)
             ways = how_to_calibrate(
-                error.needed, num, found.recipe.pictures.percentages, prepared.dataset.listing, f" of {names}"
+                error.needed, num, opened.recipe.pictures.percentages, prepared.dataset.listing, f" of {names}"
             )
             raise SkysortError("too-few-pictures", f"{error}. {ways}") from None
-        replaced = next((other for other in classifier.table.decisions if other.name == made.name), None)
-        if replaced and replaced.keep != made.keep and not name:
+        replaced = next((other for other in classifier.table.decisions if other.name == decision.name), None)
+        if replaced and replaced.keep != decision.keep and not name:
             kept = " and ".join(map(repr, replaced.keep))
             raise SkysortError(
                 "name-taken",
-                f"'{made.name}' is the name of a decision that keeps {kept}; choose another with --name",
+                f"'{decision.name}' is the name of a decision that keeps {kept}; choose another with --name",
             )
-        classifier.table = classifier.table.with_decision(made)
-        measure_run(found, classifier, prepared, {}, progress, calibration)
-    return DecisionResult(made, replaced, found)
+        classifier.table = classifier.table.with_decision(decision)
+        measure_run(opened, classifier, prepared, {}, progress, calibration)
+    return DecisionResult(decision, replaced, opened)

@@ -1,4 +1,4 @@
-"""A classifier measured on its run's pictures, and what the run keeps of that."""
+"""Measures a classifier on the pictures of its run, and writes the run's figures."""
 
 import time
 from contextlib import suppress
@@ -12,7 +12,7 @@ from skysort.core.files import write_whole
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
-from skysort.report.run_page import DecisionSection, decided, write_report
+from skysort.report.run_page import DecisionSection, decision_sections, write_report
 from skysort.runs.folder import Run
 from skysort.trust.evaluation import Evaluation, evaluate_split
 from skysort.trust.metrics import Metrics
@@ -22,7 +22,7 @@ from skysort.trust.ood import measure_ood
 def evaluate_own(
     classifier: Classifier, split: str, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> Evaluation:
-    """Run a classifier over some rows of a run's part, with those that the data has in it unreadable."""
+    """Run a classifier on rows of a split, and on the split's unreadable pictures."""
     rows = np.concatenate([rows, prepared.unreadable_of(split)])
     return evaluate_split(classifier, split, prepared.dataset, rows, progress)
 
@@ -41,7 +41,7 @@ def measure_run(
         run: its folder, locked.
         classifier: the run's.
         prepared: the run's pictures.
-        seconds: what steps took, beside those known.
+        seconds: how long steps took, beside the steps in the classifier's table.
         progress: where to say how far it is.
         evaluated: one of the splits, where that has been evaluated already.
     """
@@ -71,15 +71,15 @@ def measure_run(
         protocol=str(run.recipe.pictures.protocol),
         classifier=classifier.digest,
         data=data,
-        decisions={made.name: new.effect_of(made, prepared.groups) for made in classifier.table.decisions},
+        decisions={one.name: new.effect_of(one, prepared.groups) for one in classifier.table.decisions},
         ood=measure_ood(classifier, ood, test, progress) if ood else None,
     )
-    decided_by = None
+    calibrated = None
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
-        decided_by = calibration.without(prepared.leaks("calibration"))
-    decisions = decided(
-        decided_by, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
+        calibrated = calibration.without(prepared.leaks("calibration"))
+    decisions = decision_sections(
+        calibrated, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
     )
     described = {"figures": splits["test"].headline, "data": data}
     classifier.table.model_copy(update=described).write(classifier.folder)

@@ -1,4 +1,4 @@
-"""A classifier measured on other pictures than those of its run."""
+"""Measures a classifier on other pictures than those of its run."""
 
 import time
 from dataclasses import replace
@@ -14,7 +14,7 @@ from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.membership import learned_rows
 from skysort.data.quality.grouping import groups_of
 from skysort.recipe.schema import DEFAULT_RECIPE, Pictures, Recipe
-from skysort.report.run_page import decided
+from skysort.report.run_page import decision_sections
 from skysort.runs.folder import Run
 from skysort.runs.measure import write_figures
 from skysort.trust.evaluation import Evaluation, evaluate_split
@@ -23,7 +23,7 @@ from skysort.trust.metrics import Metrics, SplitFigures
 
 def measure_others(
     classifier: Classifier,
-    asked: str,
+    source: str,
     group_by: str | None,
     label_by: str | None,
     output: Path | None,
@@ -31,13 +31,13 @@ def measure_others(
     run: Run | None,
     progress: Progress,
 ) -> Metrics:
-    """Measure a classifier on pictures that are not its run's.
+    """Measure a classifier on pictures that are not those of its run.
 
     Pictures that the run learned from are left out of all figures but those of the split `learned`.
 
     Args:
         classifier: to measure.
-        asked: the pictures, named as for train.
+        source: of the pictures, named as for train.
         group_by: a pattern in their paths for those that are not independent; None for that of the run's recipe.
         label_by: a pattern in their paths that gives the label; None where class folders do.
         output: a folder for metrics.json, predictions.csv and report.html.
@@ -51,8 +51,8 @@ def measure_others(
             raise SkysortError(
                 "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
             )
-    found = Data.find(asked)
-    dataset = open_dataset(found, classifier.shape, data_dir, progress, label_by)
+    data = Data.find(source)
+    dataset = open_dataset(data, classifier.shape, data_dir, progress, label_by)
     for name in dataset.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
@@ -60,17 +60,17 @@ def measure_others(
     groups = _groups(dataset, group_by, run, progress)
     rows = dataset.rows_of_test()
     evaluation = evaluate_split(classifier, "test", dataset, rows, progress)
-    data = {"source": found.name, "fingerprint": dataset.fingerprint()}
+    origin = {"source": data.name, "fingerprint": dataset.fingerprint()}
     if run is not None:
         learned = learned_rows(dataset, evaluation.rows, groups, run.learned())
     else:  # A test split that the data itself declares was kept from training.
-        is_same = "test" not in dataset.listing.splits and bool(data.items() & classifier.table.data.items())
+        is_same = "test" not in dataset.listing.splits and bool(origin.items() & classifier.table.data.items())
         learned = evaluation.rows if is_same else evaluation.rows[:0]
-    test, splits = _parted(evaluation, learned, groups)
+    test, splits = _without_learned(evaluation, learned, groups)
     is_all_learned = len(learned) == len(evaluation.rows)
     if is_all_learned:
         progress.say(
-            f"{asked}: the classifier learned from all of these; the figures are too good for new pictures"
+            f"{source}: the classifier learned from all of these; the figures are too good for new pictures"
         )
     table = classifier.table
     metrics = Metrics(
@@ -81,25 +81,27 @@ def measure_others(
         seconds={"evaluation": time.perf_counter() - started},
         protocol="seen pictures" if is_all_learned else "other pictures",
         classifier=classifier.digest,
-        data=data,
-        decisions={made.name: test.effect_of(made, groups) for made in table.decisions},
+        data=origin,
+        decisions={one.name: test.effect_of(one, groups) for one in table.decisions},
     )
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-        shown = decided(None, groups, table.decisions, metrics.decisions, test.classes, classifier.folder)
-        write_figures(output, metrics, test, None, shown, evaluation)
+        sections = decision_sections(
+            None, groups, table.decisions, metrics.decisions, test.classes, classifier.folder
+        )
+        write_figures(output, metrics, test, None, sections, evaluation)
     return metrics
 
 
-def _parted(
+def _without_learned(
     evaluation: Evaluation, learned: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> tuple[Evaluation, dict[str, SplitFigures]]:
     """Return the evaluation to show first, and figures by split: of new pictures, and of those learned from."""
     others = np.setdiff1d(evaluation.rows, learned)
     if not len(learned) or not len(others):
         return evaluation, {"test": evaluation.figures(groups)}
-    test, seen = evaluation.without(learned), replace(evaluation.without(others), unreadable={})
-    return test, {"test": test.figures(groups), "learned": seen.figures(groups)}
+    test, rest = evaluation.without(learned), replace(evaluation.without(others), unreadable={})
+    return test, {"test": test.figures(groups), "learned": rest.figures(groups)}
 
 
 def _groups(dataset: Dataset, group_by: str | None, run: Run | None, progress: Progress) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What figures amount to, in words: whether the test pictures are enough, and whether anything was learned."""
+"""Advice on figures: whether the test pictures are enough, and whether the network has learned anything."""
 
 import math
 
@@ -7,45 +7,45 @@ from skysort.trust.intervals import NORMAL_QUANTILE
 from skysort.trust.metrics import Metrics, SplitFigures
 
 SMALL_MARGIN = 0.03
-"""Of an accuracy either way: narrow enough for most decisions between two classifiers."""
+"""Half the width of an accuracy's interval: narrow enough for most choices between two classifiers."""
 
 
 def advice(metrics: Metrics) -> list[str]:
-    """Return sentences to be read beside the figures of `metrics.json`."""
-    found = [how_sure(metrics.splits["test"])]
+    """Return sentences to show beside the figures."""
+    sentences = [how_sure(metrics.splits["test"])]
     if (train := metrics.splits.get("train")) and not has_learned(train):
-        found.insert(
+        sentences.insert(
             0,
-            f"Not trained yet: even of its training pictures it sorts {100 * train.accuracy:.0f} % right, which"
-            " cannot be told from guessing. Train longer (--set training.epochs=…) or at a larger size"
+            f"The network has not learned yet: it sorts only {100 * train.accuracy:.0f} % of its training pictures"
+            " right, which could be guessing. Train longer (--set training.epochs=…) or with larger pictures"
             " (--set pictures.size=…), and check the labels with skysort check.",
         )
-    return found
+    return sentences
 
 
 def how_sure(test: SplitFigures) -> str:
-    """Return whether the test pictures are enough for their accuracy, and how many would be.
+    """Return how precisely the test pictures measure the accuracy, and how many would measure it well enough.
 
-    The number is that of Wilson's interval with its middle where it is now: n = z² p (1 - p) / margin².
+    That number is for a Wilson interval with the same middle p as now: n = z² p (1 - p) / margin².
     """
     low, high = test.interval95
     widening = test.grouped.widening if test.grouped else 1.0
     margin = (high - low) / 2 * widening
     pictures = counted(test.pictures, "test picture")
-    tell = "tells" if test.pictures == 1 else "tell"
+    measure = "measures" if test.pictures == 1 else "measure"
     if margin <= SMALL_MARGIN:
-        return f"{pictures} {tell} the accuracy to ±{100 * margin:.1f} points."
+        return f"{pictures} {measure} the accuracy to ±{100 * margin:.1f} percentage points."
     middle = (low + high) / 2
     needed = middle * (1 - middle) * (NORMAL_QUANTILE * widening / SMALL_MARGIN) ** 2
     digits = max(0, math.floor(math.log10(needed)) - 1)
     in_round_numbers = math.ceil(needed / 10**digits) * 10**digits
     return (
-        f"{pictures} {tell} the accuracy to ±{100 * margin:.0f} points only; about {in_round_numbers:,} would tell"
-        f" it to ±{100 * SMALL_MARGIN:.0f}."
+        f"{pictures} {measure} the accuracy only to ±{100 * margin:.0f} percentage points; about"
+        f" {in_round_numbers:,} would measure it to ±{100 * SMALL_MARGIN:.0f}."
     )
 
 
 def has_learned(train: SplitFigures) -> bool:
-    """Return whether the classes' mean recall on training pictures is above chance, as its 95 % interval goes."""
+    """Return whether the balanced accuracy on training pictures is above chance, by its 95 % interval."""
     num_classes = sum(figures.pictures > 0 for figures in train.classes.values())
     return train.balanced_accuracy_interval95[0] > 1 / num_classes

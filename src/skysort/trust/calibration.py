@@ -109,13 +109,13 @@ def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[floa
     if excess(lowest) > 0:
         lowest = brentq(excess, lowest, highest)
     # In the logarithm of the temperature it has one minimum, since it is convex in the inverse.
-    found = minimize_scalar(
+    log_temperature = minimize_scalar(
         lambda log: cross_entropies(logits / np.exp(log), truth).mean(),
         bounds=(lowest, highest),
         method="bounded",
         options={"xatol": 1e-6},
     ).x
-    return float(np.exp(found)), bool(found - lowest < 1e-4)
+    return float(np.exp(log_temperature)), bool(log_temperature - lowest < 1e-4)
 
 
 def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> CalibrationError:

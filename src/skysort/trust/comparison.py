@@ -203,7 +203,7 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
     """
     num_pictures = right.shape[1]
     both = np.concatenate([right, reference]).astype(np.float32)
-    found = []
+    differences = []
     at_once = max(1, DRAWN_AT_ONCE // num_pictures)
     for start in range(0, NUM_RESAMPLES, at_once):
         num = min(at_once, NUM_RESAMPLES - start)
@@ -213,9 +213,9 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
         counts = np.bincount((drawn + offsets).ravel(), minlength=num * num_pictures)
         sums = counts.reshape(drawn.shape).astype(np.float32) @ both.T  # (resamples, runs of both)
         ours = _drawn_mean(sums[:, : len(right)], rng)
-        found.append((ours - _drawn_mean(sums[:, len(right) :], rng)) / num_pictures)
+        differences.append((ours - _drawn_mean(sums[:, len(right) :], rng)) / num_pictures)
     tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(np.concatenate(found), [tail, 100 - tail])
+    low, high = np.percentile(np.concatenate(differences), [tail, 100 - tail])
     return Difference(mean=float(right.mean() - reference.mean()), interval95=(float(low), float(high)))
 
 

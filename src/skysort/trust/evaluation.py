@@ -1,4 +1,4 @@
-"""A classifier run over a split's pictures: the logits, the figures, and a row a picture."""
+"""A classifier run on the pictures of a split: the logits, the figures, and one row per picture."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,14 +35,14 @@ CHUNK_BYTES = 2**24
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a classifier says of one split's pictures, beside the truth."""
+    """The answers of a classifier to the pictures of one split, and the true classes."""
 
     split: str
     dataset: Dataset
     classes: tuple[str, ...]
     """The classifier's."""
     rows: NDArray[np.int64]
-    """(N,) of the collection's listing, readable."""
+    """(N,) rows of the dataset's listing, of readable pictures."""
     truth: NDArray[np.int64]
     """(N,) indices into classes."""
     logits: Logits
@@ -81,7 +81,7 @@ class Evaluation:
         return share_of(self._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
-        """Return the evaluation of the split's pictures without some."""
+        """Return the evaluation without the pictures of some rows."""
         stays = ~np.isin(self.rows, rows)
         return replace(self, rows=self.rows[stays], truth=self.truth[stays], logits=self.logits[stays])
 
@@ -96,14 +96,15 @@ class Evaluation:
         return is_unknown(self.unknown, self.logits)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
-        """Return how sure the classifier is of each picture that it is of no class to keep, to decide by.
+        """Return the scores to decide by: the probability of each picture that it is of no class to keep.
 
-        Unknown pictures are never set aside, and those of other classes score 0. Those to keep are not spared: the
-        threshold for unknown comes from the same calibration split, and what is promised without it holds with it.
+        A decision sets no unknown picture aside. Hence unknown pictures of the other classes score 0. Unknown
+        pictures to keep count with their probability: the threshold for unknown comes from the same calibration
+        split, so the promise must hold without it.
 
         Args:
             keep: classes.
-            groups: for each row of the listing, a number that pictures have in common which are not independent.
+            groups: for each row of the listing, a number that pictures share which are not independent.
 
         Raises:
             NotUnderstoodError: when a class to keep is not there, or no other class is left.
@@ -140,7 +141,7 @@ class Evaluation:
                 yield truth, labelled(listing.paths[row], shares[number], self.classes, why[number])
 
     def write_csv(self, path: Path) -> None:
-        """Write a row a picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
+        """Write one row per picture: `path,truth,label,confidence,status,reason,p:<class>,…`."""
         rows = ((truth, cells(prediction, self.classes)) for truth, prediction in self.predictions())
         with_header = chain([("truth", header(self.classes))], rows)
         with whole_file(path, newline="") as file:
@@ -148,7 +149,7 @@ class Evaluation:
 
 
 def labels_in(classifier: Classifier, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (N,) indices into a classifier's classes, for (N,) rows of a collection's listing."""
+    """Return (N,) indices into a classifier's classes, for (N,) rows of a dataset's listing."""
     number = np.array([classifier.classes.index(name) for name in dataset.listing.classes])
     labels: NDArray[np.int64] = number[dataset.listing.labels[rows]]
     return labels
@@ -160,10 +161,10 @@ def evaluate_split(
     """Run a classifier over a split's pictures.
 
     Args:
-        classifier: its classes must hold all those of the collection.
-        part: what to call it.
-        collection: decoded to the classifier's shape.
-        rows: (N,) of the collection's listing; those that could not be read are kept with their reasons.
+        classifier: its classes must hold all those of the dataset.
+        split: its name.
+        dataset: decoded to the classifier's shape.
+        rows: (N,) of the dataset's listing; unreadable ones are kept with their reasons.
         progress: where to say how far it is.
 
     Raises:
@@ -185,9 +186,9 @@ def evaluate_split(
 
 
 def logits_of(
-    classifier: Classifier, what: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
+    classifier: Classifier, name: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], Logits]:
-    """Return those of (N,) rows of a collection's listing that could be read, and their (M, classes) logits.
+    """Return the readable ones of (N,) rows of a dataset's listing, and their (M, classes) logits.
 
     Raises:
         SkysortError: when none of the pictures could be read.
@@ -199,9 +200,9 @@ def logits_of(
         )
     chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
     logits = []
-    with progress.step(f"Measuring on {what}", len(readable)) as tell:
+    with progress.step(f"Measuring on {name}", len(readable)) as tell:
         for start in range(0, len(readable), chunk):
-            some = readable[start : start + chunk]
-            logits.append(classifier.logits(dataset.pixels(some)))
-            tell(len(some), "")
+            batch = readable[start : start + chunk]
+            logits.append(classifier.logits(dataset.pixels(batch)))
+            tell(len(batch), "")
     return readable, np.concatenate(logits)

@@ -187,7 +187,7 @@ class Scores:
 
 
 def decide(
-    scores: Scores, lose_at_most: float, confidence: float, made: str, name: str = "", left_out: int = 0
+    scores: Scores, lose_at_most: float, confidence: float, today: str, name: str = "", left_out: int = 0
 ) -> Decision:
     """Return the decision that sets aside the most and keeps the promise.
 
@@ -198,7 +198,7 @@ def decide(
         scores: of the calibration split, which nothing else was fitted or chosen by.
         lose_at_most: share of the pictures to keep, or of their groups, above 0 and below 1.
         confidence: probability to keep the promise, likewise.
-        made: date.
+        today: date, noted in the decision.
         name: of the decision; by default from the classes to keep.
         left_out: calibration pictures that the scores are without, since training or validation has the like.
 
@@ -223,7 +223,7 @@ def decide(
         ),
         left_out=left_out,
         set_aside=share_set_aside(scores.others, scores.other_groups, threshold),
-        made=made,
+        date=today,
     )
 
 
@@ -300,15 +300,15 @@ def _check_scores(scores: Floats) -> None:
 
 
 def _check_shares(lose_at_most: float, confidence: float) -> None:
-    for what, share, example in (
+    for name, share, example in (
         ("share to lose at most", lose_at_most, "2 %"),
         ("confidence", confidence, "95 %"),
     ):
         if not LEAST <= share <= 1 - LEAST:
             raise NotUnderstoodError(
                 "wrong-value",
-                f"a {what} of {_percent(share)}: expected {100 * LEAST:.7f} % to {100 - 100 * LEAST:.7f} %,"
-                f" such as {example}",
+                f"{name} must be from {100 * LEAST:.7f} % to {100 - 100 * LEAST:.7f} %, got {_percent(share)},"
+                f" try {example}",
             )
 
 

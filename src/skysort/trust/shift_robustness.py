@@ -1,4 +1,4 @@
-"""How a classifier bears pictures that are moved."""
+"""Accuracy on pictures that are shifted by a few pixels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ def accuracy_when_shifted(
     """Return the accuracy on pictures shifted by 0, 1, 2 … pixels, each the mean over four directions.
 
     Args:
-        classifier: its classes must hold all those of the collection.
-        collection: decoded to the classifier's shape.
-        rows: (N,) of the collection's listing, readable.
+        classifier: its classes must hold all those of the dataset.
+        dataset: decoded to the classifier's shape.
+        rows: (N,) of the dataset's listing, readable.
         pixels: the furthest shift.
         progress: where to say how far it is.
     """
@@ -29,14 +29,14 @@ def accuracy_when_shifted(
     right = np.zeros(pixels + 1)
     with progress.step("Shifting", len(rows)) as tell:
         for start in range(0, len(rows), CHUNK):
-            some = dataset.pixels(rows[start : start + CHUNK])
-            of_some = truth[start : start + CHUNK]
+            pictures = dataset.pixels(rows[start : start + CHUNK])
+            labels = truth[start : start + CHUNK]
             for shift in range(pixels + 1):
                 directions = DIRECTIONS if shift else DIRECTIONS[:1]
                 for down, across in directions:
-                    logits = classifier.logits(shifted(some, shift * down, shift * across))
-                    right[shift] += (logits.argmax(axis=1) == of_some).sum() / len(directions)
-            tell(len(some), "")
+                    logits = classifier.logits(shifted(pictures, shift * down, shift * across))
+                    right[shift] += (logits.argmax(axis=1) == labels).sum() / len(directions)
+            tell(len(pictures), "")
     return (right / len(rows)).tolist()  # type: ignore[no-any-return]
 
 
