@@ -27,7 +27,7 @@ from skysort.data.dataset import Data
 from skysort.data.decode import Shape
 from skysort.networks.layers import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
-from skysort.runs.train import resolved
+from skysort.runs.resolve import resolved
 from skysort.training.batches import SplitPictures
 from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task, train_epoch

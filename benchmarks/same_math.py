@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from measuring import report, seconds_of
 
-from skysort.runs.train import SPINS
+from skysort.runs.learner import SPINS
 
 TARGETS = {"mlp": 1.2, "convnet": 2.5, "mnist-cnn": 1.5, "lenet": 2.0, "resnet-deep-shared": 1.35}
 EPOCHS = {"mlp": 4, "convnet": 4, "mnist-cnn": 1, "lenet": 1, "resnet-deep-shared": 1}
@@ -52,7 +52,7 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     from skysort.core.progress import SilentProgress
     from skysort.data.splits import Data, evenly, prepare
     from skysort.recipe.schema import Recipe
-    from skysort.runs.train import resolved
+    from skysort.runs.resolve import resolved
 
     data = Data.find(TEXTS[name].data)
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)

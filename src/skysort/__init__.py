@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from skysort.core.errors import NotUnderstoodError, SkysortError
     from skysort.recipe.schema import Recipe
     from skysort.runs.decide import decide
+    from skysort.runs.evaluate import evaluate
     from skysort.runs.folder import Run
-    from skysort.runs.train import evaluate, resume, train
+    from skysort.runs.train import resume, train
 
     __version__: str
 
@@ -47,7 +48,7 @@ _HOMES = {
     "Run": "skysort.runs.folder",
     "SkysortError": "skysort.core.errors",
     "decide": "skysort.runs.decide",
-    "evaluate": "skysort.runs.train",
+    "evaluate": "skysort.runs.evaluate",
     "resume": "skysort.runs.train",
     "train": "skysort.runs.train",
 }

@@ -12,7 +12,7 @@ from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe, SwiftNetwork
 from skysort.runs import budget
 from skysort.runs.budget import FORMS, Costs, seconds_of, within
-from skysort.runs.train import resolved
+from skysort.runs.resolve import resolved
 from tests.conftest import refused
 
 

@@ -12,9 +12,10 @@ import skysort
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.membership import read_members
 from skysort.runs.decide import decide
+from skysort.runs.evaluate import evaluate
 from skysort.runs.folder import Run
 from skysort.runs.reopen import prepared_again
-from skysort.runs.train import evaluate, resume
+from skysort.runs.train import resume
 from tests.conftest import picture_bytes, refused
 
 CLASSES = ("apple", "berry")

@@ -9,7 +9,8 @@ from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import MOST_TRAINING_PICTURES, evenly, prepare
 from skysort.recipe.schema import Recipe
-from skysort.runs.train import prepared_again, resolved
+from skysort.runs.reopen import prepared_again
+from skysort.runs.resolve import resolved
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.evaluation import labels_in
 from tests.conftest import numbers

@@ -26,7 +26,7 @@ def evaluate(
     """Measure a classifier on its run's pictures, or on others."""
     from skysort.cli.progress import progress_on_stderr
     from skysort.cli.show import show_metrics
-    from skysort.runs import train as runs
+    from skysort.runs import evaluate as runs
 
     progress = progress_on_stderr(quiet=quiet)
     metrics = runs.evaluate(

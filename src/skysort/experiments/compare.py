@@ -23,8 +23,9 @@ from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, de
 from skysort.experiments.train_mode import measured_in_training_mode
 from skysort.report.comparison_page import write_comparison_report
 from skysort.runs.folder import Run
+from skysort.runs.learner import learner
 from skysort.runs.reopen import prepared_again
-from skysort.runs.train import check_loss, resolved
+from skysort.runs.resolve import check_network, resolved
 from skysort.trust.comparison import Comparison, ComparisonRow, PairedComparison, Spread, difference
 from skysort.trust.shift_robustness import accuracy_when_shifted
 
@@ -175,6 +176,8 @@ def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
                 f" its splits: --set pictures.{field}=…",
             )
     found = Data.find(asked.data)
+    for variant in asked.variants:
+        check_network(variant.recipe, found)
     # A protocol that is set for some is there among those resolved, and then holds for all.
     protocols = {resolved(variant.recipe, found).pictures.protocol for variant in asked.variants}
     named = {variant.recipe.pictures.protocol for variant in asked.variants} - {None}
@@ -190,7 +193,7 @@ def _check_losses(variants: Sequence[Variant], data: str, data_dir: Path | None,
     found = Data.find(data)
     prepared = prepare(found, resolved(variants[0].recipe, found).pictures, data_dir, progress)
     for variant in variants:
-        check_loss(variant.recipe, prepared)
+        learner().check_loss(variant.recipe, len(prepared.dataset.listing.classes))
 
 
 def _row(

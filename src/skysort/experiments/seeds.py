@@ -13,7 +13,8 @@ from skysort.data.dataset import Data, source_name
 from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
 from skysort.runs.reopen import prepared_again
-from skysort.runs.train import resolved, resume, train
+from skysort.runs.resolve import resolved
+from skysort.runs.train import resume, train
 
 DEFAULT_SEEDS = 3
 WHERE_IT_RUNS = ("device", "threads", "log_every")

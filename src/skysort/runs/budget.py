@@ -1,23 +1,15 @@
 """Epochs and width of a run whose whole command is to end within a time."""
 
-import csv
 import re
-import statistics
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.progress import Progress, SilentProgress, span
-from skysort.data.splits import PreparedData, evenly
+from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
+from skysort.core.progress import Progress, span
+from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe, SwiftNetwork
+from skysort.runs.learner import learner
 
-STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
-PICTURES_TIMED = 250
-"""By which the time of an answer is measured."""
 SECONDS_TO_FINISH = 11.0
 """What a run takes from its last step to its figures, measuring apart: export, proof, figures, report."""
 SHARE_KEPT = 0.06
@@ -139,48 +131,19 @@ def _candidates(recipe: Recipe, size: int) -> list[tuple[Recipe, int]]:
 
 
 def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
-    """Return what a recipe takes here, by a few steps of it."""
-    import torch
+    """Return what a recipe takes here, by a few steps of it.
 
-    from skysort.training.device import computing_threads
-    from skysort.training.fit import fit
-    from skysort.training.loop import evaluate
-    from skysort.training.optimizer import loss_function
-    from skysort.training.setup import pictures_of, starting_network
-
-    dataset, rows = prepared.dataset, prepared.splits["train"]
-    training = recipe.training
-    a_step = min(training.pictures_a_step(len(rows)), len(rows))
-    some = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * a_step)
-    few = evenly(rows, PICTURES_TIMED)
-    # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
-    short = recipe.with_values(
-        training={"epochs": 1, "log_every": 1, "batch_size": a_step},
-        augment={"mixup": 0.0, "cutmix": 0.0},
-        loss={"class_weights": "none"},
-    )
-    with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
-        network = starting_network(recipe, prepared)
-        started = time.perf_counter()
-        fit(network, short, pictures_of(dataset, some), None, Path(folder), SilentProgress())
-        step, steps = _seconds_of_steps(Path(folder) / "history.csv")
-        beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
-        started = time.perf_counter()
-        evaluate(network, pictures_of(dataset, few), loss_function(recipe.loss), torch.device(training.device))
-        a_picture = (time.perf_counter() - started) / len(few)
+    Raises:
+        StoppedError: when it was asked to stop.
+    """
+    try:
+        epoch, picture = learner().seconds_per_epoch_and_picture(recipe, prepared)
+    except StoppedError:
+        raise StoppedError("interrupted", "interrupted before the run began") from None
     num_validated = len(prepared.splits.get("validation", ()))
-    num_measured = sum(
-        len(of_split) for of_split in prepared.measured(all_of_train=recipe.speaks_of_train).values()
-    )
+    num_measured = sum(map(len, prepared.measured(all_of_train=recipe.speaks_of_train).values()))
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
-        len(rows) / a_step * step + beside_steps + num_validated * a_picture,
-        SECONDS_TO_FINISH + (num_measured + num_validated) * views * a_picture,  # validation for the temperature
+        epoch + num_validated * picture,
+        SECONDS_TO_FINISH + (num_measured + num_validated) * views * picture,  # validation for the temperature
     )
-
-
-def _seconds_of_steps(history: Path) -> tuple[float, float]:
-    """Return what a step takes, the median, and what all took, of a history that has a row a step."""
-    with history.open(encoding="utf-8", newline="") as file:
-        done = [float(row["seconds"]) for row in csv.DictReader(file) if row["kind"] == "steps"]
-    return float(statistics.median(np.diff(done)[STEPS_TO_WARM_UP - 1 :].tolist())), done[-1]

@@ -1,0 +1,46 @@
+"""Advice before a training, while it can still be started in another way."""
+
+import shlex
+from pathlib import Path
+
+from skysort.core.progress import Progress
+from skysort.data.dataset import Data
+from skysort.data.quality.check import quick_findings, summary
+from skysort.data.splits import PreparedData, smaller_than_they_are
+from skysort.recipe.schema import Pictures
+from skysort.runs.plan import TrainingPlan
+
+
+def advise_on_name(data: Data, progress: Progress) -> None:
+    """Say which pictures are used where a built-in data set and a local folder have one name."""
+    if data.named and Path(data.name).exists():
+        progress.say(f"using the built-in data set '{data.name}'; to use the local folder, pass ./{data.name}")
+
+
+def advise(plan: TrainingPlan, prepared: PreparedData, data_dir: Path | None, progress: Progress) -> None:
+    """Say what a person may want to change: the size, the pictures, or that they are mirrored."""
+    if plan.has_default_size and (advice := smaller_than_they_are(prepared)):
+        progress.say(advice)
+    if findings := summary(quick_findings(prepared.dataset, prepared.groups)):
+        progress.say(f"{findings}; to see which, run: {_check_command(plan, data_dir)}")
+    classes = prepared.dataset.listing.classes
+    is_mirrored = plan.recipe.augment.flip != "none"
+    if plan.data.named is None and is_mirrored and all(len(name) == 1 for name in classes):
+        progress.say(
+            f"classes are named {', '.join(classes[:3])} …: if their mirror images mean something else, as of"
+            " digits, add --set augment.flip=none --set augment.test_time_flip=false"
+        )
+
+
+def _check_command(plan: TrainingPlan, data_dir: Path | None) -> str:
+    """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
+    pictures, shape = plan.recipe.pictures, plan.data.shape(None, None, "stretch")
+    usual = Pictures(size=shape.size, channels=shape.channels)
+    words = ["skysort", "check", *plan.sources]
+    for field in ("size", "channels", "fit", "near_duplicates", "burst_seconds"):
+        if (value := getattr(pictures, field)) != getattr(usual, field):
+            words += ["--set", f"pictures.{field}={value}"]
+    words += ["--group-by", pictures.group_by] if pictures.group_by else []
+    words += ["--label-by", pictures.label_by] if pictures.label_by else []
+    words += ["--data-dir", str(data_dir)] if data_dir else []
+    return shlex.join(words)

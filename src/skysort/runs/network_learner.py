@@ -1,0 +1,200 @@
+"""What a run needs of PyTorch: the one module under runs and experiments that imports it.
+
+`learner.learner()` loads it when it is first needed, so that whatever only reads runs works without PyTorch.
+"""
+
+import csv
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.format import WEIGHTS, OodThreshold, check_file, read_table
+from skysort.core.progress import Progress, SilentProgress
+from skysort.data.decode import Shape
+from skysort.data.splits import PreparedData, evenly
+from skysort.export.onnx import check_own, write_classifier
+from skysort.networks.layers import build_layers, check_classes, initial_network
+from skysort.recipe.schema import Normalisation, OwnNetwork, Recipe, Training
+from skysort.runs.folder import Run
+from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads
+from skysort.training.fit import fit
+from skysort.training.loop import evaluate, evaluate_in_training_mode, logits_in_use
+from skysort.training.optimizer import loss_function
+from skysort.training.setup import pictures_of, starting_network
+from skysort.trust.abstention import threshold_for_unknown
+from skysort.trust.calibration import fit_temperature
+from skysort.trust.evaluation import logits_of
+
+NUM_PROOF_PICTURES = 32
+STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
+PICTURES_TIMED = 250
+"""By which the time of an answer is measured."""
+
+
+def hardware(training: Training) -> dict[str, str | int]:
+    """Return `device` and `threads` as they are on this computer.
+
+    Raises:
+        NotUnderstoodError: for a name that is no device's.
+        SkysortError: for a device that this computer does not have, or too many threads.
+    """
+    return {"device": resolve_device(training.device), "threads": resolve_threads(training.threads)}
+
+
+def check_network(recipe: Recipe, shape: Shape) -> None:
+    """Make sure that a network fits pictures of a shape, and this computer's memory; nothing is allocated.
+
+    Raises:
+        SkysortError: when the pictures are too small for it, or the memory is.
+    """
+    with torch.device("meta"):
+        layers = build_layers(recipe.network, shape, 2)
+    check_memory(sum(parameter.numel() for parameter in layers.parameters()))
+
+
+def check_loss(recipe: Recipe, num_classes: int) -> None:
+    """Make sure that a recipe's loss is for as many classes as there are.
+
+    Raises:
+        NotUnderstoodError: when it is not.
+    """
+    check_classes(recipe.loss, num_classes)
+
+
+def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
+    """Make sure that a person's own network, if the recipe has one, can be trained and exported.
+
+    Raises:
+        SkysortError: when it cannot.
+    """
+    if isinstance(recipe.network, OwnNetwork):
+        check_own(starting_network(recipe, prepared), prepared.shape, prepared.dataset.listing.classes)
+
+
+def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
+    """Time a few steps of training, and answers to a few pictures.
+
+    Returns:
+        Seconds of an epoch, with its checkpoint and without validation, and seconds per answered picture.
+
+    Raises:
+        StoppedError: when the training was asked to stop.
+    """
+    dataset, rows = prepared.dataset, prepared.splits["train"]
+    training = recipe.training
+    pictures_per_step = min(training.pictures_a_step(len(rows)), len(rows))
+    timed = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * pictures_per_step)
+    answered = evenly(rows, PICTURES_TIMED)
+    # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
+    short = recipe.with_values(
+        training={"epochs": 1, "log_every": 1, "batch_size": pictures_per_step},
+        augment={"mixup": 0.0, "cutmix": 0.0},
+        loss={"class_weights": "none"},
+    )
+    with computing_threads(training.threads), tempfile.TemporaryDirectory() as folder:
+        network = starting_network(recipe, prepared)
+        started = time.perf_counter()
+        fit(network, short, pictures_of(dataset, timed), None, Path(folder), SilentProgress())
+        step, steps = _seconds_of_steps(Path(folder) / "history.csv")
+        beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
+        started = time.perf_counter()
+        loss, device = loss_function(recipe.loss), torch.device(training.device)
+        evaluate(network, pictures_of(dataset, answered), loss, device)
+        seconds_per_picture = (time.perf_counter() - started) / len(answered)
+    return len(rows) / pictures_per_step * step + beside_steps, seconds_per_picture
+
+
+def _seconds_of_steps(history: Path) -> tuple[float, float]:
+    """Return the median seconds of a step, and those of all steps, of a history with one row per step."""
+    with history.open(encoding="utf-8", newline="") as file:
+        seconds = [float(row["seconds"]) for row in csv.DictReader(file) if row["kind"] == "steps"]
+    return float(statistics.median(np.diff(seconds)[STEPS_TO_WARM_UP - 1 :].tolist())), seconds[-1]
+
+
+def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+    """Train from the run's checkpoint, if there is one, and write its classifier.
+
+    Returns:
+        The seconds that the export took.
+
+    Raises:
+        StoppedError: when the training was asked to stop.
+        SkysortError: when the loss diverges, or something cannot be written.
+    """
+    dataset, splits = prepared.dataset, prepared.splits
+    classes = dataset.listing.classes
+    with computing_threads(recipe.training.threads):
+        network = starting_network(recipe, prepared)
+        validation = pictures_of(dataset, splits["validation"]) if "validation" in splits else None
+        training = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
+        started = time.perf_counter()
+        temperature, reason = 1.0, "there are no validation pictures to fit it to"
+        if validation is not None:
+            flip = recipe.augment.test_time_flip is True
+            logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
+            temperature, reason = fit_temperature(logits, validation.labels)
+            progress.say(f"temperature {temperature:.3g}: {reason}")
+        proof = dataset.pixels(evenly(splits["train"], NUM_PROOF_PICTURES))
+        data = {"source": prepared.data.name, "fingerprint": dataset.fingerprint()}
+
+        def set_unknown(made: Classifier) -> OodThreshold | None:
+            keep = recipe.trust.keep_known
+            if keep is None:
+                return None
+            rows, logits = logits_of(made, "calibration", dataset, prepared.to_calibrate(), progress)
+            left_out = len(splits["calibration"]) - len(rows)
+            return threshold_for_unknown(logits, keep, prepared.groups[rows], left_out)
+
+        write_classifier(
+            run.classifier,
+            network,
+            recipe,
+            classes,
+            prepared.shape,
+            proof,
+            data,
+            training,
+            (temperature, reason),
+            set_unknown,
+        )
+    return {"export": time.perf_counter() - started}
+
+
+def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:
+    """Return the accuracies of a run's network in training mode, on its train and test pictures.
+
+    Only evaluation mode is in the classifier folder, so this takes the weights. See docs/reproduction.md.
+
+    Args:
+        run: finished.
+        prepared: its pictures.
+
+    Returns:
+        `{"train": …, "test": …}`; None for a network that answers the same in both modes.
+
+    Raises:
+        SkysortError: when the run's weights have changed.
+    """
+    recipe, table = run.recipe, read_table(run.classifier)
+    identity = Normalisation(mean=(0.0,) * table.pictures.channels, std=(1.0,) * table.pictures.channels)
+    network = initial_network(recipe, table.pictures.shape(), len(table.classes), identity)
+    if not network.depends_on_mode:
+        return None
+    check_file(run.classifier, WEIGHTS, table)
+    network.load_state_dict(load_file(run.classifier / WEIGHTS))  # its normalisation, too
+    device = torch.device(recipe.training.device)
+    network.to(device).to(memory_format=torch.channels_last)
+    loss, seed = loss_function(recipe.loss), recipe.training.seed
+    with computing_threads(recipe.training.threads):
+        return {
+            split: evaluate_in_training_mode(
+                network, pictures_of(prepared.dataset, prepared.splits[split]), loss, seed, device
+            ).accuracy
+            for split in ("train", "test")
+        }

@@ -1,0 +1,94 @@
+"""What a training is to do: its pictures, its recipe and its folder, from what a person asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from skysort.core.errors import NotUnderstoodError
+from skysort.data.dataset import Data
+from skysort.recipe.schema import Recipe
+from skysort.runs.arguments import check_named
+from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of
+from skysort.runs.folder import check_free, free_folder
+from skysort.runs.resolve import check_network, resolved
+
+KEEP_KNOWN = 0.95
+"""Of real pictures, where a run has out-of-distribution pictures and its recipe does not say."""
+
+Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
+"""A name or a path of pictures, or several paths of one data set."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training is to do; nothing is decoded or written yet."""
+
+    sources: tuple[str, ...]
+    """The pictures, as the person named them."""
+    data: Data
+    recipe: Recipe
+    """Resolved."""
+    folder: Path
+    """Free for the run."""
+    budget: float | None
+    """Seconds that the whole command may take."""
+    ood: str | None
+    """Pictures of none of the classes, as the person named them."""
+    has_default_size: bool
+    """Whether neither the person nor the data chose the size that the network sees."""
+
+
+def make_plan(
+    sources: Sources,
+    recipe: str | PathLike[str] | Recipe,
+    run: str | PathLike[str] | None,
+    settings: tuple[str, ...],
+    budget: str | None,
+    ood: str | PathLike[str] | None,
+) -> TrainingPlan:
+    """Return what `train` is to do with its arguments.
+
+    Raises:
+        NotUnderstoodError: for an unknown name or field, a path that is not there, or arguments that do not go
+            together.
+        SkysortError: when the folder is not free, or the recipe does not fit the pictures or this computer.
+    """
+    each = [sources] if isinstance(sources, str | PathLike) else list(sources)
+    for source in each or [""]:
+        check_named(data=source)
+    check_named(recipe=recipe, run=run, ood=ood)
+    names = tuple(str(source) for source in each)
+    seconds = None if budget is None else seconds_of(budget)
+    loaded = _loaded(recipe, settings, has_budget=budget is not None)
+    data = Data.find(names)
+    folder = Path(run) if run else free_folder(data, loaded)
+    check_free(folder)
+    complete = resolved(loaded, data)
+    check_network(complete, data)
+    if ood is not None and complete.trust.keep_known is None:
+        complete = complete.with_values(trust={"keep_known": KEEP_KNOWN})
+    return TrainingPlan(
+        names,
+        data,
+        complete,
+        folder,
+        seconds,
+        None if ood is None else str(ood),
+        data.named is None and loaded.pictures.size is None,
+    )
+
+
+def _loaded(recipe: str | PathLike[str] | Recipe, settings: tuple[str, ...], *, has_budget: bool) -> Recipe:
+    for setting in settings if has_budget else ():
+        if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
+            raise NotUnderstoodError(
+                "options-conflict", f"--budget chooses {field} itself; give --budget or set {field}, not both"
+            )
+    if not isinstance(recipe, Recipe):
+        return Recipe.load(recipe, settings)
+    if settings:
+        raise NotUnderstoodError(
+            "options-conflict", "settings go with the name of a recipe; a Recipe is used as it is"
+        )
+    return recipe

@@ -1,0 +1,98 @@
+"""A recipe spelled out for its pictures and this computer, and refused where it does not fit them."""
+
+from typing import Any
+
+import numpy as np
+
+from skysort.core.errors import SkysortError
+from skysort.data.cut import how_to_calibrate
+from skysort.data.dataset import Data
+from skysort.data.splits import PreparedData
+from skysort.recipe.schema import Augment, Recipe
+from skysort.runs.learner import learner
+from skysort.trust.abstention import fewest_for_unknown
+
+
+def resolved(recipe: Recipe, data: Data) -> Recipe:
+    """Return a recipe in which everything is set that the data and this computer decide.
+
+    Raises:
+        NotUnderstoodError: for a name that is no device's.
+        SkysortError: for a device that this computer does not have, too many threads, or a missing library.
+    """
+    pictures = recipe.pictures
+    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    is_known = recipe.published is not None and data.named is not None and data.named.in_tutorials
+    of_tutorial = is_known and pictures.shares is None
+    return recipe.with_values(
+        pictures={
+            "size": shape.size,
+            "channels": shape.channels,
+            "protocol": pictures.protocol or ("tutorial" if of_tutorial else "four-way"),
+        },
+        augment=_mirrored(recipe.augment, data),
+        training=learner().hardware(recipe.training),
+    )
+
+
+def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
+    """Spell out whether pictures are mirrored: not those of which the mirror image means something else."""
+    means_the_same = data.named is None or data.named.mirror_means_the_same
+    chosen: dict[str, Any] = {}
+    if augment.flip == "auto":
+        chosen["flip"] = "alternating" if means_the_same else "none"
+    if augment.test_time_flip == "auto":
+        chosen["test_time_flip"] = means_the_same
+    return chosen
+
+
+def check_network(recipe: Recipe, data: Data) -> None:
+    """Make sure that a recipe's network fits the pictures and this computer's memory, before any is decoded.
+
+    Raises:
+        SkysortError: when the pictures are too small for it, or the memory is.
+    """
+    pictures = recipe.pictures
+    learner().check_network(recipe, data.shape(pictures.size, pictures.channels, pictures.fit))
+
+
+def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
+    """Make sure that a recipe can be trained on its pictures, before anything is written.
+
+    Raises:
+        NotUnderstoodError: when its loss is for another number of classes.
+        SkysortError: when there are too few calibration pictures, or a person's own network cannot be trained.
+    """
+    learner().check_loss(recipe, len(prepared.dataset.listing.classes))
+    check_calibration(recipe, prepared)
+    learner().check_own_network(recipe, prepared)
+
+
+def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
+    """Make sure that there are as many calibration pictures as a recipe's threshold takes.
+
+    Raises:
+        SkysortError: when there are not.
+    """
+    keep = recipe.trust.keep_known
+    if keep is None:
+        return
+    fewest = fewest_for_unknown(keep)
+    needed = f"to keep {keep} of known pictures takes at least {fewest:,} calibration pictures, or groups of them"
+    if "calibration" not in prepared.splits:
+        raise SkysortError(
+            "missing-split",
+            f"{needed}, and protocol '{recipe.pictures.protocol}' has none; use --set pictures.protocol=four-way",
+        )
+    rows = prepared.to_calibrate()
+    num = len(np.unique(prepared.groups[rows]))
+    if num < fewest:
+        num_leaks = len(prepared.splits["calibration"]) - len(rows)
+        without = (
+            f", without {num_leaks:,} pictures that training or validation has identical or near-identical"
+            if num_leaks
+            else ""
+        )
+        listing = prepared.dataset.listing
+        ways = how_to_calibrate(fewest, len(listing), recipe.pictures.percentages, listing)
+        raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")

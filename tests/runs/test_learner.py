@@ -1,0 +1,31 @@
+"""Only `network_learner` takes PyTorch, and only when it is needed."""
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import skysort.experiments
+import skysort.runs
+
+MODULES = [
+    module.name
+    for package in (skysort.runs, skysort.experiments)
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    if module.name != "skysort.runs.network_learner"
+]
+
+
+def test_no_module_of_runs_and_experiments_loads_torch_when_it_is_imported() -> None:
+    assert {"skysort.runs.train", "skysort.runs.learner", "skysort.experiments.train_mode"} <= set(MODULES)
+    script = f"import sys, {', '.join(MODULES)}; print({{'torch', 'onnx'}} & sys.modules.keys())"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(("call", "is_loaded"), [("learner", False), ("learner()", True)])
+def test_torch_is_loaded_by_the_first_call_that_needs_it(call: str, is_loaded: bool) -> None:
+    script = f"import sys; from skysort.runs.learner import learner; {call}; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{is_loaded}\n"
