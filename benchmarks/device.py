@@ -14,6 +14,7 @@ import torch
 from limit import made_task, run_epochs
 from measuring import report, seconds_of, summary
 
+from skysort.core.environment import configure_process
 from skysort.recipe.schema import Recipe
 from skysort.training.device import computing_threads, resolve_threads
 from skysort.training.loop import Task
@@ -31,6 +32,7 @@ def main() -> None:
     asked = parser.parse_args()
     threads = resolve_threads(0)
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    configure_process(training=True)
     with computing_threads(threads):
         milliseconds = measured(devices, asked.repeats)
     found = torch.cuda.get_device_name() if "cuda" in devices else "none: only the CPU was measured"

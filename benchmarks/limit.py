@@ -22,6 +22,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from skysort.core.environment import configure_process
 from skysort.data.builtin.registry import NAMED
 from skysort.data.dataset import Data
 from skysort.data.decode import Shape
@@ -63,6 +64,7 @@ def main() -> None:
     batch = [f"training.batch_size={asked.batch}"] if asked.batch else []
     recipe = Recipe.load(asked.recipe, [*asked.set, *batch])
     threads = resolve_threads(recipe.training.threads)
+    configure_process(training=True)
     with computing_threads(threads):
         figures = measured(recipe, asked.size, asked.classes, asked.rounds)
     report(

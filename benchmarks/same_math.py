@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from measuring import report, seconds_of
 
-from skysort.runs.learner import SPINS
+from skysort.core.environment import SPINS, configure_process
 
 TARGETS = {"mlp": 1.2, "convnet": 2.5, "mnist-cnn": 1.5, "lenet": 2.0, "resnet-deep-shared": 1.35}
 EPOCHS = {"mlp": 4, "convnet": 4, "mnist-cnn": 1, "lenet": 1, "resnet-deep-shared": 1}
@@ -72,6 +72,7 @@ def our_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     from skysort.training.device import computing_threads
     from skysort.training.fit import fit
 
+    configure_process(training=True)
     with computing_threads(recipe.training.threads), tempfile.TemporaryDirectory() as folder:
         # What fit returns is without its last checkpoint.
         return seconds_of(lambda: fit(network, recipe, split, None, Path(folder), SilentProgress()))

@@ -25,6 +25,7 @@ import numpy as np
 from measuring import report, seconds_of
 from PIL import Image
 
+from skysort.core.environment import configure_process
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
@@ -120,6 +121,7 @@ def started(data: str, size: int, recipe: str) -> dict[str, float]:
     task = made_task(Recipe.load(recipe), size, len(prepared.dataset.listing.classes))
     some = np.random.default_rng(0).integers(0, split.num_pictures, STEPS * task.batch_size)
     task.train = SplitPictures(len(some), lambda rows: split.pixels(some[rows]), split.labels[some])
+    configure_process(training=True)
     with computing_threads(resolve_threads(0)):
         steps = seconds_of(lambda: run_epochs(task, 1))
         answers = seconds_of(lambda: evaluate(task.network, few, task.loss_function, task.device))

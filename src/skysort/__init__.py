@@ -6,26 +6,28 @@
     classifier = skysort.load(run.classifier)
     classifier.predict(["bird.jpg"])
 
-The command line imports this package for every verb, so names are fetched when they are first used.
+These names are public: each function does what the command of its name does. All else is private and may change.
+Names are fetched when they are first used, and importing this package changes nothing of the process.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skysort.classifier.classifier import Classifier, load
+    from skysort.classifier.classifier import Classifier, load, predict
     from skysort.core.errors import NotUnderstoodError, SkysortError
+    from skysort.experiments.by_name import compare
+    from skysort.experiments.reproduce import reproduce
     from skysort.recipe.schema import Recipe
+    from skysort.runs.check import check
     from skysort.runs.decide import decide
     from skysort.runs.evaluate import evaluate
     from skysort.runs.folder import Run
     from skysort.runs.train import resume, train
+    from skysort.work.sort import sort
+    from skysort.work.watch import watch
 
     __version__: str
-
-# Read by ONNX Runtime when it is imported, here or in a library: from 1.29 on it sends telemetry otherwise.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __all__ = [
     "Classifier",
@@ -33,24 +35,36 @@ __all__ = [
     "Recipe",
     "Run",
     "SkysortError",
+    "check",
+    "compare",
     "decide",
     "evaluate",
     "load",
+    "predict",
+    "reproduce",
     "resume",
+    "sort",
     "train",
+    "watch",
 ]
 
 _HOMES = {
     "Classifier": "skysort.classifier.classifier",
     "NotUnderstoodError": "skysort.core.errors",
     "Recipe": "skysort.recipe.schema",
-    "load": "skysort.classifier.classifier",
     "Run": "skysort.runs.folder",
     "SkysortError": "skysort.core.errors",
+    "check": "skysort.runs.check",
+    "compare": "skysort.experiments.by_name",
     "decide": "skysort.runs.decide",
     "evaluate": "skysort.runs.evaluate",
+    "load": "skysort.classifier.classifier",
+    "predict": "skysort.classifier.classifier",
+    "reproduce": "skysort.experiments.reproduce",
     "resume": "skysort.runs.train",
+    "sort": "skysort.work.sort",
     "train": "skysort.runs.train",
+    "watch": "skysort.work.watch",
 }
 
 

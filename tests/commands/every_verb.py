@@ -17,6 +17,7 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
     return [
         ("check", pictures),
         ("train", pictures, "--recipe", "mlp", "--run", "run", *QUICK, "--set", "training.threads=1"),
+        ("resume", "run", "--quiet"),
         ("evaluate", run, "skies:80", "--output", "measured", "--quiet"),
         ("decide", "run", "--keep", "bird", "--lose-at-most", "50%", "--confidence", "50%"),
         ("predict", run, pictures, "--output", "answers.csv"),

@@ -14,7 +14,7 @@ from tests.commands.conftest import Ended
 from tests.conftest import command, picture_bytes
 
 LEARNING = ("torch", "torchvision", "onnx", "onnxscript", "safetensors", "sklearn")
-LARGE = (*LEARNING, "onnxruntime", "scipy", "matplotlib")
+LARGE = (*LEARNING, "onnxruntime", "numpy", "scipy", "matplotlib")
 
 
 def without(folder: Path, names: tuple[str, ...]) -> str:
@@ -116,3 +116,17 @@ print("loaded:", [name for name in {LARGE} if name in sys.modules])
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_help_of_no_command_loads_a_library_that_learns_or_infers() -> None:
+    script = f"""
+import sys
+from typer.main import get_command
+from skysort.cli import app
+commands = get_command(app).commands
+for name in commands:
+    commands[name].get_help(commands[name].make_context(name, [], resilient_parsing=True))
+print(len(commands), [name for name in {(*LEARNING, "onnxruntime", "scipy", "matplotlib")} if name in sys.modules])
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "17 []\n"

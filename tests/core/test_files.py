@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from skysort.core.files import (
     check_no_links,
-    locked,
     remove_partials,
     sha256,
     whole_file,
@@ -19,6 +18,7 @@ from skysort.core.files import (
     write_whole,
     writing,
 )
+from skysort.core.locks import locked
 from tests.conftest import refused
 
 

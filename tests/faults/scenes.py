@@ -13,7 +13,7 @@ from skysort.work.journal import Journal
 from skysort.work.moves import moving
 from skysort.work.sort import sort_pictures
 from skysort.work.undo import UndoRequest, take_back
-from skysort.work.watch import Stop, watch
+from skysort.work.watch import Stop, watch_inbox
 from skysort.work.watch_options import WatchOptions
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
@@ -113,7 +113,7 @@ class Watching(_Moving):
     def work(self) -> None:
         keep, look = self.far / "keep", self.far / "look"
         order = WatchOptions(self.inbox, self.target, keep, look, once=True, settle=0.0, stuck=0.0)
-        watch(FIRST_PIXEL, LabelRule(("bird",)), order, Stop())
+        watch_inbox(FIRST_PIXEL, LabelRule(("bird",)), order, Stop())
 
     def check(self) -> None:
         self.check_well_placed(

@@ -1,4 +1,3 @@
-import platform
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -13,7 +12,6 @@ from skysort.training.device import (
     compiled,
     computing_threads,
     flushes_denormals,
-    keep_freed_memory,
     mixed_precision,
     resolve_device,
     resolve_threads,
@@ -74,23 +72,6 @@ with computing_threads(2):
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["0"]
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is another")
-def test_memory_that_is_freed_is_used_again_without_clearing_its_pages() -> None:
-    import resource
-
-    keep_freed_memory()
-
-    def page_faults() -> int:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(20):
-            torch.zeros(4_000_000)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    page_faults()
-    pages_of_one = 4 * 4_000_000 / resource.getpagesize()
-    assert page_faults() < 2 * pages_of_one  # of 20
 
 
 CUDA = torch.device("cuda")

@@ -25,7 +25,7 @@ from skysort.work.classify import LabelRule
 from skysort.work.journal import Journal
 from skysort.work.names import free_place
 from skysort.work.undo import UndoRequest, take_back
-from skysort.work.watch import watch
+from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions
 from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
 from tests.work.test_watch import picture
@@ -75,7 +75,7 @@ def main() -> None:
     end_uploads(inbox)
     time.sleep(0.05)
     order = WatchOptions(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
-    counts = watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    counts = watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
     check_that_nothing_is_lost(
         arrived, other / "aside", inbox, other / "aside", other / "blog", other / "look", unknown=[]
     )
@@ -127,7 +127,7 @@ def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     )
     try:
         while True:
-            watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+            watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)

@@ -24,7 +24,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_entries import Identity
 from skysort.work.names import identity
 from skysort.work.status_file import Counts
-from skysort.work.watch import watch
+from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions
 from tests.conftest import numbers, refused
 from tests.work.making import FirstPixel, files_below
@@ -35,7 +35,7 @@ GOOD = {f"inbox/{number}.png": picture(number) for number in range(5)}
 
 def once(top: Path, classifier: Any = None, **changed: Any) -> Counts:
     order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
-    return watch(cast(Classifier, classifier or FirstPixel()), LabelRule(("bird",)), order, Stop())
+    return watch_inbox(cast(Classifier, classifier or FirstPixel()), LabelRule(("bird",)), order, Stop())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from skysort.work.classify import LabelRule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.status_file import Counts
-from skysort.work.watch import watch
+from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions
 from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below
@@ -34,7 +34,7 @@ def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
 
 def once(top: Path, **changed: Any) -> Counts:
     order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    return watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
 
 
 def several(form: str, num: int = 6) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from skysort.core.files import locked
+from skysort.core.locks import locked
 from skysort.work import status as module
 from skysort.work import status_file as writing
 from skysort.work.journal import journal_folder

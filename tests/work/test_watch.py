@@ -24,7 +24,8 @@ from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Calibration, Decision
 from skysort.classifier.interruptible import interruptible
 from skysort.classifier.predictions import Prediction
-from skysort.core.files import locked
+from skysort.core.locks import locked
+from skysort.core.log import JsonLines, TextLines
 from skysort.work import arrivals, moves
 from skysort.work import watch as module
 from skysort.work.arrivals import Stop
@@ -33,9 +34,9 @@ from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
 from skysort.work.sort import sort_pictures
-from skysort.work.status_file import Counts, JsonLines, StatusWriter, TextLines, prometheus
+from skysort.work.status_file import Counts, StatusWriter, prometheus
 from skysort.work.undo import UndoRequest, take_back
-from skysort.work.watch import watch
+from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions, lock_of
 from tests.conftest import numbers, refused
 from tests.work.making import (
@@ -77,7 +78,7 @@ def put(top: Path, files: dict[str, bytes]) -> None:
 
 def once(top: Path, rule: Rule = RULE, **changed: Any) -> Counts:
     order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch(cast(Classifier, FirstPixel()), rule, order, Stop())
+    return watch_inbox(cast(Classifier, FirstPixel()), rule, order, Stop())
 
 
 def found(top: Path) -> dict[str, bytes]:
@@ -398,7 +399,7 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
 def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]) -> None:
     order = WatchOptions(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
     with refused(code, *facts, exit_code=2):
-        watch(cast(Classifier, FirstPixel()), RULE, order, Stop())
+        watch_inbox(cast(Classifier, FirstPixel()), RULE, order, Stop())
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
@@ -555,7 +556,8 @@ def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set_by_signal())
     began = time.monotonic()
     try:
-        watch(cast(Classifier, Endless()), RULE, WatchOptions(top / "inbox", top / "aside", settle=0.0), stop)
+        options = WatchOptions(top / "inbox", top / "aside", settle=0.0)
+        watch_inbox(cast(Classifier, Endless()), RULE, options, stop)
     finally:
         signal.signal(signal.SIGTERM, before)
     assert time.monotonic() - began < 30
@@ -573,7 +575,7 @@ def watching(top: Path, **changed: Any) -> Iterator[None]:
 
     def run() -> None:
         try:
-            watch(cast(Classifier, FirstPixel()), RULE, order, stop)
+            watch_inbox(cast(Classifier, FirstPixel()), RULE, order, stop)
         except BaseException as error:
             failed.append(error)
 

@@ -6,12 +6,12 @@ from typing import cast
 import pytest
 
 from skysort.classifier.classifier import Classifier
-from skysort.core.files import locked
+from skysort.core.locks import locked
 from skysort.work.arrivals import Stop
 from skysort.work.classify import LabelRule
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.status_file import watcher_lock
-from skysort.work.watch import watch
+from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions, lies_in
 from tests.conftest import refused
 from tests.work.making import FirstPixel, files_below
@@ -33,7 +33,7 @@ def fill(folder: Path) -> dict[Path, bytes]:
 
 def once(**folders: Path) -> None:
     order = WatchOptions(**folders, once=True, settle=0.0)  # type: ignore[arg-type]
-    watch(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
 
 
 @pytest.mark.parametrize("below", ["", "cam", "cam/2026"])

@@ -183,6 +183,23 @@ class Classifier:
                 yield labelled(path, shares, self.classes, why)
 
 
+def predict(
+    classifier: str | PathLike[str] | Classifier, pictures: Given | Iterable[Given]
+) -> Iterator[Prediction]:
+    """Yield one prediction per picture, in order. The pictures may be without end.
+
+    Args:
+        classifier: a run folder, its `classifier/` folder, a copy of that, or a loaded classifier.
+        pictures: as for `Classifier.predict`: paths, folders, archives, bytes, open files, images or arrays.
+
+    Raises:
+        NotUnderstoodError: when there is nothing at a path, or for what is no picture.
+        SkysortError: when the classifier is damaged.
+    """
+    loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
+    return loaded.stream(pictures)
+
+
 def load(path: str | PathLike[str]) -> Classifier:
     """Load a classifier and prove it.
 

@@ -1,5 +1,6 @@
 """ONNX Runtime, which is imported here and nowhere else."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ def onnx_runtime() -> Any:
     Raises:
         MemoryError: when its library does not fit into the memory that this process may use.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by the import: from 1.29 on it sends telemetry otherwise
     try:
         import onnxruntime
     except ImportError as error:
         if lacks_memory(error):
             raise MemoryError(f"ONNX Runtime: {short_reason(error)}") from None
         raise
-    # Importing `skysort` has turned telemetry off, unless the program imported ONNX Runtime before.
+    # It may have been imported before, by the program that uses Skysort.
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 

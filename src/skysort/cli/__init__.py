@@ -5,12 +5,7 @@ import io
 import json
 import os
 import re
-import signal
 import sys
-import threading
-import warnings
-from collections.abc import Callable
-from functools import wraps
 from itertools import pairwise
 from typing import Annotated, NoReturn
 
@@ -18,62 +13,13 @@ import typer
 from typer.exceptions import TyperException
 
 import skysort
-from skysort.cli.check import check
-from skysort.cli.compare import compare
-from skysort.cli.decide import decide
-from skysort.cli.describe import describe
-from skysort.cli.evaluate import evaluate
-from skysort.cli.fields import fields
-from skysort.cli.journal import journal
-from skysort.cli.names import datasets, recipes
-from skysort.cli.parsing import Verb, usage_error
-from skysort.cli.predict import predict
-from skysort.cli.reproduce import reproduce
-from skysort.cli.sort import sort
-from skysort.cli.status import status
-from skysort.cli.train import train
-from skysort.cli.undo import undo
-from skysort.cli.watch import watch
-from skysort.core.cache import keep_library_caches
+from skysort.cli.group import SETTINGS, VerbGroup
+from skysort.cli.parsing import usage_error
+from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.text import printable_lines
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
-    """Make Ctrl-C and SIGTERM an error like others; Typer, and the system, would end without a word."""
-
-    @wraps(verb)
-    def run(*arguments: object, **options: object) -> None:
-        takes = threading.current_thread() is threading.main_thread() and (
-            signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        )
-        if takes:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            verb(*arguments, **options)
-        except KeyboardInterrupt:
-            raise SkysortError("interrupted", "interrupted") from None
-        finally:
-            if takes:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    return run
-
-
-VERBS = (
-    check, train, evaluate, decide, predict, watch, status, sort, journal, undo,
-    compare, reproduce, describe, recipes, fields, datasets,
-)  # fmt: skip
-for verb in VERBS:
-    app.command(cls=Verb)(_interruptible(verb))
+app = typer.Typer(cls=VerbGroup, no_args_is_help=True, **SETTINGS)
 
 
 def _show_version(asked: bool) -> None:
@@ -153,9 +99,7 @@ def _fail_usage(error: TyperException) -> NoReturn:
 def main() -> None:
     """Run a command; errors become a line on standard error and an exit code."""
     _prepare_streams()
-    keep_library_caches()
-    if not sys.warnoptions:  # what a library warns of is for who programs; what concerns a person is an error here
-        warnings.simplefilter("ignore")
+    configure_process()
     try:
         _refuse_empty(sys.argv)
         try:

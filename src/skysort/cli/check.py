@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet, with_patterns
+import skysort
+from skysort.cli.console import console_for, shown_name
+from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet
+from skysort.cli.progress import progress_on_stderr
+from skysort.core.errors import SkysortError
+from skysort.core.text import counted
 
 if TYPE_CHECKING:
     from skysort.data.quality.check import CheckResult
@@ -42,33 +48,17 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Find problems that would distort the figures or stop training. Exits with 1 if there are any."""
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.core.errors import SkysortError, require
-    from skysort.core.files import write_whole
-    from skysort.data.dataset import Data, open_dataset
-    from skysort.data.exif import open_originals
-    from skysort.data.quality.check import check as look
-    from skysort.data.quality.grouping import groups_of
-    from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
-
-    if output:
-        require("a page of thumbnails", "train", "jinja2")
-    progress = progress_on_stderr(quiet=quiet)
-    pictures = Recipe.load(DEFAULT_RECIPE, with_patterns(settings, group_by=group_by, label_by=label_by)).pictures
-    found = Data.find(data)
-    shape = found.shape(pictures.size, pictures.channels, pictures.fit)
-    dataset = open_dataset(found, shape, data_dir, progress, pictures.label_by)
-    groups = groups_of(dataset, pictures, progress)
-    checked = look(found.name, dataset, groups, open_originals(dataset.source, progress))
-    text = checked.to_json()
-    if output:
-        from skysort.report.check_page import write_check_page
-
-        output.mkdir(parents=True, exist_ok=True)
-        write_check_page(output / "check.html", checked, dataset)
-        write_whole(output / "check.json", text)
+    checked = skysort.check(
+        data,
+        group_by=group_by,
+        label_by=label_by,
+        settings=settings or (),
+        output=output,
+        data_dir=data_dir,
+        progress=progress_on_stderr(quiet=quiet),
+    )
     if form is CheckFormat.json:
-        print(text, end="")
+        print(checked.to_json(), end="")
     else:
         _show(checked)
     problems = ["training would stop"] if checked.stops else []
@@ -78,11 +68,6 @@ def check(
 
 
 def _show(checked: "CheckResult") -> None:
-    from rich.table import Table
-
-    from skysort.cli.show import console_for, shown_name
-    from skysort.core.text import counted
-
     console = console_for(sys.stdout)
     num = len(checked.classes)
     console.print(f"{counted(checked.pictures, 'picture')} of {counted(num, 'class', 'classes')}")

@@ -2,16 +2,23 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
+import skysort
+from skysort.cli.console import console_for, show_names, shown_name, spread
 from skysort.cli.options import DataDir, Quiet, Settings
+from skysort.cli.progress import progress_on_stderr
+from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
-
-if TYPE_CHECKING:
-    from skysort.experiments.compare import ComparisonSpec
-    from skysort.trust.comparison import Comparison, ComparisonRow
+from skysort.core.files import write_whole
+from skysort.core.text import counted
+from skysort.experiments.compare import compare_two
+from skysort.experiments.seeds import DEFAULT_SEEDS
+from skysort.experiments.studies import STUDIES
+from skysort.trust.comparison import Comparison, ComparisonRow
 
 
 def compare(
@@ -50,24 +57,21 @@ def compare(
         options = {"--recipes": recipes, "--study": study, "--seeds": seeds, "--set": settings}
         _compare_two(what, [name for name, value in options.items() if value is not None], output)
         return
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.experiments.compare import compare as compare_runs
-    from skysort.experiments.seeds import DEFAULT_SEEDS
-
-    asked = _asked(what[0] if what else None, recipes, study, tuple(settings or ()))
-    folder = output or Path("compare") / asked.title
-    comparison = compare_runs(
-        asked, folder, seeds=seeds or DEFAULT_SEEDS, data_dir=data_dir, progress=progress_on_stderr(quiet=quiet)
+    configure_process(training=True)
+    comparison = skysort.compare(
+        what[0] if what else None,
+        [name.strip() for name in recipes.split(",")] if recipes is not None else (),
+        study=study,
+        seeds=seeds or DEFAULT_SEEDS,
+        settings=settings or (),
+        output=output,
+        data_dir=data_dir,
+        progress=progress_on_stderr(quiet=quiet),
     )
-    _show(comparison, folder)
+    _show(comparison, output or Path("compare") / comparison.title)
 
 
 def _compare_two(runs: list[str], options: list[str], output: Path | None) -> None:
-    from skysort.cli.show import console_for, shown_name
-    from skysort.core.files import write_whole
-    from skysort.core.text import counted
-    from skysort.experiments.compare import compare_two
-
     if len(runs) != 2:
         raise NotUnderstoodError(
             "extra-argument", f"expected pictures or two runs to compare, found {len(runs)} names"
@@ -106,48 +110,11 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
     console.print(f"{better} is better" if better else "no difference is shown: either may be the better one")
 
 
-def _asked(
-    data: str | None, recipes: str | None, study: str | None, settings: tuple[str, ...]
-) -> "ComparisonSpec":
-    from skysort.experiments.compare import ComparisonSpec
-    from skysort.experiments.seeds import Variant
-    from skysort.experiments.studies import find_study
-    from skysort.recipe.schema import Recipe
-
-    if study is not None:
-        if recipes is not None:
-            raise NotUnderstoodError("options-conflict", "a --study has its own recipes; it takes no --recipes")
-        return find_study(study, data, settings)
-    if data is None or recipes is None:
-        raise NotUnderstoodError(
-            "missing-argument",
-            "what to compare? Name pictures and --recipes, a --study (see --studies), or two runs",
-        )
-    names = [name.strip() for name in recipes.split(",")]
-    if len(names) < 2:
-        raise NotUnderstoodError(
-            "missing-argument",
-            f"compare '{names[0]}' with what? Name two recipes or more, as --recipes mlp,convnet, or a --study",
-        )
-    loaded = [Recipe.load(name, settings) for name in names]
-    variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
-    # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
-    title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))
-    return ComparisonSpec(title, f"recipes on {data}", data, variants, settings=settings)
-
-
 def _list_studies() -> None:
-    from skysort.cli.names import show_names
-    from skysort.experiments.studies import STUDIES
-
     show_names("study", ((name, study.description) for name, study in STUDIES.items()))
 
 
-def _show(comparison: "Comparison", folder: Path) -> None:
-    from rich.table import Table
-
-    from skysort.cli.show import console_for, shown_name, spread
-
+def _show(comparison: Comparison, folder: Path) -> None:
     console = console_for(sys.stdout)
     table = Table("recipe", box=None)
     for heading in ("parameters", "test", "to the first", "95 % interval", "train", "gap", "seconds"):
@@ -183,7 +150,7 @@ def _show(comparison: "Comparison", folder: Path) -> None:
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
-def _difference(row: "ComparisonRow") -> tuple[str, str]:
+def _difference(row: ComparisonRow) -> tuple[str, str]:
     if row.difference is None:
         return "", ""
     low, high = row.difference.interval95

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+import skysort
 from skysort.cli.options import DataDir, MovedTo, Quiet, class_typed
+from skysort.cli.progress import progress_on_stderr
+from skysort.cli.show import show_decision
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.text import printable
 
 
 def decide(
@@ -24,14 +29,9 @@ def decide(
     quiet: Quiet = False,
 ) -> None:
     """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.cli.show import show_decision
-    from skysort.core.text import printable
-    from skysort.runs.decide import decide as made_for
-
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = progress_on_stderr(quiet=quiet)
-    made = made_for(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
+    made = skysort.decide(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
     if earlier := made.replaced:
         print(
             f"In place of the '{printable(earlier.name)}' of {printable(earlier.date)}, which was to lose at most"
@@ -43,8 +43,6 @@ def decide(
 
 def _share(option: str, text: str) -> float:
     """Return the share that a text like `2%` or `0.02` stands for."""
-    from skysort.core.errors import NotUnderstoodError
-
     try:
         number = float(text.strip().removesuffix("%"))
     except ValueError:

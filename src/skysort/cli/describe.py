@@ -2,20 +2,18 @@
 
 import math
 import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from skysort.core.errors import NotUnderstoodError, require
-from skysort.recipe.network_file import is_own
+from skysort.cli.console import console_for, shown_name
+from skysort.core.errors import require
+from skysort.core.text import printable
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from skysort.networks.inspect.layers import Description, Layer
-
-DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
-"""Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
 
 
 def describe(
@@ -46,11 +44,10 @@ def describe(
 ) -> None:
     """Show a network's layers, and what they cost, without building it: any size can be asked about."""
     require("describing a network", "train", "torch")
-    from skysort.cli.show import console_for
-    from skysort.core.text import printable
+    from skysort.networks.inspect.by_name import describe_by_name  # needs PyTorch
 
-    shown = _own if is_own(network) else _recipe
-    description = shown(network, size, channels, classes)
+    with redirect_stdout(sys.stderr):  # what your own network prints is no part of the table
+        description = describe_by_name(network, size, channels, classes)
     console = console_for(sys.stdout)
     console.print(_table(description))
     console.print()
@@ -60,49 +57,7 @@ def describe(
         console.print(f"warning: {printable(warning)}", markup=False, soft_wrap=True)
 
 
-def _own(target: str, size: int | None, channels: int | None, classes: int | None) -> "Description":
-    from contextlib import redirect_stdout
-
-    import torch
-
-    from skysort.networks.inspect.layers import describe
-    from skysort.networks.inspect.user_network import own_network
-
-    if classes is not None:
-        raise NotUnderstoodError("options-conflict", f"--classes is for recipes; {target} decides for itself")
-    side = size or DEFAULT_SIZE
-    with torch.device("meta"), redirect_stdout(sys.stderr):  # what it prints is no part of the table
-        return describe(own_network(target), (channels or DEFAULT_CHANNELS, side, side))
-
-
-def _recipe(name: str, size: int | None, channels: int | None, classes: int | None) -> "Description":
-    import torch
-
-    from skysort.data.builtin.registry import find_named
-    from skysort.data.decode import Shape
-    from skysort.networks.inspect.layers import describe
-    from skysort.networks.layers import build_layers, check_classes
-    from skysort.recipe.schema import Recipe
-
-    recipe = Recipe.load(name)
-    known = find_named(recipe.published.data) if recipe.published else None
-    side = size or recipe.pictures.size or (known.size if known else DEFAULT_SIZE)
-    num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
-    num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
-    if num_channels not in (1, 3):
-        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, found {num_channels}")
-    check_classes(recipe.loss, num_classes)
-    shape = Shape(side, 3 if num_channels == 3 else 1)
-    with torch.device("meta"):
-        layers = build_layers(recipe.network, shape, recipe.loss.num_outputs(num_classes))
-    return describe(layers, (num_channels, side, side))
-
-
-def _table(description: "Description") -> "Table":
-    from rich.table import Table
-
-    from skysort.cli.show import shown_name
-
+def _table(description: "Description") -> Table:
     table = Table(box=None)
     table.add_column("layer", overflow="fold")
     for heading in ("output", "parameters", "multiply-adds", "sees", "memory"):

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+import skysort
 from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet
+from skysort.cli.progress import progress_on_stderr
+from skysort.cli.show import show_metrics
 
 
 def evaluate(
@@ -24,12 +27,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a classifier on its run's pictures, or on others."""
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.cli.show import show_metrics
-    from skysort.runs import evaluate as runs
-
-    progress = progress_on_stderr(quiet=quiet)
-    metrics = runs.evaluate(
+    metrics = skysort.evaluate(
         classifier,
         data,
         output=output,
@@ -37,6 +35,6 @@ def evaluate(
         label_by=label_by,
         moved_to=moved_to,
         data_dir=data_dir,
-        progress=progress,
+        progress=progress_on_stderr(quiet=quiet),
     )
     show_metrics(metrics, sys.stdout)

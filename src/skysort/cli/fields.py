@@ -1,9 +1,13 @@
 """skysort fields: what --set overrides."""
 
+import shutil
 import sys
+import textwrap
 from typing import Annotated
 
 import typer
+
+from skysort.recipe.fields import all_fields, fields_under
 
 
 def fields(
@@ -12,11 +16,6 @@ def fields(
     ] = None,
 ) -> None:
     """Show the fields of a recipe that --set overrides: what each takes, its default and what it does."""
-    import shutil
-    import textwrap
-
-    from skysort.recipe.fields import all_fields, fields_under
-
     width = min(100, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 100
     for field in fields_under(section) if section else all_fields():
         of_network = f" ({field.network})" if field.network else ""

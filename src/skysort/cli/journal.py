@@ -1,6 +1,7 @@
 """skysort journal: what happened to pictures."""
 
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,9 @@ from typing import Annotated
 import typer
 
 from skysort.cli.options import Raw, class_typed
+from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.work.journal import Journal
+from skysort.work.journal_export import corrected, is_text, write_corrections, write_csv, write_table
 
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Only from then on: 2026-11-20, or 2026-11-20T06:30.")
@@ -36,10 +40,6 @@ def journal(
     raw: Raw = False,
 ) -> None:
     """Show what was done with pictures, newest first."""
-    from skysort.core.errors import NotUnderstoodError, unknown
-    from skysort.work.journal import Journal
-    from skysort.work.journal_export import corrected, is_text, write_corrections, write_csv, write_table
-
     if raw and (form is not JournalFormat.csv or corrections):
         raise NotUnderstoodError(
             "options-conflict", "--raw goes with --format csv; corrections always are as they are"
@@ -71,10 +71,6 @@ def journal(
 
 def seconds_of(since: str | None) -> float | None:
     """Return seconds since 1970 for a date or a time, by this computer's time zone unless it names one."""
-    from datetime import datetime
-
-    from skysort.core.errors import NotUnderstoodError
-
     if since is None:
         return None
     try:

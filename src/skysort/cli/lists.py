@@ -9,6 +9,8 @@ from pathlib import Path
 from skysort.classifier.given import ListedPath
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import check_not_special
+from skysort.data.listing import is_image_name
+from skysort.data.sources.archive import is_archive_name
 
 STANDARD_INPUT = Path("-")
 OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
@@ -95,9 +97,6 @@ def _refuse_list(path: Path) -> None:
     Raises:
         NotUnderstoodError: for a text file whose first line is a path that is there, and for `@FILE`.
     """
-    from skysort.data.listing import is_image_name
-    from skysort.data.sources.archive import is_archive_name
-
     if path.name.startswith("@") and not path.exists() and path.with_name(path.name[1:]).is_file():
         raise NotUnderstoodError(
             "bad-list", f"{path}: no such file; did you mean --paths-from {path.with_name(path.name[1:])}?"

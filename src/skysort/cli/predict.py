@@ -2,16 +2,21 @@
 
 import sys
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from skysort.classifier.classifier import Classifier
+from skysort.cli.lists import all_paths
 from skysort.cli.options import Raw
-
-if TYPE_CHECKING:
-    from skysort.data.sources.base import SkippedFiles
-
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.files import whole_file
+from skysort.core.text import counted, printable
+from skysort.data.listing import is_image_name
+from skysort.data.sources.base import SkippedFiles
+from skysort.work.predict import write_predictions
 
 MOST_NAMED = 10
 
@@ -53,16 +58,6 @@ def predict(
     raw: Raw = False,
 ) -> None:
     """Label pictures: one row per file, in the order given. Exits with 1 if any could not be read."""
-    from itertools import chain
-
-    from skysort.classifier.classifier import Classifier
-    from skysort.cli.lists import all_paths
-    from skysort.core.errors import NotUnderstoodError, SkysortError
-    from skysort.core.files import whole_file
-    from skysort.core.text import counted
-    from skysort.data.sources.base import SkippedFiles
-    from skysort.work.predict import write_predictions
-
     if decision and form is PredictionFormat.megadetector:
         raise NotUnderstoodError(
             "options-conflict",
@@ -103,9 +98,7 @@ def predict(
         )
 
 
-def _print_passed_over(passed: "SkippedFiles") -> None:
-    from skysort.core.text import printable
-
+def _print_passed_over(passed: SkippedFiles) -> None:
     for remark in passed.remarks():
         print(printable(remark), file=sys.stderr)
 
@@ -116,8 +109,6 @@ def _form_of(output: Path | None, asked: PredictionFormat | None) -> PredictionF
     Raises:
         NotUnderstoodError: when the two differ, or nothing that is written here has the ending.
     """
-    from skysort.core.errors import NotUnderstoodError
-
     ending = output.suffix.lower() if output else ""
     as_text = (PredictionFormat.table, *PredictionFormat)
     forms = {
@@ -140,9 +131,6 @@ def _form_of(output: Path | None, asked: PredictionFormat | None) -> PredictionF
 
 def _check_spares(output: Path, paths: list[Path], classifier: Path) -> None:
     """Make sure that writing predictions replaces none of the pictures, and nothing of the classifier."""
-    from skysort.core.errors import SkysortError
-    from skysort.data.listing import is_image_name
-
     target = output.resolve()
     if target.is_relative_to(classifier.resolve()):
         raise SkysortError("output-taken", f"{output} would be a part of the classifier; choose another --output")

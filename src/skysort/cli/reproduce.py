@@ -5,8 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
+import skysort
+from skysort.cli.console import console_for, shown_name, spread
 from skysort.cli.options import DataDir, Quiet, Seeds, Settings
+from skysort.cli.progress import progress_on_stderr
+from skysort.core.environment import configure_process
 
 if TYPE_CHECKING:
     from skysort.trust.comparison import ReproducedFigure, Reproduction
@@ -27,24 +32,18 @@ def reproduce(
     quiet: Quiet = False,
 ) -> None:
     """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.experiments.reproduce import reproduce as reproduce_runs
-
+    configure_process(training=True)
     progress = progress_on_stderr(quiet=quiet)
     folder = output or Path("reproduce") / (
         "-".join(Path(name).stem.replace(":", "-") for name in recipes) if recipes else "all"
     )
-    reproduction = reproduce_runs(
+    reproduction = skysort.reproduce(
         recipes or (), folder, seeds=seeds, settings=tuple(settings or ()), data_dir=data_dir, progress=progress
     )
     _show(reproduction, folder)
 
 
 def _show(reproduction: "Reproduction", folder: Path) -> None:
-    from rich.table import Table
-
-    from skysort.cli.show import console_for, shown_name, spread
-
     console = console_for(sys.stdout)
     table = Table("recipe", "split", "mode", box=None)
     for heading in ("published", "measured", "runs", "one more run, 95 %"):

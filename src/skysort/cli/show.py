@@ -10,17 +10,15 @@ from rich.table import Table
 
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import read_table
-from skysort.core.text import counted, printable
+from skysort.cli.console import console_for, shown_name
+from skysort.core.text import counted
 from skysort.report.run_page import PROTOCOLS
 from skysort.report.wording import decision_sentences
 from skysort.runs.folder import Run
 from skysort.trust.advice import advice
-from skysort.trust.comparison import Spread
 from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
 
 MOST_CLASSES = 30
-UNBROKEN = 10_000
-"""Characters a line: a terminal breaks lines that are too long for it, where Rich would drop columns."""
 
 
 def show_run(run: Run, file: IO[str]) -> None:
@@ -179,22 +177,6 @@ def _table(first: str, *figures: str) -> Table:
     for heading in figures:
         table.add_column(heading, justify="right")
     return table
-
-
-def spread(figure: Spread) -> str:
-    """Return mean and standard deviation of several runs."""
-    return f"{figure.mean:.4f}" if figure.std is None else f"{figure.mean:.4f} ± {figure.std:.4f}"
-
-
-def console_for(file: IO[str]) -> Console:
-    """Return a console that drops no column, however narrow the terminal."""
-    # Where TERM is dumb, Rich takes no width without a height.
-    return Console(file=file, width=UNBROKEN, height=25, highlight=False, emoji=False)
-
-
-def shown_name(name: str) -> str:
-    """Return a name as a table may hold it: nothing in it colours, moves or is taken for Rich's markup."""
-    return markup.escape(printable(name))
 
 
 def _share(share: float | None) -> str:

@@ -1,16 +1,19 @@
 """skysort sort: a folder of pictures into one subfolder per class."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import skysort
 from skysort.cli.options import UnsureBelow
+from skysort.core.errors import SkysortError
+from skysort.core.log import as_text
+from skysort.core.text import counted, printable
 
 if TYPE_CHECKING:
-    from skysort.work.journal_entries import JournalEntry
-
-LEAST_SURE = 5
+    from skysort.work.moves import MoveResult
 
 
 def sort(
@@ -21,56 +24,37 @@ def sort(
     unsure_below: UnsureBelow = None,
 ) -> None:
     """Sort pictures into one subfolder per class. Exits with 1 if any picture stayed because it got no class."""
-    import shlex
-    from collections import Counter
-    from heapq import nsmallest
-
-    from skysort.classifier.classifier import Classifier
-    from skysort.core.errors import SkysortError
-    from skysort.core.text import counted, printable
-    from skysort.work.sort import UnsortedFiles, sort_pictures
-
-    sorted_to: Counter[str] = Counter()
-    unsure: list[tuple[float, str, str]] = []
-    passed = UnsortedFiles()
-    num_staying = num_as_before = 0
-    outcomes = sort_pictures(
-        Classifier(classifier), folder, to, move=move, unsure_below=unsure_below, passed=passed
-    )
-    for outcome in outcomes:
-        row = outcome.row
-        if row.done:
-            num_as_before += 1
-        elif outcome.end == "done" and row.kind != "stay":
-            sorted_to["unsure" if row.action == "look" else row.label or ""] += 1
-            unsure = nsmallest(LEAST_SURE, [*unsure, (max(row.probabilities), row.label or "", str(row.place))])
-        else:
-            num_staying += 1
-            why = _why_not_done(row, outcome.error) if outcome.error else row.reason
-            print(f"stays: {printable(str(row.source))}  ({printable(why)})")
-    for label, num in sorted_to.most_common():
+    result = skysort.sort(classifier, folder, to, move=move, unsure_below=unsure_below, on_result=_print_staying)
+    for label, num in result.sorted_to.most_common():
         print(f"{num:>9,}  {printable(label)}")
     here = printable(shlex.quote(str(to)))
-    if num_as_before:
-        print(f"{num_as_before:>9,}  already copied or undone, according to the journal of {printable(str(to))}")
+    if result.as_before:
+        num = result.as_before
+        print(f"{num:>9,}  already copied or undone, according to the journal of {printable(str(to))}")
         print("           to sort these again, take another folder for --to; what was taken back comes again with")
         print(f"           skysort undo {here} --redo --all")
-    for remark in passed.remarks():
+    for remark in result.passed.remarks():
         print(printable(remark))
-    if sorted_to:
+    if result.sorted_to:
         print("least sure of:")
-        for confidence, label, place in unsure:
-            print(f"    {confidence:.3f}  {printable(label)}  {printable(place)}")
+        for outcome in result.least_sure:
+            row = outcome.row
+            print(f"    {max(row.probabilities):.3f}  {printable(row.label or '')}  {printable(str(row.place))}")
         print(f"what was done: skysort journal {here}")
         print(f"to take it back: skysort undo {here} --all, or --picture NAME")
-    if num_staying:
-        raise SkysortError("some-not-moved", f"{counted(num_staying, 'picture')} stayed in place; see above")
-    if not sorted_to and not num_as_before:
+    if result.staying:
+        raise SkysortError("some-not-moved", f"{counted(result.staying, 'picture')} stayed in place; see above")
+    if not result.sorted_to and not result.as_before:
         print("nothing to do: there is no picture")
 
 
-def _why_not_done(row: "JournalEntry", error: Exception) -> str:
-    from skysort.work.status_file import as_text
-
-    done = {"move": f"moved to {row.place}", "copy": f"copied to {row.place}"}.get(row.kind, "read or classified")
-    return f"cannot be {done}: {as_text(error)}"
+def _print_staying(outcome: "MoveResult") -> None:
+    """Print a picture that stays, and why, as soon as that is known."""
+    row = outcome.row
+    if row.done or (outcome.end == "done" and row.kind != "stay"):
+        return
+    why = row.reason
+    if outcome.error:
+        done = {"move": f"moved to {row.place}", "copy": f"copied to {row.place}"}
+        why = f"cannot be {done.get(row.kind, 'read or classified')}: {as_text(outcome.error)}"
+    print(f"stays: {printable(str(row.source))}  ({printable(why)})")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from skysort.work.status import status_of
+
 
 class StatusFormat(StrEnum):
     """How the status is written."""
@@ -21,8 +23,6 @@ def status(
     ] = StatusFormat.text,
 ) -> None:
     """Show whether a watcher is running. Exits with 1 if it has ended, is stale or reports a problem."""
-    from skysort.work.status import status_of
-
     found = status_of(aside)
     print(found.as_json() if form is StatusFormat.json else found.as_text())
     if found.problems:

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+import skysort
 from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet, Settings, with_patterns
+from skysort.cli.progress import progress_on_stderr
+from skysort.cli.resume import resume as resume_run
+from skysort.cli.show import show_run
+from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
 
 
@@ -50,14 +55,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network, and measure the classifier that comes out."""
-    from skysort.cli.progress import progress_on_stderr
-    from skysort.cli.show import show_run
-    from skysort.recipe.schema import DEFAULT_RECIPE
-    from skysort.runs import train as runs
-
-    progress = progress_on_stderr(quiet=quiet)
     if resume:
-        for name, value in {
+        options = {
             "DATA": data or None,
             "--recipe": recipe,
             "--run": run,
@@ -68,34 +67,35 @@ def train(
             "--set": settings,
             "--device": device,
             "--threads": threads,
-        }.items():
-            if value is not None:
-                raise NotUnderstoodError(
-                    "options-conflict", f"--resume continues a run as it was started; it takes no {name}"
-                )
-        with redirect_stdout(sys.stderr):  # what a network of one's own prints is no part of the figures
-            finished = runs.resume(resume, moved_to=moved_to, data_dir=data_dir, progress=progress)
-    elif moved_to is not None:
+        }
+        if given := [name for name, value in options.items() if value is not None]:
+            raise NotUnderstoodError(
+                "options-conflict", f"--resume continues a run as it was started; leave {given[0]} out"
+            )
+        resume_run(resume, moved_to, data_dir, quiet)
+        return
+    if moved_to is not None:
         raise NotUnderstoodError(
             "options-conflict", "--data goes with --resume: it says where the run's pictures are now"
         )
-    elif not data:
+    if not data:
         raise NotUnderstoodError(
-            "missing-argument", "what to train on? Name data (skysort datasets), a folder, an archive or a .csv"
+            "missing-argument",
+            "nothing to train on: name a data set (skysort datasets lists them), a folder, an archive or a .csv",
         )
-    else:
-        overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
-        overrides += [f"training.device='{device}'"] if device else []
-        overrides += [f"training.threads={threads}"] if threads else []
-        with redirect_stdout(sys.stderr):
-            finished = runs.train(
-                data,
-                recipe or DEFAULT_RECIPE,
-                run,
-                settings=tuple(overrides),
-                budget=budget,
-                ood=ood,
-                data_dir=data_dir,
-                progress=progress,
-            )
+    overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
+    overrides += [f"training.device='{device}'"] if device else []
+    overrides += [f"training.threads={threads}"] if threads else []
+    configure_process(training=True)
+    with redirect_stdout(sys.stderr):  # what your own network prints is no part of the figures
+        finished = skysort.train(
+            data,
+            recipe,
+            run,
+            settings=tuple(overrides),
+            budget=budget,
+            ood=ood,
+            data_dir=data_dir,
+            progress=progress_on_stderr(quiet=quiet),
+        )
     show_run(finished, sys.stdout)

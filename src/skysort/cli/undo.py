@@ -4,17 +4,19 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from skysort.cli.journal import Since
+from skysort.cli.journal import Since, seconds_of
 from skysort.cli.options import class_typed
-
-if TYPE_CHECKING:
-    from skysort.work.journal import Journal, Takeable
-    from skysort.work.journal_entries import JournalEntry
-    from skysort.work.undo import UndoResult
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.text import counted, printable
+from skysort.work.journal import Journal, Takeable
+from skysort.work.journal_entries import JournalEntry
+from skysort.work.journal_export import absolute_picture
+from skysort.work.moves import moving
+from skysort.work.undo import UndoRequest, UndoResult, take_back
 
 MOST_LISTED = 10
 
@@ -45,12 +47,6 @@ def undo(
     ] = False,
 ) -> None:
     """Put pictures back where they were, newest first. Exit code 1 if any could not be."""
-    from skysort.cli.journal import seconds_of
-    from skysort.core.errors import NotUnderstoodError, SkysortError
-    from skysort.core.text import printable
-    from skysort.work.journal import Journal
-    from skysort.work.undo import UndoRequest, take_back
-
     if everything == bool(last or picture or since):
         raise NotUnderstoodError(
             "options-conflict", "say what to take back: --last N, --picture NAME, --since TIME, or --all"
@@ -89,11 +85,8 @@ def undo(
         raise SkysortError("nothing-to-undo", "no move matches these options; skysort journal shows what was done")
 
 
-def _finish(journal: "Journal") -> None:
+def _finish(journal: Journal) -> None:
     """Bring what was interrupted to its end, so that it is taken back like the rest; tell what has none yet."""
-    from skysort.core.text import counted, printable
-    from skysort.work.moves import moving
-
     with moving(journal) as left:
         unfinished = [outcome for outcome in left if outcome.end is None]
     for outcome in unfinished[:MOST_LISTED]:
@@ -106,18 +99,16 @@ def _finish(journal: "Journal") -> None:
         )  # fmt: skip
 
 
-def _notes(taken: "UndoResult") -> str:
+def _notes(taken: UndoResult) -> str:
     """Return what to say behind a picture that was taken back."""
-    from skysort.core.text import counted, printable
-
     notes = [f"remembered as {printable(taken.correction)}"] if taken.correction else []
     notes += [f"it has grown by {counted(taken.num_bytes_more, 'byte')}"] if taken.num_bytes_more else []
     return f"  ({'; '.join(notes)})" if notes else ""
 
 
 def _of_pictures(
-    journal: "Journal", names: list[str], since: float | None, last: int | None, takeable: "Takeable"
-) -> Iterator["JournalEntry"]:
+    journal: Journal, names: list[str], since: float | None, last: int | None, takeable: Takeable
+) -> Iterator[JournalEntry]:
     """Return the rows of pictures with these names or paths, newest first.
 
     Raises:
@@ -125,10 +116,6 @@ def _of_pictures(
             lists them.
         SkysortError: when there is none of a name.
     """
-    from skysort.core.errors import SkysortError
-    from skysort.core.text import printable
-    from skysort.work.journal_export import absolute_picture
-
     found: dict[int, JournalEntry] = {}
     for name in names:
         rows = journal.rows(since=since, picture=absolute_picture(name), last=last, takeable=takeable)
@@ -141,15 +128,12 @@ def _of_pictures(
     return islice((found[number] for number in sorted(found, reverse=True)), last)
 
 
-def _only_one(picture: str, rows: Iterator["JournalEntry"]) -> Iterator["JournalEntry"]:
+def _only_one(picture: str, rows: Iterator[JournalEntry]) -> Iterator[JournalEntry]:
     """Return rows if they are not of several pictures.
 
     Raises:
         NotUnderstoodError: when they are; the message lists them.
     """
-    from skysort.core.errors import NotUnderstoodError
-    from skysort.core.text import printable
-
     found = list(islice(rows, MOST_LISTED))
     if len(found) < 2:
         return iter(found)

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+import skysort
 from skysort.cli.options import UnsureBelow, class_typed
+from skysort.core.log import log_to_stderr
+from skysort.work.arrivals import Stop
 
 
 class LogFormat(StrEnum):
@@ -54,51 +57,38 @@ def watch(
 
     One of --decision and --keep is needed: it says which pictures to keep.
     """
-    import logging
-
-    from skysort.classifier.classifier import Classifier
-    from skysort.core.errors import NotUnderstoodError
-    from skysort.work.arrivals import Stop
-    from skysort.work.classify import LabelRule, Rule
-    from skysort.work.status_file import log_to_stderr, tell
-    from skysort.work.watch import watch as watched
-    from skysort.work.watch_options import WatchOptions
-
-    if (decision is None) == (not keep):
-        raise NotUnderstoodError(
-            "options-conflict", "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
-        )
     log_to_stderr(log_format.value)
-    loaded = Classifier(classifier)
-    rule: Rule
-    if decision:
-        rule = chosen = loaded.decision(decision)
-        tell(
-            logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
-            lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
-        )  # fmt: skip
-    else:
-        rule = LabelRule.among(keep or (), loaded.classes)
-        tell(
-            logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
-            keep=", ".join(rule.keep), inbox=str(inbox),
-        )  # fmt: skip
-    order = WatchOptions(
-        inbox, aside, keep_to, look, copy, dry_run, once, poll, settle, stuck, metrics, unsure_below
-    )
     stop = Stop()
+    _stop_by_signal(stop)
+    skysort.watch(
+        classifier,
+        inbox,
+        aside,
+        decision=decision,
+        keep=keep or (),
+        keep_to=keep_to,
+        look=look,
+        copy=copy,
+        dry_run=dry_run,
+        once=once,
+        poll=poll,
+        settle=settle,
+        stuck=stuck,
+        metrics=metrics,
+        unsure_below=unsure_below,
+        stop=stop,
+    )
+
+
+def _stop_by_signal(stop: Stop) -> None:
+    """Let Ctrl-C and SIGTERM end the watch; a second one ends the process at once, whatever is at work."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*_: object) -> None:
-        for number, handler in before.items():  # a second signal ends it at once, whatever is at work
+        for number, handler in before.items():
             signal.signal(number, handler)
         stop.set_by_signal()
 
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, ask)
-    counts = watched(loaded, rule, order, stop)
-    tell(
-        logging.INFO, "ended", **counts.actions,
-        waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,
-    )  # fmt: skip

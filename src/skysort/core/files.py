@@ -8,8 +8,6 @@ import re
 import secrets
 import shutil
 import stat
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
@@ -19,12 +17,11 @@ from typing import IO, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError
+from skysort.core.locks import locked
 
 Table = TypeVar("Table", bound=BaseModel)
 
-BEYOND_ANY_TEXT = 2**30
 NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
-SECONDS_BETWEEN_TRIES = 0.05
 
 
 def _beside(path: Path) -> Path:
@@ -216,52 +213,6 @@ def check_no_links(folder: Path) -> None:
                     f"{path} is a link; a run or classifier folder must hold files and folders of its own."
                     f" Put what {name} leads to in its place",
                 )
-
-
-@contextmanager
-def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold a file for this process alone, its content untouched; the system lets go however the process ends.
-
-    Where the system can, the path may be a folder.
-
-    Args:
-        path: of what is there.
-        wait: seconds to go on trying while another process holds it.
-
-    Raises:
-        HeldError: when another process holds it.
-        SkysortError: when it cannot be opened.
-    """
-    with writing(path):
-        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        given_up = time.monotonic() + wait
-        while not _lock(descriptor):
-            if time.monotonic() >= given_up:
-                raise LockedError(path)
-            time.sleep(SECONDS_BETWEEN_TRIES)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    """Tell whether no other process held it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        pass  # network file systems may know no locks; without one all is as it was before there were any
-    return True
 
 
 def sha256(path: Path) -> str:

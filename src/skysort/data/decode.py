@@ -1,9 +1,7 @@
 """The one way in for a picture: the only place where bytes become pixels, in training and in use."""
 
 import io
-import logging
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,12 +84,6 @@ if "AVIF" in READABLE:
     from PIL import AvifImagePlugin
 
     _OPEN["AVIF"] = AvifImagePlugin.AvifImageFile
-
-# Our own limit is checked before anything is decoded, and a file's odd metadata is no news to its owner.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-# Pillow also logs what it raises on damage, which without a handler would go to standard error.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnreadablePictureError(Exception):

@@ -49,7 +49,7 @@ def with_figures() -> list[str]:
 
 
 def reproduce(
-    names: Iterable[str] = (),
+    recipes: Iterable[str] = (),
     output: str | PathLike[str] = "reproduce/all",
     *,
     seeds: int = DEFAULT_SEEDS,
@@ -60,8 +60,8 @@ def reproduce(
     """Run recipes on the data of their texts, and hold what comes out against what was published.
 
     Args:
-        names: of recipes with published figures, `convnet`, or `convnet:1` for a number of seeds of its own; empty
-            for all of them.
+        recipes: names of recipes with published figures, such as `convnet`, or `convnet:1` for a number of seeds
+            of its own; empty for all of them.
         output: a folder for reproduction.json, report.html and the runs; finished ones are not run again.
         seeds: how many runs of each, with seeds from 0 on.
         settings: fields of all the recipes to override; the verdicts are then of other recipes than the texts'.
@@ -73,18 +73,18 @@ def reproduce(
         SkysortError: when a run cannot be done.
     """
     progress, output = progress or SilentProgress(), Path(output)
-    asked = [_with_seeds(name, seeds) for name in list(names) or with_figures()]
-    recipes = [Recipe.load(name, settings) for name, _ in asked]
-    for recipe in recipes:
+    asked = [_with_seeds(name, seeds) for name in list(recipes) or with_figures()]
+    loaded = [Recipe.load(name, settings) for name, _ in asked]
+    for recipe in loaded:
         if not _accuracies(recipe):
             raise NotUnderstoodError(
                 "nothing-published",
                 f"recipe '{recipe.name}' has no published accuracy to reproduce;"
                 f" these have: {', '.join(with_figures())}",
             )
-    check_variants([Variant(recipe.name, recipe) for recipe in recipes], settings, output)
+    check_variants([Variant(recipe.name, recipe) for recipe in loaded], settings, output)
     measured = [
-        _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(recipes, asked, strict=True)
+        _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(loaded, asked, strict=True)
     ]
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),

@@ -12,15 +12,8 @@ from typing import Self
 from skysort.classifier.format import MODEL, TABLE, read_table
 from skysort.classifier.predictions import write_rows
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.files import (
-    check_no_links,
-    locked,
-    read_json,
-    remove_partials,
-    whole_file,
-    whole_folder,
-    write_whole,
-)
+from skysort.core.files import check_no_links, read_json, remove_partials, whole_file, whole_folder, write_whole
+from skysort.core.locks import locked
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.membership import member_rows, read_members

@@ -1,6 +1,5 @@
 """The door from runs to PyTorch: what a run needs of it, loaded when it is first needed."""
 
-import os
 from typing import Protocol
 
 from skysort.core.errors import require
@@ -9,9 +8,6 @@ from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe, Training
 from skysort.runs.folder import Run
-
-SPINS = "30000"
-"""Turns of a loop, some tens of microseconds: longer than from one operation to the next."""
 
 
 class Learner(Protocol):
@@ -46,10 +42,6 @@ def learner() -> Learner:
         MissingExtraError: when a library for training is not installed.
     """
     require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "sklearn", "matplotlib", "jinja2")
-    # How often OpenMP's threads look for work before they sleep. By default they go on for so long that they take
-    # the cores from whatever else runs; to sleep at once costs an idle computer a fifth of a step of swift. It
-    # counts before PyTorch is first loaded.
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from skysort.runs import network_learner
 
     return network_learner

@@ -20,7 +20,7 @@ from skysort.runs.resolve import check_trainable
 
 def train(
     data: Sources,
-    recipe: str | Recipe = DEFAULT_RECIPE,
+    recipe: str | Recipe | None = None,
     run: str | PathLike[str] | None = None,
     *,
     settings: tuple[str, ...] = (),
@@ -31,8 +31,7 @@ def train(
 ) -> Run:
     """Train a network on pictures, write its classifier folder, and measure that.
 
-    The process stays changed: threads that PyTorch started go on taking numbers below 1e-38 for zero, and memory
-    that is freed is kept for the next use.
+    The process stays changed in one way: threads that PyTorch starts take numbers below 1e-38 for zero.
 
     Args:
         data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file;
@@ -55,7 +54,7 @@ def train(
     started = time.perf_counter()
     progress = progress or SilentProgress()
     folder = None if data_dir is None else Path(data_dir)
-    plan = make_plan(data, recipe, run, settings, budget, ood)
+    plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood)
     advise_on_name(plan.data, progress)
     prepared = prepare(plan.data, plan.recipe.pictures, folder, progress, plan.ood)
     check_trainable(plan.recipe, prepared)

@@ -1,8 +1,6 @@
 """Which device to compute on, and with how many threads."""
 
-import ctypes
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -15,9 +13,6 @@ from skysort.data.parallel import num_cores
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_THREADS = 1024
 """Far beyond what helps; with very many, OpenMP ends the process without a word."""
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""Of mallopt(3), by the numbers that glibc's malloc.h gives them."""
-NEVER, TOP_PAD_BYTES = 2**31 - 1, 2**26
 BYTES_A_PARAMETER = 8
 """At least, while training: float32 for the weight and its gradient."""
 SMALLEST_NORMAL = torch.finfo(torch.float32).tiny
@@ -89,8 +84,7 @@ def _physical_memory() -> int | None:
 def computing_threads(num: int) -> Iterator[None]:
     """Compute with a number of threads and without denormal numbers, and restore both for this thread.
 
-    The process stays changed: threads that OpenMP started meanwhile go on flushing denormals, and memory that is
-    freed stays with the process.
+    The process stays changed in one way: threads that OpenMP starts meanwhile go on flushing denormals.
 
     A processor takes many times as long for numbers below 1e-38. Flushing them to zero is a setting of each thread
     that a new one inherits, so it reaches all threads if this comes before PyTorch first computes on several.
@@ -98,24 +92,11 @@ def computing_threads(num: int) -> Iterator[None]:
     before, flushed_before = torch.get_num_threads(), flushes_denormals()
     torch.set_num_threads(num)
     torch.set_flush_denormal(True)
-    keep_freed_memory()
     try:
         yield
     finally:
         torch.set_flush_denormal(flushed_before)
         torch.set_num_threads(before)
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for the next step to use.
-
-    A step's larger tensors are else given back to the system and asked for anew, and clearing the pages takes a
-    quarter of the time of a step of `swift`. For glibc's allocator; others are left as they are.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER), (M_TOP_PAD, TOP_PAD_BYTES)):
-            libc.mallopt(parameter, value)
 
 
 def flushes_denormals() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skysort.work.status_file import tell
+from skysort.core.log import tell
 
 SECONDS_BETWEEN_SWEEPS = 300.0
 """For what the system did not tell of: its queue of changes is not without end."""

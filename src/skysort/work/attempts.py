@@ -13,9 +13,9 @@ from pathlib import Path
 
 from skysort.core.errors import SkysortError
 from skysort.core.files import remove_partials, write_whole, writing
+from skysort.core.log import tell
 from skysort.work.journal_entries import Identity
 from skysort.work.names import identity
-from skysort.work.status_file import tell
 
 MOST_DEATHS = 2
 

@@ -12,6 +12,7 @@ from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Action
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.log import as_text
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import room_for
@@ -20,7 +21,6 @@ from skysort.data.sources.archive import check_file_size
 from skysort.work.attempts import MOST_DEATHS, Attempts
 from skysort.work.journal_entries import Identity, JournalEntry, Kind
 from skysort.work.names import ChangedError, identity_of
-from skysort.work.status_file import as_text
 
 # A link is never followed, and what has become a pipe does not hold everything up.
 OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

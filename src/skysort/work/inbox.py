@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from skysort.core.log import as_text, tell
 from skysort.data.listing import is_hidden
 from skysort.data.sources.base import is_picture
 from skysort.work.journal_entries import Identity
 from skysort.work.names import ChangedError, identity
-from skysort.work.status_file import as_text, tell
 from skysort.work.writers import is_open_for_writing
 
 UNFINISHED_ENDINGS = frozenset({".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download"})

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from skysort.core.errors import NotUnderstoodError
-from skysort.core.files import locked, sync_folder
+from skysort.core.files import sync_folder
+from skysort.core.locks import locked
+from skysort.core.log import as_text
 from skysort.work.journal_entries import (
     COLUMNS,
     CellError,
@@ -44,7 +46,6 @@ from skysort.work.journal_file import (
     journal_error,
     last_id,
 )
-from skysort.work.status_file import as_text
 
 Takeable = Literal["moves", "undos"]
 """What can be taken back: moves and copies, or what took those back."""

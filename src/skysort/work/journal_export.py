@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import IO, Literal
 
 from skysort.classifier.predictions import write_rows
+from skysort.core.log import iso_time
 from skysort.core.text import printable
 from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
-from skysort.work.status_file import iso_time
 
 COLUMNS = (
     "number", "time", "by", "kind", "action", "source", "place", "label", "confidence", "probabilities", "reason",

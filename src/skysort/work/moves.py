@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from skysort.core.log import as_text
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, replaced
 from skysort.work.mounts import mount_of
 from skysort.work.names import ChangedError, make_folder, sync_folders
 from skysort.work.renaming import give_back, rename_new
 from skysort.work.settle import End, coming_of, holds, is_file, remove_source, settle
-from skysort.work.status_file import as_text
 from skysort.work.writers import is_open_for_writing
 
 COPIED_AT_A_TIME = 2**20

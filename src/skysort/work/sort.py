@@ -1,16 +1,19 @@
 """A folder of pictures sorted into one subfolder per class, through the same journal as all that is moved."""
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from heapq import nsmallest
+from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.files import locked, sync_folder, writing
+from skysort.core.files import sync_folder, writing
+from skysort.core.locks import locked
 from skysort.core.text import counted
 from skysort.data.parallel import groups
 from skysort.data.sources.base import SkippedFiles, image_files
@@ -27,6 +30,7 @@ FORBIDDEN = frozenset('/\\:*?"<>|')
 """In the name of a folder, on one system or another."""
 UNSURE = "unsure"
 """Folder of the pictures whose likeliest class is not likely enough."""
+NUM_LEAST_SURE = 5
 
 
 @dataclass
@@ -54,6 +58,72 @@ class UnsortedFiles(SkippedFiles):
                 f" the first is {self.same[0]}"
             )
         return lines
+
+
+@dataclass
+class SortResult:
+    """What `sort` did."""
+
+    sorted_to: Counter[str] = field(default_factory=Counter)
+    """Pictures copied or moved now, by the name of their subfolder."""
+    least_sure: list[MoveResult] = field(default_factory=list)
+    """Those of them with the least likely labels, the least likely first."""
+    staying: int = 0
+    """Pictures that got no class, or could not be copied or moved."""
+    as_before: int = 0
+    """Pictures that were copied before, or that a person took back."""
+    passed: UnsortedFiles = field(default_factory=UnsortedFiles)
+
+    def add(self, outcome: MoveResult) -> None:
+        """Count what came of one picture."""
+        row = outcome.row
+        if row.done:
+            self.as_before += 1
+        elif outcome.end == "done" and row.kind != "stay":
+            self.sorted_to[UNSURE if row.action == "look" else row.label or ""] += 1
+            self.least_sure = nsmallest(
+                NUM_LEAST_SURE, [*self.least_sure, outcome], key=lambda one: max(one.row.probabilities)
+            )
+        else:
+            self.staying += 1
+
+
+def sort(
+    classifier: str | PathLike[str] | Classifier,
+    folder: str | PathLike[str],
+    to: str | PathLike[str],
+    *,
+    move: bool = False,
+    unsure_below: float | None = None,
+    on_result: Callable[[MoveResult], None] | None = None,
+) -> SortResult:
+    """Copy or move each picture below a folder into the subfolder of its class. Pictures without a class stay.
+
+    Interrupted, the same call continues; done again, it does nothing. The journal beside `to` records every move,
+    and `skysort undo` takes them back.
+
+    Args:
+        classifier: a run folder, its `classifier/` folder, a copy of that, or a loaded classifier.
+        folder: where the pictures are, at any depth.
+        to: folder for the subfolders.
+        move: move pictures instead of copying them.
+        unsure_below: pictures whose confidence is below this go to the subfolder `unsure`.
+        on_result: called with what came of each picture, as it is done.
+
+    Raises:
+        NotUnderstoodError: when there is no such folder, one lies in the other or in a journal, or the bound is
+            not from 0 to 1.
+        SkysortError: when a class cannot be the name of a folder, or another process is at work.
+    """
+    result = SortResult()
+    loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
+    for outcome in sort_pictures(
+        loaded, Path(folder), Path(to), move=move, unsure_below=unsure_below, passed=result.passed
+    ):
+        result.add(outcome)
+        if on_result:
+            on_result(outcome)
+    return result
 
 
 def sort_pictures(

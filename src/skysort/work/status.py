@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError
-from skysort.core.files import locked
+from skysort.core.locks import locked
 from skysort.core.text import counted, printable
 from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import journal_folder

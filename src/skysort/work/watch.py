@@ -4,19 +4,22 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
-from skysort.core.errors import LockedError, SkysortError, require
-from skysort.core.files import locked, remove_partials
+from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError, require
+from skysort.core.files import remove_partials
+from skysort.core.locks import locked
+from skysort.core.log import as_text, tell
 from skysort.core.text import counted
 from skysort.work.arrivals import Stop, arrivals
 from skysort.work.attempts import Attempts
-from skysort.work.classify import ClassifiedFile, Rule, is_unsure, judge, why_unsure
+from skysort.work.classify import ClassifiedFile, LabelRule, Rule, is_unsure, judge, why_unsure
 from skysort.work.inbox import LONGEST_DELAY, Inbox
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.journal_entries import DamagedJournalError, Identity, JournalEntry, Settings, replaced
@@ -24,7 +27,7 @@ from skysort.work.mounts import Mounts, mount_of
 from skysort.work.moves import MoveResult, act, moving
 from skysort.work.names import free_place, stands
 from skysort.work.settle import under_way_by_others
-from skysort.work.status_file import Counts, State, StatusWriter, as_text, status_file, tell, watcher_lock
+from skysort.work.status_file import Counts, State, StatusWriter, status_file, watcher_lock
 from skysort.work.watch_options import WatchOptions, lock_of
 
 SECONDS_FOR_A_LOOK = 1.0
@@ -33,7 +36,90 @@ SECONDS_FOR_A_LOOK = 1.0
 MOST_LISTED = 10
 
 
-def watch(classifier: Classifier, rule: Rule, order: WatchOptions, stop: Stop) -> Counts:
+def watch(
+    classifier: str | PathLike[str] | Classifier,
+    inbox: str | PathLike[str],
+    aside: str | PathLike[str],
+    *,
+    decision: str | None = None,
+    keep: str | Sequence[str] = (),
+    keep_to: str | PathLike[str] | None = None,
+    look: str | PathLike[str] | None = None,
+    copy: bool = False,
+    dry_run: bool = False,
+    once: bool = False,
+    poll: bool = False,
+    settle: float = WatchOptions.settle,
+    stuck: float = WatchOptions.stuck,
+    metrics: str | PathLike[str] | None = None,
+    unsure_below: float | None = None,
+    stop: Stop | None = None,
+) -> Counts:
+    """Sort the pictures that arrive in a folder, until stopped. Nothing is deleted, and every move can be undone.
+
+    What happens is logged by the logger `skysort`. One of `decision` and `keep` is needed.
+
+    Args:
+        classifier: a run folder, its `classifier/` folder, a copy of that, or a loaded classifier.
+        inbox: the folder that pictures arrive in, at any depth.
+        aside: folder for pictures that are not to be kept. The journal is beside it.
+        decision: name of the classifier's decision that says which pictures to keep.
+        keep: class or classes to keep instead, with no guarantee.
+        keep_to: folder for pictures to keep; by default they stay.
+        look: folder for pictures that a person must look at; by default they stay.
+        copy: copy pictures, and leave the inbox as it is.
+        dry_run: only log what would be done.
+        once: deal with the pictures that are there, and return.
+        poll: look again and again, as network drives need it.
+        settle: seconds for which a file must not change before it is read.
+        stuck: seconds before an upload that stopped growing is logged as stuck.
+        metrics: a text file of counts to write, for Prometheus.
+        unsure_below: pictures whose confidence is below this are for a person to look at.
+        stop: set it from another thread, or by a signal, to end the watch; the burst in hand is finished.
+
+    Returns:
+        What was done and how things stand.
+
+    Raises:
+        NotUnderstoodError: when options do not go together, or name what is not there.
+        SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, with `once`, when
+            anything failed. Otherwise the watcher logs what fails and tries again.
+    """
+    if (decision is None) == (not keep):
+        raise NotUnderstoodError(
+            "options-conflict", "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
+        )
+    options = WatchOptions(
+        Path(inbox), Path(aside), _path(keep_to), _path(look), copy, dry_run, once, poll, settle, stuck,
+        _path(metrics), unsure_below,
+    )  # fmt: skip
+    loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
+    rule: Rule
+    if decision:
+        rule = chosen = loaded.decision(decision)
+        tell(
+            logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
+            lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
+        )  # fmt: skip
+    else:
+        rule = LabelRule.among([keep] if isinstance(keep, str) else keep, loaded.classes)
+        tell(
+            logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
+            keep=", ".join(rule.keep), inbox=str(inbox),
+        )  # fmt: skip
+    counts = watch_inbox(loaded, rule, options, stop or Stop())
+    tell(
+        logging.INFO, "ended", **counts.actions,
+        waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,
+    )  # fmt: skip
+    return counts
+
+
+def _path(path: str | PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def watch_inbox(classifier: Classifier, rule: Rule, order: WatchOptions, stop: Stop) -> Counts:
     """Watch an inbox until it is asked to stop, or once.
 
     Args:

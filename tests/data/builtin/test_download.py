@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from skysort.core.errors import SkysortError
-from skysort.core.files import locked
+from skysort.core.locks import locked
 from skysort.core.progress import LineProgress, Progress, SilentProgress
 from skysort.data.builtin import download as download_module
 from skysort.data.builtin import registry

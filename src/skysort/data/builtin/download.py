@@ -16,7 +16,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from skysort.core.errors import SkysortError
-from skysort.core.files import locked, sha256, whole_folder, writing
+from skysort.core.files import sha256, whole_folder, writing
+from skysort.core.locks import locked
 from skysort.core.progress import Progress, Tell
 
 SECONDS_WITHOUT_ANSWER = 30.0

@@ -1,0 +1,10 @@
+"""skysort recipes: the recipes by name."""
+
+from skysort.cli.console import show_names
+from skysort.recipe.schema import Recipe, recipe_names
+
+
+def recipes() -> None:
+    """List the recipes; only their names, one per line, when piped."""
+    loaded = (Recipe.load(name) for name in recipe_names())
+    show_names("recipe", ((recipe.name, recipe.description) for recipe in loaded))

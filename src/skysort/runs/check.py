@@ -1,0 +1,62 @@
+"""Pictures checked before training: what `skysort check` does."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from skysort.core.errors import require
+from skysort.core.files import write_whole
+from skysort.core.progress import Progress, SilentProgress
+from skysort.data.dataset import Data, open_dataset
+from skysort.data.exif import open_originals
+from skysort.data.quality import check as quality
+from skysort.data.quality.check import CheckResult
+from skysort.data.quality.grouping import groups_of
+from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
+from skysort.report.check_page import write_check_page
+
+
+def check(
+    data: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    group_by: str | None = None,
+    label_by: str | None = None,
+    settings: Sequence[str] = (),
+    output: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> CheckResult:
+    """Find problems in pictures that would distort the figures or stop training.
+
+    Args:
+        data: as for `train`.
+        group_by: a regular expression; pictures of the same match are kept in one split.
+        label_by: a regular expression that finds the label in a picture's path.
+        settings: fields of the section `pictures` of a recipe to override, such as `pictures.size=64`.
+        output: folder for check.json and check.html, a page of thumbnails; None writes nothing.
+        data_dir: where built-in data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report how far it is; else silent.
+
+    Raises:
+        NotUnderstoodError: for an unknown name or field, or a path that is not there.
+        SkysortError: when the pictures cannot be opened.
+    """
+    if output is not None:
+        require("a page of thumbnails", "train", "jinja2")
+    progress = progress or SilentProgress()
+    patterns = {"group_by": group_by, "label_by": label_by}
+    given = {name: pattern for name, pattern in patterns.items() if pattern}
+    pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=given).pictures
+    sources = [data] if isinstance(data, str | PathLike) else data
+    found = Data.find([str(source) for source in sources])
+    shape = found.shape(pictures.size, pictures.channels, pictures.fit)
+    folder = None if data_dir is None else Path(data_dir)
+    dataset = open_dataset(found, shape, folder, progress, pictures.label_by)
+    groups = groups_of(dataset, pictures, progress)
+    result = quality.check(found.name, dataset, groups, open_originals(dataset.source, progress))
+    if output is not None:
+        page = Path(output)
+        page.mkdir(parents=True, exist_ok=True)
+        write_check_page(page / "check.html", result, dataset)
+        write_whole(page / "check.json", result.to_json())
+    return result
