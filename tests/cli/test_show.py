@@ -97,9 +97,9 @@ def test_units_and_what_few_or_grouped_or_seen_pictures_tell_are_said() -> None:
     )
     said = shown(metrics_of(figures, ood))
     for line in (
-        "come in 1 group, which intervals do not allow for: up to 1.41 times as wide",
-        "in another split, too, or nearly so, or of a group in it: all test pictures; no figure speaks of new"
-        " ones",
+        "1 group; intervals do not allow for that, and would be up to 1.41 times as wide",
+        "2 of 2 test pictures leak: ",
+        "no figure holds for new pictures",
         "1 picture could not be read and is in no figure",
         "(too few pictures for an interval)",
         "out-of-distribution pictures: far, ROC AUC 0.7500 (0.5000 to 0.9000)",

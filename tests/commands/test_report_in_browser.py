@@ -148,8 +148,8 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
     assert unknown.startswith(
         f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
     )
-    assert unreadable.startswith("1 more could not be read, and is in no figure.")
-    assert duplicates.startswith("3 of the test pictures stand in another split, too")
+    assert unreadable.startswith("1 more picture could not be read")
+    assert duplicates.startswith("3 of the test pictures leak: ")
     accuracy = f"{percent(others['share'])} (95 % interval {bounds(others['interval95'])})."
     assert duplicates.endswith(f"On the other 50 the accuracy is {accuracy}")
     described = text_of(page, "header dl")
@@ -181,9 +181,9 @@ def test_confidence_is_that_of_metrics_json(page: Page, metrics: dict[str, Any])
     error = metrics["splits"]["test"]["calibration_error"]
     after = error["after"]
     said = text_of(page, "section[aria-labelledby=calibration]")
-    assert f"is {percent(after['value'])} away from the accuracy" in said
+    assert f"is {percent(after['value'])} (" in said
     assert f"({bounds(after['interval95'])}, 95 % interval)" in said
-    assert f"chance alone would show {percent(after['by_chance'])}." in said
+    assert f"chance alone would give {percent(after['by_chance'])}." in said
     assert error["before"] is None
     assert "The temperature is 1: 14 validation pictures are too few to fit it: 50 are needed." in said
     assert rows_of(page, "calibration") == [

@@ -96,10 +96,10 @@ def test_other_pictures_are_measured_with_their_groups(
 ) -> None:
     visits = {f"{name}/{name}-visit{number}": 4 for name in ("airplane", "bird") for number in range(3)}
     others = ("evaluate", finished_run, make_folder(visits))
-    assert "intervals do not allow for" not in skysort_command(*others).out
+    assert "times as wide" not in skysort_command(*others).out
     ended = skysort_command(*others, "--group-by", r"\w+-visit\d", "--output", tmp_path / "out")
     assert ended.code == 0, ended.err
-    assert "come in 6 groups, which intervals do not allow for: up to 2.00 times as wide" in ended.out
+    assert re.search(r"6 groups.* 2\.00 times as wide", ended.out)
     metrics = json.loads((tmp_path / "out/metrics.json").read_text("utf-8"))
     assert metrics["splits"]["test"]["grouped"] == {"groups": 6, "widening": 2.0}
     for refused, error, facts in (
@@ -174,10 +174,9 @@ def test_test_pictures_that_were_trained_on_are_told_and_left_out_of_a_second_fi
     figures = metrics["splits"]["test"]["without_duplicates"]
     assert (figures["pictures"], figures["share"]) == (16, sum(others) / 16)
     assert all(metrics["splits"][split]["without_duplicates"] is None for split in ("train", "validation"))
-    said = "in another split, too, or nearly so, or of a group in it: 3 test pictures; accuracy on the other 16:"
-    said = f"{said} {sum(others) / 16:.4f} ("
-    assert said in ended.out
-    assert said in skysort_command("evaluate", run, "--quiet").out
+    leaks = rf"3 of 19 test pictures leak.* the other 16: {sum(others) / 16:.4f} \("
+    assert re.search(leaks, ended.out)
+    assert re.search(leaks, skysort_command("evaluate", run, "--quiet").out)
     report = " ".join((run / "report.html").read_text("utf-8").split())
     assert "Of 19 test pictures, " in report
     assert f"On the other 16 the accuracy is {100 * sum(others) / 16:.1f} % (95 % interval" in report

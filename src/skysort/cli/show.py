@@ -35,7 +35,7 @@ def show_run(run: Run, file: IO[str]) -> None:
         console.print(f"{files} left out: no picture, no label, or an empty folder.")
     difference = read_table(run.classifier).proof_difference
     console.print(f"{metrics.parameters:,} parameters, {metrics.seconds['training']:.1f} s of training")
-    console.print(f"proved: ONNX Runtime gives PyTorch's logits, to {difference:.2g} a logit")
+    console.print(f"verified: ONNX Runtime and PyTorch give the same logits, to {difference:.2g}")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
 
@@ -71,25 +71,28 @@ def show_metrics(metrics: Metrics, file: IO[str]) -> None:
     test = metrics.splits["test"]
     if test.grouped:
         console.print(
-            f"the test pictures come in {counted(test.grouped.groups, 'group')}, which intervals do not allow for:"
-            f" up to {test.grouped.widening:.2f} times as wide"
+            f"the test pictures form {counted(test.grouped.groups, 'group')}; intervals do not allow for that, and"
+            f" would be up to {test.grouped.widening:.2f} times as wide"
         )
     if others := test.without_duplicates:
-        num = counted(test.pictures - others.pictures, "test picture")
+        num_leaks = test.pictures - others.pictures
+        leaks = (
+            f"{num_leaks:,} of {counted(test.pictures, 'test picture')} {'leaks' if num_leaks == 1 else 'leak'}"
+        )
         accuracy = f"accuracy on the other {others.pictures:,}: {_share(others.share)}"
         console.print(
-            "in another split, too, or nearly so, or of a group in it:"
+            f"{leaks}: an identical or near-identical picture, or one of the same group, is in another split; "
             + (
-                f" {num}; {accuracy} ({_interval(others.interval95)})"
+                f"{accuracy} ({_interval(others.interval95)})"
                 if others.pictures
-                else " all test pictures; no figure speaks of new ones"
+                else "no figure holds for new pictures"
             )
         )
     if learned := metrics.splits.get("learned"):
         num = counted(learned.pictures, "picture")
         console.print(
-            f"{num} of these {'was' if learned.pictures == 1 else 'were'} in the run's train, validation or"
-            " calibration split, or near-duplicates or groups of these: they count in the row 'learned' only"
+            f"{num} of these, or near-duplicates or others of their groups, were in the run's train, validation or"
+            " calibration split; only the row 'learned' counts them"
         )
     if test.grouped or others or learned:
         console.print()
@@ -155,7 +158,7 @@ def _show_classes(test: SplitFigures, console: Console) -> None:
 def _show_unknown(test: SplitFigures, ood: OodFigures | None, console: Console) -> None:
     if not test.unknown:
         return
-    console.print("all figures above are of the likeliest class, whether a picture is called unknown or not")
+    console.print("all figures above count the likeliest class of every picture, unknown or not")
     table = _table("called unknown or not", "pictures", "of", "share", "95 % interval")
     for row, of in (
         ("test pictures called unknown", test.unknown),

@@ -1,6 +1,7 @@
 """Charts of recipes side by side, and of published figures beside measured ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 MARKERS = "osD^vP*X<>"
-DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1.5)))
+DASHES: tuple[str | tuple[int, tuple[float, float]], ...] = ("-", "--", "-.", (0, (1, 1.5)))
 """Their number does not divide that of the colours, so that a colour that comes again has other dashes."""
 NUM_MARKED = 8
 """Of the points of a long line."""
@@ -47,6 +48,19 @@ FACTOR_FOR_POWERS = 10
 Line = tuple[Sequence[float], Sequence[float]]
 
 
+@dataclass(frozen=True)
+class LineStyle:
+    """The style of a line, as matplotlib names it; None for matplotlib's own."""
+
+    color: str
+    marker: str
+    linestyle: str | tuple[int, tuple[float, float]] = "-"
+    linewidth: float | None = None
+    markersize: int = 4
+    markerfacecolor: str | None = None
+    label: str = ""
+
+
 def evenly(num: int, most: int) -> list[int]:
     """Return the numbers below `num`, or as many of them as may be, from the first to the last.
 
@@ -61,7 +75,7 @@ def swatch(key: str, series: int) -> str:
 
     def draw(axes: "Axes") -> None:
         axes.set_axis_off()
-        axes.plot([0, 0.5, 1], [0, 0, 0], markevery=[1], **_looks(series))
+        axes.plot([0, 0.5, 1], [0, 0, 0], markevery=[1], **vars(_style_of(series)))
 
     svg = drawn(f"{key}{series}-", SWATCH_INCHES, "", draw)
     return svg.replace('role="img"><title></title>', 'aria-hidden="true">')
@@ -167,11 +181,8 @@ def reproduced_losses(number: int, curve: ReproducedCurve) -> str:
     """Return the chart of a published curve of losses and the measured one."""
 
     def draw(axes: "Axes") -> None:
-        for label, losses, looks in (
-            ("measured", curve.measured, {"color": BLUE, "marker": "o"}),
-            ("published", curve.published, {"color": ORANGE, "marker": "s", "linestyle": "--"}),
-        ):
-            _draw_line(axes, (curve.epochs, losses), {"markersize": 4, **looks, "label": label})
+        _draw_line(axes, (curve.epochs, curve.measured), LineStyle(BLUE, "o", label="measured"))
+        _draw_line(axes, (curve.epochs, curve.published), LineStyle(ORANGE, "s", "--", label="published"))
         in_whole_numbers(axes.xaxis)
         _in_powers_where_it_helps(axes, "y", [*curve.published, *curve.measured])
         axes.set_xlabel("epoch", color=TEXT)
@@ -188,32 +199,31 @@ def _inches(num_rows: int) -> tuple[float, float]:
     return FIGURE_INCHES[0], HEAD_INCHES + ROW_INCHES * num_rows
 
 
-def _looks(series: int) -> Mapping[str, Any]:
-    """Return how a recipe's line is told from the others: by colour, marker and dashes."""
-    return {
-        "color": SERIES[series % len(SERIES)],
-        "marker": MARKERS[series % len(MARKERS)],
-        "linestyle": DASHES[series % len(DASHES)],
-        "linewidth": 1.4,
-        "markersize": 5,
-        **({"markerfacecolor": "none"} if series >= len(SERIES) else {}),
-    }
+def _style_of(series: int) -> LineStyle:
+    """Return the style of a recipe's line, with a colour, marker and dashes of its own."""
+    return LineStyle(
+        color=SERIES[series % len(SERIES)],
+        marker=MARKERS[series % len(MARKERS)],
+        linestyle=DASHES[series % len(DASHES)],
+        linewidth=1.4,
+        markersize=5,
+        markerfacecolor="none" if series >= len(SERIES) else None,
+    )
 
 
 def _draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
     for series, line in enumerate(lines):
         if line[1]:
-            _draw_line(axes, line, _looks(series), series)
+            _draw_line(axes, line, _style_of(series), series)
 
 
-def _draw_line(axes: "Axes", line: Line, looks: Mapping[str, Any], series: int = 0) -> None:
+def _draw_line(axes: "Axes", line: Line, style: LineStyle, series: int = 0) -> None:
     indices = evenly(len(line[1]), MOST_DRAWN)
     # Markers of several lines stand at different points, lest they cover each other.
     step = len(indices) // NUM_MARKED if len(indices) > MOST_MARKED_EPOCHS else 1
     marked = (series * step // 3 % step, step)
-    axes.plot(
-        [line[0][index] for index in indices], [line[1][index] for index in indices], markevery=marked, **looks
-    )
+    across, up = ([values[index] for index in indices] for values in line)
+    axes.plot(across, up, markevery=marked, **vars(style))
 
 
 def _draw_runs(
