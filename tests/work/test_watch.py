@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import watchfiles
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.decision import Calibration, Decision
@@ -33,8 +34,9 @@ from skysort.work.classify import LabelRule, Rule
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
+from skysort.work.metrics_file import metrics_text
 from skysort.work.sort import sort_pictures
-from skysort.work.status_file import Counts, StatusWriter, prometheus
+from skysort.work.status_file import Counts, StatusWriter
 from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions, lock_of
@@ -839,27 +841,37 @@ def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
         once(top, metrics=top / "skysort.prom")
     status = json.loads((top / "aside.journal" / "status.json").read_text())
     assert status["state"] == "ended" and "No space left" in status["trouble"]
-    assert "\nskysort_in_trouble 1\n" in (top / "skysort.prom").read_text()
+    assert "\nskysort_in_trouble 1.0\n" in (top / "skysort.prom").read_text()
     once(top, metrics=top / "skysort.prom")
-    assert "\nskysort_in_trouble 0\n" in (top / "skysort.prom").read_text()
+    assert "\nskysort_in_trouble 0.0\n" in (top / "skysort.prom").read_text()
 
 
 def test_metrics_are_told_where_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     StatusWriter(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
     assert events(caplog) == ["cannot tell how it stands"]
-    assert "skysort_in_trouble 0" in (top / "skysort.prom").read_text()
+    assert "skysort_in_trouble 0.0" in (top / "skysort.prom").read_text()
 
 
-def test_counts_are_told_in_prometheus_format() -> None:
+def test_prometheus_reads_the_counts() -> None:
     counts = Counts(started=12.5)
     counts.actions["set-aside"] += 3
-    text = prometheus(counts)
-    assert '\nskysort_pictures_total{action="set-aside"} 3\n' in text
-    assert "# TYPE skysort_pictures_total counter\n" in text and text.endswith("\n")
-    assert "last_picture" not in text and "skysort_start_time_seconds 12.5\n" in text
-    assert "\nskysort_in_trouble 0\n" in text
-    counts.trouble = "aside is not there"
-    assert "\nskysort_in_trouble 1\n" in prometheus(counts)
+
+    def read() -> dict[tuple[str, str], float]:
+        families = text_string_to_metric_families(metrics_text(counts).decode())
+        return {
+            (sample.name.removeprefix("skysort_"), sample.labels.get("action", "")): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    assert read() == {
+        ("pictures_total", "keep"): 0, ("pictures_total", "set-aside"): 3, ("pictures_total", "look"): 0,
+        ("unreadable_total", ""): 0, ("failures_total", ""): 0, ("waiting", ""): 0, ("stuck", ""): 0,
+        ("failing", ""): 0, ("closed", ""): 0, ("passed_over", ""): 0, ("in_trouble", ""): 0,
+        ("start_time_seconds", ""): 12.5,
+    }  # fmt: skip
+    counts.trouble, counts.last = "aside is not there", 13.25
+    assert read()["in_trouble", ""] == 1 and read()["last_picture_time_seconds", ""] == 13.25
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")

@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,13 +73,12 @@ class StatusWriter:
     def write(self, counts: Counts, state: State) -> None:
         """Write both, each even if the other cannot be. What cannot be told keeps no picture from moving."""
         self._written = time.monotonic()
-        status = json.dumps(self._status(counts, state), indent=2) + "\n"
-        for path, text in ((self.status, status), (self.metrics, prometheus(counts))):
-            try:
-                if path:
-                    _replace(path, text)
-            except (SkysortError, OSError) as error:
-                tell(logging.WARNING, "cannot tell how it stands", error=str(error))
+        if self.status:
+            self._replace(self.status, json.dumps(self._status(counts, state), indent=2) + "\n")
+        if self.metrics:
+            from skysort.work.metrics_file import metrics_text  # needs the extra `watch`
+
+            self._replace(self.metrics, metrics_text(counts))
 
     def _status(self, counts: Counts, state: str) -> dict[str, Any]:
         return {
@@ -93,38 +91,13 @@ class StatusWriter:
             "last": None if counts.last is None else iso_time(counts.last),
         }
 
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole; where there is no room for both, without the old one, which is not to pass for new."""
-    try:
-        write_whole(path, text)
-    except SkysortError:
-        path.unlink(missing_ok=True)
-        write_whole(path, text)
-
-
-def prometheus(counts: Counts) -> str:
-    """Return counts in Prometheus' text format, version 0.0.4.
-
-    Source: https://prometheus.io/docs/instrumenting/exposition_formats/
-    """
-    lines: list[str] = []
-
-    def metric(name: str, kind: str, meaning: str, values: Mapping[str, float]) -> None:
-        lines.extend((f"# HELP skysort_{name} {meaning}", f"# TYPE skysort_{name} {kind}"))
-        lines.extend(f"skysort_{name}{labels} {value:.17g}" for labels, value in values.items())
-
-    actions = {f'{{action="{action}"}}': counts.actions[action] for action in ("keep", "set-aside", "look")}
-    metric("pictures_total", "counter", "Pictures dealt with.", actions)
-    metric("unreadable_total", "counter", "Pictures among them that could not be read.", {"": counts.unreadable})
-    metric("failures_total", "counter", "Tries that failed.", {"": counts.failures})
-    metric("waiting", "gauge", "Files that wait to be complete or to be tried again.", {"": counts.waiting})
-    metric("stuck", "gauge", "Uploads that do not end.", {"": counts.stuck})
-    metric("failing", "gauge", "Pictures that are tried again and again.", {"": counts.failing})
-    metric("closed", "gauge", "Folders that may not be read.", {"": counts.closed})
-    metric("passed_over", "gauge", "Links, and files that are no pictures.", {"": counts.passed_over})
-    metric("in_trouble", "gauge", "1 while nothing can be done; status.json says why.", {"": bool(counts.trouble)})
-    metric("start_time_seconds", "gauge", "When the watcher was started.", {"": counts.started})
-    if counts.last is not None:
-        metric("last_picture_time_seconds", "gauge", "When a picture was dealt with last.", {"": counts.last})
-    return "\n".join(lines) + "\n"
+    def _replace(self, path: Path, content: str | bytes) -> None:
+        """Write a file whole, without the old one where there is no room for both: it must not pass for new."""
+        try:
+            try:
+                write_whole(path, content)
+            except SkysortError:
+                path.unlink(missing_ok=True)
+                write_whole(path, content)
+        except (SkysortError, OSError) as error:
+            tell(logging.WARNING, "cannot tell how it stands", error=str(error))

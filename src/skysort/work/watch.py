@@ -136,6 +136,8 @@ def watch_inbox(classifier: Classifier, rule: Rule, order: WatchOptions, stop: S
     order = order.with_folders()
     if not order.once:
         require("watching a folder", "watch", "watchfiles")
+    if order.metrics:
+        require("a file of metrics", "watch", "prometheus_client")
     settings = order.settings(classifier, rule)
     counts = Counts()
     folders = [order.inbox] if order.dry_run else [order.inbox, *order.targets.values()]
