@@ -41,7 +41,13 @@ def test_a_damaged_classifier(
     ended = skysort_command(*VERBS[verb])
     errors = [line for line in ended.err.splitlines() if line.startswith("skysort: ")]
     assert (ended.code, len(errors)) == (1, 1), ended.err
-    assert ended.error in {"altered-classifier", "damaged-classifier", "damaged-file", "out-of-memory"}
+    assert ended.error in {
+        "altered-classifier",
+        "damaged-classifier",
+        "damaged-file",
+        "linked-folder",
+        "out-of-memory",
+    }
 
 
 @pytest.mark.parametrize("way", ["NaN for one picture", "an error for one picture"])
