@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skysort
-from skysort.classifier.format import read_table
+from skysort.classifier.format import KeptShare, OodThreshold, read_table
 from skysort.classifier.proof import Logits, prove, read_proof, write_proof
 from skysort.classifier.runtime import onnx_runtime
 from skysort.core.errors import SkysortError
@@ -178,6 +178,22 @@ def test_a_model_that_gives_other_logits_than_the_proof_is_refused(classifier_co
     change_table(classifier_copy, files={**table["files"], "proof.npz": digest})
     with refused("altered-classifier", classifier_copy / "proof.npz", "0.002", "0.001"):
         skysort.load(classifier_copy)
+
+
+def test_a_classifier_that_is_made_is_proved_as_it_is_written(classifier_copy: Path, tmp_path: Path) -> None:
+    pictures, logits, _ = read_proof(classifier_copy / "proof.npz")
+    whole = skysort.load(classifier_copy)
+    threshold = OodThreshold(threshold=0.5, keep=0.95, calibration=KeptShare(pictures=20, kept=19))
+    shutil.copy(classifier_copy / "model.onnx", tmp_path)
+    shutil.copy(classifier_copy / "model.safetensors", tmp_path)
+    unproved = skysort.Classifier.unproved(tmp_path, whole.table.with_unknown(threshold))
+    with refused("altered-classifier", tmp_path / "proof.npz", "0.002", "0.001"):
+        unproved.write(pictures, logits + np.float32(0.002))
+    assert not (tmp_path / "classifier.json").exists()
+    unproved.write(pictures, logits)
+    written = skysort.load(tmp_path)
+    assert written.table == unproved.table
+    assert (written.table.unknown, written.difference) == (threshold, written.table.proof_difference)
 
 
 def test_no_path_no_classifier(tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ def assert_calibrated(run: Path) -> None:
     logits = classifier.logits(prepared.dataset.pixels(rows))
     temperature = classifier.table.temperature
     labels = labels_in(classifier, prepared.dataset, rows)
-    again, reason = fit_temperature(logits * np.float32(temperature), labels)
-    assert temperature == pytest.approx(again, rel=1e-3)
-    assert classifier.table.temperature_reason == reason
+    again = fit_temperature(logits * np.float32(temperature), labels)
+    assert temperature == pytest.approx(again.value, rel=1e-3)
+    assert classifier.table.temperature_reason == again.reason
 
 
 def test_the_temperature_is_that_of_validation_and_part_of_all_figures(finished_run: Path) -> None:

@@ -21,14 +21,14 @@ def answers(num: int, classes: int, times: float) -> tuple[NDArray[np.float32], 
 @pytest.mark.parametrize("times", [0.2, 1.0, 7.0])
 def test_the_temperature_undoes_what_logits_were_multiplied_by(times: float) -> None:
     logits, truth = answers(20_000, 5, times)
-    temperature, reason = fit_temperature(logits, truth)
-    assert temperature == (1 if times == 1 else pytest.approx(times, rel=0.05))
-    assert numbers(reason) == (["20,000", "1", "95"] if times == 1 else ["20,000"])
+    fitted = fit_temperature(logits, truth)
+    assert fitted.value == (1 if times == 1 else pytest.approx(times, rel=0.05))
+    assert numbers(fitted.reason) == (["20,000", "1", "95"] if times == 1 else ["20,000"])
 
 
 def test_no_other_temperature_has_less_cross_entropy() -> None:
     logits, truth = answers(300, 3, 2.5)
-    temperature, _ = fit_temperature(logits, truth)
+    temperature = fit_temperature(logits, truth).value
 
     def loss(other: float) -> float:
         return float(cross_entropies(logits / other, truth).mean())
@@ -40,37 +40,37 @@ def test_two_classes_and_one_margin_in_closed_form() -> None:
     # The confidence is that of the logit difference, which is 3 everywhere; 90 of 120 are right.
     logits = np.tile(np.array([[3.0, 0.0]], np.float32), (120, 1))
     truth = np.array([0] * 90 + [1] * 30)
-    assert fit_temperature(logits, truth)[0] == pytest.approx(3 / np.log(9 / 3), rel=1e-4)
+    assert fit_temperature(logits, truth).value == pytest.approx(3 / np.log(9 / 3), rel=1e-4)
 
 
 @pytest.mark.parametrize("num", [100, 400])
 def test_where_all_are_right_confidence_goes_no_further_than_their_number_speaks_for(num: int) -> None:
     logits = np.tile(np.array([[3.0, 0.0]], np.float32), (num, 1))
-    temperature, reason = fit_temperature(logits, np.zeros(num, np.int64))
-    assert numbers(reason) == [str(num)] and "limit" in reason
-    assert softmax(logits[0] / temperature)[0] == pytest.approx((num + 1) / (num + 2), rel=1e-4)
+    fitted = fit_temperature(logits, np.zeros(num, np.int64))
+    assert numbers(fitted.reason) == [str(num)] and "limit" in fitted.reason
+    assert softmax(logits[0] / fitted.value)[0] == pytest.approx((num + 1) / (num + 2), rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [0.0, 1e30])
 def test_logits_of_no_or_any_size_have_a_temperature_in_bounds(size: float) -> None:
     logits = size * np.tile(np.eye(4, dtype=np.float32), (20, 1))
-    assert 0.01 <= fit_temperature(logits, np.arange(80) % 4)[0] <= 100
+    assert 0.01 <= fit_temperature(logits, np.arange(80) % 4).value <= 100
 
 
 @pytest.mark.parametrize("num", [1, 9, 49])
 def test_few_pictures_set_no_temperature(num: int) -> None:
     logits = np.tile(np.array([[9.0, 0.0]], np.float32), (num, 1))
     truth = np.arange(num) % 2  # as wrong as can be
-    temperature, reason = fit_temperature(logits, truth)
-    assert (temperature, numbers(reason)) == (1.0, [str(num), "50"])
-    assert fit_temperature(np.tile(logits, (50, 1)), np.arange(50 * num) % 2)[0] != 1
+    fitted = fit_temperature(logits, truth)
+    assert (fitted.value, numbers(fitted.reason)) == (1.0, [str(num), "50"])
+    assert fit_temperature(np.tile(logits, (50, 1)), np.arange(50 * num) % 2).value != 1
 
 
 def true_change(num: int, times: float, seed: int) -> float:
     """Return by how much a fit on some pictures changes the cross entropy over all pictures."""
     logits, truth = answers(50 * num, 3, times)
     some = RNG(seed).choice(len(truth), num, replace=False)
-    temperature, _ = fit_temperature(logits[some], truth[some])
+    temperature = fit_temperature(logits[some], truth[some]).value
     return float((cross_entropies(logits / temperature, truth) - cross_entropies(logits, truth)).mean())
 
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
-from skysort.classifier.format import MODEL, PROOF, ClassifierTable, find_classifier, read_table
+from skysort.classifier.format import DIGESTED, MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.given import Given, Picture, pictures_in
 from skysort.classifier.ood import why_unknown
 from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
-from skysort.classifier.proof import Logits, prove
+from skysort.classifier.proof import Logits, prove, write_proof
 from skysort.classifier.runtime import Session
 from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.files import sha256
 from skysort.data.decode import Pixels, UnreadablePictureError, decode
 from skysort.data.parallel import groups, in_order, threads_for
 from skysort.data.sources.base import SkippedFiles
@@ -47,14 +48,39 @@ class Classifier:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        self.folder = find_classifier(Path(path))
-        with reading(self.folder):
-            self.table: ClassifierTable = read_table(self.folder)
-            self.classes = self.table.classes
-            self.shape = self.table.pictures.shape()
-            self._session = Session(self.folder / MODEL, self.shape, len(self.classes))
-            self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
+        folder = find_classifier(Path(path))
+        with reading(folder):
+            self._open(folder, read_table(folder))
+            self.difference = prove(folder / PROOF, self.logits, self.table.meaning)
         """Largest difference of any logit from the proof's."""
+
+    @classmethod
+    def unproved(cls, folder: Path, table: ClassifierTable) -> Self:
+        """Return a classifier that is being made: the folder has its model.onnx, and `write` adds the rest."""
+        classifier = cls.__new__(cls)
+        classifier._open(folder, table)
+        return classifier
+
+    def _open(self, folder: Path, table: ClassifierTable) -> None:
+        self.folder, self.table, self.classes = folder, table, table.classes
+        self.shape = table.pictures.shape()
+        self._session = Session(folder / MODEL, self.shape, len(self.classes))
+
+    def write(self, pictures: Pixels, logits: Logits) -> None:
+        """Write the proof and the table of a classifier that is being made, and prove it.
+
+        Args:
+            pictures: (N, C, H, W) uint8, to be kept as the proof.
+            logits: (N, classes) float32 that these must give.
+
+        Raises:
+            SkysortError: when the classifier's own logits differ by too much, or a file cannot be written.
+        """
+        write_proof(self.folder / PROOF, pictures, logits, self.table.meaning)
+        self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
+        digests = {name: sha256(self.folder / name) for name in DIGESTED}
+        self.table = self.table.model_copy(update={"files": digests, "proof_difference": self.difference})
+        self.table.write(self.folder)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         """Pickle it by its folder, which is loaded and proved again."""

@@ -73,6 +73,14 @@ class OodThreshold(FrozenModel):
     calibration: KeptShare
 
 
+class Temperature(FrozenModel):
+    """What a network's logits are divided by, so that confidences are as often right as they say."""
+
+    value: float = Field(1.0, gt=0)
+    reason: str
+    """What it was fitted to, or why it is 1."""
+
+
 class ClassifierTable(FrozenModel):
     """classifier.json."""
 
@@ -134,6 +142,10 @@ class ClassifierTable(FrozenModel):
         """A digest of all that decides what the classifier answers, kept in its proof."""
         deciding = self.model_dump(mode="json", include=set(DECIDING))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+    def with_unknown(self, threshold: OodThreshold) -> Self:
+        """Return it with a threshold below which a picture is unknown."""
+        return self.model_copy(update={"unknown": threshold})
 
     def with_decision(self, decision: Decision) -> Self:
         """Return it with a decision, in place of one of the same name."""

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -14,95 +13,44 @@ from safetensors.torch import save
 from torch import Tensor
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import (
-    DIGESTED,
-    MODEL,
-    PROOF,
-    README,
-    WEIGHTS,
-    ClassifierTable,
-    OodThreshold,
-    PictureFormat,
-)
-from skysort.classifier.proof import write_proof
-from skysort.classifier.readme import readme
+from skysort.classifier.format import MODEL, WEIGHTS, ClassifierTable
+from skysort.classifier.proof import Logits
 from skysort.classifier.runtime import Session
-from skysort.core.environment import described_machine, versions
 from skysort.core.errors import SkysortError
-from skysort.core.files import sha256, whole_folder, write_whole
+from skysort.core.files import write_whole
 from skysort.data.decode import Pixels, Shape
 from skysort.networks.inference import InferenceNetwork, folded
 from skysort.networks.inspect.user_network import NUM_PICTURES_TRIED, source_line
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe.schema import Recipe
 
 
-def write_classifier(
-    folder: Path,
-    network: PictureNetwork,
-    recipe: Recipe,
-    classes: tuple[str, ...],
-    shape: Shape,
-    proof_pictures: Pixels,
-    data: dict[str, str],
-    seconds: float,
-    fitted: tuple[float, str],
-    set_unknown: Callable[[Classifier], OodThreshold | None],
-) -> None:
-    """Write a classifier folder, and prove that ONNX Runtime gives what PyTorch gives.
+def export_classifier(
+    folder: Path, network: PictureNetwork, table: ClassifierTable, proof_pictures: Pixels
+) -> tuple[Classifier, Logits]:
+    """Write a trained network into a classifier folder that is being made: its weights and its model.
 
     Args:
-        folder: appears whole, or not at all.
+        folder: to write them into.
         network: trained; it is moved to the CPU and into evaluation mode.
-        recipe: that it was trained with.
-        classes: in the order of the logits.
-        shape: of its pictures.
-        proof_pictures: (N, C, H, W) uint8, kept in the folder.
-        data: source and fingerprint of what it learned from.
-        seconds: of training.
-        fitted: the temperature that the logits are divided by, inside model.onnx, and where it comes from.
-        set_unknown: from the classifier, as it is but for that, to its threshold for unknown pictures.
+        table: of the classifier; its temperature and its mirror images become a part of the model.
+        proof_pictures: (N, C, H, W) uint8.
+
+    Returns:
+        The classifier on ONNX Runtime, to be written with `Classifier.write`, and the (N, classes) logits that
+        PyTorch gives the proof's pictures.
 
     Raises:
-        SkysortError: when ONNX Runtime's logits differ by too much, or a file cannot be written.
+        SkysortError: when the network cannot be exported, or a file cannot be written.
     """
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
-    temperature, reason = fitted
-    flip = recipe.augment.test_time_flip is True
+    flip, temperature = table.test_time_flip, table.temperature
     with torch.no_grad():
-        logits = InferenceNetwork(network, flip=flip, temperature=temperature)(
-            torch.from_numpy(proof_pictures)
-        ).numpy()
-    table = ClassifierTable(
-        classes=classes,
-        pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
-        network=recipe.network.model_dump(mode="json"),
-        recipe=recipe.name,
-        test_time_flip=flip,
-        parameters=network.num_parameters,
-        temperature=temperature,
-        temperature_reason=reason,
-        data=data,
-        seconds={"training": seconds},
-        files={},
-        versions=versions(),
-        machine=described_machine(recipe.training.device, recipe.training.threads),
-    )
-    with whole_folder(folder) as beside:
-        write_whole(beside / WEIGHTS, save(network.tensors()))
-        write_whole(
-            beside / MODEL,
-            _onnx(InferenceNetwork(folded(network), flip=flip, temperature=temperature), shape, classes),
-        )
-        write_whole(beside / README, readme(folder.name, classes, table.pictures))
-
-        def write_proved(table: ClassifierTable) -> None:
-            write_proof(beside / PROOF, proof_pictures, logits, table.meaning)
-            table.model_copy(update={"files": {name: sha256(beside / name) for name in DIGESTED}}).write(beside)
-
-        write_proved(table)
-        made = Classifier(beside)
-        write_proved(table.model_copy(update={"proof_difference": made.difference, "unknown": set_unknown(made)}))
+        whole = InferenceNetwork(network, flip=flip, temperature=temperature)
+        logits = whole(torch.from_numpy(proof_pictures)).numpy()
+    write_whole(folder / WEIGHTS, save(network.tensors()))
+    quick = InferenceNetwork(folded(network), flip=flip, temperature=temperature)
+    write_whole(folder / MODEL, _onnx(quick, table.pictures.shape(), table.classes))
+    return Classifier.unproved(folder, table), logits
 
 
 def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -> None:

@@ -14,14 +14,27 @@ import torch
 from safetensors.torch import load_file
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import WEIGHTS, OodThreshold, check_file, read_table
+from skysort.classifier.format import (
+    README,
+    WEIGHTS,
+    ClassifierTable,
+    OodThreshold,
+    PictureFormat,
+    Temperature,
+    check_file,
+    read_table,
+)
+from skysort.classifier.readme import readme
+from skysort.core.environment import described_machine, versions
+from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData, evenly
-from skysort.export.onnx import check_own, write_classifier
-from skysort.networks.layers import build_layers, check_classes, initial_network
+from skysort.export.onnx import check_own, export_classifier
+from skysort.networks.layers import PictureNetwork, build_layers, check_classes, initial_network
 from skysort.recipe.schema import Normalisation, OwnNetwork, Recipe, Training
 from skysort.runs.folder import Run
+from skysort.training.batches import SplitPictures
 from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads
 from skysort.training.fit import fit
 from skysort.training.loop import evaluate, evaluate_in_training_mode, logits_in_use
@@ -128,42 +141,62 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         SkysortError: when the loss diverges, or something cannot be written.
     """
     dataset, splits = prepared.dataset, prepared.splits
-    classes = dataset.listing.classes
     with computing_threads(recipe.training.threads):
         network = starting_network(recipe, prepared)
         validation = pictures_of(dataset, splits["validation"]) if "validation" in splits else None
-        training = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
+        seconds = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
         started = time.perf_counter()
-        temperature, reason = 1.0, "there are no validation pictures to fit it to"
-        if validation is not None:
-            flip = recipe.augment.test_time_flip is True
-            logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
-            temperature, reason = fit_temperature(logits, validation.labels)
-            progress.say(f"temperature {temperature:.3g}: {reason}")
+        temperature = _temperature(network, recipe, validation, progress)
+        table = _table(recipe, prepared, network.num_parameters, temperature, seconds)
         proof = dataset.pixels(evenly(splits["train"], NUM_PROOF_PICTURES))
-        data = {"source": prepared.data.name, "fingerprint": dataset.fingerprint()}
-
-        def set_unknown(made: Classifier) -> OodThreshold | None:
-            keep = recipe.trust.keep_known
-            if keep is None:
-                return None
-            rows, logits = logits_of(made, "calibration", dataset, prepared.to_calibrate(), progress)
-            left_out = len(splits["calibration"]) - len(rows)
-            return threshold_for_unknown(logits, keep, prepared.groups[rows], left_out)
-
-        write_classifier(
-            run.classifier,
-            network,
-            recipe,
-            classes,
-            prepared.shape,
-            proof,
-            data,
-            training,
-            (temperature, reason),
-            set_unknown,
-        )
+        with whole_folder(run.classifier) as folder:
+            classifier, logits = export_classifier(folder, network, table, proof)
+            if recipe.trust.keep_known is not None:
+                threshold = _threshold(classifier, recipe.trust.keep_known, prepared, progress)
+                classifier.table = classifier.table.with_unknown(threshold)
+            write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
+            classifier.write(proof, logits)
     return {"export": time.perf_counter() - started}
+
+
+def _temperature(
+    network: PictureNetwork, recipe: Recipe, validation: SplitPictures | None, progress: Progress
+) -> Temperature:
+    if validation is None:
+        return Temperature(reason="there are no validation pictures to fit it to")
+    flip = recipe.augment.test_time_flip is True
+    logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
+    temperature = fit_temperature(logits, validation.labels)
+    progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
+    return temperature
+
+
+def _table(
+    recipe: Recipe, prepared: PreparedData, num_parameters: int, temperature: Temperature, seconds: float
+) -> ClassifierTable:
+    shape = prepared.shape
+    return ClassifierTable(
+        classes=prepared.dataset.listing.classes,
+        pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
+        network=recipe.network.model_dump(mode="json"),
+        recipe=recipe.name,
+        test_time_flip=recipe.augment.test_time_flip is True,
+        parameters=num_parameters,
+        temperature=temperature.value,
+        temperature_reason=temperature.reason,
+        data={"source": prepared.data.name, "fingerprint": prepared.dataset.fingerprint()},
+        seconds={"training": seconds},
+        files={},
+        versions=versions(),
+        machine=described_machine(recipe.training.device, recipe.training.threads),
+    )
+
+
+def _threshold(classifier: Classifier, keep: float, prepared: PreparedData, progress: Progress) -> OodThreshold:
+    """Return the threshold for unknown pictures that keeps a share of those like the calibration split's."""
+    rows, logits = logits_of(classifier, "calibration", prepared.dataset, prepared.to_calibrate(), progress)
+    num_leaks = len(prepared.splits["calibration"]) - len(rows)
+    return threshold_for_unknown(logits, keep, prepared.groups[rows], num_leaks)
 
 
 def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:

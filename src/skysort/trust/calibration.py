@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.format import Temperature
 from skysort.classifier.predictions import softmax
 from skysort.core.errors import SkysortError
 from skysort.core.models import FrozenModel
@@ -49,8 +50,8 @@ class CalibrationError(FrozenModel):
     """The bins, in the order of confidence."""
 
 
-def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tuple[float, str]:
-    """Return what to divide logits by for the least cross entropy, or 1, and where that comes from, in words.
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Temperature:
+    """Return what to divide logits by for the least cross entropy, or 1.
 
     Few pictures say little of a temperature, and a wrong one spoils every confidence. So it stays 1 where there
     are fewer than 50, and where the likelihood ratio test at 95 % cannot tell it from 1. A simulation led to both:
@@ -85,13 +86,14 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> tu
         )
     num = len(truth)
     if num < FEWEST_TO_FIT:
-        return 1.0, f"{num} validation pictures are too few to fit it: {FEWEST_TO_FIT} are needed"
+        return Temperature(reason=f"{num} validation pictures are too few to fit it: {FEWEST_TO_FIT} are needed")
     temperature, is_lowest = _least_cross_entropy(logits.astype(np.float64), truth)
     gained = cross_entropies(logits, truth).sum() - cross_entropies(logits / temperature, truth).sum()
     if 2 * gained < LIKELIHOOD_RATIO:
-        return 1.0, f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
+        reason = f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
+        return Temperature(reason=reason)
     end = ", and held at the lower limit, for there were few mistakes" if is_lowest else ""
-    return temperature, f"fitted to {num:,} validation pictures{end}"
+    return Temperature(value=temperature, reason=f"fitted to {num:,} validation pictures{end}")
 
 
 def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, bool]:
