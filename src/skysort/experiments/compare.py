@@ -87,6 +87,7 @@ def compare(
         gain = difference(right, reference, np.random.default_rng(0)) if rows else None
         row = _row(variant, runs[variant.name], asked.shifts, folder, progress)
         rows.append(row.model_copy(update={"difference": gain}))
+    machine, versions = made_by(run for of_variant in runs.values() for run in of_variant)
     comparison = Comparison(
         title=asked.title,
         description=asked.description,
@@ -97,7 +98,8 @@ def compare(
         seeds=tuple(range(seeds)),
         settings=deciding(asked.settings),
         rows=tuple(rows),
-        **made_by(run for of_variant in runs.values() for run in of_variant),
+        machine=machine,
+        versions=versions,
         date=today(),
     )
     write_comparison_report(output / "report.html", comparison)

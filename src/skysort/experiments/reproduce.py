@@ -86,6 +86,7 @@ def reproduce(
     measured = [
         _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(loaded, asked, strict=True)
     ]
+    machine, versions = made_by(run for each in measured for run in each.runs)
     reproduction = Reproduction(
         figures=tuple(_figures(measured)),
         settings=deciding(settings),
@@ -95,7 +96,8 @@ def reproduce(
             each.recipe.name: Spread.of(run.metrics.seconds["training"] for run in each.runs).mean
             for each in measured
         },
-        **made_by(run for each in measured for run in each.runs),
+        machine=machine,
+        versions=versions,
         date=today(),
     )
     write_reproduction_report(output / "report.html", reproduction)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from skysort.classifier.format import read_table
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
@@ -69,12 +68,14 @@ def check_variants(variants: Sequence[Variant], settings: Iterable[str], output:
         )
 
 
-def computed(recipe: Recipe) -> dict[str, Any]:
+def computed(recipe: Recipe) -> dict[str, dict[str, object]]:
     """Return what decides a run's figures, where it runs and what it logs left aside."""
-    content = recipe.model_dump(mode="json", exclude={"name", "description", "published"})
+    sections: dict[str, dict[str, object]] = recipe.model_dump(
+        mode="json", exclude={"name", "description", "published"}
+    )
     for field in WHERE_IT_RUNS:
-        del content["training"][field]
-    return content
+        del sections["training"][field]
+    return sections
 
 
 def run_seeds(
@@ -145,12 +146,10 @@ def _check_finished(run: Run, data_dir: str | PathLike[str] | None, progress: Pr
     run.check_classifier()
 
 
-def made_by(runs: Iterable[Run]) -> dict[str, Any]:
-    """Return `machine` and `versions` of runs, all there are of each."""
+def made_by(runs: Iterable[Run]) -> tuple[str, dict[str, str]]:
+    """Return the machines that runs were made on, and the versions of each library that made them."""
     tables = [read_table(run.classifier) for run in runs]
     names = sorted({name for table in tables for name in table.versions})
-    found = {name: {table.versions[name] for table in tables if name in table.versions} for name in names}
-    return {
-        "machine": " | ".join(sorted({table.machine for table in tables})),
-        "versions": {name: " and ".join(sorted(versions)) for name, versions in found.items()},
-    }
+    versions = {name: {table.versions[name] for table in tables if name in table.versions} for name in names}
+    machine = " | ".join(sorted({table.machine for table in tables}))
+    return machine, {name: " and ".join(sorted(several)) for name, several in versions.items()}

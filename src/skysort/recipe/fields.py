@@ -11,6 +11,9 @@ from skysort.recipe.schema import Recipe
 
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
+JsonSchema = dict[str, Any]
+"""A part of the JSON schema that Pydantic makes of a model."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -35,7 +38,7 @@ def all_fields() -> tuple[Field, ...]:
     return tuple(field for name, part in sections.items() for field in _fields_of(name, part, schema["$defs"]))
 
 
-def _fields_of(name: str, part: dict[str, Any], tables: dict[str, Any], network: str = "") -> Iterator[Field]:
+def _fields_of(name: str, part: JsonSchema, tables: JsonSchema, network: str = "") -> Iterator[Field]:
     if "discriminator" in part:
         mapping = part["discriminator"]["mapping"]
         yield Field(f"{name}.name", _kind({"enum": list(mapping)}), "", "Which fields there are depends on it.")
@@ -59,7 +62,7 @@ def _fields_of(name: str, part: dict[str, Any], tables: dict[str, Any], network:
             yield from _fields_of(f"{name}.{field}", of_field, tables, network)
 
 
-def _kind(part: dict[str, Any]) -> str:
+def _kind(part: JsonSchema) -> str:
     """Return in words what a part of the JSON schema allows."""
     if "anyOf" in part:
         return " or ".join(_kind(one) for one in part["anyOf"] if one.get("type") != "null")

@@ -32,6 +32,10 @@ SMALLEST_SHARE_OF_A_BATCH = 4
 """What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
 
 
+Tables = dict[str, Any]
+"""What a TOML file holds, before it is checked."""
+
+
 class Section(BaseModel):
     """A part of a recipe: frozen, and without room for a field it does not know."""
 
@@ -517,7 +521,7 @@ class Recipe(Section):
         _find_own(content, Path(name).parent)
         return cls._checked(name, {"name": Path(name).stem, **content})
 
-    def with_values(self, **sections: dict[str, Any]) -> Self:
+    def with_values(self, **sections: Tables) -> Self:
         """Return the recipe with fields of some sections replaced, checked like any other.
 
         Raises:
@@ -531,7 +535,7 @@ class Recipe(Section):
         return self._checked(self.name, content)
 
     @classmethod
-    def _checked(cls, name: str, content: dict[str, Any]) -> Self:
+    def _checked(cls, name: str, content: Tables) -> Self:
         try:
             # By way of JSON, where strict means that true is no number but a list may be a tuple.
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
@@ -553,7 +557,7 @@ def _shipped() -> Any:
     return resources.files("skysort.recipe") / "shipped"
 
 
-def _read(name: str) -> dict[str, Any]:
+def _read(name: str) -> Tables:
     if is_own(name):
         file, class_name = file_and_class(name)
         network = {"name": "own", "file": file.name, "class_name": class_name}
@@ -578,7 +582,7 @@ def _read(name: str) -> dict[str, Any]:
         raise NotUnderstoodError("invalid-recipe", f"recipe {name} is not TOML: {error}") from None
 
 
-def _find_own(content: dict[str, Any], folder: Path) -> None:
+def _find_own(content: Tables, folder: Path) -> None:
     """Say of a person's own network where its file is, and note the file's digest where there is none."""
     network = content.get("network")
     if isinstance(network, dict) and network.get("name") == "own" and isinstance(network.get("file"), str):
@@ -587,7 +591,7 @@ def _find_own(content: dict[str, Any], folder: Path) -> None:
             network["sha256"] = digest(read_source(folder / network["file"]))
 
 
-def _override(content: dict[str, Any], setting: str) -> None:
+def _override(content: Tables, setting: str) -> None:
     field, equals, text = setting.partition("=")
     if not equals or not field:
         raise NotUnderstoodError("wrong-value", f"expected a setting like training.epochs=3, found '{setting}'")

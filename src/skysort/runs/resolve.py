@@ -1,7 +1,5 @@
 """A recipe spelled out for its pictures and this computer, and refused where it does not fit them."""
 
-from typing import Any
-
 import numpy as np
 
 from skysort.core.errors import SkysortError
@@ -35,10 +33,10 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
     )
 
 
-def _mirrored(augment: Augment, data: Data) -> dict[str, Any]:
+def _mirrored(augment: Augment, data: Data) -> dict[str, str | bool]:
     """Spell out whether pictures are mirrored: not those of which the mirror image means something else."""
     means_the_same = data.named is None or data.named.mirror_means_the_same
-    chosen: dict[str, Any] = {}
+    chosen: dict[str, str | bool] = {}
     if augment.flip == "auto":
         chosen["flip"] = "alternating" if means_the_same else "none"
     if augment.test_time_flip == "auto":

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from skysort.core.errors import SkysortError
 from skysort.core.files import write_whole
@@ -80,7 +80,7 @@ class StatusWriter:
 
             self._replace(self.metrics, metrics_text(counts))
 
-    def _status(self, counts: Counts, state: str) -> dict[str, Any]:
+    def _status(self, counts: Counts, state: str) -> dict[str, object]:
         return {
             "state": state,
             "time": iso_time(time.time()),
