@@ -15,28 +15,29 @@ NUM_STEPS = 8
 """At most: an epoch of skies:300 has four of 64."""
 GOLDEN: dict[tuple[str, str, int], tuple[list[float], float]] = {
     ("mlp", "skies:300", 32): (
-        [0.687061429, 0.666685402, 0.702931166, 0.636871696, 0.626019359, 0.565918088, 0.591214895, 0.696819365],
+        [0.684670091, 0.694922745, 0.679617524, 0.681433737, 0.55720973, 0.632909715, 0.616336346, 0.543012202],
         2e-6,
     ),
     ("convnet", "skies:300", 32): (
-        [0.687658548, 0.724330187, 0.683528304, 0.727107286, 0.682236373, 0.729903877, 0.685241878, 0.694253027],
+        [0.707956791, 0.661231518, 0.725005627, 0.732314348, 0.706968367, 0.717208207, 0.677024424, 0.67899394],
         2e-6,
     ),
-    ("swift", "skies:600", 32): ([0.69293046, 0.792177081, 0.860606551, 0.705689669], 1e-3),
+    ("swift", "skies:600", 32): ([0.693440855, 0.695499301, 0.693831801, 0.65149945], 1e-3),
     ("lenet", "digits", 32): (
-        [2.35694098, 2.33067465, 2.32947516, 2.29621339, 2.31552315, 2.29612088, 2.30387306, 2.28173351],
+        [2.27087879, 2.26030445, 2.30495238, 2.2984724, 2.26190734, 2.3205061, 2.31011271, 2.30965543],
         2e-6,
     ),
     ("mnist-cnn", "digits", 8): (
-        [2.30510187, 2.27783513, 2.29331636, 2.31238842, 2.26702452, 2.31377935, 2.282094, 2.29083991],
+        [2.29887795, 2.28999114, 2.29454184, 2.30437946, 2.28641915, 2.31962442, 2.29215455, 2.28284669],
         2e-6,
     ),
 }
 """The losses, and how far from them a processor may come.
 
-When the last bits of the weights are drawn anew at the start, the losses drift by 6e-8, 1.2e-7, 1.6e-4 (Muon
-turns the filters of swift far in each step), 0 and 0. These are the largest drifts of ten draws, measured with
-`python -m tests.commands.golden_drift`. Here are at least five times as much, and eight steps of rounding.
+When the last bits of the weights are drawn anew at the start, the losses drift by 1.2e-7, 6e-8, 1.9e-4 (Muon
+turns the filters of swift far in each step), 2.4e-7 and 2.4e-7. These are the largest drifts of ten draws,
+measured with `python -m tests.commands.golden_drift`. A tolerance is at least five times the drift, and eight
+steps of rounding.
 """
 
 

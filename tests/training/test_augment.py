@@ -5,6 +5,7 @@ from torch import Tensor
 
 from skysort.recipe.schema import Augment
 from skysort.training.augment import augmented
+from skysort.training.random_streams import Stream, stream_rng
 from skysort.training.transforms import flipped, shifted
 
 PICTURES = torch.arange(64 * 3 * 8 * 8).remainder(251).to(torch.uint8).view(64, 3, 8, 8)
@@ -80,8 +81,8 @@ def test_labels_stay_where_pictures_are_not_mixed(augment: Augment) -> None:
     assert of_all(augment, 0, 1, 0)[1] is LABELS
 
 
-def test_random_flips_and_shifts_are_drawn_as_ever() -> None:
-    rng = np.random.default_rng((3, 2, 5))
+def test_flips_and_shifts_come_from_the_augmentation_stream() -> None:
+    rng = stream_rng(Stream.AUGMENTATION, 3, 2, 4)
     which = torch.from_numpy(rng.random(64) < 0.5)
     across, down = torch.from_numpy(rng.integers(0, 5, (2, 64)))
     expected = shifted(flipped(PICTURES, which), 2, across, down, "black")

@@ -10,10 +10,11 @@ from skysort.data.decode import Pixels
 from skysort.recipe.schema import num_steps
 from skysort.training import batches
 from skysort.training.batches import SplitPictures, in_turn, shuffled
+from skysort.training.random_streams import Stream, stream_rng
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), dtype=np.uint8)
-PART = SplitPictures(50, lambda rows: PIXELS[rows], np.arange(50) % 7)
+SPLIT = SplitPictures(50, lambda rows: PIXELS[rows], np.arange(50) % 7)
 
 
 @pytest.fixture(params=[1, 600, 2**22])  # of one batch, of some, of all
@@ -38,8 +39,8 @@ def _chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(
     batch_size: int, expected: list[int]
 ) -> None:
-    order = np.random.default_rng((5, 2, 0)).permutation(50)
-    found = list(shuffled(PART, batch_size, 5, 2, 0, CPU))
+    order = stream_rng(Stream.ORDER, 5, 2).permutation(50)
+    found = list(shuffled(SPLIT, batch_size, 5, 2, 0, CPU))
     assert [len(batch.rows) for batch in found] == expected
     assert num_steps(50, batch_size) == len(expected)
     assert torch.cat([batch.rows for batch in found]).tolist() == order.tolist()
@@ -48,12 +49,12 @@ def test_batches_are_the_parts_pictures_in_the_order_of_seed_and_epoch(
 
 
 def test_in_turn_pictures_come_as_they_lie() -> None:
-    rows = [batch.rows.tolist() for batch in in_turn(PART, 20, CPU)]
+    rows = [batch.rows.tolist() for batch in in_turn(SPLIT, 20, CPU)]
     assert rows == [list(range(20)), list(range(20, 40)), list(range(40, 50))]
 
 
 def test_nothing_gives_no_batch() -> None:
-    assert list(shuffled(PART, 10, 0, 1, 5, CPU)) == []
+    assert list(shuffled(SPLIT, 10, 0, 1, 5, CPU)) == []
 
 
 def num_threads() -> int:
@@ -62,14 +63,14 @@ def num_threads() -> int:
 
 def test_the_thread_ends_with_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
-    for _ in shuffled(PART, 16, 0, 1, 0, CPU):
+    for _ in shuffled(SPLIT, 16, 0, 1, 0, CPU):
         assert num_threads() == 1
     assert num_threads() == 0
 
 
 def test_the_thread_ends_when_the_loop_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
-    with pytest.raises(KeyboardInterrupt), closing(shuffled(PART, 16, 0, 1, 0, CPU)) as coming:
+    with pytest.raises(KeyboardInterrupt), closing(shuffled(SPLIT, 16, 0, 1, 0, CPU)) as coming:
         next(coming)
         assert num_threads() == 1
         raise KeyboardInterrupt
@@ -85,7 +86,7 @@ def test_what_fails_in_the_thread_is_raised_in_the_loop(monkeypatch: pytest.Monk
         return PIXELS[rows]
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(in_turn(SplitPictures(50, pixels, PART.labels), 16, CPU))
+        list(in_turn(SplitPictures(50, pixels, SPLIT.labels), 16, CPU))
     assert num_threads() == 0
 
 
@@ -97,7 +98,7 @@ def test_little_more_is_gathered_than_has_been_asked_for(monkeypatch: pytest.Mon
         gathered.extend(rows.tolist())
         return PIXELS[rows]
 
-    with closing(in_turn(SplitPictures(50, pixels, PART.labels), 5, CPU)) as coming:
+    with closing(in_turn(SplitPictures(50, pixels, SPLIT.labels), 5, CPU)) as coming:
         next(coming)
     assert max(gathered) < 15
 

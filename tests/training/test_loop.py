@@ -12,7 +12,6 @@ from skysort.recipe.schema import Loss, Normalisation, Recipe
 from skysort.training.batches import SplitPictures
 from skysort.training.loop import (
     Task,
-    chances_of,
     evaluate,
     evaluate_in_training_mode,
     train_epoch,
@@ -24,26 +23,6 @@ from tests.conftest import refused
 CPU = torch.device("cpu")
 LOSS = loss_function(Loss())
 HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)
-
-
-def drawn(seed: int, epoch: int, step: int) -> list[float]:
-    with chances_of(seed, epoch, step, CPU):
-        return nn.functional.dropout(torch.ones(32), 0.5).tolist()
-
-
-def test_what_a_network_draws_follows_from_seed_epoch_and_step_alone() -> None:
-    first = drawn(1, 2, 3)
-    torch.rand(7)
-    assert drawn(1, 2, 3) == first
-    assert first not in (drawn(0, 2, 3), drawn(1, 1, 3), drawn(1, 2, 2))
-
-
-def test_pytorchs_own_chances_stay_as_they_were() -> None:
-    torch.manual_seed(0)
-    expected = torch.rand(3).tolist()
-    torch.manual_seed(0)
-    drawn(1, 2, 3)
-    assert torch.rand(3).tolist() == expected
 
 
 def by_class(num: int) -> SplitPictures:

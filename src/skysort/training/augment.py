@@ -1,7 +1,6 @@
 """What is done to a whole batch of training pictures at once, as arithmetic on (seed, epoch, step)."""
 
 import math
-from functools import cache
 
 import numpy as np
 import torch
@@ -12,10 +11,10 @@ from torch.nn import functional
 from skysort.recipe.schema import Augment
 from skysort.training import transforms
 from skysort.training.device import sent
+from skysort.training.random_streams import Stream, flip_coins, stream_rng
 
 NARROWEST, WIDEST = 3 / 4, 4 / 3
 """Width by height of a resized crop (Szegedy et al., Going deeper with convolutions, 2014)."""
-LOW_32_BITS = 2**32 - 1
 
 
 def augmented(
@@ -46,8 +45,7 @@ def augmented(
     if not augment.changes_pictures:
         return pictures, labels
     assert augment.flip != "auto", "to be resolved before training"
-    # The order of the epoch's pictures takes (seed, epoch, 0).
-    rng = np.random.default_rng((seed, epoch, step + 1))
+    rng = stream_rng(Stream.AUGMENTATION, seed, epoch, step)
     num, _, height, width = pictures.shape
     device = pictures.device
 
@@ -59,7 +57,7 @@ def augmented(
     if augment.flip == "random":
         pictures = transforms.flipped(pictures, drawn(rng.random(num) < 0.5))
     if augment.flip == "alternating":
-        pictures = transforms.flipped(pictures, _coins(sent(rows, device), seed) == (epoch % 2 == 1))
+        pictures = transforms.flipped(pictures, flip_coins(sent(rows, device), seed) == (epoch % 2 == 1))
     if augment.shift:
         across, down = drawn(rng.integers(0, 2 * augment.shift + 1, (2, num)))
         pictures = transforms.shifted(pictures, augment.shift, across, down, augment.border)
@@ -88,22 +86,6 @@ def augmented(
         pictures = transforms.pasted(pictures, others, lines, columns)
     targets = functional.one_hot(labels, num_classes).float()
     return pictures, targets * share + targets.roll(1, 0) * (1 - share)
-
-
-def _coins(rows: Tensor, seed: int) -> Tensor:
-    """Return (N,) bool, for each of (N,) rows always the same with a seed."""
-    # Scrambling by shifts and products, as in Wellons, Prospecting for hash functions, 2018: lowbias32.
-    mixed = rows ^ _key(seed)
-    mixed = ((mixed ^ (mixed >> 16)) * 0x7FEB352D) & LOW_32_BITS
-    mixed = ((mixed ^ (mixed >> 15)) * 0x846CA68B) & LOW_32_BITS
-    return (mixed ^ (mixed >> 16)) & 1 == 1
-
-
-@cache
-def _key(seed: int) -> int:
-    """Return 32 bits that have nothing to do with those of the next seed."""
-    (key,) = np.random.SeedSequence((seed, 0, 1)).generate_state(1, np.uint32)  # training has no epoch 0
-    return int(key)
 
 
 def _crops(rng: np.random.Generator, num: int, smallest: float) -> NDArray[np.float64]:

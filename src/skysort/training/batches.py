@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skysort.data.decode import Pixels
 from skysort.recipe.schema import num_steps
+from skysort.training.random_streams import Stream, stream_rng
 
 CHUNK_BYTES = 2**22
 """Of pictures that are gathered at once: many small batches, or one that is larger."""
@@ -60,7 +61,7 @@ def shuffled(
     Each picture comes once or, balanced, each class as often as any other. A thread makes them ahead; close the
     iterator, as `contextlib.closing` does, to be sure that it has ended.
     """
-    rng = np.random.default_rng((seed, epoch, 0))
+    rng = stream_rng(Stream.ORDER, seed, epoch)
     order = _balanced(split.labels, rng) if balanced else rng.permutation(split.num_pictures)
     if first_step < num_steps(len(order), batch_size):  # else what is left has been in the last batch
         yield from _batches(split, order[first_step * batch_size :], batch_size, device)

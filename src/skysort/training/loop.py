@@ -1,8 +1,8 @@
 """The training loop: for a batch, forward, loss, check, backward, step, count."""
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from skysort.training.augment import augmented
 from skysort.training.batches import Batch, SplitPictures, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
+from skysort.training.random_streams import dropout_rng
 from skysort.training.step_results import StepResults, Sums
 
 EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
@@ -82,7 +83,7 @@ def train_epoch(
     """
     recipe, network, optimizer, device = task.recipe, task.network, task.optimizer, task.device
     seed, has_penalty = recipe.training.seed, bool(recipe.loss.l1 or recipe.loss.l2)
-    draws_chances, num_classes = network.draws_chances, task.train.num_classes
+    is_stochastic, num_classes = network.draws_chances, task.train.num_classes
     last_rate = None
     network.train()
     balanced = recipe.training.sampling == "balanced"
@@ -96,10 +97,8 @@ def train_epoch(
 
             pictures, targets = augmented(pictures, labels, rows, recipe.augment, seed, epoch, step, num_classes)
             optimizer.zero_grad(set_to_none=True)
-            chances: AbstractContextManager[None] = nullcontext()
-            if draws_chances:
-                chances = chances_of(seed, epoch, step, device)
-            with chances, mixed_precision(device):
+            rng = dropout_rng(seed, epoch, step, device) if is_stochastic else nullcontext()
+            with rng, mixed_precision(device):
                 outputs = task.forward(pictures)
             outputs = outputs.to(network.mean.dtype)  # the loss is not computed in mixed precision
             fit = task.loss_function(outputs, targets)
@@ -114,16 +113,6 @@ def num_right(network: PictureNetwork, outputs: Tensor, labels: Tensor) -> Tenso
     """Return how many of (N, outputs) have their largest logit at their (N,) label, on the device."""
     logits: Tensor = network.ending(outputs.detach())
     return (logits.argmax(1) == labels).sum()
-
-
-@contextmanager
-def chances_of(seed: int, epoch: int, step: int, device: torch.device) -> Iterator[None]:
-    """Let what a network draws by chance, its dropout, follow from (seed, epoch, step) alone."""
-    # The fourth number keeps them apart from the chances of the augmentation.
-    (drawn,) = np.random.SeedSequence((seed, epoch, step + 1, 1)).generate_state(1, np.uint64)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(drawn))
-        yield
 
 
 @torch.no_grad()
@@ -157,7 +146,7 @@ def evaluate_in_training_mode(
     network = copy.deepcopy(network).train()
     with (
         closing(shuffled(split, TRAINING_MODE_BATCH, seed, 0, 0, device)) as batches,  # training has no epoch 0
-        chances_of(seed, 0, 0, device),
+        dropout_rng(seed, 0, 0, device),
     ):
         return _measured(network, batches, loss_function)
 
