@@ -30,8 +30,8 @@ import skysort
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.runtime import onnx_runtime
 from skysort.data.sources.base import SkippedFiles, image_files
+from skysort.networks.families import initial_network
 from skysort.networks.inference import InferenceNetwork
-from skysort.networks.layers import initial_network
 from skysort.recipe.schema import Normalisation
 from skysort.runs.folder import Run
 

@@ -26,7 +26,7 @@ from skysort.core.environment import configure_process
 from skysort.data.builtin.registry import NAMED
 from skysort.data.dataset import Data
 from skysort.data.decode import Shape
-from skysort.networks.layers import initial_network
+from skysort.networks.families import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
 from skysort.runs.resolve import resolved
 from skysort.training.batches import SplitPictures

@@ -18,7 +18,8 @@ from skysort.classifier.proof import Logits, prove, read_proof, write_proof
 from skysort.classifier.runtime import onnx_runtime
 from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels, Shape, decode
-from skysort.networks.layers import PictureNetwork, build_layers
+from skysort.networks.families import build_layers
+from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
 from tests.conftest import picture_bytes, refused
 

@@ -2,7 +2,7 @@ import pytest
 
 from skysort.data.dataset import Data
 from skysort.experiments.studies import STUDIES, find_study
-from skysort.networks.layers import build_layers
+from skysort.networks.families import build_layers
 from tests.conftest import refused
 
 

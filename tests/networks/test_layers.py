@@ -7,16 +7,10 @@ from torch.nn import functional
 
 from skysort.classifier.proof import LARGEST_DIFFERENCE
 from skysort.data.decode import Shape
+from skysort.networks.convnet import ResidualBlock
 from skysort.networks.convolution import Conv2d
-from skysort.networks.layers import (
-    LogitOfOne,
-    PictureNetwork,
-    ResidualBlock,
-    ShareOfOne,
-    build_layers,
-    check_classes,
-    initial_network,
-)
+from skysort.networks.families import build_layers, check_classes, initial_network
+from skysort.networks.layers import LogitOfOne, PictureNetwork, ShareOfOne
 from skysort.recipe.schema import Loss, Normalisation, Recipe, recipe_names
 from tests.conftest import refused
 
@@ -63,7 +57,7 @@ def test_a_recipe_has_its_published_number_of_parameters_and_gives_logits(recipe
     network, shape, num_classes = of_recipe(recipe)
     assert network.num_parameters == PARAMETERS[recipe]
     pictures = torch.randint(0, 256, (3, shape.channels, shape.size, shape.size), dtype=torch.uint8)
-    assert network.ending(network(pictures)).shape == (3, num_classes)
+    assert network.head(network(pictures)).shape == (3, num_classes)
 
 
 @pytest.mark.parametrize(

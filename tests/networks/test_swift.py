@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from skysort.data.decode import Shape
-from skysort.networks.inference import InferenceNetwork, folded
-from skysort.networks.layers import PictureNetwork, build_layers, initial_network
+from skysort.networks.families import build_layers, initial_network
+from skysort.networks.inference import InferenceNetwork
+from skysort.networks.layers import PictureNetwork
 from skysort.networks.swift import Group, Whitening
 from skysort.recipe.schema import Normalisation, Recipe, SwiftNetwork
 from tests.conftest import refused
@@ -58,7 +59,7 @@ def test_whitened_patches_have_variance_one_and_no_correlation() -> None:
     torch.manual_seed(0)
     with torch.no_grad():
         mixed = torch.randn(200, 3, 16, 16) @ torch.randn(16, 16) + 0.1 * torch.randn(200, 3, 16, 16)
-        whitening.whiten(mixed)
+        whitening.init_from_data(mixed)
         outputs = whitening(mixed).transpose(0, 1).flatten(1)  # (24, N * positions)
     num = len(outputs) // 2
     second_moments = outputs[:num] @ outputs[:num].T / outputs.shape[1]
@@ -77,11 +78,11 @@ def test_the_filters_of_whitening_are_not_learned_and_its_biases_are() -> None:
 def test_looking_at_pictures_sets_the_filters_of_a_whitening_layer_alone() -> None:
     made = network(num_steps=0)
     before = {name: value.clone() for name, value in made.state_dict().items()}
-    made.look_at(pictures(64))
+    made.init_from_data(pictures(64))
     changed = {name for name, value in made.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"layers.0.weight"}
     plain = initial_network(Recipe.load("convnet"), Shape(32, 3), 2, HALF)
-    plain.look_at(pictures(4))  # nothing to do
+    plain.init_from_data(pictures(4))  # nothing to do
 
 
 @pytest.mark.parametrize("recipe", ["swift", "convnet-batchnorm", "resnet-deep", "resnet-deep-shared", "mlp"])
@@ -89,15 +90,15 @@ def test_folding_keeps_the_answers(recipe: str) -> None:
     made = network(recipe)
     whole = made.eval()
     with torch.no_grad():
-        expected, found = whole(pictures(8, 9)), folded(made)(pictures(8, 9))
+        expected, found = whole(pictures(8, 9)), made.folded()(pictures(8, 9))
     assert torch.allclose(found, expected, atol=1e-9)
-    assert not [module for module in folded(made).modules() if isinstance(module, nn.BatchNorm2d)]
+    assert not [module for module in made.folded().modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 def test_folding_leaves_the_network_as_it_was() -> None:
     made = network()
     before = {name: value.clone() for name, value in made.state_dict().items()}
-    folded(made)
+    made.folded()
     assert made.training
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
 

@@ -1,5 +1,4 @@
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,10 @@ from skysort.core.errors import SkysortError
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
+from skysort.networks import swift
 from skysort.recipe.schema import Recipe, SwiftNetwork
 from skysort.runs import budget
-from skysort.runs.budget import FORMS, Costs, seconds_of, within
+from skysort.runs.budget import Costs, seconds_of, within
 from skysort.runs.resolve import resolved
 from tests.conftest import refused
 
@@ -53,15 +53,15 @@ def seconds_an_epoch(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, i
     monkeypatch.setattr(budget, "measured", measured)
 
 
-QUICK_FIRST = {(form.stride, form.width): 10.0 * 2**number for number, form in enumerate(FORMS)}
+QUICK_FIRST = {(form.stride, form.width): 10.0 * 2**number for number, form in enumerate(swift.SIZES)}
 
 
-@pytest.mark.parametrize("number", range(len(FORMS)))
+@pytest.mark.parametrize("number", range(len(swift.SIZES)))
 def test_the_widest_form_that_has_epochs_enough_is_chosen(
     number: int, prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
-    form, an_epoch = FORMS[number], 10.0 * 2**number
+    form, an_epoch = swift.SIZES[number], 10.0 * 2**number
     just = (form.least_epochs * an_epoch + 2.5) / (1 - budget.SHARE_KEPT)
     recipe = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, just)
     assert isinstance(recipe.network, SwiftNetwork)
@@ -94,7 +94,7 @@ def test_other_networks_stay_as_they_are(prepared: PreparedData, monkeypatch: py
 
 
 def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds_an_epoch(monkeypatch, {(1, form.width): 1.0 for form in FORMS})
+    seconds_an_epoch(monkeypatch, {(1, form.width): 1.0 for form in swift.SIZES})
     recipe = resolved(Recipe.load("swift", ["pictures.size=8"]), Data.find("digits"))
     small = prepare(Data.find("digits"), recipe.pictures, None, SilentProgress())
     assert chosen(recipe, small, 60).training.epochs == 54
@@ -151,7 +151,7 @@ def test_costs_of_odd_recipes_are_measured_as_well(settings: tuple[str, ...], pr
 
 
 def test_a_run_within_a_time_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "FORMS", tuple(replace(form, width=2, least_epochs=1) for form in FORMS[:1]))
+    monkeypatch.setattr(swift, "SIZES", (swift.Size(stride=2, width=2, least_epochs=1),))
     monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=10.0, end=0.0))
     run = skysort.train("skies:240", run=tmp_path / "run", budget="30s")
     assert run.recipe.training.epochs == 2

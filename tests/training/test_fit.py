@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from skysort.core.errors import SkysortError, StoppedError
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import Pixels, Shape
-from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.networks.families import initial_network
+from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Normalisation, Recipe, num_steps
 from skysort.training import fit as fitting
 from skysort.training import loop

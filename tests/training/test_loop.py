@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from skysort.data.decode import Shape
-from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.networks.families import initial_network
+from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Loss, Normalisation, Recipe
 from skysort.training.batches import SplitPictures
 from skysort.training.loop import (

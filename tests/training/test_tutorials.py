@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.plain_loop import TEXTS
 from skysort.data.decode import Shape
-from skysort.networks.layers import initial_network
+from skysort.networks.families import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
 from skysort.training.batches import SplitPictures, shuffled
 from skysort.training.loop import Task, train_epoch

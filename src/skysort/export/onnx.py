@@ -19,7 +19,7 @@ from skysort.classifier.runtime import Session
 from skysort.core.errors import SkysortError
 from skysort.core.files import write_whole
 from skysort.data.decode import Pixels, Shape
-from skysort.networks.inference import InferenceNetwork, folded
+from skysort.networks.inference import InferenceNetwork
 from skysort.networks.inspect.user_network import NUM_PICTURES_TRIED, source_line
 from skysort.networks.layers import PictureNetwork
 
@@ -48,7 +48,7 @@ def export_classifier(
         whole = InferenceNetwork(network, flip=flip, temperature=temperature)
         logits = whole(torch.from_numpy(proof_pictures)).numpy()
     write_whole(folder / WEIGHTS, save(network.tensors()))
-    quick = InferenceNetwork(folded(network), flip=flip, temperature=temperature)
+    quick = InferenceNetwork(network.folded(), flip=flip, temperature=temperature)
     write_whole(folder / MODEL, _onnx(quick, table.pictures.shape(), table.classes))
     return Classifier.unproved(folder, table), logits
 

@@ -4,13 +4,15 @@ Source: Keller Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024 (ar
 is but for the widths; the whitening layer is by David Page, How to Train Your ResNet, 2019.
 """
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skysort.data.decode import Shape
 from skysort.networks.convolution import Conv2d
+from skysort.networks.layers import PictureNetwork, TooSmallError, Variant, fold_normalisation, fold_nothing
 from skysort.recipe.schema import SwiftNetwork
 
 BATCHNORM_MOMENTUM = 0.4
@@ -21,6 +23,72 @@ MOST_DIRECTIONS = 12
 """Of patches that are kept, those of the largest variance; each is met once as it is and once negated."""
 SMALLEST_LAST = 2
 """Side of the last group's output, at least."""
+SMALLEST_FOR_WIDER_STRIDE = 16
+"""Side of a picture, in pixels, from which on a budget may double the stride."""
+
+
+class Size(NamedTuple):
+    """How large the network is."""
+
+    stride: int
+    """As a multiple of the stride for the size of the pictures."""
+    width: int
+    least_epochs: int
+    """From this number of epochs on it is better than the sizes before it, which are quicker."""
+
+
+SIZES = (Size(2, 32, 1), Size(2, 64, 2), Size(1, 32, 6), Size(1, 48, 12))
+"""Chosen on a validation split of birds-vs-airplanes, on which the last two are alike; docs/performance.md has the
+figures. It was not measured whether the wider one is better where there are more pictures."""
+
+
+def build(network: SwiftNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:
+    """Build the layers from (N, C, H, W) float32 to (N, num_outputs).
+
+    The larger the picture, the more groups: halving goes on while it leaves a side of two.
+
+    Raises:
+        TooSmallError: for pictures that leave no room for a group.
+    """
+    stride = network.stride_for(shape.size)
+    whitening = Whitening(shape.channels, 2 * stride, stride)
+    side = (shape.size - 2 * stride) // stride + 1
+    if side < 2 * SMALLEST_LAST:
+        raise TooSmallError
+    layers: list[nn.Module] = [whitening, nn.GELU()]
+    inputs, outputs = whitening.out_channels, network.width
+    while side >= 2 * SMALLEST_LAST:
+        layers.append(Group(inputs, outputs))
+        inputs, outputs, side = outputs, 2 * outputs, side // 2
+    return nn.Sequential(*layers, Head(inputs, num_outputs))
+
+
+def fold(network: PictureNetwork) -> PictureNetwork:
+    """Return a copy in evaluation mode whose batch normalisations are merged into their convolutions."""
+    network = fold_nothing(network)
+    for module in network.modules():
+        if isinstance(module, Group):
+            # A pooling stands between the first two. It keeps the order of values, so both may come before it.
+            fold_normalisation(module, "first", "first_normalisation")
+            fold_normalisation(module, "second", "second_normalisation")
+    return network
+
+
+def shrink(network: SwiftNetwork, size: int) -> list[Variant]:
+    """Return the variants that a budget may choose among for pictures of a size, the quickest first.
+
+    An earlier budget may have chosen the network's own width and stride, so they do not count.
+    """
+    stride = SwiftNetwork().stride_for(size)
+    return [
+        Variant(
+            network.model_copy(update={"width": of_size.width, "stride": of_size.stride * stride}),
+            of_size.least_epochs,
+            f"width {of_size.width} and stride {of_size.stride * stride}",
+        )
+        for of_size in SIZES
+        if of_size.stride == 1 or size >= SMALLEST_FOR_WIDER_STRIDE
+    ]
 
 
 class Whitening(Conv2d):
@@ -37,7 +105,7 @@ class Whitening(Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     @torch.no_grad()
-    def whiten(self, values: Tensor) -> None:
+    def init_from_data(self, values: Tensor) -> None:
         """Compute the filters from (N, C, H, W) float32 pictures, normalised."""
         kernel = self.kernel_size[0]
         patches = functional.unfold(values, kernel, stride=max(kernel, self.stride[0])).double()  # (N, C*k*k, P)
@@ -98,29 +166,3 @@ class Head(nn.Module):
         features = values.amax((2, 3))
         outputs: Tensor = self.linear(features) / self.linear.in_features
         return outputs
-
-
-class TooSmallError(Exception):
-    """Nothing is left of the picture after some layer."""
-
-
-def swift_layers(network: SwiftNetwork, channels: int, size: int, num_outputs: int) -> Iterator[nn.Module]:
-    """Yield the layers for pictures of a size, from (N, C, H, W) float32 to (N, num_outputs).
-
-    The larger the picture, the more groups: halving goes on while it leaves a side of two.
-
-    Raises:
-        TooSmallError: for pictures that leave no room for a group.
-    """
-    stride = network.stride_for(size)
-    whitening = Whitening(channels, 2 * stride, stride)
-    side = (size - 2 * stride) // stride + 1
-    if side < 2 * SMALLEST_LAST:
-        raise TooSmallError
-    yield whitening
-    yield nn.GELU()
-    inputs, outputs = whitening.out_channels, network.width
-    while side >= 2 * SMALLEST_LAST:
-        yield Group(inputs, outputs)
-        inputs, outputs, side = outputs, 2 * outputs, side // 2
-    yield Head(inputs, num_outputs)

@@ -7,31 +7,13 @@ from dataclasses import dataclass
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.core.progress import Progress, span
 from skysort.data.splits import PreparedData
-from skysort.recipe.schema import Recipe, SwiftNetwork
+from skysort.recipe.schema import Recipe
 from skysort.runs.learner import learner
 
 SECONDS_TO_FINISH = 11.0
 """What a run takes from its last step to its figures, measuring apart: export, proof, figures, report."""
 SHARE_KEPT = 0.06
 """Of the time, for what was not foreseen."""
-SMALLEST_FOR_WIDER_STRIDE = 16
-"""Side of a picture, in pixels."""
-
-
-@dataclass(frozen=True)
-class SwiftSize:
-    """A form that the network `swift` may take."""
-
-    stride: int
-    """Times that of its recipe."""
-    width: int
-    least_epochs: int
-    """From which on it is better than the forms before it, which are quicker."""
-
-
-FORMS = (SwiftSize(2, 32, 1), SwiftSize(2, 64, 2), SwiftSize(1, 32, 6), SwiftSize(1, 48, 12))
-"""Chosen on a validation part of birds-vs-airplanes, on which the last two are alike; docs/performance.md has the
-figures. That the wider one is better where there are more pictures was not measured."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -82,10 +64,12 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     chosen = None
-    for candidate, least_epochs in _candidates(recipe, prepared.shape.size):
+    for variant in learner().variants(recipe.network, prepared.shape.size):
+        candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
         costs = measured(candidate, prepared)
         left = left_for_epochs(costs)
-        if left < least_epochs * costs.epoch:  # those to come take longer still
+        least_epochs = variant.least_epochs if chosen else 1
+        if left < least_epochs * costs.epoch:  # the variants to come take longer still
             if chosen is None:
                 least = span(seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
                 raise SkysortError(
@@ -93,41 +77,18 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
                     f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough",
                 )
             break
-        chosen = candidate, costs
-    assert chosen is not None  # there is a first candidate
-    recipe, costs = chosen
-    # Only now, since the forms after it have taken their time to be measured.
+        chosen = candidate, costs, variant.size
+    assert chosen is not None  # there is a first variant
+    recipe, costs, size = chosen
+    # Only now, since it took time to measure the variants after it.
     num_epochs = max(1, int(left_for_epochs(costs) / costs.epoch))
     recipe = recipe.with_values(training={"epochs": num_epochs})
-    network = recipe.network
-    form = ""
-    if isinstance(network, SwiftNetwork):
-        form = f" of width {network.width} and stride {network.stride}"
     expected = time.perf_counter() - started + num_epochs * costs.epoch + costs.end
     progress.say(
-        f"within {span(seconds)}: {num_epochs:,} epochs{form}, {span(num_epochs * costs.epoch)} of training,"
-        f" and figures after about {span(expected)}"
+        f"within {span(seconds)}: {num_epochs:,} epochs{f' of {size}' if size else ''},"
+        f" {span(num_epochs * costs.epoch)} of training, and figures after about {span(expected)}"
     )
     return recipe
-
-
-def _candidates(recipe: Recipe, size: int) -> list[tuple[Recipe, int]]:
-    """Return recipes, the quickest first, with the number of epochs from which on each is the best.
-
-    That of the first is one.
-    """
-    network = recipe.network
-    if not isinstance(network, SwiftNetwork):
-        return [(recipe, 1)]
-    stride = SwiftNetwork().stride_for(size)  # whatever an earlier budget has chosen
-    forms = [form for form in FORMS if form.stride == 1 or size >= SMALLEST_FOR_WIDER_STRIDE]
-    return [
-        (
-            recipe.with_values(network={"width": form.width, "stride": form.stride * stride}),
-            form.least_epochs if number else 1,
-        )
-        for number, form in enumerate(forms)
-    ]
 
 
 def measured(recipe: Recipe, prepared: PreparedData) -> Costs:

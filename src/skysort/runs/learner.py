@@ -1,13 +1,16 @@
 """The door from runs to PyTorch: what a run needs of it, loaded when it is first needed."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from skysort.core.errors import require
 from skysort.core.progress import Progress
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData
-from skysort.recipe.schema import Recipe, Training
+from skysort.recipe.schema import AnyNetwork, Recipe, Training
 from skysort.runs.folder import Run
+
+if TYPE_CHECKING:
+    from skysort.networks.layers import Variant
 
 
 class Learner(Protocol):
@@ -24,6 +27,9 @@ class Learner(Protocol):
 
     def check_own_network(self, recipe: Recipe, prepared: PreparedData) -> None:
         """Refuse a network of a person's own that cannot be trained or exported."""
+
+    def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
+        """Return the networks that a budget may choose among for pictures of a size, the quickest first."""
 
     def seconds_per_epoch_and_picture(self, recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
         """Return how long an epoch takes, and an answer to a picture, by a few steps of training."""

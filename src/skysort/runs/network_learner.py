@@ -31,8 +31,10 @@ from skysort.core.progress import Progress, SilentProgress
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData, evenly
 from skysort.export.onnx import check_own, export_classifier
-from skysort.networks.layers import PictureNetwork, build_layers, check_classes, initial_network
-from skysort.recipe.schema import Normalisation, OwnNetwork, Recipe, Training
+from skysort.networks import families
+from skysort.networks.families import build_layers, check_classes, initial_network
+from skysort.networks.layers import PictureNetwork, Variant
+from skysort.recipe.schema import AnyNetwork, Normalisation, OwnNetwork, Recipe, Training
 from skysort.runs.folder import Run
 from skysort.training.batches import SplitPictures
 from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads
@@ -88,6 +90,11 @@ def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
     """
     if isinstance(recipe.network, OwnNetwork):
         check_own(starting_network(recipe, prepared), prepared.shape, prepared.dataset.listing.classes)
+
+
+def variants(network: AnyNetwork, size: int) -> list[Variant]:
+    """Return the networks that a budget may choose among for pictures of a size, the quickest first."""
+    return families.variants(network, size)
 
 
 def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skysort.networks.inference import InferenceNetwork, folded
+from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe, num_steps
 from skysort.training.augment import augmented
@@ -83,7 +83,7 @@ def train_epoch(
     """
     recipe, network, optimizer, device = task.recipe, task.network, task.optimizer, task.device
     seed, has_penalty = recipe.training.seed, bool(recipe.loss.l1 or recipe.loss.l2)
-    is_stochastic, num_classes = network.draws_chances, task.train.num_classes
+    is_stochastic, num_classes = network.is_stochastic, task.train.num_classes
     last_rate = None
     network.train()
     balanced = recipe.training.sampling == "balanced"
@@ -111,7 +111,7 @@ def train_epoch(
 
 def num_right(network: PictureNetwork, outputs: Tensor, labels: Tensor) -> Tensor:
     """Return how many of (N, outputs) have their largest logit at their (N,) label, on the device."""
-    logits: Tensor = network.ending(outputs.detach())
+    logits: Tensor = network.head(outputs.detach())
     return (logits.argmax(1) == labels).sum()
 
 
@@ -121,7 +121,7 @@ def evaluate(
 ) -> Sums:
     """Return what a split's losses and right labels add up to, with the network in evaluation mode."""
     with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
-        return _measured(folded(network), batches, loss_function)
+        return _measured(network.folded(), batches, loss_function)
 
 
 @torch.no_grad()
@@ -129,7 +129,7 @@ def logits_in_use(
     network: PictureNetwork, split: SplitPictures, device: torch.device, *, flip: bool
 ) -> NDArray[np.float32]:
     """Return (N, classes) logits of a split's pictures, as the finished classifier gives them at temperature 1."""
-    in_use = InferenceNetwork(folded(network), flip=flip)
+    in_use = InferenceNetwork(network.folded(), flip=flip)
     with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
         return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 

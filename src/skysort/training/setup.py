@@ -5,7 +5,8 @@ import torch
 from skysort.data.cut import Indices
 from skysort.data.dataset import Dataset
 from skysort.data.splits import PreparedData, evenly
-from skysort.networks.layers import PictureNetwork, initial_network
+from skysort.networks.families import initial_network
+from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
 from skysort.training.batches import SplitPictures
 
@@ -28,5 +29,6 @@ def starting_network(recipe: Recipe, prepared: PreparedData) -> PictureNetwork:
     normalisation = prepared.normalisation(recipe.pictures.normalise)
     network = initial_network(recipe, prepared.shape, num_classes, normalisation)
     num_looked_at = max(1, PIXEL_BYTES_LOOKED_AT // (prepared.shape.channels * prepared.shape.size**2))
-    network.look_at(torch.from_numpy(prepared.dataset.pixels(evenly(prepared.splits["train"], num_looked_at))))
+    rows = evenly(prepared.splits["train"], num_looked_at)
+    network.init_from_data(torch.from_numpy(prepared.dataset.pixels(rows)))
     return network

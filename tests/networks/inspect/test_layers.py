@@ -8,8 +8,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from skysort.data.decode import Shape
+from skysort.networks.families import build_layers
 from skysort.networks.inspect.layers import Description, describe
-from skysort.networks.layers import build_layers
 from skysort.recipe.schema import Recipe, recipe_names
 from tests.conftest import refused
 

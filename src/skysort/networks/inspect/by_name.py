@@ -5,9 +5,9 @@ import torch
 from skysort.core.errors import NotUnderstoodError
 from skysort.data.builtin.registry import find_named
 from skysort.data.decode import Shape
+from skysort.networks.families import build_layers, check_classes
 from skysort.networks.inspect.layers import Description, describe
 from skysort.networks.inspect.user_network import own_network
-from skysort.networks.layers import build_layers, check_classes
 from skysort.recipe.network_file import is_own
 from skysort.recipe.schema import Recipe
 
