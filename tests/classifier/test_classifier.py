@@ -141,7 +141,7 @@ def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> Non
         {"classes": ["bird", "airplane"]},
         {"classes": ["airplane", "Bird"]},
         {"temperature": 2.0},
-        {"pictures": {"size": 32, "channels": 3, "fit": "crop"}},
+        {"pictures": {"size": 32, "channels": 3, "resize": "crop"}},
         {"network": {"name": "mlp"}},
         {"unknown": {"threshold": 0.5, "keep": 0.95, "calibration": {"pictures": 20, "kept": 19}}},
     ],

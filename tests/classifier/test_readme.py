@@ -91,14 +91,14 @@ def test_the_sample_gives_the_answers_of_predict_without_skysort(
         assert ast.literal_eval(probabilities) == pytest.approx(answer.probabilities, abs=1e-4), path
 
 
-@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize(("size", "channels"), [(32, 3), (28, 1), (100, 3)])
-def test_the_sample_makes_the_very_pixels(fit: Any, size: int, channels: Any, pictures: list[Path]) -> None:
-    program = sample(PictureFormat(size=size, channels=channels, fit=fit))
+def test_the_sample_makes_the_very_pixels(resize: Any, size: int, channels: Any, pictures: list[Path]) -> None:
+    program = sample(PictureFormat(size=size, channels=channels, resize=resize))
     names: dict[str, Any] = {"__file__": __file__}
     exec(program.partition("\nsession = ")[0], names)  # what is behind needs a model of this size
     for path in pictures:
-        expected = decode(path.read_bytes(), Shape(size, channels, fit))
+        expected = decode(path.read_bytes(), Shape(size, channels, resize))
         assert np.array_equal(names["prepared"](path), expected), path.name
 
 
@@ -134,7 +134,7 @@ def endless_jpeg() -> bytes:
 def test_the_readme_names_what_the_sample_does_not_handle(
     make: Callable[[], bytes], named: str, tmp_path: Path
 ) -> None:
-    pictures = PictureFormat(size=8, channels=3, fit="stretch")
+    pictures = PictureFormat(size=8, channels=3, resize="stretch")
     names: dict[str, Any] = {"__file__": __file__}
     exec(sample(pictures).partition("\nsession = ")[0], names)
     (tmp_path / "odd").write_bytes(make())
@@ -175,6 +175,6 @@ def test_classifier_json_and_the_readme_say_how_pictures_are_made(finished_run: 
 
 
 def test_class_names_may_hold_what_a_template_would_take() -> None:
-    text = readme("$folder", ["$x", "${y", "{z}", "50 %"], PictureFormat(size=8, channels=3, fit="pad"))
+    text = readme("$folder", ["$x", "${y", "{z}", "50 %"], PictureFormat(size=8, channels=3, resize="pad"))
     assert "$x, ${y, {z}, 50 %" in text
     assert "skysort predict $folder " in text

@@ -237,18 +237,18 @@ def test_pad_puts_black_above_and_below_a_wide_picture() -> None:
     assert (pixels[:, 12:] == 0).all()
 
 
-@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
 def test_the_thinnest_pictures_come_in_every_fit(
-    fit: Literal["stretch", "crop", "pad"], size: tuple[int, int]
+    resize: Literal["stretch", "crop", "pad"], size: tuple[int, int]
 ) -> None:
-    assert decode(saved(Image.new("RGB", size), "PNG"), Shape(16, 3, fit)).shape == (3, 16, 16)
+    assert decode(saved(Image.new("RGB", size), "PNG"), Shape(16, 3, resize)).shape == (3, 16, 16)
 
 
-@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-def test_pixels_and_a_file_of_them_come_in_alike(fit: Literal["stretch", "crop", "pad"]) -> None:
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_pixels_and_a_file_of_them_come_in_alike(resize: Literal["stretch", "crop", "pad"]) -> None:
     pixels = noise(3, 40, 24)
-    shape = Shape(16, 3, fit)
+    shape = Shape(16, 3, resize)
     np.testing.assert_array_equal(from_pixels(pixels, shape), decode(saved(Image.fromarray(pixels), "PNG"), shape))
 
 
@@ -541,16 +541,16 @@ def test_a_camera_raw_that_is_a_tiff_is_not_taken_for_its_preview(tags: dict[int
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 def test_a_picture_made_in_strips_is_the_picture_made_at_once(
-    monkeypatch: pytest.MonkeyPatch, orientation: int, fit: Literal["stretch", "crop", "pad"]
+    monkeypatch: pytest.MonkeyPatch, orientation: int, resize: Literal["stretch", "crop", "pad"]
 ) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     picture = smooth(90, 60)
     picture.putalpha(smooth(90, 60).convert("L").rotate(180))
     content = saved(picture, "PNG", exif=exif)
-    at_once = decode(content, Shape(16, 3, fit))
+    at_once = decode(content, Shape(16, 3, resize))
     monkeypatch.setattr(decode_module, "STRIP_PIXELS", 700)
-    in_strips = decode(content, Shape(16, 3, fit))
+    in_strips = decode(content, Shape(16, 3, resize))
     assert np.abs(in_strips.astype(int) - at_once).max() <= 2  # sides are made smaller in another order

@@ -13,7 +13,7 @@ def test_a_study_compares_recipes_that_fit_its_pictures(name: str) -> None:
     assert len(asked.variants) > 1
     for variant in asked.variants:
         pictures = variant.recipe.pictures
-        build_layers(variant.recipe.network, data.shape(pictures.size, pictures.channels, pictures.fit), 2)
+        build_layers(variant.recipe.network, data.shape(pictures.size, pictures.channels, pictures.resize), 2)
 
 
 @pytest.mark.parametrize("name", STUDIES)

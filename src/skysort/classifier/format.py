@@ -34,13 +34,13 @@ class PictureFormat(FrozenModel):
 
     size: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
-    fit: Literal["stretch", "crop", "pad"]
+    resize: Literal["stretch", "crop", "pad"]
     decoding: dict[str, str] = Field(default_factory=lambda: dict(PIXELS_FROM_BYTES))
     """How an image file becomes such pixels, in words: for whoever uses model.onnx without Skysort."""
 
     def shape(self) -> Shape:
         """Return it as the decoder takes it."""
-        return Shape(self.size, self.channels, self.fit)
+        return Shape(self.size, self.channels, self.resize)
 
 
 class Headline(FrozenModel):

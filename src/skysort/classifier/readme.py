@@ -60,7 +60,7 @@ def prepared(path):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     image = image.convert("$mode")
-    image = $fitted
+    image = $resized
     return np.asarray(image).reshape(SIZE, SIZE, $channels).transpose(2, 0, 1)
 
 
@@ -83,7 +83,7 @@ for path in sys.argv[1:]:
     print(path, *predict(path), sep="\\t")
 ''')
 
-_FITTED = {
+_RESIZED = {
     "stretch": "image.resize((SIZE, SIZE), BICUBIC)",
     "crop": "ImageOps.fit(image, (SIZE, SIZE), BICUBIC)",
     "pad": "ImageOps.pad(image, (SIZE, SIZE), BICUBIC)",
@@ -115,5 +115,5 @@ def sample(pictures: PictureFormat) -> str:
         size=pictures.size,
         channels=pictures.channels,
         mode="L" if pictures.channels == 1 else "RGB",
-        fitted=_FITTED[pictures.fit],
+        resized=_RESIZED[pictures.resize],
     )

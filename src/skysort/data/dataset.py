@@ -72,12 +72,12 @@ class Data:
         return source_name(self.source)
 
     def shape(
-        self, size: int | None, channels: Literal[1, 3] | None, fit: Literal["stretch", "crop", "pad"]
+        self, size: int | None, channels: Literal[1, 3] | None, resize: Literal["stretch", "crop", "pad"]
     ) -> Shape:
         """Return the shape as a recipe sets it, else the data's own, else 32x32 RGB."""
         own_size = self.named.size if self.named else DEFAULT_SIZE
         own_channels = self.named.channels if self.named else DEFAULT_CHANNELS
-        return Shape(size or own_size, channels or own_channels, fit)
+        return Shape(size or own_size, channels or own_channels, resize)
 
     def open_source(
         self, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None

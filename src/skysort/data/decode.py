@@ -39,7 +39,7 @@ PIXELS_FROM_BYTES = {
     "colour": "grey for one channel by 0.299 R + 0.587 G + 0.114 B, else RGB in this order, sRGB as it is stored",
     "resampling": "bicubic (a = -0.5) with antialiasing, as Pillow's resize with BICUBIC; not OpenCV's or a"
     " browser's, which take no mean of what they make smaller",
-    "fit": "stretch resizes to (size, size); crop cuts the middle square first; pad keeps the proportions and"
+    "resize": "stretch resizes to (size, size); crop cuts the middle square first; pad keeps the proportions and"
     " fills with black on both sides",
 }
 """Each step from an image file to pixels; a classifier states them for whoever uses it without Skysort."""
@@ -98,8 +98,8 @@ class Shape:
     """Side, in pixels."""
     channels: Literal[1, 3]
     """1 for grey, 3 for RGB."""
-    fit: Literal["stretch", "crop", "pad"] = "stretch"
-    """How a picture that is not square becomes so."""
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture that is not square becomes square."""
 
 
 def decode(content: bytes, shape: Shape) -> Pixels:
@@ -331,12 +331,12 @@ class _Place:
 
 
 def _placed(width: int, height: int, shape: Shape) -> _Place:
-    if shape.fit == "crop":
+    if shape.resize == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         return _Place(left, top, left + side, top + side, shape.size, shape.size)
     to = shape.size, shape.size
-    if shape.fit == "pad":
+    if shape.resize == "pad":
         side = max(width, height)
         to = round(width / side * shape.size), round(height / side * shape.size)
     return _Place(0, 0, width, height, *to)

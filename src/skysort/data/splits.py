@@ -187,7 +187,7 @@ def prepare(
     """
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
-    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    shape = data.shape(pictures.size, pictures.channels, pictures.resize)
     dataset = open_dataset(data, shape, data_dir, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
     splits = cut(dataset.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)

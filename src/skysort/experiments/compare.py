@@ -126,7 +126,7 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
         raise SkysortError(
             "no-shared-pictures",
             f"{first} and {second} have no test picture in common; use data with its own test split, or train both"
-            " with the same data, pictures.size, channels, fit and seed",
+            " with the same data, pictures.size, channels, resize and seed",
         )
     if runs[0].metrics.classifier == runs[1].metrics.classifier:
         raise NotUnderstoodError(

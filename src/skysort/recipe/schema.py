@@ -64,8 +64,9 @@ class Pictures(Section):
     """Side of the square the network sees, in pixels. Unset: the named data's own, else 32."""
     channels: Literal[1, 3] | None = None
     """3 for RGB, 1 for grey. Unset: the named data's own, else 3."""
-    fit: Literal["stretch", "crop", "pad"] = "stretch"
-    """How a picture that is not square becomes so: stretched (nothing of it is lost), cut, or padded black."""
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How a picture that is not square becomes square: `stretch` keeps all of it, `crop` cuts out the middle
+    square, `pad` adds black on two sides."""
     normalise: Literal["data", "half", "none"] | Normalisation = "data"
     """`data`: mean and standard deviation a channel over the training pictures; `half`: 0.5 and 0.5."""
     protocol: Protocol | None = None

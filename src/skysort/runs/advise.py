@@ -37,7 +37,7 @@ def _check_command(plan: TrainingPlan, data_dir: Path | None) -> str:
     pictures, shape = plan.recipe.pictures, plan.data.shape(None, None, "stretch")
     usual = Pictures(size=shape.size, channels=shape.channels)
     words = ["skysort", "check", *plan.sources]
-    for field in ("size", "channels", "fit", "near_duplicates", "burst_seconds"):
+    for field in ("size", "channels", "resize", "near_duplicates", "burst_seconds"):
         if (value := getattr(pictures, field)) != getattr(usual, field):
             words += ["--set", f"pictures.{field}={value}"]
     words += ["--group-by", pictures.group_by] if pictures.group_by else []

@@ -49,7 +49,7 @@ def check(
     pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=given).pictures
     sources = [data] if isinstance(data, str | PathLike) else data
     found = Data.find([str(source) for source in sources])
-    shape = found.shape(pictures.size, pictures.channels, pictures.fit)
+    shape = found.shape(pictures.size, pictures.channels, pictures.resize)
     folder = None if data_dir is None else Path(data_dir)
     dataset = open_dataset(found, shape, folder, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)

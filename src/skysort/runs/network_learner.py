@@ -184,7 +184,7 @@ def _table(
     shape = prepared.shape
     return ClassifierTable(
         classes=prepared.dataset.listing.classes,
-        pictures=PictureFormat(size=shape.size, channels=shape.channels, fit=shape.fit),
+        pictures=PictureFormat(size=shape.size, channels=shape.channels, resize=shape.resize),
         network=recipe.network.model_dump(mode="json"),
         recipe=recipe.name,
         test_time_flip=recipe.augment.test_time_flip is True,

@@ -19,7 +19,7 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
         SkysortError: for a device that this computer does not have, too many threads, or a missing library.
     """
     pictures = recipe.pictures
-    shape = data.shape(pictures.size, pictures.channels, pictures.fit)
+    shape = data.shape(pictures.size, pictures.channels, pictures.resize)
     is_known = recipe.published is not None and data.named is not None and data.named.in_tutorials
     of_tutorial = is_known and pictures.shares is None
     return recipe.with_values(
@@ -51,7 +51,7 @@ def check_network(recipe: Recipe, data: Data) -> None:
         SkysortError: when the pictures are too small for it, or the memory is.
     """
     pictures = recipe.pictures
-    learner().check_network(recipe, data.shape(pictures.size, pictures.channels, pictures.fit))
+    learner().check_network(recipe, data.shape(pictures.size, pictures.channels, pictures.resize))
 
 
 def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
