@@ -61,7 +61,7 @@ def measured(devices: list[str], repeats: int) -> dict[str, list[float]]:
         for name, task in tasks.items():
             took = seconds_of(partial(run_to_the_end, task))
             if repeat:  # the first warms up
-                milliseconds[name].append(1000 * took / task.steps_an_epoch)
+                milliseconds[name].append(1000 * took / task.steps_per_epoch)
     return milliseconds
 
 

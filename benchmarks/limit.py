@@ -89,7 +89,7 @@ def measured(recipe: Recipe, size: int | None, num_classes: int | None, num_roun
         shares.append(rates[-1] / peaks[-1])
     return {
         "pictures a step": task.batch_size,
-        "steps a round": task.steps_an_epoch,
+        "steps a round": task.steps_per_epoch,
         "FLOPs a picture a step": flops,
         "peak, GFLOP/s": summary([peak / 1e9 for peak in peaks]),
         "training, GFLOP/s": summary([rate / 1e9 for rate in rates]),
@@ -109,7 +109,7 @@ def made_task(
     half = (0.5,) * shape.channels
     network = initial_network(recipe, shape, num_classes, Normalisation(mean=half, std=half))
     network.to(device).to(memory_format=torch.channels_last)
-    num = num_steps * recipe.training.pictures_a_step(PICTURES_OF_ALL)
+    num = num_steps * recipe.training.pictures_per_step(PICTURES_OF_ALL)
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (num, shape.channels, shape.size, shape.size), np.uint8)
     split = SplitPictures(num, lambda rows: pixels[rows], chance.integers(0, num_classes, num))

@@ -1,4 +1,4 @@
-"""From the trained network to the classifier folder: the one bridge between the wings."""
+"""From the trained network to the classifier folder. No other module turns PyTorch into files for use."""
 
 import io
 import json
@@ -31,13 +31,13 @@ def export_classifier(
 
     Args:
         folder: to write them into.
-        network: trained; it is moved to the CPU and into evaluation mode.
+        network: trained. It is moved to the CPU and switched to evaluation mode.
         table: of the classifier; its temperature and its mirror images become a part of the model.
         proof_pictures: (N, C, H, W) uint8.
 
     Returns:
         The classifier on ONNX Runtime, to be written with `Classifier.write`, and the (N, classes) logits that
-        PyTorch gives the proof's pictures.
+        PyTorch computes for the proof's pictures.
 
     Raises:
         SkysortError: when the network cannot be exported, or a file cannot be written.
@@ -54,20 +54,20 @@ def export_classifier(
 
 
 def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -> None:
-    """Make sure, before a person's own network is trained, that it gives logits and can be exported.
+    """Make sure, before training, that a person's own network returns logits and can be exported.
 
     Args:
-        network: of a person's own, not to be used afterwards.
+        network: a person's own; do not use it afterwards.
         shape: of its pictures.
         classes: in the order of the logits.
 
     Raises:
-        SkysortError: when it does not, or cannot be.
+        SkysortError: when it does not, or cannot.
     """
     with torch.no_grad():
         for is_training in (True, False):
             network.train(is_training)(_black(NUM_PICTURES_TRIED, shape))
-    logging.disable()  # PyTorch logs and prints how far it came, which takes pages
+    logging.disable()  # PyTorch logs and prints pages of progress
     try:
         with redirect_stderr(io.StringIO()):
             model = _onnx(InferenceNetwork(network, flip=False), shape, classes)
@@ -75,7 +75,7 @@ def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -
         logging.disable(logging.NOTSET)
     with tempfile.TemporaryDirectory() as folder:
         write_whole(Path(folder) / MODEL, model)
-        Session(Path(folder) / MODEL, shape, len(classes))  # which refuses what ONNX Runtime cannot compute
+        Session(Path(folder) / MODEL, shape, len(classes))  # raises if ONNX Runtime cannot compute it
 
 
 def _black(num: int, shape: Shape) -> Tensor:
@@ -87,7 +87,7 @@ def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> 
     try:
         program = torch.onnx.export(
             network.eval(),
-            (_black(2, shape),),  # since an exporter may take a batch of one for a constant
+            (_black(2, shape),),  # an exporter may treat a batch of one as a constant
             input_names=["pictures"],
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -101,17 +101,17 @@ def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> 
         raise SkysortError(
             "network-failed",
             f"{own.target} cannot be exported to ONNX, which a classifier needs: {_reason(error)}"
-            "\n  what decides by the numbers in its tensors, or by how many pictures come, cannot be exported",
+            "\n  code that depends on the values in its tensors, or on the size of the batch, cannot be exported",
         ) from error
-    assert program is not None  # as it is whenever no file is asked for
-    ClearMetadataAndDocStringPass()(program.model)  # which quote code, with the folders of this computer
+    assert program is not None  # it is None only when written to a file
+    ClearMetadataAndDocStringPass()(program.model)  # they quote code, with folders of this computer
     program.model.metadata_props["classes"] = json.dumps(classes)
     serialized: bytes = program.model_proto.SerializeToString()
     return serialized
 
 
 def _reason(error: BaseException) -> str:
-    """Return what stands behind an error, and the line of the person's own where it came up."""
+    """Return the first cause of an error, and the line of the person's own code where it arose."""
     chain = [error]
     while before := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(before)

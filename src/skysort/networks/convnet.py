@@ -49,7 +49,7 @@ def fold(network: PictureNetwork) -> PictureNetwork:
 
 
 class ResidualBlock(nn.Module):
-    """A convolution that keeps the size, normalised or not, an activation, and the input added to that.
+    """A convolution that keeps the size, normalised or not, and an activation, added to the input.
 
     Source: He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2015, in the shape that the
     tutorials give it.
@@ -73,7 +73,7 @@ class ResidualBlock(nn.Module):
 
 
 class RepeatedBlock(nn.Module):
-    """One block, met so many times."""
+    """One block, applied several times."""
 
     def __init__(self, block: nn.Module, times: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class RepeatedBlock(nn.Module):
 
 
 def _convolutions(network: ConvNetwork, channels: int, size: int) -> tuple[list[nn.Module], int]:
-    """Return the convolutional layers and the number of features they end in."""
+    """Return the convolutional layers and the number of features after them."""
     layers: list[nn.Module] = []
     padding = network.kernel // 2 if network.padding == "same" else network.padding
     for inputs, outputs in pairwise((channels, *network.channels)):
@@ -113,8 +113,8 @@ def _after_convolution(network: ConvNetwork, channels: int) -> Iterator[nn.Modul
     if network.normalisation == "local-response":
         yield from (activation, nn.LocalResponseNorm(LOCAL_RESPONSE_SIZE), pooling)
     elif network.pooling == "max":
-        # The texts have the activation first. Both are monotone, so the numbers are the same, and a
-        # quarter of the activations is left to compute.
+        # The tutorials have the activation first. Both are monotone, so the numbers are the same, and this order
+        # computes a quarter of the activations.
         yield from (pooling, activation)
     else:
         yield from (activation, pooling)

@@ -1,4 +1,4 @@
-"""A convolution whose biases take less time to learn."""
+"""A convolution whose gradient is quicker to compute."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 FEWEST_POSITIONS = 10_000
-"""Pixels of all pictures of a batch from which on it is worth the calls from Python, which take some 0.1 ms."""
+"""With fewer pixels per batch, the calls from Python, about 0.1 ms, cost more than they gain."""
 
 
 class Conv2d(nn.Conv2d):
-    """PyTorch's own, but that in training on a CPU, on large batches, the gradient of its biases is summed apart.
+    """PyTorch's own convolution, which sums the gradient of its biases separately on a CPU, for large batches.
 
-    oneDNN computes that gradient together with the filters'. For a first layer of three channels that takes more
-    than twice the time of the filters' alone, and no less where the filters do not learn; docs/performance.md has
-    the figures.
+    oneDNN computes that gradient together with the gradient of the filters. For a first layer of three channels
+    that takes more than twice the time of the filters alone, even if the filters do not learn; docs/performance.md
+    has the figures.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (N, out, H', W') for (N, in, H, W)."""
-        if self.training and self.bias is not None and self._is_worth_it(values):
+        if self.training and self.bias is not None and self._is_large(values):
             outputs: Tensor = _BiasApart.apply(values, self.weight, self.bias, self.stride, self.padding)
             return outputs
         return super().forward(values)
 
     @staticmethod
-    def _is_worth_it(values: Tensor) -> bool:
+    def _is_large(values: Tensor) -> bool:
         return values.device.type == "cpu" and values.numel() >= FEWEST_POSITIONS * values.shape[1]
 
 
@@ -49,11 +49,11 @@ class _BiasApart(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor, None, None]:
         values, weight = ctx.saved_tensors
-        of_values, of_weight, _bias = ctx.needs_input_grad[:3]
+        for_values, for_weight, _bias = ctx.needs_input_grad[:3]
         to_values = to_weight = None
-        if of_values or of_weight:
+        if for_values or for_weight:
             to_values, to_weight, _ = torch.ops.aten.convolution_backward(
                 gradient, values, weight, None, ctx.stride, ctx.padding, (1, 1), False, (0, 0), 1,
-                (of_values, of_weight, False),
+                (for_values, for_weight, False),
             )  # fmt: skip
         return to_values, to_weight, gradient.sum((0, 2, 3)), None, None

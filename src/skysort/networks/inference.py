@@ -11,8 +11,8 @@ class InferenceNetwork(nn.Module):
 
     Args:
         network: trained, in evaluation mode.
-        flip: whether the logits are the mean of those of a picture and those of its mirror image.
-        temperature: what they are divided by.
+        flip: whether to average the logits of a picture and of its mirror image.
+        temperature: divides the logits.
     """
 
     def __init__(self, network: PictureNetwork, *, flip: bool, temperature: float = 1.0) -> None:

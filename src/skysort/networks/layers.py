@@ -13,7 +13,7 @@ from skysort.networks.inspect.user_network import UserNetwork
 from skysort.recipe.schema import AnyNetwork
 
 SMALLEST_SHARE = 0.01
-"""Closer to 0 or 1, a rounding error in a share would grow to more than a proof allows in its logarithm."""
+"""Closer to 0 or 1, the logarithm would turn a rounding error into a larger difference than a proof allows."""
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
@@ -40,7 +40,7 @@ class InitialisedFromData(Protocol):
 
 
 class PictureNetwork(nn.Module):
-    """A network that takes uint8 pixels and normalises them itself, so that nobody else has to.
+    """A network that takes uint8 pixels and normalises them itself, so that no caller can get that wrong.
 
     Args:
         layers: from (N, C, H, W) float32 to (N, outputs).
@@ -114,13 +114,13 @@ class PictureNetwork(nn.Module):
         return any(isinstance(layer, nn.Dropout | nn.Dropout2d | UserNetwork) for layer in self.modules())
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return weights and buffers by name, as a file of them takes them: none of them shares memory."""
+        """Return weights and buffers by name, for a safetensors file: no two of them share memory."""
         memory: set[int] = set()
         tensors = {}
         for name, tensor in self.state_dict().items():
-            place = tensor.untyped_storage().data_ptr()
-            tensors[name] = tensor.clone() if place in memory else tensor
-            memory.add(place)
+            address = tensor.untyped_storage().data_ptr()
+            tensors[name] = tensor.clone() if address in memory else tensor
+            memory.add(address)
         return tensors
 
 
@@ -133,7 +133,7 @@ class LogitOfOne(nn.Module):
 
 
 class ShareOfOne(nn.Module):
-    """From the share that class 1 is taken to have, which regression may put beyond 0 and 1, to two logits."""
+    """From the share of class 1, which regression may put below 0 or above 1, to the logits of both classes."""
 
     def forward(self, share: Tensor) -> Tensor:
         """Return (N, 2) for (N, 1)."""
@@ -156,7 +156,7 @@ def fold_normalisation(module: nn.Module, convolution: str, normalisation: str) 
 
 
 def linear_layers(widths: Sequence[int], activation: str, dropout: float) -> Iterator[nn.Module]:
-    """Yield linear layers, with an activation and dropout between each two."""
+    """Yield linear layers, with an activation and dropout between them."""
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         if number:
             yield ACTIVATIONS[activation]()

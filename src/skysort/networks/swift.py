@@ -1,7 +1,7 @@
 """A network made to learn fast: a first layer that whitens small patches, then groups of two convolutions.
 
-Source: Keller Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024 (arXiv 2404.00498), whose network it
-is but for the widths; the whitening layer is by David Page, How to Train Your ResNet, 2019.
+Source: Keller Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024 (arXiv 2404.00498); only the widths
+differ. The whitening layer is by David Page, How to Train Your ResNet, 2019.
 """
 
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from skysort.networks.layers import PictureNetwork, TooSmallError, Variant, fold
 from skysort.recipe.schema import SwiftNetwork
 
 BATCHNORM_MOMENTUM = 0.4
-"""Share of a batch in the running statistics; a training may have but forty steps."""
+"""Weight of a batch in the running statistics; a training may have only forty steps."""
 SMALLEST_VARIANCE = 5e-4
-"""Added to that of a direction of patches before it is scaled to one, so that noise is not scaled up to it."""
+"""Added to the variance of each direction of patches before it is scaled to one, so that noise stays small."""
 MOST_DIRECTIONS = 12
-"""Of patches that are kept, those of the largest variance; each is met once as it is and once negated."""
+"""The most directions of patches to keep, those of the largest variance. Each has a filter and its negative."""
 SMALLEST_LAST = 2
-"""Side of the last group's output, at least."""
+"""Smallest side of the last group's output."""
 SMALLEST_FOR_WIDER_STRIDE = 16
 """Side of a picture, in pixels, from which on a budget may double the stride."""
 
@@ -94,8 +94,8 @@ def shrink(network: SwiftNetwork, size: int) -> list[Variant]:
 class Whitening(Conv2d):
     """A convolution whose filters are computed from the training pictures and then stay as they are.
 
-    Its filters are the directions in which patches vary most, each scaled so that patches have variance one
-    along it, followed by their negatives; the biases are learned.
+    Its filters are the directions in which patches vary most, each scaled so that patches have variance one along
+    it, followed by their negatives. Only the biases are learned.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
@@ -113,7 +113,7 @@ class Whitening(Conv2d):
         variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))  # rising
         num = self.out_channels // 2
         filters = (directions / (variances + SMALLEST_VARIANCE).sqrt()).T.flip(0)[:num]
-        # An eigenvector is one up to its sign, which would be the linear algebra library's choice.
+        # The sign of an eigenvector is arbitrary and differs between libraries, so it is fixed here.
         filters = filters * filters.gather(1, filters.abs().argmax(1, keepdim=True)).sign()
         self.weight.copy_(torch.cat((filters, -filters)).view_as(self.weight))
 
@@ -121,8 +121,8 @@ class Whitening(Conv2d):
 class Group(nn.Module):
     """Two 3x3 convolutions that keep the size, with a 2x2 max pooling after the first.
 
-    Each is followed by batch normalisation without a learned scale, and by GELU. As many filters as there are
-    inputs begin as the identity, so that a picture reaches the last layer from the first step on.
+    Batch normalisation without a learned scale and GELU follow each. The first filters, one per input, start as
+    the identity, so that a picture reaches the last layer from the first step on.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -152,9 +152,9 @@ def _normalisation(channels: int) -> nn.BatchNorm2d:
 
 
 class Head(nn.Module):
-    """The largest value of each channel, wherever in the picture it is, and a linear layer without biases.
+    """The largest value of each channel over the whole picture, and a linear layer without biases.
 
-    Its outputs are divided by the number of channels, so that one learning rate does for every width.
+    Its outputs are divided by the number of channels, so that one learning rate suits every width.
     """
 
     def __init__(self, channels: int, outputs: int) -> None:

@@ -379,10 +379,10 @@ class Training(Section):
         """Return the number of epochs for so many training pictures."""
         if self.epochs != "auto":
             return self.epochs
-        steps_an_epoch = num_steps(num_pictures, self.pictures_a_step(num_pictures))
-        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_an_epoch))
+        steps_per_epoch = num_steps(num_pictures, self.pictures_per_step(num_pictures))
+        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_per_epoch))
 
-    def pictures_a_step(self, num_pictures: int) -> int:
+    def pictures_per_step(self, num_pictures: int) -> int:
         """Return the batch size for so many training pictures."""
         return num_pictures if self.batch_size == "all" else self.batch_size
 

@@ -1,4 +1,4 @@
-"""Epochs and width of a run whose whole command is to end within a time."""
+"""The number of epochs and the size of the network that fit into a time budget."""
 
 import re
 import time
@@ -11,9 +11,9 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.learner import learner
 
 SECONDS_TO_FINISH = 11.0
-"""What a run takes from its last step to its figures, measuring apart: export, proof, figures, report."""
+"""From the last step of a run to its figures, without measuring: export, proof, figures, report."""
 SHARE_KEPT = 0.06
-"""Of the time, for what was not foreseen."""
+"""Share of the budget that is kept in reserve."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -22,56 +22,56 @@ def seconds_of(text: str) -> float:
     """Return the seconds that a text like `60s`, `10m` or `1.5h` stands for.
 
     Raises:
-        NotUnderstoodError: when it is no such text.
+        NotUnderstoodError: when the text has another form.
 
     >>> seconds_of("10m")
     600.0
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
-    if not found or found[2] not in _UNITS or not float(found[1]):
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
+    if not match or match[2] not in _UNITS or not float(match[1]):
         raise NotUnderstoodError("wrong-value", f"expected a time like 60s, 10m or 1h, found '{text}'")
-    return float(found[1]) * _UNITS[found[2]]
+    return float(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What a recipe takes on this computer, in seconds."""
+    """Seconds that a recipe takes on this computer."""
 
     epoch: float
-    """Its steps, and the measuring on validation and the checkpoint after it."""
+    """Per epoch: its steps, the measurement on validation and the checkpoint after it."""
     end: float
-    """From the last step on."""
+    """From the last step to the end of the command."""
 
 
 def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress) -> Recipe:
-    """Return a recipe with the epochs, and for the network `swift` the width, that fit into a time.
+    """Return a recipe with the epochs, and the variant of its network, that fit into a time.
 
-    A few steps of each width are timed, which is what the choice goes by: it is written into the recipe, and a
-    resume keeps it.
+    The choice follows from the time of a few steps of each variant. It is part of the returned recipe, so a resume
+    keeps it.
 
     Args:
         recipe: resolved.
         prepared: its pictures.
         seconds: from the start of the command to its figures.
         started: when the command started, by time.perf_counter().
-        progress: where to say what is expected.
+        progress: prints the choice and the expected times.
 
     Raises:
-        SkysortError: when not even one epoch fits, naming the time that would do.
+        SkysortError: when not even one epoch fits; it names a time that is long enough.
     """
 
-    def left_for_epochs(costs: Costs) -> float:
+    def seconds_for_epochs(costs: Costs) -> float:
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     chosen = None
     for variant in learner().variants(recipe.network, prepared.shape.size):
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
         costs = measured(candidate, prepared)
-        left = left_for_epochs(costs)
+        available = seconds_for_epochs(costs)
         least_epochs = variant.least_epochs if chosen else 1
-        if left < least_epochs * costs.epoch:  # the variants to come take longer still
+        if available < least_epochs * costs.epoch:  # the variants to come take longer still
             if chosen is None:
-                least = span(seconds + (costs.epoch - left) / (1 - SHARE_KEPT))
+                least = span(seconds + (costs.epoch - available) / (1 - SHARE_KEPT))
                 raise SkysortError(
                     "budget-too-short",
                     f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough",
@@ -81,7 +81,7 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
     assert chosen is not None  # there is a first variant
     recipe, costs, size = chosen
     # Only now, since it took time to measure the variants after it.
-    num_epochs = max(1, int(left_for_epochs(costs) / costs.epoch))
+    num_epochs = max(1, int(seconds_for_epochs(costs) / costs.epoch))
     recipe = recipe.with_values(training={"epochs": num_epochs})
     expected = time.perf_counter() - started + num_epochs * costs.epoch + costs.end
     progress.say(
@@ -92,19 +92,19 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
 
 
 def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
-    """Return what a recipe takes here, by a few steps of it.
+    """Return the costs of a recipe on this computer, from a few timed steps.
 
     Raises:
-        StoppedError: when it was asked to stop.
+        StoppedError: on SIGINT or SIGTERM.
     """
     try:
-        epoch, picture = learner().seconds_per_epoch_and_picture(recipe, prepared)
+        per_epoch, per_picture = learner().seconds_per_epoch_and_picture(recipe, prepared)
     except StoppedError:
         raise StoppedError("interrupted", "interrupted before the run began") from None
     num_validated = len(prepared.splits.get("validation", ()))
     num_measured = sum(map(len, prepared.measured(all_of_train=recipe.speaks_of_train).values()))
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
-        epoch + num_validated * picture,
-        SECONDS_TO_FINISH + (num_measured + num_validated) * views * picture,  # validation for the temperature
+        per_epoch + num_validated * per_picture,
+        SECONDS_TO_FINISH + (num_measured + num_validated) * views * per_picture,  # validation for the temperature
     )

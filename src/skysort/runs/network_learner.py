@@ -108,7 +108,7 @@ def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tup
     """
     dataset, rows = prepared.dataset, prepared.splits["train"]
     training = recipe.training
-    pictures_per_step = min(training.pictures_a_step(len(rows)), len(rows))
+    pictures_per_step = min(training.pictures_per_step(len(rows)), len(rows))
     timed = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * pictures_per_step)
     answered = evenly(rows, PICTURES_TIMED)
     # Mixing and weighting cost next to nothing, and ask for pictures of all classes.

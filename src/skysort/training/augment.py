@@ -1,4 +1,4 @@
-"""What is done to a whole batch of training pictures at once, as arithmetic on (seed, epoch, step)."""
+"""Augmentation of a whole batch of training pictures, which follows from (seed, epoch, step) alone."""
 
 import math
 
@@ -27,24 +27,24 @@ def augmented(
     step: int,
     num_classes: int,
 ) -> tuple[Tensor, Tensor]:
-    """Return a batch with each picture changed by chance, and what a network is to make of it.
+    """Return a batch with each picture changed at random, and its targets.
 
     Args:
         pictures: (N, C, H, W) uint8.
         labels: (N,) int64.
-        rows: (N,) int64 on the CPU, which of the training pictures these are.
-        augment: what may be done; nothing in it is `auto` any more.
-        seed: of the run; with epoch and step it decides all chances, on every device alike.
+        rows: (N,) int64 on the CPU, the numbers of these pictures in the training split.
+        augment: of the recipe, resolved, so nothing in it is `auto`.
+        seed: of the run. With epoch and step it decides every draw, the same on each device.
         epoch: counted from 1.
         step: within the epoch, counted from 0.
-        num_classes: how many there are.
+        num_classes: columns of mixed targets.
 
     Returns:
-        (N, C, H, W) uint8 and the labels, or, where pictures are mixed, (N, classes) float32 shares that sum to 1.
+        (N, C, H, W) uint8, and the labels or, if pictures are mixed, (N, classes) float32 shares that sum to 1.
     """
     if not augment.changes_pictures:
         return pictures, labels
-    assert augment.flip != "auto", "to be resolved before training"
+    assert augment.flip != "auto", "resolved before training"
     rng = stream_rng(Stream.AUGMENTATION, seed, epoch, step)
     num, _, height, width = pictures.shape
     device = pictures.device
@@ -53,7 +53,7 @@ def augmented(
         values = values.astype(np.float32) if values.dtype == np.float64 else values
         return sent(torch.from_numpy(values), device)
 
-    pictures = pictures.contiguous()  # which is quicker to copy by lines
+    pictures = pictures.contiguous()  # so that lines can be copied as one piece
     if augment.flip == "random":
         pictures = transforms.flipped(pictures, drawn(rng.random(num) < 0.5))
     if augment.flip == "alternating":
@@ -75,7 +75,7 @@ def augmented(
     if not augment.mixes_pictures:
         return pictures, labels
 
-    # The order is by chance already, so that the picture before is any picture.
+    # The pictures come in random order, so the one before is a random one.
     others = pictures.roll(1, 0)
     if augment.mixup and (not augment.cutmix or rng.random() < 0.5):
         share = rng.beta(augment.mixup, augment.mixup)
@@ -89,19 +89,19 @@ def augmented(
 
 
 def _crops(rng: np.random.Generator, num: int, smallest: float) -> NDArray[np.float64]:
-    """Draw boxes of at least so large a share of a picture: (4, N) left, top, width and height, from 0 to 1."""
+    """Draw boxes of at least a share of a picture's area: (4, N) left, top, width and height, from 0 to 1."""
     area = rng.uniform(smallest, 1, num)
-    # The logarithm of width by height is uniform, as far as such a box fits in.
+    # The logarithm of width by height is uniform, within the limits of the picture.
     ratio = np.exp(rng.uniform(np.log(np.maximum(NARROWEST, area)), np.log(np.minimum(WIDEST, 1 / area))))
     width, height = np.sqrt(area * ratio), np.sqrt(area / ratio)
     return np.stack((rng.random(num) * (1 - width), rng.random(num) * (1 - height), width, height))
 
 
 def _patch(rng: np.random.Generator, height: int, width: int, share: float) -> tuple[slice, slice]:
-    """Draw a box of so large a share of a picture, its middle anywhere; what is beyond the picture is cut off."""
-    found = []
+    """Draw a box of a share of a picture's area with its middle anywhere, clipped to the picture."""
+    sides = []
     for size in (height, width):
         side, middle = int(size * math.sqrt(share)), int(rng.integers(size))
         start = middle - side // 2
-        found.append(slice(max(start, 0), min(start + side, size)))
-    return found[0], found[1]
+        sides.append(slice(max(start, 0), min(start + side, size)))
+    return sides[0], sides[1]

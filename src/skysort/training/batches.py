@@ -1,4 +1,4 @@
-"""Batches: which pictures come when, as arithmetic on (seed, epoch, step)."""
+"""Batches: the pictures of each step, in an order that follows from (seed, epoch) alone."""
 
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +15,9 @@ from skysort.recipe.schema import num_steps
 from skysort.training.random_streams import Stream, stream_rng
 
 CHUNK_BYTES = 2**22
-"""Of pictures that are gathered at once: many small batches, or one that is larger."""
+"""Pictures are gathered in chunks of about this size: many small batches, or one larger batch."""
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class SplitPictures:
 
     num_pictures: int
     pixels: Callable[[NDArray[np.int64]], Pixels]
-    """Gives (N, C, H, W) uint8 for (N,) numbers below num_pictures; called from another thread than the loop's."""
+    """Returns (N, C, H, W) uint8 for (N,) numbers below num_pictures. A thread beside the loop calls it."""
     labels: NDArray[np.int64]
     """(num_pictures,) class indices."""
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, in a training split: there, each has a picture."""
+        """Number of classes. Correct for a training split, where each class has a picture."""
         return int(self.labels.max()) + 1
 
 
 class Batch(NamedTuple):
-    """What a step takes."""
+    """The pictures of one step."""
 
     pictures: Tensor
     """(N, C, H, W) uint8, on the device."""
     labels: Tensor
     """(N,) int64, on the device."""
     rows: Tensor
-    """(N,) int64, on the CPU: which of the split's pictures these are."""
+    """(N,) int64, on the CPU: the numbers of these pictures in the split."""
 
 
 def shuffled(
@@ -56,21 +56,21 @@ def shuffled(
     device: torch.device,
     balanced: bool = False,
 ) -> Generator[Batch, None, None]:
-    """Yield an epoch's batches from a step on, in the order that (seed, epoch) gives.
+    """Yield an epoch's batches, starting at a step, in the order of (seed, epoch).
 
-    Each picture comes once or, balanced, each class as often as any other. A thread makes them ahead; close the
-    iterator, as `contextlib.closing` does, to be sure that it has ended.
+    Each picture comes once; if balanced, each class comes equally often. A thread gathers the next batches ahead.
+    Close the iterator, for example with `contextlib.closing`, to end that thread.
     """
     rng = stream_rng(Stream.ORDER, seed, epoch)
     order = _balanced(split.labels, rng) if balanced else rng.permutation(split.num_pictures)
-    if first_step < num_steps(len(order), batch_size):  # else what is left has been in the last batch
+    if first_step < num_steps(len(order), batch_size):  # a small rest has joined the last batch
         yield from _batches(split, order[first_step * batch_size :], batch_size, device)
 
 
 def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return as many rows as there are labels, in mixed order: each class as often as any other, to one.
+    """Return as many rows as there are labels, in random order; classes come equally often, give or take one.
 
-    So it is with the pictures of a class, too.
+    Within a class, the same holds for its pictures.
     """
     classes = rng.permutation(np.unique(labels))
     share, rest = divmod(len(labels), len(classes))
@@ -82,26 +82,26 @@ def _balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np
 
 
 def in_turn(split: SplitPictures, batch_size: int, device: torch.device) -> Generator[Batch, None, None]:
-    """Yield a split's batches as the pictures lie; as `shuffled` otherwise."""
+    """Yield a split's batches in the order of its pictures; otherwise like `shuffled`."""
     yield from _batches(split, np.arange(split.num_pictures), batch_size, device)
 
 
 def _batches(
     split: SplitPictures, order: NDArray[np.int64], batch_size: int, device: torch.device
 ) -> Generator[Batch, None, None]:
-    """Gather the pictures of many batches at once, so that little is left to do for each."""
+    """Gather the pictures of several batches at once, which costs less than one by one."""
 
     def gathered(rows: NDArray[np.int64]) -> Batch:
         pictures, labels = torch.from_numpy(split.pixels(rows)), torch.from_numpy(split.labels[rows])
-        if device.type == "cuda":  # from pinned memory a transfer need not be waited for
+        if device.type == "cuda":  # transfers from pinned memory are asynchronous
             pictures, labels = pictures.pin_memory(), labels.pin_memory()
         return Batch(pictures, labels, torch.from_numpy(rows))
 
     if not len(order):
         return
-    bytes_a_picture = split.pixels(order[:1]).nbytes
-    steps_a_chunk = max(1, CHUNK_BYTES // (batch_size * bytes_a_picture))
-    chunks = np.split(order, _inner_starts(len(order), batch_size)[steps_a_chunk - 1 :: steps_a_chunk])
+    bytes_per_picture = split.pixels(order[:1]).nbytes
+    steps_per_chunk = max(1, CHUNK_BYTES // (batch_size * bytes_per_picture))
+    chunks = np.split(order, _inner_starts(len(order), batch_size)[steps_per_chunk - 1 :: steps_per_chunk])
     for pictures, labels, rows in _ahead(gathered, chunks):
         pictures, labels = pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
         inner = _inner_starts(len(rows), batch_size)
@@ -109,17 +109,18 @@ def _batches(
 
 
 def _inner_starts(num_pictures: int, batch_size: int) -> list[int]:
-    """Return where batches start, but for the first."""
+    """Return where batches start, except the first."""
     return [step * batch_size for step in range(1, num_steps(num_pictures, batch_size))]
 
 
-def _ahead(function: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
-    """Apply a function on one thread, always to one item more than has been asked for.
+def _ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    """Apply a function to items on one thread, one item ahead of the consumer.
 
-    The thread ends when all is done, when the function fails, which is raised here, and when this is closed.
+    The thread ends after the last item, when the function fails (the error is raised here), and when this iterator
+    is closed.
     """
     with ThreadPoolExecutor(1, "batches") as thread:
-        coming: Future[Made] | None = None
+        coming: Future[Result] | None = None
         for item in items:
             last, coming = coming, thread.submit(function, item)
             if last is not None:

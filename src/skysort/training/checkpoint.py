@@ -1,7 +1,7 @@
-"""What a resume needs: a readable state.json, and tensors beside it.
+"""The files that a resume needs: a readable state.json, and tensors beside it.
 
-Two files take turns in holding the tensors. state.json is replaced last and names the one it belongs to, so that
-whenever the run is killed there is one whole checkpoint, the old or the new. No other file is touched.
+Two files take turns to hold the tensors. state.json is replaced last and names its file, so there is one whole
+checkpoint, the old or the new, whenever the run is killed. No other file is written.
 """
 
 import hashlib
@@ -39,18 +39,18 @@ class _Sums(BaseModel):
 
 @dataclass
 class State:
-    """How far a run is."""
+    """The progress of a run."""
 
     epoch: int = 1
-    """The epoch being trained, from 1; one more than there are when all is done."""
+    """The current epoch, counted from 1; the number of epochs plus one at the end."""
     step: int = 0
-    """Steps done in it."""
+    """Steps done in this epoch."""
     epoch_sums: Sums = field(default_factory=Sums)
-    """Over the steps done in this epoch."""
+    """Sums over the steps done in this epoch."""
     window_sums: Sums = field(default_factory=Sums)
-    """Over the steps since the last `steps` row of the history."""
+    """Sums over the steps since the last `steps` row of the history."""
     seconds: float = 0.0
-    """Of training since the start of the run, pauses left out."""
+    """Seconds of training since the start of the run, without pauses."""
     history_bytes: int = 0
     """Length of history.csv."""
     tensors: str = ""
@@ -66,7 +66,7 @@ class _Table(BaseModel):
     recipe: str
     """Digest of the resolved recipe."""
     sha256: str
-    """Of the tensors' file."""
+    """Digest of the file with the tensors."""
     epoch: Annotated[int, Field(ge=1)]
     step: Annotated[int, Field(ge=0)]
     epoch_sums: _Sums
@@ -76,17 +76,17 @@ class _Table(BaseModel):
     tensors: Literal["tensors-0.safetensors", "tensors-1.safetensors"]
 
     def state(self) -> State:
-        """Return the state that it holds."""
-        found = self.model_dump(include={field.name for field in fields(State)})
-        sums = {name: Sums(**found[name]) for name in ("epoch_sums", "window_sums")}
-        return State(**{**found, **sums})
+        """Return its state."""
+        values = self.model_dump(include={field.name for field in fields(State)})
+        sums = {name: Sums(**values[name]) for name in ("epoch_sums", "window_sums")}
+        return State(**{**values, **sums})
 
 
 def save_checkpoint(folder: Path, state: State, task: Task) -> None:
     """Replace the checkpoint in a folder.
 
     Raises:
-        SkysortError: when it cannot be written; the one before is then still whole.
+        SkysortError: when it cannot be written; the checkpoint before is then still whole.
     """
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -94,15 +94,15 @@ def save_checkpoint(folder: Path, state: State, task: Task) -> None:
     tensors = folder / (TENSORS[1] if before == TENSORS[0] else TENSORS[0])
     write_whole(tensors, save(_tensors(task)))
     state.tensors = tensors.name
-    made = {"format": FORMAT, "recipe": _digest(task), "sha256": sha256(tensors)}
-    write_whole(folder / STATE, json.dumps({**made, **asdict(state)}, indent=2) + "\n")
+    fixed = {"format": FORMAT, "recipe": _digest(task), "sha256": sha256(tensors)}
+    write_whole(folder / STATE, json.dumps({**fixed, **asdict(state)}, indent=2) + "\n")
     if before:
         with writing(folder / before):
             (folder / before).unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, task: Task) -> State:
-    """Bring network and optimizer to where the checkpoint has them; with none, leave them at the start.
+    """Load network and optimizer from the checkpoint; without one, leave them at the start.
 
     Raises:
         SkysortError: when the checkpoint is damaged or does not fit the run.
@@ -120,7 +120,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
     state, tensors = table.state(), folder / table.tensors
     if (
         state.epoch > task.num_epochs + 1
-        or state.step > task.steps_an_epoch
+        or state.step > task.steps_per_epoch
         or state.epoch_sums.pictures > task.train.num_pictures
     ):
         raise SkysortError("damaged-run", f"{path} is damaged: it is beyond the end of its run")
@@ -130,7 +130,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         _restore(task, load_file(tensors))
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise SkysortError("damaged-run", f"the checkpoint in {folder} cannot be resumed: {error}") from None
-    # A process that was killed left the other one: the checkpoint before, or one that state.json never named.
+    # A killed process left the other file: that of the checkpoint before, or one that state.json never named.
     with writing(folder):
         (folder / TENSORS[table.tensors == TENSORS[0]]).unlink(missing_ok=True)
     return state
@@ -159,10 +159,10 @@ def _restore(task: Task, tensors: dict[str, Tensor]) -> None:
             network[name] = tensor
         else:
             number, value = name.split(".", 1)
-            # Fused steps go through memory as it lies: a momentum must lie there as its parameter does.
-            like = parameters[int(number)]
-            if tensor.shape == like.shape:
-                tensor = torch.empty_like(like).copy_(tensor)
+            # Fused steps walk through memory, so a momentum needs the memory layout of its parameter.
+            parameter = parameters[int(number)]
+            if tensor.shape == parameter.shape:
+                tensor = torch.empty_like(parameter).copy_(tensor)
             optimizer.setdefault(int(number), {})[value] = tensor
     task.network.load_state_dict(network)
     task.optimizer.load_state_dict({**task.optimizer.state_dict(), "state": optimizer})

@@ -1,4 +1,4 @@
-"""A whole training: epochs, history, checkpoints, and stopping when asked to."""
+"""A whole training: epochs, history, checkpoints, and a stop by signal."""
 
 import signal
 import threading
@@ -28,7 +28,7 @@ SHORTEST_SECONDS = 1e-9
 STEPS_TO_WARM_UP = 3
 FEWEST_STEPS_TIMED = 5
 SECONDS_TIMED = 1.0
-"""Of steps that are timed before the run says how long it will take."""
+"""Steps are timed for so long before the run prints how long it will take."""
 
 
 def fit(
@@ -43,11 +43,11 @@ def fit(
 
     Args:
         network: with its initial weights; trained in place.
-        recipe: resolved: device and threads are those to use.
+        recipe: resolved, so its device and threads are known.
         train: pictures to train on.
         validation: pictures to measure on after each epoch.
         folder: of the run; gets history.csv and checkpoint/.
-        progress: where to say how far it is.
+        progress: shows how far the training is.
 
     Returns:
         Seconds of training since the start of the run.
@@ -58,7 +58,7 @@ def fit(
         SkysortError: when the checkpoint cannot be resumed or a file cannot be written.
     """
     device = torch.device(recipe.training.device)
-    # Convolutions are quicker with the channels of a pixel side by side; where there are none it changes nothing.
+    # Convolutions are quicker when the channels of a pixel lie side by side. Other layers are not affected.
     network.to(device).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     weights = class_weights(recipe.loss, train.labels)
@@ -80,16 +80,16 @@ def fit(
 
 @dataclass
 class _Stop:
-    """Whether a signal has asked to stop.
+    """Whether a signal has requested a stop.
 
     No threading.Event: its lock may be held by the very thread that the signal interrupts.
     """
 
-    asked: bool = False
+    requested: bool = False
 
 
 class _Session:
-    """One process's share of a training."""
+    """The part of a training that one process does, up to its end or a stop."""
 
     def __init__(
         self,
@@ -105,24 +105,24 @@ class _Session:
         self.task, self.validation, self.state = task, validation, state
         self.history, self.checkpoint, self.stop, self.tell, self.say = history, checkpoint, stop, tell, say
         self.log_every = task.recipe.training.log_every
-        self.outcomes = StepResults(task.device, self._count)
+        self.results = StepResults(task.device, self._count)
         self.num_steps, self.seconds_timed, self.has_said_how_long = 0, 0.0, False
         self.seconds_before = state.seconds
         self.num_untold = 0
         self.started = self.saved = self.counted = self.told = time.perf_counter()
 
     def finish_epoch(self) -> None:
-        """Bring the epoch that the state is in to its end."""
+        """Train the rest of the current epoch, then measure, log and save."""
         state = self.state
         self.counted = time.perf_counter()
-        train_epoch(self.task, state.epoch, state.step, self.outcomes, self._after_step)
-        self.outcomes.read_all()
+        train_epoch(self.task, state.epoch, state.step, self.results, self._after_step)
+        self.results.read_all()
         self._tell()
         self._add_row("epoch", state.epoch_sums, self._validated())
         state.epoch, state.step = state.epoch + 1, 0
         state.epoch_sums, state.window_sums = Sums(), Sums()
         self._save()
-        self._stop_if_asked()
+        self._stop_if_requested()
 
     def _count(self, loss: float, correct: int, pictures: int) -> None:
         self.state.epoch_sums.add(loss, correct, pictures)
@@ -141,13 +141,13 @@ class _Session:
         if now - self.told > SECONDS_BETWEEN_TELLS:
             self._tell()
         if log_every and step % log_every == 0:
-            self.outcomes.read_all()
+            self.results.read_all()
             self._add_row("steps", state.window_sums)
             state.window_sums = Sums()
-        if self.stop.asked or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
-            self.outcomes.read_all()
+        if self.stop.requested or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
+            self.results.read_all()
             self._save()
-            self._stop_if_asked()
+            self._stop_if_requested()
 
     def _tell(self) -> None:
         state, self.told = self.state, time.perf_counter()
@@ -157,7 +157,7 @@ class _Session:
             self.num_untold = 0
 
     def _say_how_long(self, seconds: float) -> None:
-        """Once the first steps have shown what a step takes, say how long all that are left will take."""
+        """Print how long the rest of the training will take, once the first steps have been timed."""
         self.num_steps += 1
         num_timed = self.num_steps - STEPS_TO_WARM_UP
         if num_timed > 0:
@@ -166,11 +166,11 @@ class _Session:
             return
         self.has_said_how_long = True
         state, epochs = self.state, self.task.num_epochs
-        num_left = (epochs - state.epoch + 1) * self.task.steps_an_epoch - state.step
-        a_step = self.seconds_timed / num_timed
+        num_left = (epochs - state.epoch + 1) * self.task.steps_per_epoch - state.step
+        seconds_per_step = self.seconds_timed / num_timed
         self.say(
-            f"training to epoch {epochs} will take about {span(a_step * num_left)}:"
-            f" {num_left:,} steps of {1000 * a_step:.0f} ms"
+            f"training to epoch {epochs} will take about {span(seconds_per_step * num_left)}:"
+            f" {num_left:,} steps of {1000 * seconds_per_step:.0f} ms"
         )
 
     def _validated(self) -> Sums | None:
@@ -201,8 +201,8 @@ class _Session:
         save_checkpoint(self.checkpoint, self.state, self.task)
         self.saved = self.counted = time.perf_counter()
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.asked:
+    def _stop_if_requested(self) -> None:
+        if self.stop.requested:
             raise StoppedError("interrupted", f"stopped in epoch {self.state.epoch}, after step {self.state.step}")
 
     def _seconds(self) -> float:
@@ -211,9 +211,9 @@ class _Session:
 
 @contextmanager
 def _stop_signals() -> Iterator[_Stop]:
-    """Take down SIGINT and SIGTERM; the second of them is as it was before.
+    """Note the first SIGINT or SIGTERM; a second one has the effect it had before.
 
-    A signal that is ignored, as Ctrl-C is for what a shell runs in the background, stays so.
+    A signal that is ignored stays ignored: a shell sets Ctrl-C so for commands in the background.
     """
     stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -230,7 +230,7 @@ def _stop_signals() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
     def ask(_number: int, _frame: object) -> None:
-        stop.asked = True
+        stop.requested = True
         restore()
 
     for number in before:

@@ -1,4 +1,4 @@
-"""history.csv: a row an epoch, and every so many steps, written as training goes."""
+"""history.csv: one row per epoch, and one every few steps if the recipe says so, written during training."""
 
 import csv
 import os
@@ -12,7 +12,7 @@ from skysort.core.files import writing
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One row; what was not measured is empty."""
+    """One row. A figure that was not measured is empty."""
 
     kind: Literal["epoch", "steps"]
     """`epoch`: means over the epoch; `steps`: over the steps since the last such row."""
@@ -21,17 +21,17 @@ class HistoryRow:
     """Steps done in this epoch."""
     train_loss: float
     train_accuracy: float
-    """While training, on the batches as they were trained on."""
+    """During training, on the augmented batches."""
     validation_loss: float | None
     validation_accuracy: float | None
     learning_rate: float
     seconds: float
-    """Of training since the start of the run, pauses left out."""
+    """Seconds of training since the start of the run, without pauses."""
     pictures_per_second: float
 
 
 class History:
-    """Appends rows; a resume first cuts off what came after its checkpoint."""
+    """Appends rows. A resume first cuts off the rows after its checkpoint."""
 
     def __init__(self, path: Path, num_bytes: int) -> None:
         self.path = path
@@ -57,7 +57,7 @@ class History:
             self._writer.writeheader()
 
     def add(self, row: HistoryRow) -> None:
-        """Append one row, where `tail -f` sees it."""
+        """Append one row and flush it, so that `tail -f` shows it."""
         shown = {
             name: f"{value:.9g}" if isinstance(value, float) else value for name, value in asdict(row).items()
         }
@@ -66,7 +66,7 @@ class History:
             self._file.flush()
 
     def sync(self) -> int:
-        """Bring what is written onto the disk, and return how many bytes that is."""
+        """Write all rows to disk, and return the number of bytes."""
         with writing(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())

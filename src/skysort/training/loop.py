@@ -1,4 +1,4 @@
-"""The training loop: for a batch, forward, loss, check, backward, step, count."""
+"""The training loop. For each batch: forward, loss, check, backward, step, count."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -22,9 +22,9 @@ from skysort.training.random_streams import dropout_rng
 from skysort.training.step_results import StepResults, Sums
 
 EVALUATION_BATCH, EVALUATION_BATCH_BYTES = 250, 250 * 3 * 64 * 64
-"""At most: 250 pictures up to 64x64, 20 of 224x224. A first layer's outputs alone take many times their bytes."""
+"""The most per batch: 250 pictures up to 64x64, 20 of 224x224. A layer's outputs take many times their bytes."""
 TRAINING_MODE_BATCH = 64
-"""As the texts have it."""
+"""As in the tutorials."""
 
 
 @dataclass
@@ -39,43 +39,43 @@ class Task:
     device: torch.device
 
     @cached_property
-    def steps_an_epoch(self) -> int:
-        """Number of batches in an epoch."""
+    def steps_per_epoch(self) -> int:
+        """Batches per epoch."""
         return num_steps(self.train.num_pictures, self.batch_size)
 
     @cached_property
     def forward(self) -> Callable[[Tensor], Tensor]:
-        """The network, as a step is quickest with it."""
-        return compiled(self.network, self.device, self.num_epochs * self.steps_an_epoch)
+        """The network, compiled where that is quicker."""
+        return compiled(self.network, self.device, self.num_epochs * self.steps_per_epoch)
 
     @cached_property
     def num_epochs(self) -> int:
-        """Passes over the pictures."""
+        """Passes over the training pictures."""
         return self.recipe.training.epochs_for(self.train.num_pictures)
 
     @cached_property
     def batch_size(self) -> int:
-        """Pictures a step."""
-        return self.recipe.training.pictures_a_step(self.train.num_pictures)
+        """Pictures per step."""
+        return self.recipe.training.pictures_per_step(self.train.num_pictures)
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, counted from 0, of an epoch, counted from 1."""
-        step_in_run = (epoch - 1) * self.steps_an_epoch + step
-        num_steps_in_run = self.num_epochs * self.steps_an_epoch
+        step_in_run = (epoch - 1) * self.steps_per_epoch + step
+        num_steps_in_run = self.num_epochs * self.steps_per_epoch
         highest = self.recipe.optimizer.learning_rate
         return learning_rate(self.recipe.schedule, highest, step_in_run, num_steps_in_run)
 
 
 def train_epoch(
-    task: Task, epoch: int, first_step: int, outcomes: StepResults, after_step: Callable[[int], None]
+    task: Task, epoch: int, first_step: int, results: StepResults, after_step: Callable[[int], None]
 ) -> None:
-    """Train on an epoch's batches from a step on.
+    """Train on an epoch's batches, starting at a step.
 
     Args:
-        task: what to train, with what.
+        task: the network, its optimizer, its pictures.
         epoch: counted from 1.
         first_step: steps of this epoch that are already done.
-        outcomes: where each step's figures go.
+        results: receives the figures of each step.
         after_step: called with the number of steps done.
 
     Raises:
@@ -101,9 +101,9 @@ def train_epoch(
             with rng, mixed_precision(device):
                 outputs = task.forward(pictures)
             outputs = outputs.to(network.mean.dtype)  # the loss is not computed in mixed precision
-            fit = task.loss_function(outputs, targets)
-            loss = fit + penalty(recipe.loss, network) if has_penalty else fit
-            outcomes.put(epoch, step, rate, loss, fit, num_right(network, outputs, labels), len(labels))
+            data_loss = task.loss_function(outputs, targets)
+            loss = data_loss + penalty(recipe.loss, network) if has_penalty else data_loss
+            results.put(epoch, step, rate, loss, data_loss, num_right(network, outputs, labels), len(labels))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             after_step(step + 1)
@@ -119,7 +119,7 @@ def num_right(network: PictureNetwork, outputs: Tensor, labels: Tensor) -> Tenso
 def evaluate(
     network: PictureNetwork, split: SplitPictures, loss_function: LossFunction, device: torch.device
 ) -> Sums:
-    """Return what a split's losses and right labels add up to, with the network in evaluation mode."""
+    """Return the sums of a split's losses and correct labels, with the network in evaluation mode."""
     with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
         return _measured(network.folded(), batches, loss_function)
 
@@ -128,20 +128,20 @@ def evaluate(
 def logits_in_use(
     network: PictureNetwork, split: SplitPictures, device: torch.device, *, flip: bool
 ) -> NDArray[np.float32]:
-    """Return (N, classes) logits of a split's pictures, as the finished classifier gives them at temperature 1."""
-    in_use = InferenceNetwork(network.folded(), flip=flip)
+    """Return a split's (N, classes) logits, as the finished classifier gives them at temperature 1."""
+    inference = InferenceNetwork(network.folded(), flip=flip)
     with closing(in_turn(split, _evaluated_at_once(split), device)) as batches:
-        return torch.cat([in_use(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
+        return torch.cat([inference(pictures).cpu() for pictures, _labels, _rows in batches]).numpy()
 
 
 @torch.no_grad()
 def evaluate_in_training_mode(
     network: PictureNetwork, split: SplitPictures, loss_function: LossFunction, seed: int, device: torch.device
 ) -> Sums:
-    """Return the same with the network in training mode, as texts measure that never leave it.
+    """Return the same sums with the network in training mode, as tutorials measure that never switch it off.
 
-    Batch normalisation then goes by the statistics of the very batch, so that an answer depends on the pictures
-    beside it: they come in mixed order, in batches of 64. The network itself stays as it was.
+    Batch normalisation then uses the statistics of the batch, so an answer depends on the pictures beside it. They
+    come in random order, in batches of 64. The network itself is not changed.
     """
     network = copy.deepcopy(network).train()
     with (
@@ -152,18 +152,20 @@ def evaluate_in_training_mode(
 
 
 def _evaluated_at_once(split: SplitPictures) -> int:
-    bytes_a_picture = split.pixels(np.zeros(1, np.int64)).nbytes
-    return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_a_picture))
+    bytes_per_picture = split.pixels(np.zeros(1, np.int64)).nbytes
+    return min(EVALUATION_BATCH, max(1, EVALUATION_BATCH_BYTES // bytes_per_picture))
 
 
 def _measured(network: PictureNetwork, batches: Iterable[Batch], loss_function: LossFunction) -> Sums:
-    losses, right, sizes = [], [], []  # on the device until all are there
+    losses, correct_counts, sizes = [], [], []  # they stay on the device until the end
     for pictures, labels, _rows in batches:
         outputs = network(pictures)
         losses.append(loss_function(outputs, labels))
         sizes.append(len(labels))
-        right.append(num_right(network, outputs, labels))
+        correct_counts.append(num_right(network, outputs, labels))
     sums = Sums()
-    for loss, correct, size in zip(torch.stack(losses).tolist(), torch.stack(right).tolist(), sizes, strict=True):
+    for loss, correct, size in zip(
+        torch.stack(losses).tolist(), torch.stack(correct_counts).tolist(), sizes, strict=True
+    ):
         sums.add(loss, correct, size)
     return sums

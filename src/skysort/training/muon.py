@@ -1,8 +1,8 @@
 """Muon: steps that are orthogonal, for the filters of convolutions.
 
 Source: Keller Jordan and others, Muon: An optimizer for hidden layers in neural networks, 2024, in the form in
-which it trains the network of networks/swift.py. PyTorch's own takes matrices alone and computes in bfloat16,
-which processors without instructions for it do several times slower than float32.
+which it trains the network of networks/swift.py. PyTorch's own takes only matrices and computes in bfloat16,
+which is several times slower than float32 on processors without instructions for it.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 NEWTON_SCHULZ_STEPS = 5
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of the quintic iteration, which bring every singular value near one, quickest those near zero."""
+"""Coefficients of the quintic iteration. They bring every singular value near one, those near zero quickest."""
 SMALLEST_NORM = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum whose step, for convolutions, is brought to the nearest orthogonal matrix.
+    """Nesterov momentum. For convolutions, each step is replaced by the nearest orthogonal matrix.
 
-    Filters are also scaled to a fixed norm, the square root of their number, before each step: what follows them
-    is normalised, so that their norm decides nothing but how far a step turns them.
+    Filters are also scaled to a fixed norm, the square root of their number, before each step. A normalisation
+    follows them, so their norm only decides how far a step turns them.
 
     Args:
         groups: of parameters, each with `params`, `lr` and `momentum`; in those with `orthogonal` all parameters
@@ -55,24 +55,24 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrix: Tensor) -> Tensor:
     """Return about the nearest matrix with orthogonal rows, or columns where these are fewer.
 
-    Singular values end between 0.7 and 1.2 or so, which serves as well as one and takes fewer steps. A step of the
-    iteration multiplies by a polynomial of the products of all rows, which commute from step to step. So they are
-    multiplied first, by each other, and the matrix once at the end: filters have several times as many columns as
-    rows, and it takes half the time.
+    Singular values end between about 0.7 and 1.2, which serves as well as one and takes fewer steps. Each step of
+    the iteration multiplies by a polynomial of the products of all rows. These polynomials commute, so they are
+    multiplied by each other first, and the matrix once at the end. That takes half the time, because filters have
+    several times as many columns as rows.
 
     Args:
         matrix: (M, N) float32.
     """
     is_tall = len(matrix) > matrix.shape[1]
-    found = matrix.T if is_tall else matrix
-    found = found / (found.norm() + SMALLEST_NORM)
+    wide = matrix.T if is_tall else matrix
+    wide = wide / (wide.norm() + SMALLEST_NORM)
     a, b, c = NEWTON_SCHULZ
-    products = found @ found.T
+    products = wide @ wide.T
     factors: list[Tensor] = []
     for _ in range(NEWTON_SCHULZ_STEPS):
         if factors:
             products = factors[-1] @ products @ factors[-1]
         factors.append(torch.addmm(products, products, products, beta=b, alpha=c))
         factors[-1].diagonal().add_(a)
-    made: Tensor = torch.linalg.multi_dot([*factors, found])
-    return made.T if is_tall else made
+    result: Tensor = torch.linalg.multi_dot([*factors, wide])
+    return result.T if is_tall else result

@@ -14,14 +14,14 @@ from skysort.recipe.schema import Loss, Optimizer, Schedule
 from skysort.training.muon import Muon
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-"""From a network's (N, outputs) and (N,) labels to the mean loss of a batch. Those of one output a class also take
-(N, classes) shares that sum to 1."""
+"""From a network's (N, outputs) and (N,) labels to the mean loss of a batch. Losses with one output per class also
+take (N, classes) shares that sum to 1."""
 
 
 def build_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer a recipe asks for, over those parameters that are to be learned.
+    """Return a recipe's optimizer over those parameters that require a gradient.
 
-    Each of its groups notes the learning rate that it starts from as `initial_lr`.
+    Each of its groups keeps its first learning rate as `initial_lr`.
     """
     built = _build(optimizer, [parameter for parameter in parameters if parameter.requires_grad])
     for group in built.param_groups:
@@ -57,11 +57,11 @@ def _muon_groups(optimizer: Optimizer, parameters: list[nn.Parameter]) -> Iterat
 
 
 def loss_function(loss: Loss, weights: Tensor | None = None) -> LossFunction:
-    """Return the loss a recipe asks for, without its penalties.
+    """Return a recipe's loss, without its penalties.
 
     Args:
         loss: of the recipe.
-        weights: (classes,) of each class, on the device; None for all alike.
+        weights: (classes,), one weight per class, on the device; None for equal weights.
     """
     if weights is not None:
         return partial(_weighted_mean, weights, loss.label_smoothing)
@@ -71,7 +71,7 @@ def loss_function(loss: Loss, weights: Tensor | None = None) -> LossFunction:
 
 
 def class_weights(loss: Loss, labels: NDArray[np.int64]) -> Tensor | None:
-    """Return the (classes,) weights a recipe asks for, from (N,) labels with all classes among them."""
+    """Return a recipe's weights per class, (classes,), from (N,) labels that include every class."""
     if loss.class_weights == "none":
         return None
     counts = np.bincount(labels)
@@ -79,7 +79,7 @@ def class_weights(loss: Loss, labels: NDArray[np.int64]) -> Tensor | None:
 
 
 def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
-    """Return what a recipe's L1 and L2 penalties add to the loss of each batch, over what is learned."""
+    """Return a recipe's L1 and L2 penalties on the parameters that require a gradient, to add to each loss."""
     added: Tensor | float = 0.0
     if loss.l1 or loss.l2:
         for parameter in network.parameters():
@@ -90,13 +90,13 @@ def penalty(loss: Loss, network: nn.Module) -> Tensor | float:
 
 def _weighted_mean(weights: Tensor, label_smoothing: float, logits: Tensor, targets: Tensor) -> Tensor:
     mean = functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
-    # PyTorch divides by the weights of the pictures where it has labels, by their number where it has shares.
+    # PyTorch divides by the sum of the weights for labels, but by the number of pictures for shares.
     return mean * len(targets) / (targets @ weights).sum() if targets.is_floating_point() else mean
 
 
 def _mean_squared_error(logits: Tensor, targets: Tensor) -> Tensor:
-    wanted = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1])
-    return functional.mse_loss(functional.softmax(logits, dim=1), wanted.to(logits.dtype))
+    shares = targets if targets.is_floating_point() else functional.one_hot(targets, logits.shape[1])
+    return functional.mse_loss(functional.softmax(logits, dim=1), shares.to(logits.dtype))
 
 
 def _regression(outputs: Tensor, labels: Tensor) -> Tensor:

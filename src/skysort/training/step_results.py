@@ -1,4 +1,4 @@
-"""What steps give: read from the device in their order, checked, added up."""
+"""The figures of steps: read from the device in order, checked, added up."""
 
 import math
 from collections import deque
@@ -13,12 +13,12 @@ from skysort.core.errors import SkysortError
 
 
 class DivergedError(SkysortError):
-    """The loss is no number any more."""
+    """The loss became NaN or infinite."""
 
 
 @dataclass
 class Sums:
-    """What adds up over pictures."""
+    """Sums over pictures."""
 
     loss: float = 0.0
     correct: int = 0
@@ -26,49 +26,49 @@ class Sums:
     seconds: float = 0.0
 
     def add(self, loss: float, correct: int, pictures: int) -> None:
-        """Count one batch: its mean loss, how many of its pictures are labelled right, and how many there are."""
+        """Add one batch: its mean loss, its number of correct labels, its number of pictures."""
         self.loss += loss * pictures
         self.correct += correct
         self.pictures += pictures
 
     @property
     def mean_loss(self) -> float:
-        """A picture's loss."""
+        """Mean loss per picture."""
         return self.loss / self.pictures
 
     @property
     def accuracy(self) -> float:
-        """Share of pictures labelled right."""
+        """Share of pictures with the correct label."""
         return self.correct / self.pictures
 
 
 class _StepResult(NamedTuple):
-    """What a step gave, on its way from the device."""
+    """The figures of a step, on their way from the device."""
 
     epoch: int
     step: int
     rate: float
     loss: Tensor
     """With penalties."""
-    fit: Tensor
+    data_loss: Tensor
     """Without."""
     correct: Tensor
     pictures: int
     arrived: torch.Event | None
-    """None where nothing has to be waited for."""
+    """None on a CPU, where the figures are there at once."""
 
 
 class StepResults:
-    """What steps gave, read at once on a CPU; on an accelerator a step late, so that it is not waited for.
+    """Reads the figures of steps: at once on a CPU, one step late on an accelerator, so that the loop never waits.
 
-    On an accelerator a loss that is no number is thus noticed one update late: the run stops all the same, and no
-    checkpoint holds that update, since one is written after `read_all`.
+    On an accelerator a loss that is NaN or infinite is therefore noticed one update late. The run stops all the
+    same, and no checkpoint holds that update, because each is written after `read_all`.
 
     Args:
         device: where steps are computed.
-        count: called in the order of the steps with a batch's mean loss (penalties left out), how many of its
-            pictures were labelled right, and how many there are.
-        lag: how many steps late figures are read; unset, as said above.
+        count: called in the order of the steps with a batch's mean loss (without penalties), its number of correct
+            labels and its number of pictures.
+        lag: number of steps to read late; None chooses by the device.
     """
 
     def __init__(
@@ -80,24 +80,26 @@ class StepResults:
         self._coming: deque[_StepResult] = deque()
 
     def put(
-        self, epoch: int, step: int, rate: float, loss: Tensor, fit: Tensor, correct: Tensor, pictures: int
+        self, epoch: int, step: int, rate: float, loss: Tensor, data_loss: Tensor, correct: Tensor, pictures: int
     ) -> None:
-        """Take a step's figures, and read what is due.
+        """Take the figures of a step, and read those that are due.
 
         Raises:
             DivergedError: when a loss that is due is not finite.
         """
         arrived = None
         if self._device.type != "cpu":
-            loss, fit, correct = (figure.detach().to("cpu", non_blocking=True) for figure in (loss, fit, correct))
+            loss, data_loss, correct = (
+                figure.detach().to("cpu", non_blocking=True) for figure in (loss, data_loss, correct)
+            )
             arrived = torch.Event(self._device)
             arrived.record()
-        self._coming.append(_StepResult(epoch, step, rate, loss, fit, correct, pictures, arrived))
+        self._coming.append(_StepResult(epoch, step, rate, loss, data_loss, correct, pictures, arrived))
         while len(self._coming) > self._lag:
             self._read(self._coming.popleft())
 
     def read_all(self) -> None:
-        """Wait for what is still on its way.
+        """Wait for all figures that are still on their way.
 
         Raises:
             DivergedError: when a loss is not finite.
@@ -105,15 +107,15 @@ class StepResults:
         while self._coming:
             self._read(self._coming.popleft())
 
-    def _read(self, outcome: _StepResult) -> None:
-        if outcome.arrived is not None:
-            outcome.arrived.synchronize()
-        loss = outcome.loss.item()
+    def _read(self, result: _StepResult) -> None:
+        if result.arrived is not None:
+            result.arrived.synchronize()
+        loss = result.loss.item()
         if not math.isfinite(loss):
             raise DivergedError(
                 "diverged",
-                f"the loss became {loss} in epoch {outcome.epoch}, step {outcome.step + 1}, at learning rate"
-                f" {outcome.rate:g}; {'training ended there' if self._lag else 'no weight was updated'}."
-                f" Try a smaller one: --set optimizer.learning_rate={outcome.rate / 10:g}",
+                f"the loss became {loss} in epoch {result.epoch}, step {result.step + 1}, at learning rate"
+                f" {result.rate:g}; {'training ended there' if self._lag else 'no weight was updated'}."
+                f" Try a smaller one: --set optimizer.learning_rate={result.rate / 10:g}",
             )
-        self.count(outcome.fit.item(), int(outcome.correct.item()), outcome.pictures)
+        self.count(result.data_loss.item(), int(result.correct.item()), result.pictures)

@@ -1,7 +1,7 @@
-"""What can be done to a batch of pictures at once, when all chances are drawn.
+"""Changes to a whole batch of pictures at once. Nothing is drawn here.
 
-Pictures are (N, C, H, W) uint8, and come back so. What differs from picture to picture comes as (N,) tensors on
-their device.
+Pictures are (N, C, H, W) uint8, before and after. Values that differ between pictures are (N,) tensors on their
+device.
 """
 
 from typing import Literal
@@ -12,30 +12,30 @@ from torch.nn import functional
 
 Border = Literal["black", "reflect"]
 BRIGHTNESS = (0.299, 0.587, 0.114)
-"""How bright red, green and blue seem (ITU-R BT.601)."""
+"""Weights of red, green and blue in the brightness that people see (ITU-R BT.601)."""
 
 
 def flipped(pictures: Tensor, which: Tensor) -> Tensor:
-    """Mirror those pictures left and right for which (N,) bool is true."""
+    """Mirror left and right those pictures for which (N,) bool is true."""
     num = len(pictures)
-    # Whole pictures are copied quicker than pixels are chosen.
+    # To copy whole pictures is quicker than to choose pixels.
     either = torch.cat((pictures, pictures.flip(3)))
     return either.index_select(0, torch.arange(num, device=pictures.device) + num * which)
 
 
 def shifted(pictures: Tensor, margin: int, across: Tensor, down: Tensor, border: Border) -> Tensor:
-    """Cut each picture out of itself with a margin.
+    """Add a margin around each picture, and cut a picture of the same size out of that.
 
     Args:
-        pictures: larger than the margin, if that reflects.
+        pictures: larger than the margin if the border reflects.
         margin: pixels added on each side.
-        across: where the cut starts, 0 … 2 margins from the left; the middle one leaves the picture where it is.
+        across: left edge of the cut, 0 … 2 margins; one margin leaves the picture where it is.
         down: likewise from the top.
-        border: what the margin shows; a reflection does not repeat the pixels at the edge.
+        border: content of the margin; a reflection does not repeat the pixels at the edge.
     """
     num, channels, height, width = pictures.shape
     padded = functional.pad(pictures, (margin,) * 4, "constant" if border == "black" else "reflect")
-    # Each line is copied as one piece: far quicker than to index pixels.
+    # Each line is copied as one piece, which is far quicker than to index pixels.
     first_lines = torch.arange(num * channels, device=pictures.device).view(num, channels, 1) * padded.shape[2]
     lines = first_lines + down.view(num, 1, 1) + torch.arange(height, device=pictures.device)  # (N, C, H)
     starts = lines * padded.shape[3] + across.view(num, 1, 1)
@@ -49,7 +49,7 @@ def resampled(pictures: Tensor, boxes: Tensor, degrees: Tensor, border: Border |
         pictures: to be rotated.
         boxes: (4, N) left, top, width and height, as shares of the picture's.
         degrees: to rotate by, counter-clockwise.
-        border: what is beyond the picture; None: its outermost pixels, for pictures that are not rotated.
+        border: content beyond the picture; None repeats the outermost pixels, for pictures that are not rotated.
     """
     rows, columns = pictures.shape[2:]
     device = pictures.device
@@ -95,8 +95,8 @@ def covered(pictures: Tensor, side: int, across: Tensor, down: Tensor) -> Tensor
     Args:
         pictures: to be covered.
         side: of the square, in pixels.
-        across: column of the pixel that is its middle, or follows its middle if the side is even; what is beyond
-            the picture is cut off.
+        across: column of the square's middle pixel, or of the one after its middle if the side is even. The
+            square is clipped to the picture.
         down: row, likewise.
     """
     rows, columns = pictures.shape[2:]
@@ -108,12 +108,12 @@ def covered(pictures: Tensor, side: int, across: Tensor, down: Tensor) -> Tensor
 
 
 def mixed(pictures: Tensor, others: Tensor, share: float) -> Tensor:
-    """Return so large a share of the pictures, and the rest of the others."""
+    """Return a weighted mean of two batches; share is the weight of the pictures."""
     return _as_pixels(torch.lerp(others.float(), pictures.float(), share))
 
 
 def pasted(pictures: Tensor, others: Tensor, rows: slice, columns: slice) -> Tensor:
-    """Replace the same box of all pictures with that of the others."""
+    """Replace one box in all pictures by the same box of the others."""
     result = pictures.clone()
     result[:, :, rows, columns] = others[:, :, rows, columns]
     return result

@@ -1,1 +1,1 @@
-"""What a network is made of, what it sees, and networks of one's own."""
+"""The layers of a network, their receptive fields, and a person's own networks."""

@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer, and what it costs, without computing or allocating anything."""
+"""The layers of a network and their costs, without computing or allocating anything."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ from skysort.networks.inspect.receptive_field import PIXEL, UNKNOWN, ReceptiveFi
 from skysort.networks.inspect.unregistered import kept_in_containers, kept_warnings, total, unused_warnings
 from skysort.networks.inspect.user_network import source_line
 
-# What forgets that pictures come in batches (a view with a fixed width, a squeeze) shows with two.
+# Two pictures show code that forgets the batch, such as a view with a fixed width or a squeeze.
 NUM_PICTURES = 2
-BYTES_A_FLOAT = 4
+BYTES_PER_FLOAT = 4
 _OPERATIONS = {"convolution": "conv", "addmm": "linear", "mm": "linear", "max_pool2d_with_indices": "max_pool2d"}
 
 _VIEWS = (torch.ops.aten.view, torch.ops.aten._unsafe_view)
@@ -31,20 +31,20 @@ class Layer:
     """One call of a layer of torch.nn, or of one function between layers, for one picture."""
 
     name: str
-    """Where the module is in the network, as `blocks.0.conv`; for a function, the module that calls it."""
+    """Path of the module in the network, as `blocks.0.conv`; for a function, of the module that calls it."""
     kind: str
-    """The module's class, or the function."""
+    """Class of the module, or name of the function."""
     shape: tuple[int, ...]
-    """Of the output."""
+    """Shape of the output."""
     parameters: int
     shared: bool
-    """Whether an earlier layer has the same parameters, which count there."""
+    """Whether an earlier layer has the same parameters. They count there."""
     multiply_adds: int
-    """Of convolutions and matrix products; biases, activations and pooling are left out, as is usual."""
+    """Of convolutions and matrix products. As usual, biases, activations and pooling do not count."""
     sees: tuple[float, float]
-    """Height and width of the receptive field in pixels: infinity for the whole picture, nan if not known."""
+    """Height and width of the receptive field in pixels: infinity for the whole picture, NaN if not known."""
     memory: int
-    """Bytes of float32 that the output takes; 0 for a view of the input."""
+    """Bytes of the output in float32; 0 for a view of the input."""
 
 
 @dataclass(frozen=True)
@@ -53,31 +53,31 @@ class Description:
 
     layers: tuple[Layer, ...]
     parameters: int
-    """All that are registered, each once, used or not."""
+    """All registered parameters, each once, used or not."""
     frozen: int
-    """Those of them that no training changes, as filters that are computed from the pictures."""
+    """Parameters that training does not change, for example filters computed from the pictures."""
     warnings: tuple[str, ...]
 
     @property
     def multiply_adds(self) -> int:
-        """Those of all layers."""
+        """Of all layers."""
         return sum(layer.multiply_adds for layer in self.layers)
 
     @property
     def memory(self) -> int:
-        """Bytes of all outputs for one picture, which training keeps until the gradient is computed."""
+        """Bytes of all outputs for one picture. Training keeps them until the gradient is computed."""
         return sum(layer.memory for layer in self.layers)
 
 
 def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
-    """Describe a network, by following two pictures without pixels through it.
+    """Describe a network by passing two pictures without pixel values through it.
 
     Args:
         network: from (N, C, H, W) float32 to anything; made under `torch.device("meta")`.
         shape: (C, H, W) of a picture.
 
     Raises:
-        SkysortError: when it cannot take such pictures, naming the layer where it fails.
+        SkysortError: when it fails on such pictures; the error names the layer.
 
     >>> with torch.device("meta"):
     ...     network = nn.Sequential(nn.Conv2d(3, 16, 3), nn.Tanh())
@@ -103,7 +103,7 @@ def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
 
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode, and each module back to its own afterwards."""
+    """Switch to evaluation mode, and restore the mode of each module afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     for module, _ in modes:  # not eval(), which never ends on a module that holds itself
         module.training = False
@@ -116,7 +116,7 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
 
 @dataclass
 class _Frame:
-    """A module at work."""
+    """A module during its forward."""
 
     module: nn.Module
     inputs: list[tuple[int, ...]]
@@ -128,19 +128,19 @@ class _Frame:
 
     @property
     def is_one_layer(self) -> bool:
-        """Whether it is a layer of torch.nn, or a kind of one, and not what calls layers or functions."""
+        """Whether it is a layer of torch.nn or a subclass of one, not a module that calls layers or functions."""
         kind = next(kind for kind in type(self.module).__mro__ if kind.__module__.startswith("torch.nn."))
         is_container = kind is not type(self.module) and any(self.module.children())
         return kind not in (nn.Module, nn.Identity) and not is_container
 
     def clear(self) -> None:
-        """Make room for the next function's figures."""
+        """Reset the figures for the next function."""
         self.num_operations = self.multiply_adds = self.memory = 0
         self.parameters = []
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation on tensors, and which module it belongs to."""
+    """Records every operation on tensors, with the module that it belongs to."""
 
     def __init__(self, network: nn.Module, pictures: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -148,7 +148,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.layers: list[Layer] = []
         self.frames: list[_Frame] = []
         self.failed: _Frame | None = None
-        # The tensors are kept along with their sights, so that no other gets their id; they take no memory.
+        # The tensors are kept with their receptive fields, so that no other tensor gets their id.
         self._sights: dict[int, tuple[Tensor, ReceptiveField]] = {id(pictures): (pictures, PIXEL)}
         self._last: Tensor | None = None
         self._used: dict[int, nn.Parameter] = {}
@@ -160,13 +160,15 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 for name, module in kept.value.named_modules(prefix=kept.place):
                     self._names.setdefault(id(module), name)
         self._seen = {id(parameter) for parameter in network.parameters()}
-        self._seen |= {id(parameter) for kept in self._kept for parameter in kept.parameters}  # said by container
-        self._made: list[tuple[nn.Module, nn.Parameter, str]] = []
+        self._seen |= {
+            id(parameter) for kept in self._kept for parameter in kept.parameters
+        }  # the warning about containers covers these
+        self._late: list[tuple[nn.Module, nn.Parameter, str]] = []
         self._strangers: dict[int, str] = {}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Follow which module is at work, registered anywhere or not."""
+        """Keep track of the module whose forward runs, registered or not."""
         hooks = (
             module_hooks.register_module_forward_pre_hook(self._enter),
             module_hooks.register_module_forward_hook(self._leave, always_call=True),
@@ -179,47 +181,49 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 hook.remove()
 
     def where(self, frame: _Frame) -> str:
-        """Return a module as the person calls it: `self.fc1 (Linear)`, or the class of the network itself."""
+        """Return a module as its author would call it: `self.fc1 (Linear)`, or the class of the network itself."""
         kind = type(frame.module).__name__
         name = self._names.get(id(frame.module))
         return f"self.{name} ({kind})" if name else kind
 
     def warnings(self) -> Iterator[str]:
-        """Yield what an optimizer would not see, and what it would see for nothing."""
+        """Yield a warning for parameters that an optimizer would miss, and for those that are never used."""
         yield from kept_warnings(self._kept)
-        made: dict[tuple[str, str], int] = {}
-        for owner, parameter, place in self._made:
+        nums: dict[tuple[str, str], int] = {}
+        for owner, parameter, place in self._late:
             key = (type(owner).__name__, place)
-            made[key] = made.get(key, 0) + total([parameter])
-        for (kind, place), num in made.items():
+            nums[key] = nums.get(key, 0) + total([parameter])
+        for (kind, place), num in nums.items():
             yield (
                 f"a {kind} is made inside forward of {place}, anew for every batch: no optimizer sees its"
                 f" {num:,} parameters. Make it in __init__ and keep it as an attribute"
             )
-        known = {id(parameter) for _, parameter, _ in self._made}
+        known = {id(parameter) for _, parameter, _ in self._late}
         yield from dict.fromkeys(text for key, text in self._strangers.items() if key not in known)
         yield from unused_warnings(self.network, self._used.values())
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Do an operation and take down what it costs."""
+        """Run an operation and record its costs."""
         out = func(*args, **(kwargs or {}))
         frame = self.frames[-1]
-        for parameter in _tensors(args[1:] if func._schema.is_mutable else args):  # to be written to is no use
+        for parameter in _tensors(
+            args[1:] if func._schema.is_mutable else args
+        ):  # a parameter that is only written to is not used
             if isinstance(parameter, nn.Parameter):
                 self._use(parameter, frame)
-        made = [
+        outputs = [
             (tensor, sight)
             for tensor in _tensors(out)
             if (sight := sight_after(func, args, tensor, self._sight, NUM_PICTURES))
         ]
-        for tensor, sight in made:
+        for tensor, sight in outputs:
             self._sights[id(tensor)] = tensor, sight
             if tensor._base is not None and func._schema.is_mutable and self._sight(tensor._base) != sight:
-                self._sights[id(tensor._base)] = tensor._base, UNKNOWN  # written into a part of it
-        if made:
-            self._count(func, args, kwargs or {}, out, made[0], frame)
+                self._sights[id(tensor._base)] = tensor._base, UNKNOWN  # the operation wrote to a part of it
+        if outputs:
+            self._count(func, args, kwargs or {}, out, outputs[0], frame)
         return out
 
     def _sight(self, tensor: Tensor) -> ReceptiveField | None:
@@ -241,16 +245,16 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Any,
         kwargs: dict[str, Any],
         out: Any,
-        made: tuple[Tensor, ReceptiveField],
+        output: tuple[Tensor, ReceptiveField],
         frame: _Frame,
     ) -> None:
-        tensor, sight = made
+        tensor, sight = output
         is_view = func.overloadpacket in _VIEWS
         is_new = func._schema.returns[0].alias_info is None and not is_view
         flops = flop_registry.get(func.overloadpacket)
         frame.num_operations += 1
         frame.multiply_adds += flops(*args, **kwargs, out_val=out) // 2 if flops else 0
-        frame.memory += tensor.numel() * BYTES_A_FLOAT if is_new else 0
+        frame.memory += tensor.numel() * BYTES_PER_FLOAT if is_new else 0
         if not frame.is_one_layer and (is_new or func._schema.is_mutable):
             self._add(frame, _operation(func, tensor), tensor, sight)
             self._last = tensor
@@ -260,7 +264,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             and args[0] is self._last
             and len(tensor) == NUM_PICTURES != len(self._last)
         ):
-            # A product of more than two dimensions is taken of a view, and viewed back.
+            # PyTorch computes a product of more than two dimensions on a view, and reshapes the result.
             self.layers[-1] = replace(self.layers[-1], shape=tuple(tensor.shape[1:]))
 
     def _add(self, frame: _Frame, kind: str, out: Tensor, sight: ReceptiveField) -> None:
@@ -286,7 +290,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _leave(self, module: nn.Module, inputs: Any, out: Any) -> None:
         frame = self.frames.pop()
-        if out is None:  # it failed, which the forward around it may make up for
+        if out is None:  # it failed, though an outer forward may catch that
             self.failed = self.failed or frame
         tensor = next(iter(_tensors(out)), None)
         if frame.is_one_layer and tensor is not None and (frame.num_operations or not any(module.children())):
@@ -294,7 +298,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _register(self, module: nn.Module, name: str, parameter: nn.Parameter) -> None:
         if parameter is not None and self.frames:
-            self._made.append((module, parameter, self.where(self.frames[-1])))
+            self._late.append((module, parameter, self.where(self.frames[-1])))
 
 
 def _tensors(values: Any) -> list[Tensor]:
@@ -310,7 +314,7 @@ def _operation(func: Any, out: Tensor) -> str:
 def _batch_warnings(out: Any) -> Iterator[str]:
     tensor = next(iter(_tensors(out)), None)
     if tensor is None:
-        yield "forward gives no tensor back: it may lack its return"
+        yield "forward returns no tensor: it may lack its return statement"
     elif tensor.ndim and len(tensor) != NUM_PICTURES:
         yield (
             f"{NUM_PICTURES} pictures went in and {len(tensor)} rows came out: a view or a flatten takes pictures"
@@ -319,7 +323,7 @@ def _batch_warnings(out: Any) -> Iterator[str]:
 
 
 def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
-    """Return the error for a forward that fails: where, on what, why, and what would do."""
+    """Return the error for a failed forward: the module, its input, the reason, and advice."""
     frame = recorder.failed or recorder.frames[-1]
     shapes = " and ".join(map(str, frame.inputs)) or "no tensor"
     lines = [
@@ -332,19 +336,17 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
     elif recorder.layers and recorder.layers[-1].shape:
         last = recorder.layers[-1]
         shape = "x".join(map(str, last.shape))
-        lines.append(
-            f"what was made last, by {last.kind}, is {shape} a picture: {math.prod(last.shape):,} numbers"
-        )
+        lines.append(f"the last output, of {last.kind}, is {shape} per picture: {math.prod(last.shape):,} numbers")
     if "meta" in str(error):
         lines.append(
-            "it is described without numbers in its tensors: what decides by them, or"
-            " names a device, cannot be followed"
+            "describe passes tensors without values, so code that depends on values or names a device"
+            " cannot be followed"
         )
     return SkysortError("network-failed", "\n  ".join(lines))
 
 
 def _advice(frame: _Frame) -> str | None:
-    """Return what would do, for the two layers whose widths people get wrong."""
+    """Return a fix for the two layers whose widths people get wrong."""
     module = frame.module
     if not frame.inputs:
         return None

@@ -1,4 +1,4 @@
-"""How much of the picture a layer's outputs see, followed from operation to operation."""
+"""The receptive field of a layer's outputs, followed from operation to operation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ aten = torch.ops.aten
 class ReceptiveField:
     """The receptive field of a tensor's elements.
 
-    It is the theoretical one, which takes no notice of the picture's border:
+    It is the theoretical one, which ignores the border of the picture:
     https://distill.pub/2019/computing-receptive-fields
     """
 
     size: Pair
-    """Height and width in pixels; infinity for the whole picture, not a number where it is not known."""
+    """Height and width in pixels; infinity for the whole picture, NaN where it is not known."""
     stride: Pair
-    """Pixels from one position to the next; not a number where that differs or is not known."""
+    """Pixels from one position to the next; NaN where that differs or is not known."""
 
 
 PIXEL = ReceptiveField((1, 1), (1, 1))
@@ -36,15 +36,15 @@ UNKNOWN = ReceptiveField((math.nan, math.nan), (math.nan, math.nan))
 def sight_after(
     func: Any, args: Sequence[Any], out: Tensor, sight_of: SightOf, num_pictures: int
 ) -> ReceptiveField | None:
-    """Return the sight of an operation's output, or None if it does not depend on the picture.
+    """Return the receptive field of an operation's output, or None if it does not depend on the picture.
 
-    What is not surely known is UNKNOWN: better a question mark than a wrong number.
+    An uncertain one is UNKNOWN: a question mark is better than a wrong number.
 
     Args:
         func: an operation of `torch.ops.aten`, as a dispatch mode sees it.
-        args: what it was called with, in order.
-        out: what came out; each output of several by itself.
-        sight_of: gives the sight of a tensor, None for one that does not depend on the picture.
+        args: its arguments, in order.
+        out: its output, or one of several.
+        sight_of: returns the receptive field of a tensor, None if that does not depend on the picture.
         num_pictures: in the batch.
     """
     seen = [(leaf, sight) for leaf in tree_leaves(args) if isinstance(leaf, Tensor) and (sight := sight_of(leaf))]
@@ -61,7 +61,7 @@ def sight_after(
 
 
 def _union(sights: Sequence[ReceptiveField]) -> ReceptiveField:
-    """Return the larger receptive field: that of a sum, as behind a residual connection."""
+    """Return the larger receptive field, as of a sum behind a residual connection."""
     heights, widths = zip(*(sight.size for sight in sights), strict=True)
     strides = {sight.stride for sight in sights}
     return ReceptiveField(
@@ -77,23 +77,23 @@ def _largest(sizes: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class _Call:
-    """An operation that took place."""
+    """A call of an operation."""
 
     args: Sequence[Any]
     out: Tensor
     values: Tensor
     """The first input that depends on the picture."""
     sight: ReceptiveField
-    """Of all such inputs together."""
+    """The receptive field of all such inputs together."""
     num_pictures: int
 
     @property
     def whole(self) -> ReceptiveField:
-        """The sight of what brings all positions together; these need not be all of the picture if it was cut."""
+        """The receptive field of all positions together: unknown if the picture may have been cropped before."""
         return UNKNOWN if any(map(math.isnan, self.sight.size)) else WHOLE
 
     def arg(self, place: int, default: Any = None) -> Any:
-        """Return an argument, which a call leaves out where it is the default."""
+        """Return an argument; a call may leave out those that are the default."""
         return self.args[place] if len(self.args) > place else default
 
 
@@ -131,7 +131,7 @@ def _average_pool(call: _Call) -> ReceptiveField:
 
 
 def _adaptive_pool(call: _Call) -> ReceptiveField:
-    """Cut the picture into windows of one size; into windows of several, it is not followed."""
+    """Cut the picture into windows of one size; windows of several sizes are not followed."""
     before, after = call.values.shape[2:], call.out.shape[2:]
     if any(m % n for m, n in zip(before, after, strict=True)):
         return UNKNOWN
@@ -140,13 +140,13 @@ def _adaptive_pool(call: _Call) -> ReceptiveField:
 
 
 def _product(call: _Call) -> ReceptiveField:
-    """A fully connected layer on a flattened picture sees all of it; other products mix what they please."""
+    """A fully connected layer on a flattened picture sees all of it; other products are not followed."""
     is_flat = call.values.ndim == 2 and len(call.values) == call.num_pictures
     return call.whole if is_flat else UNKNOWN
 
 
 def _reduction(call: _Call) -> ReceptiveField:
-    """Bring together channels, or all rows and columns."""
+    """Reduce over channels, or over all rows and columns."""
     dims = {dim % call.values.ndim for dim in call.arg(1) or range(call.values.ndim)}
     if dims == {1}:
         return call.sight
@@ -154,7 +154,7 @@ def _reduction(call: _Call) -> ReceptiveField:
 
 
 def _batch_norm(call: _Call) -> ReceptiveField:
-    """With running statistics, element by element; without, those of the pictures themselves are taken."""
+    """Running statistics act element by element; statistics of the pictures themselves depend on all of them."""
     return call.whole if call.args[3] is None else call.sight
 
 
@@ -164,7 +164,7 @@ def _view(call: _Call) -> ReceptiveField:
 
 
 def _permutation(call: _Call) -> ReceptiveField:
-    """Where rows and columns are is not known any more, which a window would need."""
+    """After a permutation a window could not tell rows from columns."""
     return replace(call.sight, stride=UNKNOWN.stride)
 
 
@@ -194,7 +194,7 @@ _RULES: dict[Any, Callable[[_Call], ReceptiveField]] = {
 _KEEP = {
     *(aten.clone, aten._to_copy, aten.detach, aten.alias, aten.copy_, aten.native_dropout),
     *(aten.constant_pad_nd, aten.reflection_pad2d, aten.replication_pad2d),
-    # Element by element, though PyTorch has not tagged them so.
+    # They act element by element, though PyTorch has no such tag on them.
     *(aten.hardswish, aten.hardswish_, aten._prelu_kernel, aten.mish_, aten.threshold_, aten.log_sigmoid_forward),
     *(aten.where, aten.masked_fill, aten.masked_fill_),
 }

@@ -19,42 +19,42 @@ _REGISTERED = {
 
 @dataclass(frozen=True)
 class UnregisteredLayer:
-    """A layer or a parameter in a plain list, tuple, set or dict, into which PyTorch does not look."""
+    """A layer or a parameter in a plain list, tuple, set or dict, where PyTorch does not find it."""
 
     attribute: str
-    """The attribute with the container, as `encoder.blocks`."""
+    """Path of the attribute that holds the container, as `encoder.blocks`."""
     container: Any
     place: str
-    """Where in it, as `encoder.blocks[3]`."""
+    """Path of the layer in the container, as `encoder.blocks[3]`."""
     value: nn.Module | nn.Parameter
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """The parameters that no optimizer sees for it."""
+        """The parameters that an optimizer therefore misses."""
         return list(self.value.parameters()) if isinstance(self.value, nn.Module) else [self.value]
 
 
 def total(parameters: Iterable[Tensor]) -> int:
-    """Count the numbers in parameters; a lazy layer's, which no picture has met, have no size yet."""
+    """Count the numbers in parameters. Those of a lazy layer have no size before its first picture."""
     return sum(0 if is_lazy(parameter) else parameter.numel() for parameter in parameters)
 
 
 def kept_in_containers(network: nn.Module) -> list[UnregisteredLayer]:
-    """Find the layers and parameters that lie in plain containers, and are not registered besides."""
+    """Find layers and parameters in plain containers that are not registered elsewhere."""
     registered: set[int] = {id(part) for part in (*network.modules(), *network.parameters())}
-    found = []
+    unregistered = []
     for name, module in network.named_modules():
         for attribute, value in vars(module).items():
             if attribute in _OWN_ATTRIBUTES or isinstance(value, nn.Module | Tensor):
                 continue
             path = f"{name}.{attribute}" if name else attribute
             inside = (UnregisteredLayer(path, value, place, part) for place, part in _inside(value, path, set()))
-            found += [kept for kept in inside if id(kept.value) not in registered]
-    return found
+            unregistered += [kept for kept in inside if id(kept.value) not in registered]
+    return unregistered
 
 
 def _inside(value: Any, place: str, seen: set[int]) -> Iterator[tuple[str, nn.Module | nn.Parameter]]:
-    """Yield layers and parameters at any depth; a container that holds itself is entered once."""
+    """Yield layers and parameters at any depth. A container that holds itself is entered once."""
     if isinstance(value, nn.Module | nn.Parameter):
         yield place, value
     elif isinstance(value, dict | list | tuple | set | frozenset) and id(value) not in seen:
@@ -65,23 +65,23 @@ def _inside(value: Any, place: str, seen: set[int]) -> Iterator[tuple[str, nn.Mo
 
 
 def kept_warnings(kept: Iterable[UnregisteredLayer]) -> Iterator[str]:
-    """Yield a warning a container."""
+    """Yield one warning per container."""
     with_parameters = (one for one in kept if one.parameters)
     for attribute, group in groupby(with_parameters, key=lambda one: one.attribute):
         parts = list(group)
         num = total(parameter for part in parts for parameter in part.parameters)
         names = ", ".join(f"self.{part.place}: {type(part.value).__name__}" for part in parts)
         kind = "dict" if isinstance(parts[0].container, dict) else "list"
-        what = "Module" if isinstance(parts[0].value, nn.Module) else "Parameter"
+        content = "Module" if isinstance(parts[0].value, nn.Module) else "Parameter"
         yield (
-            f"self.{attribute} is a plain {type(parts[0].container).__name__}, into which PyTorch does not look:"
+            f"self.{attribute} is a plain {type(parts[0].container).__name__}, where PyTorch does not look:"
             f" no optimizer sees the {num:,} parameters of {names}."
-            f" Make it an {_REGISTERED[what, kind]}"
+            f" Make it an {_REGISTERED[content, kind]}"
         )
 
 
 def unused_warnings(network: nn.Module, used: Iterable[Tensor]) -> Iterator[str]:
-    """Yield a warning a module of whose own parameters some are registered and not used in forward."""
+    """Yield one warning per module that has registered parameters of its own which forward does not use."""
     seen = {id(parameter) for parameter in used}
     for name, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))
@@ -90,7 +90,7 @@ def unused_warnings(network: nn.Module, used: Iterable[Tensor]) -> Iterator[str]
             continue
         num = total(idle.values())
         if name and len(idle) == len(own):
-            what = f"self.{name}: {type(module).__name__}"
+            names = f"self.{name}: {type(module).__name__}"
         else:
-            what = ", ".join(f"self.{name}.{key}" if name else f"self.{key}" for key in idle)
-        yield f"{what} is registered and never used in forward ({num:,} parameters)"
+            names = ", ".join(f"self.{name}.{key}" if name else f"self.{key}" for key in idle)
+        yield f"{names} is registered and never used in forward ({num:,} parameters)"

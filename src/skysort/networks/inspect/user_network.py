@@ -17,7 +17,7 @@ from skysort.core.errors import NotUnderstoodError, SkysortError, suggestion
 from skysort.recipe.network_file import file_and_class, read_source
 
 NUM_PICTURES_TRIED = 3
-"""Not two: a network that takes it for granted that there are so many shows by that."""
+"""Not two, as in describe, so that a network with a fixed batch size of two fails."""
 
 
 class UserNetwork(nn.Module):
@@ -25,8 +25,8 @@ class UserNetwork(nn.Module):
 
     Args:
         network: from (N, C, H, W) float32 to (N, num_outputs).
-        target: how it is named, as `mine.py:Net`.
-        num_outputs: that it must have.
+        target: its name, as `mine.py:Net`.
+        num_outputs: outputs that it must have per picture.
     """
 
     def __init__(self, network: nn.Module, target: str, num_outputs: int) -> None:
@@ -37,21 +37,21 @@ class UserNetwork(nn.Module):
         """Return (N, num_outputs) for (N, C, H, W).
 
         Raises:
-            SkysortError: when the network fails, or gives something else.
+            SkysortError: when the network fails, or returns something else.
         """
         outputs = self.outputs(pictures)
         expected = (pictures.shape[0], self.num_outputs)
         if not isinstance(outputs, Tensor) or outputs.ndim != 2 or tuple(outputs.shape) != expected:
-            found = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else _what(outputs)
+            output = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else _what(outputs)
             raise SkysortError(
                 "network-failed",
-                f"{self.target} gives an output {found} for pictures of shape {tuple(pictures.shape)}; expected"
+                f"{self.target} returns an output {output} for pictures of shape {tuple(pictures.shape)}; expected"
                 f" shape {expected}: one row of logits per picture, {self.num_outputs} in each",
             )
         return outputs
 
     def outputs(self, pictures: Tensor) -> object:
-        """Return whatever the network gives.
+        """Return whatever the network returns.
 
         Raises:
             SkysortError: when it fails.
@@ -69,18 +69,18 @@ def own_layer(
 ) -> UserNetwork:
     """Make a person's network for training, on the CPU.
 
-    It sees some black pictures once, for its lazy layers to get their shapes.
+    It gets some black pictures once, so that its lazy layers know their shapes.
 
     Args:
-        path: of the file, which must not import others beside it: a run keeps a copy of this file alone.
-        class_name: the class in it.
-        sha256: that the file must have.
+        path: of the file. It must not import files beside it: a run keeps a copy of this file only.
+        class_name: name of the class in the file.
+        sha256: digest that the file must have.
         shape: (C, H, W) of a picture.
-        num_outputs: that the network must have; checked at each batch.
+        num_outputs: outputs that the network must have per picture; checked with each batch.
 
     Raises:
         NotUnderstoodError: as `own_network`.
-        SkysortError: as `own_network`; or when it fails on the pictures, or has nothing to learn.
+        SkysortError: as `own_network`; or when it fails on the pictures, or has no parameters to learn.
     """
     target = f"{path}:{class_name}"
     with torch.device("cpu"):
@@ -104,12 +104,12 @@ def own_network(target: str, sha256: str | None = None) -> nn.Module:
     """Run a person's file and make the network it defines.
 
     Args:
-        target: `FILE.py:Class`, a class that is made without arguments, or a network made in the file.
-        sha256: that the file must have; it must then not import others beside it. None for any.
+        target: `FILE.py:Class`, a class without required arguments, or an instance in the file.
+        sha256: digest that the file must have; it must then not import files beside it. None for any.
 
     Raises:
-        NotUnderstoodError: when there is no such file, no such class in it, or it is no network.
-        SkysortError: when the file has changed, imports what it must not, or it or the class's `__init__` fails.
+        NotUnderstoodError: when there is no such file or no such class in it, or that is no network.
+        SkysortError: when the file has changed or imports a file beside it, or when it or `__init__` fails.
     """
     file, name = file_and_class(target)
     module = _run(file, sha256)
@@ -152,13 +152,13 @@ def _make(network: type[nn.Module], target: str) -> nn.Module:
         raise _failed(f"{target} cannot be made", error) from error
 
 
-def _failed(what: str, error: BaseException) -> SkysortError:
-    lines = [f"{what}: {type(error).__name__}: {error}", *source_line(error)]
+def _failed(subject: str, error: BaseException) -> SkysortError:
+    lines = [f"{subject}: {type(error).__name__}: {error}", *source_line(error)]
     return SkysortError("network-failed", "\n  ".join(lines))
 
 
 def source_line(error: BaseException) -> list[str]:
-    """Return the last line of the person's own that was at work."""
+    """Return the last line of the person's own code in the traceback."""
     torch_folder, own_folder = Path(inspect.getfile(torch)).parent, Path(__file__).parents[2]
     for step in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(step.filename)
@@ -168,7 +168,7 @@ def source_line(error: BaseException) -> list[str]:
 
 
 def _run(file: Path, sha256: str | None) -> ModuleType:
-    """Run a file as a module of its own, whatever other files are called."""
+    """Run a file as a module with a name that no other module has."""
     source = read_source(file, sha256)
     path = file.resolve()
     module = ModuleType(f"skysort_own_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:16]}")
@@ -181,7 +181,7 @@ def _run(file: Path, sha256: str | None) -> ModuleType:
         raise _failed(f"{file} cannot be run", error) from error
     except (Exception, SystemExit) as error:
         failed = _failed(f"{file} cannot be run", error)
-        advice = "what trains or reads arguments belongs below: if __name__ == '__main__':"
+        advice = "move code that trains or reads arguments below: if __name__ == '__main__':"
         raise SkysortError("network-failed", f"{failed}\n  {advice}") from error
     if sha256 is not None and imported:
         raise SkysortError(
@@ -194,9 +194,9 @@ def _run(file: Path, sha256: str | None) -> ModuleType:
 
 @contextmanager
 def _neighbours(folder: Path) -> Iterator[list[str]]:
-    """Let a file import those beside it, as when Python runs it, and leave no trace of that.
+    """Let a file import the files beside it, as when Python runs it, and undo that afterwards.
 
-    The list that it gives has their names at the end.
+    At the end, the list has the names of these imports.
     """
     imported: list[str] = []
     before, writes_nothing = set(sys.modules), sys.dont_write_bytecode
