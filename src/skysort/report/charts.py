@@ -1,4 +1,4 @@
-"""What a page shows that is no text: charts as SVG, pictures as PNG, both inside the page."""
+"""Charts as SVG and pictures as PNG, both inside the page."""
 
 import base64
 import csv
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 THUMBNAIL = 72
-"""Longest side of a PNG, in pixels; 64 of them, were they RGB noise, keep the page below 2 MB."""
+"""Longest side of a PNG, in pixels. Even 64 thumbnails of RGB noise keep the page below 2 MB."""
 SHOWN = 96
 """Side in CSS pixels up to which a small picture is enlarged; three fit on a narrow phone."""
 
 FIGURE_INCHES = (5.0, 3.1)
 MOST_MARKED_EPOCHS = 30
 MOST_LOST_SHOWN = 4
-"""Times what may be lost; beyond, nobody would look for a threshold."""
+"""Multiple of the share that may be lost, where the axis ends."""
 NUM_SERIES_COLOURS = 10
 # The page's style sheet knows whether it is light or dark; these colours only stand for its own.
 COLOURS = {
@@ -138,7 +138,7 @@ def read_curves(history: Path) -> list[Curves]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Accuracy against confidence, bin by bin: what was said, and what was so."""
+    """A reliability diagram: accuracy against confidence, bin by bin."""
 
     before: CalibrationError | None
     """None where no temperature was fitted."""

@@ -38,7 +38,7 @@ SMALL_INCHES = (4.0, 2.6)
 SWATCH_INCHES = (0.6, 0.2)
 HEAD_INCHES = 0.75
 ROW_INCHES = 0.55
-"""Of a chart with a row a recipe, its name above its marks."""
+"""Height of a row of a chart with one row per recipe, its name above its marks."""
 MARKS_BELOW = 0.19
 """Of a row's height, so that its name has a place."""
 LONGEST_NAME = 44

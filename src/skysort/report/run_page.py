@@ -48,7 +48,7 @@ class PictureCard:
     """Its likeliest class."""
     confidence: float
     is_unknown: bool
-    """Whether it is called unknown, and so gets no label in use."""
+    """Whether the classifier calls it unknown and gives it no label."""
 
     @property
     def is_right(self) -> bool:
@@ -58,7 +58,7 @@ class PictureCard:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes of which one was taken for the other."""
+    """Two classes, pictures of the first of which were labelled as the second."""
 
     truth: str
     label: str
@@ -68,15 +68,15 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class DecisionSection:
-    """A decision on the page: what it promises, what it costs, and what it does on test."""
+    """The section of a decision: its sentences, its effect on the test split, its chart and its commands."""
 
     name: str
     sentences: list[str]
     effect: Effect
     tradeoff: Tradeoff | None
-    """None where calibration has no pictures of other classes, or the page is of other pictures than the run's."""
+    """None if the calibration split has no pictures of other classes, or the page is not about the run's own."""
     use: str
-    """The command that goes by it."""
+    """The command that predicts with it."""
     again: str
     """The command that makes it."""
 

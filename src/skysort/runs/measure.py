@@ -42,8 +42,8 @@ def measure_run(
         classifier: the run's.
         prepared: the run's pictures.
         seconds: how long steps took, beside the steps in the classifier's table.
-        progress: where to say how far it is.
-        evaluated: one of the splits, where that has been evaluated already.
+        progress: shows how far it is.
+        evaluated: one of the splits, if it has been evaluated already.
     """
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Whether a confidence is what it says: the temperature, the calibration error, the points of a diagram."""
+"""Calibration of confidences: the temperature, the calibration error, the points of a reliability diagram."""
 
 import numpy as np
 from numpy.typing import NDArray

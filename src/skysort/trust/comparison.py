@@ -23,10 +23,10 @@ class Spread(FrozenModel):
     """A figure of several runs that differ in their seed alone."""
 
     values: tuple[float, ...]
-    """One a run, in the order of the seeds."""
+    """One per run, in the order of the seeds."""
     mean: float
     std: float | None
-    """Of the runs, with one degree of freedom less than there are; None for a single run."""
+    """Sample standard deviation over the runs; None for a single run."""
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Self:
@@ -37,14 +37,14 @@ class Spread(FrozenModel):
 
 
 class Difference(FrozenModel):
-    """How much more of the test pictures one recipe labels right than another."""
+    """Difference in accuracy between two recipes on the same test pictures."""
 
     mean: float
     interval95: tuple[float, float]
 
 
 class TrainModeAccuracy(FrozenModel):
-    """Accuracies of a network that never left training mode, which tells where batches or chance take part."""
+    """Accuracies of a network in training mode, for comparison with texts that measure in that mode."""
 
     train: Spread
     test: Spread
@@ -70,7 +70,7 @@ class ComparisonRow(FrozenModel):
     """Seconds of training at the end of each epoch, over the runs."""
     training_mode: TrainModeAccuracy | None = None
     shifted: tuple[Spread, ...] = ()
-    """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty where that was not asked."""
+    """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty if that was not measured."""
 
 
 class PairedComparison(FrozenModel):
@@ -80,16 +80,16 @@ class PairedComparison(FrozenModel):
     """Name of one, as the next of the other."""
     second: str
     both: int
-    """Pictures that both label right; the next three likewise."""
+    """Pictures that both label right. The next three fields count the other cases."""
     only_first: int
     only_second: int
     neither: int
     difference: Difference
     """Of the first to the second, with Newcombe's interval."""
     p: float
-    """How often two equally good classifiers differ by as much or more: exact McNemar, two-sided."""
+    """Probability that two equally good classifiers differ by as much or more: exact McNemar test, two-sided."""
     better: Literal["first", "second"] | None
-    """None where p is above 0.05, and the pictures do not show which."""
+    """None if p is above 0.05: the pictures do not show which one is better."""
 
     @classmethod
     def of(cls, names: tuple[str, str], first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
@@ -134,7 +134,7 @@ class Comparison(FrozenModel):
     """In the test split."""
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
-    """Fields that all recipes were run with instead of their own."""
+    """Fields that were set alike for all recipes."""
     rows: tuple[ComparisonRow, ...]
     machine: str
     versions: dict[str, str]
@@ -150,10 +150,10 @@ class ReproducedFigure(FrozenModel):
     data: str
     split: Literal["train", "test"]
     mode: Mode
-    """The one that both figures are of."""
+    """The mode that both figures were measured in."""
     pictures: int
     published: float | None
-    """None for the mode that the text does not speak of."""
+    """None for the mode that the text gives no figure for."""
     measured: Spread
     interval95: tuple[float, float] | None
     """Where one more run would lie, the published figure's own binomial error included."""

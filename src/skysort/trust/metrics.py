@@ -23,54 +23,54 @@ from skysort.trust.intervals import (
 )
 
 LEAST_WIDENING = 1.05
-"""Of intervals, to be told of: of less, nobody would see the difference."""
+"""Factor from which on figures report that groups widen intervals; a reader would not notice a smaller one."""
 
 
 class CalibrationErrors(FrozenModel):
-    """How far to believe a split's confidences."""
+    """Calibration errors of a split, without and with the temperature."""
 
     before: CalibrationError | None
-    """Without the temperature; None where none was fitted."""
+    """Without the temperature; None if none was fitted."""
     after: CalibrationError
-    """As the classifier answers."""
+    """With the temperature, as the classifier answers."""
 
 
 class ClassFigures(FrozenModel):
-    """The figures of a class; a share of no pictures is None."""
+    """The figures of a class. A share of no pictures is None."""
 
     pictures: int
     recall: float | None
-    """Share of the class's pictures that were labelled as it."""
+    """Share of the pictures of the class that got its label."""
     interval95: Interval | None
     """Of the recall."""
     labelled: int
-    """Pictures of whatever class that were labelled as this one."""
+    """Pictures of any class that got the label of this one."""
     precision: float | None
     precision_interval95: Interval | None
     f1: float | None
     f1_interval95: Interval | None
     average_precision: float | None
-    """Of this class against the rest, as the last."""
+    """Of this class against the rest, like the ROC AUC."""
     average_precision_interval95: Interval | None
     roc_auc: float | None
     roc_auc_interval95: Interval | None
 
 
 class Share(FrozenModel):
-    """The share of some pictures that something holds for; of none it is None."""
+    """The share of pictures for which something holds. The share of no pictures is None."""
 
     pictures: int
-    """All of them."""
+    """Pictures that the share is of."""
     share: float | None
     interval95: Interval | None
 
 
 class GroupCounts(FrozenModel):
-    """Pictures of a split that are not independent: of one declared group, of one burst, or near-duplicates."""
+    """How the pictures of a split fall into groups: declared groups, bursts and near-duplicates."""
 
     groups: int
     widening: float
-    """How many times as wide intervals would be, were the pictures of a group all alike; none allows for that."""
+    """Factor by which intervals would widen if the pictures of a group were all equal. No interval here does."""
 
 
 class SplitFigures(FrozenModel):
@@ -88,21 +88,21 @@ class SplitFigures(FrozenModel):
     calibration_error: CalibrationErrors
     classes: dict[str, ClassFigures]
     confusion: dict[str, dict[str, int]]
-    """How many pictures of a class got a label, by class and label; what never happened is left out."""
+    """Number of pictures by true class and label; pairs with no picture are left out."""
     unreadable: int = 0
     grouped: GroupCounts | None = None
-    """None where groups would hardly widen an interval."""
+    """None if groups would hardly widen an interval."""
     unknown: Share | None = None
-    """Called so; None where the classifier has no threshold."""
+    """Share of pictures called unknown; None if the classifier has no threshold for that."""
     accepted: Share | None = None
-    """Labelled right, of those that are not called unknown."""
+    """Share labelled right of the pictures not called unknown; None likewise."""
     without_duplicates: Share | None = None
-    """Labelled right, of the test pictures that have nothing alike in an earlier split: no equal picture, no
-    near-duplicate, none of their group. None where all are such."""
+    """Share labelled right of the test pictures that do not leak: no equal picture, no near-duplicate and no
+    picture of their group is in an earlier split. None if no test picture leaks."""
 
     @property
     def headline(self) -> Headline:
-        """The figures that a classifier's own table shows."""
+        """The figures that classifier.json shows."""
         return Headline(pictures=self.pictures, accuracy=self.accuracy, interval95=self.interval95)
 
     def matrix(self) -> NDArray[np.int64]:
@@ -116,26 +116,26 @@ class SplitFigures(FrozenModel):
 
 
 class Effect(FrozenModel):
-    """What a decision does to test pictures that have nothing alike in an earlier split."""
+    """The effect of a decision on the test pictures that do not leak."""
 
     lost: SetAside | None
-    """Of the classes to keep; None where there are none."""
+    """Pictures of the classes to keep that are set aside; None if there are no such pictures."""
     set_aside: SetAside | None
-    """Of the others."""
+    """Pictures of the other classes that are set aside; None likewise."""
     keep: tuple[str, ...]
-    """The decision's, as the next, since another may have its name now."""
+    """Classes that the decision keeps. They and the threshold tell it from a later decision of the same name."""
     threshold: float
 
     def is_of(self, decision: Decision) -> bool:
-        """Return whether this is the effect of a decision, and not of another that had its name."""
+        """Return whether this is the effect of this decision, and not of an earlier one of the same name."""
         return (self.keep, self.threshold) == (decision.keep, decision.threshold)
 
 
 class OodFigures(FrozenModel):
-    """What a classifier makes of pictures of none of its classes."""
+    """Figures of out-of-distribution pictures."""
 
     source: str
-    """A name, or an absolute path."""
+    """A name of built-in data, or an absolute path."""
     fingerprint: str
     pictures: int
     """Readable ones."""
@@ -143,10 +143,10 @@ class OodFigures(FrozenModel):
     false_accepts: Share
     """Not called unknown."""
     roc_auc: float
-    """How often one of them is less like the classes than a picture of the test split."""
+    """Probability that one of them has a lower score than a picture of the test split."""
     roc_auc_interval95: Interval
     test_pictures: int
-    """Of the test split, that the area is over, too."""
+    """Pictures of the test split that the ROC AUC compares them with."""
 
 
 def _has_test(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
@@ -159,29 +159,30 @@ class Metrics(FrozenModel):
     """metrics.json."""
 
     splits: Annotated[dict[str, SplitFigures], AfterValidator(_has_test)]
-    """By part; `test` is always there."""
+    """By name of the split; `test` is always there."""
     parameters: int
+    """Number of trained parameters."""
     temperature: float
-    """The classifier's, fitted on validation, or 1."""
+    """The logits are divided by it; 1 if none was fitted to validation pictures."""
     temperature_reason: str
-    """What it was fitted to, or why it is 1."""
+    """The pictures that it was fitted to, or why it is 1."""
     seconds: dict[str, float]
-    """How long each step took."""
+    """Duration of each step, such as `training`."""
     protocol: str
     classifier: str
-    """Digest of the classifier measured."""
+    """SHA-256 of the model.onnx that was measured."""
     data: dict[str, str]
     """Source and fingerprint of the pictures."""
     decisions: dict[str, Effect]
-    """What each of the classifier's decisions does on the test split."""
+    """Effect of each decision on the test split, by its name."""
     ood: OodFigures | None = None
-    """None where none were named."""
+    """None if no out-of-distribution pictures were given."""
 
 
 def measure(
     logits: NDArray[np.float32], truth: NDArray[np.int64], classes: Sequence[str], temperature: float = 1.0
 ) -> SplitFigures:
-    """Return the figures of a split, as far as logits and truth give them.
+    """Return the figures of a split that follow from logits and true classes.
 
     Args:
         logits: (N, classes), N at least 1.

@@ -1,4 +1,4 @@
-"""What a classifier makes of pictures of none of its classes."""
+"""Figures of out-of-distribution pictures, which are of none of the classes."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def measure_ood(classifier: Classifier, ood: OodPictures, test: Evaluation, prog
     Args:
         classifier: with the threshold.
         ood: decoded to the classifier's shape.
-        test: the test split, against which the out-of-distribution pictures are told apart.
+        test: the test split, which the out-of-distribution pictures are compared with.
         progress: where to say how far it is.
 
     Raises:
