@@ -234,7 +234,7 @@ def test_mistakes_and_samples_are_those_of_predictions_csv(page: Page, decided_r
     }
     mistakes = text_of(page, "section[aria-labelledby=mistakes]")
     surest = sorted(confidences.values(), reverse=True)[:24]
-    assert re.findall(r"([\d.]+ %) sure", mistakes) == [percent(confidence) for confidence in surest]
+    assert re.findall(r"([\d.]+ %) confident", mistakes) == [percent(confidence) for confidence in surest]
     unknown = {row["path"] for row in rows if row["status"] == "unknown"} & confidences.keys()
     shown = {path for path in unknown if path in mistakes}
     assert mistakes.count("called unknown") == len(shown)
