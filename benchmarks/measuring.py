@@ -36,7 +36,7 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 def write_pictures(data: str, shape: Shape, folder: Path, suffix: str) -> Path:
     """Write data's pictures, decoded to a shape, as image files in the folders that the data has them in."""
-    dataset = open_dataset(Data.find(data), shape, None, SilentProgress())
+    dataset = open_dataset(Data.find(data), shape, SilentProgress())
     for row, path in enumerate(dataset.listing.paths):
         to = (folder / path).with_suffix(suffix)
         to.parent.mkdir(parents=True, exist_ok=True)

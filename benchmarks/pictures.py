@@ -93,7 +93,7 @@ def measure(folder: Path, size: int, repeats: int, temporary: Path) -> dict[str,
     seconds = defaultdict(list)
     for repeat in range(repeats):
         os.environ["SKYSORT_CACHE"] = str(temporary / f"cache{repeat}")
-        open_store = partial(open_dataset, Data.find(str(folder)), Shape(size, 3), None, SilentProgress())
+        open_store = partial(open_dataset, Data.find(str(folder)), Shape(size, 3), SilentProgress())
         seconds["filling the store"].append(seconds_of(open_store))
         seconds["opening the store"].append(seconds_of(open_store))
         batches = batches_of(open_store(), repeat)

@@ -56,7 +56,7 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 
     data = Data.find(TEXTS[name].data)
     recipe = resolved(Recipe.load(name, [f"training.epochs={num_epochs}"]), data)
-    prepared = prepare(data, recipe.pictures, None, SilentProgress())
+    prepared = prepare(data, recipe.pictures, SilentProgress())
 
     from skysort.training.setup import pictures_of, starting_network
 

@@ -99,7 +99,7 @@ def timed_preparation(data: str, size: int, recipe: str) -> tuple[PreparedData, 
     """Return pictures, ready to train on, and the seconds that took."""
     pictures = Recipe.load(recipe, [f"pictures.size={size}", "pictures.protocol='four-way'"]).pictures
     started = time.perf_counter()
-    prepared = prepare(Data.find(data), pictures, None, SilentProgress())
+    prepared = prepare(Data.find(data), pictures, SilentProgress())
     prepared.described()
     prepared.normalisation("data")
     return prepared, time.perf_counter() - started

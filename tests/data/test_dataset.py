@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(asked: Path | str, shape: Shape = SHAPE, data_dir: Path | None = None) -> Dataset:
-    return open_dataset(Data.find(str(asked)), shape, data_dir, SilentProgress())
+    return open_dataset(Data.find(str(asked), data_dir), shape, SilentProgress())
 
 
 def test_a_name_is_found() -> None:

@@ -41,9 +41,9 @@ def test_pictures_that_are_much_larger_than_the_network_sees_them_are_told_of(
         (folder / f"{number}.png").write_bytes(picture_bytes(number, (side + 10, side)))
     (tmp_path / "a" / "broken.png").write_bytes(b"no picture")
     pictures = Pictures(size=32, channels=3, protocol="four-way")
-    prepared = prepare(Data.find(str(tmp_path)), pictures, None, SilentProgress())
+    prepared = prepare(Data.find(str(tmp_path)), pictures, SilentProgress())
     found = smaller_than_they_are(prepared)
     assert (found is not None) == said
     if found:
         assert found.startswith("pictures are 138x128 in the median, and the network sees them at 32x32; --set")
-    assert smaller_than_they_are(prepare(Data.find("skies:60"), pictures, None, SilentProgress())) is None
+    assert smaller_than_they_are(prepare(Data.find("skies:60"), pictures, SilentProgress())) is None

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from skysort.core.progress import Progress, SilentProgress
+from skysort.data import splits
+from skysort.data.dataset import Data, Dataset
+from skysort.data.decode import Shape
 from skysort.experiments import compare as comparing
 from skysort.experiments import seeds as seeding
 from skysort.experiments.compare import ComparisonSpec, compare
 from skysort.experiments.seeds import Variant, deciding
-from skysort.recipe.schema import Recipe
+from skysort.experiments.shared_pictures import SharedPictures
+from skysort.recipe.schema import Pictures, Recipe
 from skysort.runs.folder import Run
 from skysort.trust.comparison import Comparison
 from tests.conftest import refused
@@ -27,13 +32,56 @@ ASKED = ComparisonSpec(
 )
 
 
+def count_preparations(patch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which every preparation of pictures adds their size; each one opens its data set once."""
+    sizes: list[int] = []
+    original = splits.open_dataset
+
+    def opened(data: Data, shape: Shape, progress: Progress, label_by: str | None = None) -> Dataset:
+        sizes.append(shape.size)
+        return original(data, shape, progress, label_by)
+
+    patch.setattr(splits, "open_dataset", opened)
+    return sizes
+
+
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> tuple[Path, Comparison]:
+def prepared_sizes() -> list[int]:
+    """The sizes at which the comparison `compared` prepared its pictures."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def compared(
+    tmp_path_factory: pytest.TempPathFactory, session_cache: Path, prepared_sizes: list[int]
+) -> tuple[Path, Comparison]:
     """Not to be changed: copy it first."""
     output = tmp_path_factory.mktemp("compare") / "small"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SKYSORT_CACHE", str(session_cache))
-        return output, compare(ASKED, output, seeds=2)
+        sizes = count_preparations(patch)
+        comparison = compare(ASKED, output, seeds=2)
+    prepared_sizes += sizes
+    return output, comparison
+
+
+@pytest.mark.usefixtures("compared")
+def test_all_runs_and_measurements_share_pictures_that_are_prepared_once(prepared_sizes: list[int]) -> None:
+    assert prepared_sizes == [16]
+
+
+def test_pictures_are_prepared_anew_for_what_differs_but_for_their_normalisation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = count_preparations(monkeypatch)
+    shared = SharedPictures("skies:60", None, SilentProgress())
+    pictures = Pictures(size=16, channels=3, protocol="four-way")
+    first = shared.prepared(pictures)
+    assert shared.prepared(pictures.model_copy(update={"normalise": "half"})) is first
+    assert sizes == [16]
+    for change in ({"size": 8}, {"channels": 1}, {"seed": 1}, {"resize": "crop"}):
+        assert shared.prepared(pictures.model_copy(update=change)) is not first
+    assert sizes == [16, 8, 16, 16, 16]
 
 
 def runs(output: Path) -> list[Run]:
@@ -141,7 +189,7 @@ def test_tutorials_recipes_on_tutorials_data_keep_their_protocol_unless_another_
     asked = ComparisonSpec("", "", "cifar10", (ASKED.variants[0], ASKED.variants[1]))
     own = Variant("own", Recipe.load("mlp").model_copy(update={"published": None}))
     for variants, protocol in ((asked.variants, "tutorial"), ((*asked.variants, own), "four-way")):
-        found = comparing.on_the_same_parts(ComparisonSpec("", "", "cifar10", variants))
+        found = comparing.on_the_same_parts(ComparisonSpec("", "", "cifar10", variants), Data.find("cifar10"))
         assert {variant.recipe.pictures.protocol for variant in found} == {protocol}
 
 

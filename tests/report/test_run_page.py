@@ -98,7 +98,7 @@ def collection_of(folder: Path, classes: list[str], num: int, size: int = 8) -> 
         for number in range(num):
             pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return open_dataset(Data.find(str(folder)), Shape(size, 3), None, SilentProgress())
+    return open_dataset(Data.find(str(folder)), Shape(size, 3), SilentProgress())
 
 
 def evaluation_of(dataset: Dataset, unreadable: dict[int, str] | None = None) -> Evaluation:
@@ -251,7 +251,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     for number in range(4):
         (folder / HOSTILE / f"{number}.png").rename(folder / HOSTILE / f"{number}{HOSTILE_FILE}.png")
     (folder / "bird" / f"{HOSTILE_FILE}.png").write_bytes(b"<script>")
-    dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), None, SilentProgress())
+    dataset = open_dataset(Data.find(str(folder)), Shape(8, 3), SilentProgress())
     test = evaluation_of(dataset, dataset.unreadable)
     assert len(test.unreadable) == 1
     metrics = metrics_of(test, data={"source": f"/home/{HOSTILE}/{HOSTILE_FILE}", "fingerprint": "0" * 32})

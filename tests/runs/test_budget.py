@@ -32,7 +32,7 @@ def test_other_texts_are_no_times(text: str) -> None:
 @pytest.fixture
 def prepared() -> PreparedData:
     data = Data.find("skies:240")
-    return prepare(data, resolved(Recipe.load("swift"), data).pictures, None, SilentProgress())
+    return prepare(data, resolved(Recipe.load("swift"), data).pictures, SilentProgress())
 
 
 def chosen(recipe: Recipe, prepared: PreparedData, seconds: float, said: list[str] | None = None) -> Recipe:
@@ -96,7 +96,7 @@ def test_other_networks_stay_as_they_are(prepared: PreparedData, monkeypatch: py
 def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds_an_epoch(monkeypatch, {(1, form.width): 1.0 for form in swift.SIZES})
     recipe = resolved(Recipe.load("swift", ["pictures.size=8"]), Data.find("digits"))
-    small = prepare(Data.find("digits"), recipe.pictures, None, SilentProgress())
+    small = prepare(Data.find("digits"), recipe.pictures, SilentProgress())
     assert chosen(recipe, small, 60).training.epochs == 54
     assert chosen(recipe, small, 6).training.epochs == 3  # fewer than its form takes elsewhere
 

@@ -16,15 +16,15 @@ RECIPE = Recipe.load("mlp", ["pictures.size=16", "pictures.channels=3", "picture
 @pytest.fixture
 def prepared() -> PreparedData:
     pictures: Pictures = RECIPE.pictures
-    return prepare(Data.find("skies:60"), pictures, None, SilentProgress())
+    return prepare(Data.find("skies:60"), pictures, SilentProgress())
 
 
 def test_of_two_trainings_into_one_new_folder_one_is_refused(prepared: PreparedData, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    run = start_run(folder, RECIPE, prepared, None, SilentProgress())
+    run = start_run(folder, RECIPE, prepared, SilentProgress())
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with refused("output-taken", folder, "--run"):
-        start_run(folder, RECIPE.with_values(training={"seed": 5}), prepared, None, SilentProgress())
+        start_run(folder, RECIPE.with_values(training={"seed": 5}), prepared, SilentProgress())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert run.recipe == RECIPE
@@ -37,7 +37,7 @@ def test_what_a_killed_training_left_is_removed_and_said(
     killed.mkdir()
     (killed / "recipe.toml").touch()
     (tmp_path / ".run2.0123abcd.partial").mkdir()
-    start_run(tmp_path / "run", RECIPE, prepared, None, LineProgress())
+    start_run(tmp_path / "run", RECIPE, prepared, LineProgress())
     assert str(tmp_path / "run") in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == [".run2.0123abcd.partial", "run"]
 

@@ -124,7 +124,7 @@ def test_pictures_that_moved_are_proved_and_their_new_place_is_recorded(
 
 def test_named_data_does_not_move(finished_run: Path, tmp_path: Path) -> None:
     with refused("options-conflict", "'skies:240'", "--data-dir", exit_code=2):
-        prepared_again(Run(finished_run), None, SilentProgress(), str(tmp_path))
+        prepared_again(Run(finished_run), SilentProgress(), str(tmp_path))
 
 
 def test_pictures_that_a_run_learned_from_are_told_apart_from_others(

@@ -50,7 +50,7 @@ def test_evenly(num: int, expected: list[int]) -> None:
 
 def test_figures_of_train_are_of_a_share_unless_a_text_has_one() -> None:
     data = Data.find("skies:3000")
-    prepared = prepare(data, resolved(Recipe.load("mlp"), data).pictures, None, SilentProgress())
+    prepared = prepare(data, resolved(Recipe.load("mlp"), data).pictures, SilentProgress())
     num = len(prepared.splits["train"])
     assert num > MOST_TRAINING_PICTURES
     assert len(prepared.measured(all_of_train=False)["train"]) == MOST_TRAINING_PICTURES
@@ -92,7 +92,7 @@ def test_the_answers_of_swift_are_those_of_both_mirror_images(
 
 def assert_calibrated(run: Path) -> None:
     """Make sure that the classifier's temperature is the one that its answers to validation pictures give."""
-    classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), None, SilentProgress())
+    classifier, prepared = skysort.load(run), prepared_again(skysort.Run(run), SilentProgress())
     rows = prepared.splits["validation"]
     logits = classifier.logits(prepared.dataset.pixels(rows))
     temperature = classifier.table.temperature
@@ -134,7 +134,7 @@ def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(
     table.write_text("path,label,split\nholiday/cat/0.png,dog,train\n", encoding="utf-8")
     run = skysort.train([folder, table], "mlp", tmp_path / "run", settings=("training.epochs=1",))
     assert run.data.source == (str(folder), str(table))
-    assert prepared_again(run, None, SilentProgress()).dataset.fingerprint() == run.data.fingerprint
+    assert prepared_again(run, SilentProgress()).dataset.fingerprint() == run.data.fingerprint
     assert sum(run.data.counts[split]["dog"] for split in run.data.counts) == 9
     assert skysort.resume(run.path).path == run.path
 
@@ -144,4 +144,4 @@ def test_labels_by_a_pattern_are_kept_with_the_run(make_folder: Callable[..., Pa
     settings = ("training.epochs=1", "pictures.label_by='(cat|dog)/'")
     run = skysort.train(folder, "mlp", tmp_path / "run", settings=settings)
     assert run.recipe.pictures.label_by == "(cat|dog)/"
-    assert prepared_again(run, None, SilentProgress()).dataset.listing.classes == ("cat", "dog")
+    assert prepared_again(run, SilentProgress()).dataset.listing.classes == ("cat", "dog")

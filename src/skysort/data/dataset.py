@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -33,19 +34,23 @@ class Data:
     source: str | tuple[str, ...]
     """A name or an absolute path; several absolute paths of one data set."""
     named: NamedData | None
+    data_dir: Path | None = None
+    """Where named data is looked for; None for $SKYSORT_DATA, else the cache folder."""
 
     @classmethod
-    def find(cls, asked: str | Sequence[str]) -> "Data":
+    def find(cls, asked: str | Sequence[str], data_dir: str | PathLike[str] | None = None) -> "Data":
         """Understand what was asked for. A name wins over a folder so called, which `./skies` still means.
 
         Args:
             asked: a name or a path, or several paths of one data set, of which the later correct the earlier.
+            data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
 
         Raises:
             NotUnderstoodError: when it is neither a name nor a path that is there.
         """
+        folder = None if data_dir is None else Path(data_dir)
         if not isinstance(asked, str):
-            each = [cls.find(one) for one in asked]
+            each = [cls.find(one, folder) for one in asked]
             for one in each:
                 if one.named and len(each) > 1:
                     raise NotUnderstoodError(
@@ -53,13 +58,13 @@ class Data:
                         f"several sources of one data set are folders, archives or .csv files;"
                         f" '{one.name}' is a name",
                     )
-            return each[0] if len(each) == 1 else cls(tuple(one.name for one in each), None)
+            return each[0] if len(each) == 1 else cls(tuple(one.name for one in each), None, folder)
         named = find_named(asked)
         if named:
-            return cls(asked, named)
+            return cls(asked, named, folder)
         path = Path(asked)
         if path.exists():
-            return cls(str(path.absolute()), None)
+            return cls(str(path.absolute()), None, folder)
         if len(path.parts) > 1 or path.suffix:
             raise NotUnderstoodError("path-not-found", f"{asked}: no such folder or file")
         raise NotUnderstoodError(
@@ -79,9 +84,7 @@ class Data:
         own_channels = self.named.channels if self.named else DEFAULT_CHANNELS
         return Shape(size or own_size, channels or own_channels, resize)
 
-    def open_source(
-        self, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None
-    ) -> Source:
+    def open_source(self, shape: Shape, progress: Progress, label_by: str | None = None) -> Source:
         """Return where the pictures come from. Data with a name that is not there is downloaded.
 
         Raises:
@@ -92,7 +95,7 @@ class Data:
                 raise NotUnderstoodError(
                     "options-conflict", f"'{self.name}' has its own labels; --label-by is for folders and archives"
                 )
-            return self.named.open_or_download(data_folder(data_dir), shape.size, progress)
+            return self.named.open_or_download(data_folder(self.data_dir), shape.size, progress)
         if isinstance(self.source, str):
             return path_source(Path(self.source), label_by)
         # A CSV file of corrections beside a folder whose file names have the labels has its own.
@@ -203,15 +206,12 @@ class Dataset:
         return mean, tuple(figure or 1.0 for figure in std)
 
 
-def open_dataset(
-    data: Data, shape: Shape, data_dir: Path | None, progress: Progress, label_by: str | None = None
-) -> Dataset:
+def open_dataset(data: Data, shape: Shape, progress: Progress, label_by: str | None = None) -> Dataset:
     """List and decode what a person named.
 
     Args:
         data: as it was understood.
         shape: to decode the pictures to.
-        data_dir: where named data is looked for.
         progress: where to say how far it is.
         label_by: as `pictures.label_by` of a recipe.
 
@@ -219,7 +219,7 @@ def open_dataset(
         NotUnderstoodError: when `label_by` is given for data that has its own labels.
         SkysortError: when it is not there or cannot be read.
     """
-    source = data.open_source(shape, data_dir, progress, label_by)
+    source = data.open_source(shape, progress, label_by)
     store = open_store(source, shape, progress)
     listing, rows = store.listing, np.arange(len(store.listing))
     if data.named and data.named.classes:

@@ -1,7 +1,6 @@
 """Out-of-distribution pictures: pictures of none of a run's classes, to measure how many are called unknown."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.progress import Progress
@@ -21,24 +20,20 @@ class OodPictures:
     """Of the collection's listing: its test split if it has one, else all."""
 
 
-def open_ood(
-    asked: str, classes: tuple[str, ...], shape: Shape, data_dir: Path | None, progress: Progress
-) -> OodPictures:
+def open_ood(data: Data, classes: tuple[str, ...], shape: Shape, progress: Progress) -> OodPictures:
     """Find and decode out-of-distribution pictures.
 
     Args:
-        asked: as data to train on.
+        data: as it was understood.
         classes: that none of them may be of.
         shape: to decode them to.
-        data_dir: where named data is looked for.
         progress: where to say how far it is.
 
     Raises:
-        NotUnderstoodError: when it is neither a name nor a path that is there, or one of the classes is in it.
+        NotUnderstoodError: when one of the classes is in it.
         SkysortError: when it cannot be read.
     """
-    data = Data.find(asked)
-    dataset = open_dataset(data, shape, data_dir, progress)
+    dataset = open_dataset(data, shape, progress)
     for name in dataset.listing.classes:
         if name in classes:
             raise NotUnderstoodError(

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -142,6 +141,7 @@ class PreparedData:
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             ood=ood,
             groups_digest=of_groups.hexdigest(),
+            data_dir=None if self.data.data_dir is None else str(self.data.data_dir.absolute()),
         )
 
     def normalisation(self, normalise: str | Normalisation) -> Normalisation:
@@ -169,33 +169,30 @@ class PreparedData:
         return np.setdiff1d(training, np.concatenate(kept))
 
 
-def prepare(
-    data: Data, pictures: Pictures, data_dir: Path | None, progress: Progress, ood: str | None = None
-) -> PreparedData:
+def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None = None) -> PreparedData:
     """Find, decode and cut what a person named.
 
     Args:
         data: as it was understood.
         pictures: of a resolved recipe, so that the protocol is set.
-        data_dir: where named data is looked for.
         progress: where to say how far it is.
-        ood: pictures of none of the classes, named as data is.
+        ood: pictures of none of the classes.
 
     Raises:
-        NotUnderstoodError: when the out-of-distribution pictures are not there, or are of one of the classes.
+        NotUnderstoodError: when out-of-distribution pictures are of one of the classes.
         SkysortError: when it is not there, cannot be read, or cannot be cut.
     """
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.resize)
-    dataset = open_dataset(data, shape, data_dir, progress, pictures.label_by)
+    dataset = open_dataset(data, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
     splits = cut(dataset.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
     prepared = PreparedData(data, shape, dataset, groups, splits)
     if ood is None:
         return prepared
     classes = dataset.listing.classes
-    return replace(prepared, ood=open_ood(ood, classes, shape, data_dir, progress))
+    return replace(prepared, ood=open_ood(ood, classes, shape, progress))
 
 
 def smaller_than_they_are(prepared: PreparedData) -> str | None:

@@ -18,13 +18,13 @@ from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.dataset import Data, source_name
 from skysort.data.membership import read_members
-from skysort.data.splits import DataTable, prepare
+from skysort.data.splits import DataTable
 from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.experiments.shared_pictures import SharedPictures
 from skysort.experiments.train_mode import measured_in_training_mode
 from skysort.report.comparison_page import write_comparison_report
 from skysort.runs.folder import Run
 from skysort.runs.learner import learner
-from skysort.runs.reopen import prepared_again
 from skysort.runs.resolve import check_network, resolved
 from skysort.trust.comparison import Comparison, ComparisonRow, PairedComparison, Spread, difference
 from skysort.trust.shift_robustness import accuracy_when_shifted
@@ -66,18 +66,15 @@ def compare(
         SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
     """
     progress, output = progress or SilentProgress(), Path(output)
-    folder = None if data_dir is None else Path(data_dir)
     if not asked.variants:
         raise NotUnderstoodError(
             "missing-argument", "what to compare? Name recipes (skysort recipes) with --recipes, or a --study"
         )
     check_variants(asked.variants, asked.settings, output)
-    variants = on_the_same_parts(asked)
-    _check_losses(variants, asked.data, folder, progress)
-    runs = {
-        variant.name: list(run_seeds(variant, asked.data, range(seeds), output, data_dir, progress))
-        for variant in variants
-    }
+    pictures = SharedPictures(asked.data, data_dir, progress)
+    variants = on_the_same_parts(asked, pictures.data)
+    _check_losses(variants, pictures)
+    runs = {variant.name: list(run_seeds(variant, pictures, range(seeds), output)) for variant in variants}
     first = runs[variants[0].name]
     reference = _right(first, first[0].data)
     rows: list[ComparisonRow] = []
@@ -85,7 +82,7 @@ def compare(
         right = _right(runs[variant.name], first[0].data)
         # The same draws for every row, whichever others there are.
         gain = difference(right, reference, np.random.default_rng(0)) if rows else None
-        row = _row(variant, runs[variant.name], asked.shifts, folder, progress)
+        row = _row(variant, runs[variant.name], asked.shifts, pictures)
         rows.append(row.model_copy(update={"difference": gain}))
     machine, versions = made_by(run for of_variant in runs.values() for run in of_variant)
     comparison = Comparison(
@@ -163,7 +160,7 @@ def _finished(path: Path) -> Run:
     return run
 
 
-def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
+def on_the_same_parts(asked: ComparisonSpec, data: Data) -> list[Variant]:
     """Give all variants one protocol: the tutorials' only where it is the default of each.
 
     Raises:
@@ -177,11 +174,10 @@ def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
                 f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
                 f" its splits: --set pictures.{field}=…",
             )
-    found = Data.find(asked.data)
     for variant in asked.variants:
-        check_network(variant.recipe, found)
+        check_network(variant.recipe, data)
     # A protocol that is set for some is there among those resolved, and then holds for all.
-    protocols = {resolved(variant.recipe, found).pictures.protocol for variant in asked.variants}
+    protocols = {resolved(variant.recipe, data).pictures.protocol for variant in asked.variants}
     named = {variant.recipe.pictures.protocol for variant in asked.variants} - {None}
     protocol = next(iter(named or protocols)) if len(named or protocols) == 1 else "four-way"
     return [
@@ -190,23 +186,20 @@ def on_the_same_parts(asked: ComparisonSpec) -> list[Variant]:
     ]
 
 
-def _check_losses(variants: Sequence[Variant], data: str, data_dir: Path | None, progress: Progress) -> None:
+def _check_losses(variants: Sequence[Variant], pictures: SharedPictures) -> None:
     """Find out before anything is trained whether each loss is for so many classes."""
-    found = Data.find(data)
-    prepared = prepare(found, resolved(variants[0].recipe, found).pictures, data_dir, progress)
+    prepared = pictures.prepared(resolved(variants[0].recipe, pictures.data).pictures)
     for variant in variants:
         learner().check_loss(variant.recipe, len(prepared.dataset.listing.classes))
 
 
-def _row(
-    variant: Variant, runs: list[Run], shifts: int, data_dir: Path | None, progress: Progress
-) -> ComparisonRow:
+def _row(variant: Variant, runs: list[Run], shifts: int, pictures: SharedPictures) -> ComparisonRow:
     metrics = [run.metrics for run in runs]
     train_accuracy, test_accuracy = (
         Spread.of(figures.splits[split].accuracy for figures in metrics) for split in ("train", "test")
     )
     epochs = [run.epochs for run in runs]
-    shifted = [_when_shifted(run, shifts, data_dir, progress) for run in runs if shifts]
+    shifted = [_when_shifted(run, shifts, pictures) for run in runs if shifts]
     return ComparisonRow(
         name=variant.name,
         description=variant.recipe.description,
@@ -218,7 +211,7 @@ def _row(
         seconds=Spread.of(figures.seconds["training"] for figures in metrics),
         losses=_means(epochs, "train_loss"),
         elapsed=_means(epochs, "seconds"),
-        training_mode=measured_in_training_mode(runs, data_dir, progress),
+        training_mode=measured_in_training_mode(runs, pictures),
         shifted=tuple(map(Spread.of, zip(*shifted, strict=True))),
     )
 
@@ -228,10 +221,10 @@ def _means(runs: list[list[dict[str, float]]], name: str) -> tuple[float, ...]:
     return tuple(np.mean([[epoch[name] for epoch in epochs] for epochs in runs], axis=0).tolist())
 
 
-def _when_shifted(run: Run, pixels: int, data_dir: Path | None, progress: Progress) -> list[float]:
-    prepared = prepared_again(run, data_dir, progress)
+def _when_shifted(run: Run, pixels: int, pictures: SharedPictures) -> list[float]:
+    prepared = pictures.prepared(run.recipe.pictures)
     classifier, rows = Classifier(run.classifier), prepared.splits["test"]
-    return accuracy_when_shifted(classifier, prepared.dataset, rows, pixels, progress)
+    return accuracy_when_shifted(classifier, prepared.dataset, rows, pixels, pictures.progress)
 
 
 def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
+from skysort.experiments.shared_pictures import SharedPictures
 from skysort.experiments.train_mode import measured_in_training_mode
 from skysort.recipe.schema import Figure, Published, Recipe, recipe_names
 from skysort.report.comparison_page import write_reproduction_report
@@ -83,8 +84,11 @@ def reproduce(
                 f" these have: {', '.join(with_figures())}",
             )
     check_variants([Variant(recipe.name, recipe) for recipe in loaded], settings, output)
+    texts = [recipe.published.data for recipe in loaded if recipe.published]
+    pictures = {name: SharedPictures(name, data_dir, progress) for name in texts}
     measured = [
-        _measure(recipe, output, num, data_dir, progress) for recipe, (_, num) in zip(loaded, asked, strict=True)
+        _measure(recipe, output, num, pictures[name])
+        for recipe, name, (_, num) in zip(loaded, texts, asked, strict=True)
     ]
     machine, versions = made_by(run for each in measured for run in each.runs)
     reproduction = Reproduction(
@@ -120,13 +124,11 @@ def _accuracies(recipe: Recipe) -> list[Figure]:
     return [figure for figure in figures if figure.what == "accuracy"]
 
 
-def _measure(
-    recipe: Recipe, output: Path, seeds: int, data_dir: str | PathLike[str] | None, progress: Progress
-) -> _Measured:
+def _measure(recipe: Recipe, output: Path, seeds: int, pictures: SharedPictures) -> _Measured:
     assert recipe.published is not None  # since it has figures
     variant = Variant(recipe.name, recipe)
-    runs = list(run_seeds(variant, recipe.published.data, range(seeds), output, data_dir, progress))
-    return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, data_dir, progress))
+    runs = list(run_seeds(variant, pictures, range(seeds), output))
+    return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, pictures))
 
 
 def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.format import read_table
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
-from skysort.core.progress import Progress
 from skysort.data.dataset import Data, source_name
+from skysort.experiments.shared_pictures import SharedPictures
 from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
-from skysort.runs.reopen import prepared_again
+from skysort.runs.reopen import check_unchanged
 from skysort.runs.resolve import resolved
 from skysort.runs.train import resume, train
 
@@ -78,35 +77,38 @@ def computed(recipe: Recipe) -> dict[str, dict[str, object]]:
     return sections
 
 
-def run_seeds(
-    variant: Variant,
-    data: str,
-    seeds: Iterable[int],
-    output: Path,
-    data_dir: str | PathLike[str] | None,
-    progress: Progress,
-) -> Iterator[Run]:
-    """Yield a variant's finished runs, one a seed; train or resume those that are not finished.
+def run_seeds(variant: Variant, pictures: SharedPictures, seeds: Iterable[int], output: Path) -> Iterator[Run]:
+    """Yield a variant's finished runs, one per seed; train or resume those that are not finished.
 
     Raises:
         StoppedError: when it was asked to stop.
         SkysortError: when a run cannot be done, or its folder holds a run of another recipe or of other pictures.
     """
-    found = Data.find(data)
+    data, progress = pictures.data, pictures.progress
     for seed in seeds:
         folder = output / "runs" / f"{variant.name}-seed{seed}"
-        recipe = variant.with_seed(seed)
-        run = _started(folder, resolved(recipe, found), found)
+        recipe = resolved(variant.with_seed(seed), data)
+        run = _started(folder, recipe, data)
+        prepared = pictures.prepared(recipe.pictures)
         if run is not None and run.is_finished:
-            _check_finished(run, data_dir, progress)
+            # Its pictures, classifier and figures must still belong together.
+            check_unchanged(run, prepared)
+            run.check_classifier()
             yield run
             continue
         progress.say(f"{variant.name}, seed {seed}: in {folder}")
         try:
             if run is not None:
-                yield resume(folder, data_dir=data_dir, progress=progress)
+                yield resume(folder, prepared=prepared, progress=progress)
             else:
-                yield train(data, recipe, folder, data_dir=data_dir, progress=progress)
+                yield train(
+                    pictures.name,
+                    variant.with_seed(seed),
+                    folder,
+                    data_dir=data.data_dir,
+                    prepared=prepared,
+                    progress=progress,
+                )
         except StoppedError as stopped:
             what = str(stopped).partition(";")[0]
             raise StoppedError(
@@ -138,12 +140,6 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
             "output-taken", f"{folder} holds a run with {', '.join(other)}; choose another --output"
         )
     return run
-
-
-def _check_finished(run: Run, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
-    """Make sure that a run's pictures, classifier and figures still belong together."""
-    prepared_again(run, Path(data_dir) if data_dir is not None else None, progress)
-    run.check_classifier()
 
 
 def made_by(runs: Iterable[Run]) -> tuple[str, dict[str, str]]:

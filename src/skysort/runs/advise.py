@@ -17,12 +17,12 @@ def advise_on_name(data: Data, progress: Progress) -> None:
         progress.say(f"using the built-in data set '{data.name}'; to use the local folder, pass ./{data.name}")
 
 
-def advise(plan: TrainingPlan, prepared: PreparedData, data_dir: Path | None, progress: Progress) -> None:
+def advise(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> None:
     """Say what a person may want to change: the size, the pictures, or that they are mirrored."""
     if plan.has_default_size and (advice := smaller_than_they_are(prepared)):
         progress.say(advice)
     if findings := summary(quick_findings(prepared.dataset, prepared.groups)):
-        progress.say(f"{findings}; to see which, run: {_check_command(plan, data_dir)}")
+        progress.say(f"{findings}; to see which, run: {_check_command(plan)}")
     classes = prepared.dataset.listing.classes
     is_mirrored = plan.recipe.augment.flip != "none"
     if plan.data.named is None and is_mirrored and all(len(name) == 1 for name in classes):
@@ -32,7 +32,7 @@ def advise(plan: TrainingPlan, prepared: PreparedData, data_dir: Path | None, pr
         )
 
 
-def _check_command(plan: TrainingPlan, data_dir: Path | None) -> str:
+def _check_command(plan: TrainingPlan) -> str:
     """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
     pictures, shape = plan.recipe.pictures, plan.data.shape(None, None, "stretch")
     usual = Pictures(size=shape.size, channels=shape.channels)
@@ -42,5 +42,5 @@ def _check_command(plan: TrainingPlan, data_dir: Path | None) -> str:
             words += ["--set", f"pictures.{field}={value}"]
     words += ["--group-by", pictures.group_by] if pictures.group_by else []
     words += ["--label-by", pictures.label_by] if pictures.label_by else []
-    words += ["--data-dir", str(data_dir)] if data_dir else []
+    words += ["--data-dir", str(plan.data.data_dir)] if plan.data.data_dir else []
     return shlex.join(words)

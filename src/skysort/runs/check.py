@@ -48,10 +48,9 @@ def check(
     given = {name: pattern for name, pattern in patterns.items() if pattern}
     pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=given).pictures
     sources = [data] if isinstance(data, str | PathLike) else data
-    found = Data.find([str(source) for source in sources])
+    found = Data.find([str(source) for source in sources], data_dir)
     shape = found.shape(pictures.size, pictures.channels, pictures.resize)
-    folder = None if data_dir is None else Path(data_dir)
-    dataset = open_dataset(found, shape, folder, progress, pictures.label_by)
+    dataset = open_dataset(found, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
     result = quality.check(found.name, dataset, groups, open_originals(dataset.source, progress))
     if output is not None:

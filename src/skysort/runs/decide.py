@@ -90,7 +90,7 @@ def decide(
         opened.check_classifier()
         classifier = Classifier(opened.classifier)
         check_kept(classifier.classes, keep)
-        prepared = prepared_again(opened, Path(data_dir) if data_dir else None, progress, moved_to)
+        prepared = prepared_again(opened, progress, moved_to, data_dir)
         leaks = prepared.leaks("calibration")
         if len(leaks):
             progress.say(f"{len(leaks):,} calibration pictures are left out: training or validation has the like")

@@ -64,7 +64,7 @@ def evaluate(
             group_by,
             label_by,
             None if output is None else Path(output),
-            None if data_dir is None else Path(data_dir),
+            data_dir,
             run_of(folder),
             progress,
         )
@@ -81,7 +81,7 @@ def evaluate(
             "options-conflict", "--label-by goes with other pictures; a run's own have the labels of its recipe"
         )
     with locked_run(folder, "name the pictures to measure it on") as run:
-        prepared = prepared_again(run, None if data_dir is None else Path(data_dir), progress, moved_to)
+        prepared = prepared_again(run, progress, moved_to, data_dir)
         if not run.pictures.exists():
             run.write_pictures(prepared)
         return measure_run(run, Classifier(run.classifier), prepared, {}, progress)

@@ -240,17 +240,12 @@ def check_free(folder: Path) -> None:
         raise SkysortError("output-taken", f"{folder} already exists; choose another with --run")
 
 
-def start_run(
-    folder: Path, recipe: Recipe, prepared: PreparedData, data_dir: Path | None, progress: Progress
-) -> Run:
+def start_run(folder: Path, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
     """Write the folder of a run that has not begun: its recipe and its pictures.
 
     Raises:
         SkysortError: when it cannot be written, or another process has started a run there meanwhile.
     """
-    described = prepared.described()
-    if data_dir is not None:
-        described = described.model_copy(update={"data_dir": str(data_dir.absolute())})
     if remove_partials(folder):
         progress.say(f"removed what a killed training left half written beside {folder}")
     try:
@@ -258,7 +253,7 @@ def start_run(
             if isinstance(network := recipe.network, OwnNetwork):
                 write_whole(beside / network.file, read_source(network.path, network.sha256))
             write_whole(beside / "recipe.toml", recipe.to_toml())
-            Run(beside).write_data(described)
+            Run(beside).write_data(prepared.described())
             Run(beside).write_pictures(prepared)
     except SkysortError:
         if (folder / "recipe.toml").exists():

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def measure_others(
     group_by: str | None,
     label_by: str | None,
     output: Path | None,
-    data_dir: Path | None,
+    data_dir: str | PathLike[str] | None,
     run: Run | None,
     progress: Progress,
 ) -> Metrics:
@@ -51,8 +52,8 @@ def measure_others(
             raise SkysortError(
                 "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
             )
-    data = Data.find(source)
-    dataset = open_dataset(data, classifier.shape, data_dir, progress, label_by)
+    data = Data.find(source, data_dir)
+    dataset = open_dataset(data, classifier.shape, progress, label_by)
     for name in dataset.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)

@@ -33,8 +33,8 @@ class TrainingPlan:
     """Free for the run."""
     budget: float | None
     """Seconds that the whole command may take."""
-    ood: str | None
-    """Pictures of none of the classes, as the person named them."""
+    ood: Data | None
+    """Pictures of none of the classes."""
     has_default_size: bool
     """Whether neither the person nor the data chose the size that the network sees."""
 
@@ -46,6 +46,7 @@ def make_plan(
     settings: tuple[str, ...],
     budget: str | None,
     ood: str | PathLike[str] | None,
+    data_dir: str | PathLike[str] | None,
 ) -> TrainingPlan:
     """Return what `train` is to do with its arguments.
 
@@ -61,7 +62,7 @@ def make_plan(
     names = tuple(str(source) for source in each)
     seconds = None if budget is None else seconds_of(budget)
     loaded = _loaded(recipe, settings, has_budget=budget is not None)
-    data = Data.find(names)
+    data = Data.find(names, data_dir)
     folder = Path(run) if run else free_folder(data, loaded)
     check_free(folder)
     complete = resolved(loaded, data)
@@ -74,7 +75,7 @@ def make_plan(
         complete,
         folder,
         seconds,
-        None if ood is None else str(ood),
+        None if ood is None else Data.find(str(ood), data_dir),
         data.named is None and loaded.pictures.size is None,
     )
 

@@ -16,58 +16,75 @@ Moved = str | PathLike[str] | Sequence[str | PathLike[str]] | None
 """Where a run's pictures are now, or the places of its several sources; None where they were."""
 
 
-def prepared_again(run: Run, data_dir: Path | None, progress: Progress, moved_to: Moved = None) -> PreparedData:
+def prepared_again(
+    run: Run, progress: Progress, moved_to: Moved = None, data_dir: str | PathLike[str] | None = None
+) -> PreparedData:
     """Open a run's pictures once more, and make sure that they are the same in the same splits.
 
     Args:
         run: its folder, locked where the pictures have moved.
-        data_dir: where named data is; else where it was for the run.
-        progress: where to say how far it is.
+        progress: where to report how far it is.
         moved_to: where the pictures are now. Once they have proved to be the same, the run records it.
+        data_dir: where named data is; else where it was for the run.
 
     Raises:
         NotUnderstoodError: when there is nothing at the new place.
         SkysortError: when the pictures are not where they were, or have changed.
     """
     expected = run.data
-    data_dir = data_dir or (Path(expected.data_dir) if expected.data_dir else None)
-    ood = expected.ood.source if expected.ood else None
-    prepared = prepare(_find(run, expected, moved_to), run.recipe.pictures, data_dir, progress, ood)
-    found = prepared.described()
+    folder = data_dir or expected.data_dir
+    ood = Data.find(expected.ood.source, folder) if expected.ood else None
+    prepared = prepare(_find(run, expected, moved_to, folder), run.recipe.pictures, progress, ood)
+    check_unchanged(run, prepared, has_moved=moved_to is not None)
+    if prepared.data.source != expected.source:
+        run.write_data(expected.model_copy(update={"source": prepared.data.source}))
+    return prepared
+
+
+def check_unchanged(run: Run, prepared: PreparedData, *, has_moved: bool = False) -> None:
+    """Make sure that pictures are those that a run started with, in the same splits.
+
+    Args:
+        run: its folder.
+        prepared: the pictures.
+        has_moved: whether they are at another place than they were.
+
+    Raises:
+        SkysortError: when they are not.
+    """
+    expected, found = run.data, prepared.described()
     if found.ood != expected.ood:
+        source = expected.ood.source if expected.ood else "the data"
         raise SkysortError(
             "pictures-changed",
-            f"the out-of-distribution pictures of {run.path} have changed: {ood} has others now",
+            f"the out-of-distribution pictures of {run.path} have changed: {source} has others now",
         )
     for what, key in (("pictures", "fingerprint"), ("splits", "split_digest"), ("groups", "groups_digest")):
         before, now = getattr(expected, key), getattr(found, key)
+        if now != before and has_moved:
+            place = source_name(found.source)
+            raise SkysortError(
+                "pictures-changed",
+                f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}",
+            )
         if now != before:
-            if moved_to is not None:
-                place = source_name(found.source)
-                raise SkysortError(
-                    "pictures-changed",
-                    f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}",
-                )
             raise SkysortError(
                 "pictures-changed",
                 f"the {what} of {run.path} have changed: {source_name(expected.source)} had {key} {before}"
                 f" when the run started and has {now} now",
             )
-    if found.source != expected.source:
-        run.write_data(expected.model_copy(update={"source": found.source}))
-    return prepared
 
 
-def _find(run: Run, expected: DataTable, moved_to: Moved) -> Data:
+def _find(run: Run, expected: DataTable, moved_to: Moved, data_dir: str | PathLike[str] | None) -> Data:
     if moved_to is not None:
         if isinstance(expected.source, str) and find_named(expected.source):
             raise NotUnderstoodError(
                 "options-conflict",
                 f"{run.path} learned from the named data '{expected.source}'; --data-dir says where that is",
             )
-        return Data.find(_places(moved_to))
+        return Data.find(_places(moved_to), data_dir)
     try:
-        return Data.find(expected.source)
+        return Data.find(expected.source, data_dir)
     except NotUnderstoodError:
         raise SkysortError(
             "pictures-moved",

@@ -3,10 +3,9 @@
 import shlex
 import time
 from os import PathLike
-from pathlib import Path
 
 from skysort.core.progress import Progress, SilentProgress
-from skysort.data.splits import prepare
+from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
 from skysort.runs.advise import advise, advise_on_name
 from skysort.runs.arguments import check_named
@@ -14,7 +13,7 @@ from skysort.runs.budget import within
 from skysort.runs.finish import finish, go_on
 from skysort.runs.folder import Run, start_run
 from skysort.runs.plan import Sources, make_plan
-from skysort.runs.reopen import Moved, prepared_again
+from skysort.runs.reopen import Moved, check_unchanged, prepared_again
 from skysort.runs.resolve import check_trainable
 
 
@@ -27,6 +26,7 @@ def train(
     budget: str | None = None,
     ood: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
+    prepared: PreparedData | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a network on pictures, write its classifier folder, and measure that.
@@ -45,6 +45,7 @@ def train(
         ood: pictures of none of the classes, named as data is, to measure how many are called unknown; a
             recipe that sets no threshold for that gets one that keeps 95 % of real pictures.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
+        prepared: the pictures, where they have been prepared as the recipe says already.
         progress: where to say how far it is; else silent.
 
     Raises:
@@ -53,16 +54,15 @@ def train(
     """
     started = time.perf_counter()
     progress = progress or SilentProgress()
-    folder = None if data_dir is None else Path(data_dir)
-    plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood)
+    plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood, data_dir)
     advise_on_name(plan.data, progress)
-    prepared = prepare(plan.data, plan.recipe.pictures, folder, progress, plan.ood)
+    prepared = prepared or prepare(plan.data, plan.recipe.pictures, progress, plan.ood)
     check_trainable(plan.recipe, prepared)
-    advise(plan, prepared, folder, progress)
+    advise(plan, prepared, progress)
     complete = plan.recipe
     if plan.budget is not None:
         complete = within(plan.recipe, prepared, plan.budget, started, progress)
-    new = start_run(plan.folder, complete, prepared, folder, progress)
+    new = start_run(plan.folder, complete, prepared, progress)
     with new.locked():
         return finish(new, new.recipe, prepared, progress)
 
@@ -72,6 +72,7 @@ def resume(
     *,
     moved_to: Moved = None,
     data_dir: str | PathLike[str] | None = None,
+    prepared: PreparedData | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Continue a run that was interrupted, to the same bits as if it had not been.
@@ -80,6 +81,7 @@ def resume(
         run: its folder.
         moved_to: where its pictures are now, if they have moved. It is recorded.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
+        prepared: the pictures, where they have been prepared as the recipe says already.
         progress: where to say how far it is; else silent.
 
     Raises:
@@ -97,5 +99,8 @@ def resume(
         )
         return started
     with started.locked():
-        prepared = prepared_again(started, None if data_dir is None else Path(data_dir), progress, moved_to)
+        if prepared is None:
+            prepared = prepared_again(started, progress, moved_to, data_dir)
+        else:
+            check_unchanged(started, prepared)
         return go_on(started, prepared, progress)

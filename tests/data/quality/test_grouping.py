@@ -20,7 +20,7 @@ MakeFolder = Callable[..., Path]
 
 def grouped(folder: Path, **asked: object) -> dict[str, int]:
     """Return the group of each path."""
-    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), None, SilentProgress())
+    dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), SilentProgress())
     groups = groups_of(dataset, Pictures.model_validate(asked), LineProgress())
     return dict(zip(dataset.listing.paths, groups.tolist(), strict=True))
 
@@ -138,7 +138,7 @@ def test_bursts_chain_within_a_folder_and_a_camera(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("data", ["skies:20", "folder"])
 def test_bursts_of_pictures_without_times_are_an_error(data: str, make_folder: MakeFolder) -> None:
     asked = str(make_folder({"a": 2, "b": 2})) if data == "folder" else data
-    dataset = open_dataset(Data.find(asked), Shape(16, 3), None, SilentProgress())
+    dataset = open_dataset(Data.find(asked), Shape(16, 3), SilentProgress())
     with refused("no-groups", "pictures.burst_seconds", "DateTimeOriginal"):
         groups_of(dataset, Pictures(burst_seconds=1), SilentProgress())
 
@@ -156,9 +156,7 @@ def copies(make_folder: MakeFolder) -> tuple[Path, list[tuple[str, str]]]:
 def test_near_duplicates_never_stand_in_two_parts(make_folder: MakeFolder) -> None:
     folder, pairs = copies(make_folder)
     for seed in range(5):
-        prepared = prepare(
-            Data.find(str(folder)), Pictures(protocol="four-way", seed=seed), None, SilentProgress()
-        )
+        prepared = prepare(Data.find(str(folder)), Pictures(protocol="four-way", seed=seed), SilentProgress())
         paths = prepared.dataset.listing.paths
         part_of = {paths[row]: split for split, rows in prepared.splits.items() for row in rows}
         assert all(part_of[path] == part_of[copy] for path, copy in pairs)

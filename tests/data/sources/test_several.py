@@ -29,7 +29,7 @@ class Said(Progress):
 
 def opened(*paths: Path, progress: Progress | None = None, label_by: str | None = None) -> Dataset:
     data = Data.find([str(path) for path in paths])
-    return open_dataset(data, Shape(16, 3), None, progress or SilentProgress(), label_by)
+    return open_dataset(data, Shape(16, 3), progress or SilentProgress(), label_by)
 
 
 def as_rows(listing: Listing) -> dict[str, tuple[str, str]]:
