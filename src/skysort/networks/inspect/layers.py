@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from skysort.core.errors import SkysortError
+from skysort.networks.inspect.advice import batch_warnings, tensors_in, width_advice
 from skysort.networks.inspect.receptive_field import PIXEL, UNKNOWN, ReceptiveField, sight_after
 from skysort.networks.inspect.unregistered import kept_in_containers, kept_warnings, total, unused_warnings
 from skysort.networks.inspect.user_network import source_line
@@ -97,7 +97,7 @@ def describe(network: nn.Module, shape: tuple[int, int, int]) -> Description:
         tuple(recorder.layers),
         total(network.parameters()),
         total(parameter for parameter in network.parameters() if not parameter.requires_grad),
-        (*recorder.warnings(), *_batch_warnings(out)),
+        (*recorder.warnings(), *batch_warnings(out, NUM_PICTURES)),
     )
 
 
@@ -208,14 +208,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation and record its costs."""
         out = func(*args, **(kwargs or {}))
         frame = self.frames[-1]
-        for parameter in _tensors(
+        for parameter in tensors_in(
             args[1:] if func._schema.is_mutable else args
         ):  # a parameter that is only written to is not used
             if isinstance(parameter, nn.Parameter):
                 self._use(parameter, frame)
         outputs = [
             (tensor, sight)
-            for tensor in _tensors(out)
+            for tensor in tensors_in(out)
             if (sight := sight_after(func, args, tensor, self._sight, NUM_PICTURES))
         ]
         for tensor, sight in outputs:
@@ -286,13 +286,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
         self.failed = None
-        self.frames.append(_Frame(module, [tuple(tensor.shape) for tensor in _tensors(inputs)]))
+        self.frames.append(_Frame(module, [tuple(tensor.shape) for tensor in tensors_in(inputs)]))
 
     def _leave(self, module: nn.Module, inputs: Any, out: Any) -> None:
         frame = self.frames.pop()
         if out is None:  # it failed, though an outer forward may catch that
             self.failed = self.failed or frame
-        tensor = next(iter(_tensors(out)), None)
+        tensor = next(iter(tensors_in(out)), None)
         if frame.is_one_layer and tensor is not None and (frame.num_operations or not any(module.children())):
             self._add(frame, type(module).__name__, tensor, self._sight(tensor) or UNKNOWN)
 
@@ -301,25 +301,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._late.append((module, parameter, self.where(self.frames[-1])))
 
 
-def _tensors(values: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
-
-
 def _operation(func: Any, out: Tensor) -> str:
     name = func.overloadpacket.__name__
     name = _OPERATIONS.get(name, name).removeprefix("native_").strip("_")
     return f"conv{out.ndim - 2}d" if name == "conv" else name
-
-
-def _batch_warnings(out: Any) -> Iterator[str]:
-    tensor = next(iter(_tensors(out)), None)
-    if tensor is None:
-        yield "forward returns no tensor: it may lack its return statement"
-    elif tensor.ndim and len(tensor) != NUM_PICTURES:
-        yield (
-            f"{NUM_PICTURES} pictures went in and {len(tensor)} rows came out: a view or a flatten takes pictures"
-            " apart; torch.flatten(x, 1) keeps them whole"
-        )
 
 
 def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
@@ -331,7 +316,7 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
         f" {str(error) or type(error).__name__}"
     ]
     lines += source_line(error)
-    if advice := _advice(frame):
+    if advice := width_advice(frame.module, frame.inputs):
         lines.append(advice)
     elif recorder.layers and recorder.layers[-1].shape:
         last = recorder.layers[-1]
@@ -343,19 +328,3 @@ def _failure(recorder: _Recorder, error: BaseException) -> SkysortError:
             " cannot be followed"
         )
     return SkysortError("network-failed", "\n  ".join(lines))
-
-
-def _advice(frame: _Frame) -> str | None:
-    """Return a fix for the two layers whose widths people get wrong."""
-    module = frame.module
-    if not frame.inputs:
-        return None
-    _, *shape = frame.inputs[0]
-    if isinstance(module, nn.Linear) and shape and (len(shape) > 1 or shape[0] != module.in_features):
-        num = math.prod(shape)
-        flatten = "flatten it first with torch.flatten(x, 1)" if len(shape) > 1 else ""
-        wide = f"make it nn.Linear({num}, {module.out_features})" if num != module.in_features else ""
-        return f"it takes {module.in_features} features: {', and '.join(filter(None, (flatten, wide)))}"
-    if isinstance(module, nn.Conv2d) and shape and shape[0] != module.in_channels:
-        return f"it takes {module.in_channels} channels and gets {shape[0]}"
-    return None
