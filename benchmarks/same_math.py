@@ -98,9 +98,9 @@ def largest_differences(name: str) -> tuple[float, float]:
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, split, cpu)
     found: list[float] = []
-    outcomes = StepResults(cpu, lambda loss, _correct, _pictures: found.append(loss))
+    results = StepResults(cpu, lambda loss, _correct, _pictures: found.append(loss))
     with computing_threads(recipe.training.threads):
-        train_epoch(task, 1, 0, outcomes, lambda _step: None)
+        train_epoch(task, 1, 0, results, lambda _step: None)
 
     mean, std = (torch.tensor(figures).view(-1, 1, 1) for figures in (normalisation.mean, normalisation.std))
 

@@ -24,10 +24,10 @@ fit = fitting.fit
 
 def draw_last_bits(network: torch.nn.Module, seed: int) -> None:
     """Draw the last bit of each weight anew: half of them change."""
-    chances = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
         bits = parameter.detach().view(torch.int32)
-        bits ^= torch.randint(0, 2, bits.shape, generator=chances, dtype=torch.int32)
+        bits ^= torch.randint(0, 2, bits.shape, generator=rng, dtype=torch.int32)
 
 
 def losses(golden: tuple[str, str, int], seed: int | None) -> list[float]:

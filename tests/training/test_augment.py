@@ -47,7 +47,7 @@ def test_without_augmentation_pictures_and_labels_are_what_they_were() -> None:
 
 
 @pytest.mark.parametrize("augment", EACH.values(), ids=EACH)
-def test_chances_follow_from_seed_epoch_and_step_alone(augment: Augment) -> None:
+def test_draws_follow_from_seed_epoch_and_step_alone(augment: Augment) -> None:
     pictures, targets = of_all(augment, 3, 2, 1)
     before = PICTURES.clone()
     again, targets_again = of_all(augment, 3, 2, 1)
@@ -166,7 +166,7 @@ def test_resized_crops_lie_anywhere_and_are_as_large_and_as_narrow_as_they_may_b
         assert (start + 100 * side).max() < 101.5
         where = (start / (100 * (1 - side)))[side < 0.9]
         assert 0.45 < where.mean() < 0.55
-        assert where.std() > 0.25  # that of uniform chances is 0.29
+        assert where.std() > 0.25  # that of uniform draws is 0.29
 
 
 def test_rotations_go_both_ways_as_far_as_they_may() -> None:

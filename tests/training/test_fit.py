@@ -30,9 +30,9 @@ SETTINGS = ["training.device=cpu", "training.threads=1", "training.epochs=3", "t
 
 
 def make_part(num: int = 50, seed: int = 0) -> SplitPictures:
-    chances = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     labels = np.arange(num, dtype=np.int64) % 2
-    pixels = chances.integers(0, 100, (num, 3, 8, 8), dtype=np.uint8) + (100 * labels[:, None, None, None]).astype(
+    pixels = rng.integers(0, 100, (num, 3, 8, 8), dtype=np.uint8) + (100 * labels[:, None, None, None]).astype(
         np.uint8
     )
     return SplitPictures(num, lambda rows: pixels[rows], labels)

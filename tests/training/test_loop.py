@@ -27,10 +27,10 @@ HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)
 
 
 def by_class(num: int) -> SplitPictures:
-    """Return a part that lies class by class: dark pictures, then light ones."""
-    chances = np.random.default_rng(0)
+    """Return pictures class by class: dark pictures, then light ones."""
+    rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(2), num // 2)
-    pixels = chances.integers(0, 60, (num, 3, 8, 8)) + 150 * labels[:, None, None, None]
+    pixels = rng.integers(0, 60, (num, 3, 8, 8)) + 150 * labels[:, None, None, None]
     return SplitPictures(num, lambda rows: pixels[rows].astype(np.uint8), labels)
 
 
@@ -69,7 +69,7 @@ def task_of(network: PictureNetwork, recipe: Recipe, loss: LossFunction) -> Task
     return Task(network, build_optimizer(recipe.optimizer, network.parameters()), loss, recipe, by_class(60), CPU)
 
 
-def test_a_loss_that_is_no_number_changes_no_weight_though_statistics_have_moved() -> None:
+def test_a_loss_of_nan_changes_no_weight_though_statistics_have_moved() -> None:
     recipe = Recipe.load("swift", ["network.width=4", "training.batch_size=20", "augment.flip=none"])
     network = initial_network(recipe, Shape(8, 3), 2, HALF)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -92,26 +92,26 @@ def test_figures_that_are_read_a_step_late_are_the_same_in_the_same_order() -> N
     late: list[tuple[float, int, int]] = []
     train_epoch(mlp_task(LOSS), 1, 0, StepResults(CPU, lambda *figures: at_once.append(figures)), lambda _: None)
     num_read = []
-    outcomes = StepResults(CPU, lambda *figures: late.append(figures), lag=1)
-    train_epoch(mlp_task(LOSS), 1, 0, outcomes, lambda _: num_read.append(len(late)))
+    results = StepResults(CPU, lambda *figures: late.append(figures), lag=1)
+    train_epoch(mlp_task(LOSS), 1, 0, results, lambda _: num_read.append(len(late)))
     assert num_read == [0, 1, 2]
-    outcomes.read_all()
+    results.read_all()
     assert late == at_once
     assert [pictures for _loss, _right, pictures in late] == [20] * 3
 
 
 @pytest.mark.parametrize("broken", [1, 2, 3])
-def test_a_loss_that_is_no_number_is_noticed_though_it_is_read_late(broken: int) -> None:
+def test_a_loss_of_infinity_is_noticed_though_it_is_read_late(broken: int) -> None:
     steps = count(1)
 
     def breaking(outputs: Tensor, labels: Tensor) -> Tensor:
         return LOSS(outputs, labels) * (math.inf if next(steps) == broken else 1)
 
     done: list[int] = []
-    outcomes = StepResults(CPU, lambda *_: None, lag=1)
+    results = StepResults(CPU, lambda *_: None, lag=1)
     with pytest.raises(DivergedError, match=f"inf .*epoch 1, step {broken},") as error:
-        train_epoch(mlp_task(breaking), 1, 0, outcomes, done.append)
-        outcomes.read_all()
+        train_epoch(mlp_task(breaking), 1, 0, results, done.append)
+        results.read_all()
     assert "no weight" not in str(error.value)
     assert len(done) == broken  # with the update that was not wanted, and none after it
 

@@ -43,8 +43,8 @@ def test_singular_values_follow_the_quintic_of_the_source() -> None:
 
 @pytest.mark.parametrize("shape", [(8, 8), (32, 288), (288, 32)])
 def test_orthogonal_is_the_iteration_of_the_source_for_directions_of_all_sizes(shape: tuple[int, int]) -> None:
-    chances = torch.Generator().manual_seed(0)
-    left, _, right = torch.linalg.svd(torch.randn(shape, generator=chances), full_matrices=False)
+    rng = torch.Generator().manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape, generator=rng), full_matrices=False)
     matrix = left @ torch.diag(torch.logspace(0, -6, min(shape))) @ right
     expected = matrix / matrix.norm()
     for _ in range(NEWTON_SCHULZ_STEPS):

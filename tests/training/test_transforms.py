@@ -11,14 +11,14 @@ from torchvision.transforms import functional as torchvision
 
 from skysort.training.transforms import Border, covered, flipped, mixed, pasted, recoloured, resampled, shifted
 
-CHANCES = np.random.default_rng(0)
+RNG = np.random.default_rng(0)
 SIZE = 9
 CHANNELS = pytest.mark.parametrize("channels", [1, 3])
 NUM = pytest.mark.parametrize("num", [1, 40])
 
 
 def noise(num: int, channels: int) -> Tensor:
-    return torch.from_numpy(CHANCES.integers(0, 256, (num, channels, SIZE, SIZE), dtype=np.uint8))
+    return torch.from_numpy(RNG.integers(0, 256, (num, channels, SIZE, SIZE), dtype=np.uint8))
 
 
 def whole(num: int) -> Tensor:
@@ -41,7 +41,7 @@ def close(found: Tensor, expected: Tensor) -> bool:
 @CHANNELS
 @NUM
 def test_the_pictures_that_are_asked_for_are_flipped(num: int, channels: int) -> None:
-    pictures, which = noise(num, channels), torch.from_numpy(CHANCES.random(num) < 0.5)
+    pictures, which = noise(num, channels), torch.from_numpy(RNG.random(num) < 0.5)
     for found, picture, one in zip(flipped(pictures, which), pictures, which, strict=True):
         assert torch.equal(found, torchvision.hflip(picture) if one else picture)
 
@@ -52,7 +52,7 @@ def test_the_pictures_that_are_asked_for_are_flipped(num: int, channels: int) ->
 @NUM
 def test_a_shift_cuts_a_padded_picture(num: int, channels: int, border: Border, margin: int) -> None:
     pictures = noise(num, channels)
-    across, down = torch.from_numpy(CHANCES.integers(0, 2 * margin + 1, (2, num)))
+    across, down = torch.from_numpy(RNG.integers(0, 2 * margin + 1, (2, num)))
     mode = "constant" if border == "black" else "reflect"
     for found, picture, x, y in zip(
         shifted(pictures, margin, across, down, border), pictures, across, down, strict=True
@@ -64,7 +64,7 @@ def test_a_shift_cuts_a_padded_picture(num: int, channels: int, border: Border, 
 @CHANNELS
 @NUM
 def test_a_rotation_is_torchvisions(num: int, channels: int) -> None:
-    pictures, degrees = noise(num, channels), torch.from_numpy(CHANCES.uniform(-180, 180, num)).float()
+    pictures, degrees = noise(num, channels), torch.from_numpy(RNG.uniform(-180, 180, num)).float()
     for found, picture, angle in zip(
         resampled(pictures, whole(num), degrees, "black"), pictures, degrees, strict=True
     ):
@@ -75,8 +75,8 @@ def test_a_rotation_is_torchvisions(num: int, channels: int) -> None:
 @NUM
 def test_a_resized_crop_is_torchvisions_but_where_that_sees_the_end_of_the_box(num: int, channels: int) -> None:
     pictures = noise(num, channels)
-    sides = CHANCES.integers(1, SIZE + 1, (2, num))
-    starts = CHANCES.integers(0, SIZE - sides + 1)
+    sides = RNG.integers(1, SIZE + 1, (2, num))
+    starts = RNG.integers(0, SIZE - sides + 1)
     boxes = torch.from_numpy(np.concatenate((starts, sides)) / SIZE).float()
     results = resampled(pictures, boxes, torch.zeros(num), None)
     for found, picture, (x, y), (w, h) in zip(results, pictures, starts.T, sides.T, strict=True):
@@ -90,9 +90,9 @@ def test_a_resized_crop_is_torchvisions_but_where_that_sees_the_end_of_the_box(n
 @pytest.mark.parametrize("border", ["black", "reflect", None])
 def test_a_crop_of_a_rotated_picture_is_taken_from_where_it_comes_from(border: Border | None) -> None:
     num = 12
-    pictures, degrees = noise(num, 3), torch.from_numpy(CHANCES.uniform(-180, 180, num)).float()
+    pictures, degrees = noise(num, 3), torch.from_numpy(RNG.uniform(-180, 180, num)).float()
     degrees = torch.zeros(num) if border is None else degrees
-    width, height = torch.from_numpy(CHANCES.uniform(0.3, 1, (2, num))).float()
+    width, height = torch.from_numpy(RNG.uniform(0.3, 1, (2, num))).float()
     left, top = (1 - width) * 0.7, (1 - height) * 0.2
     results = resampled(pictures, torch.stack((left, top, width, height)), degrees, border)
     for number in range(num):
@@ -122,7 +122,7 @@ def test_a_picture_of_one_pixel_rotates_into_itself() -> None:
 def test_colours_are_torchvisions(num: int, channels: int) -> None:
     # Neither dark nor light, so that torchvision cuts off nothing in between.
     pictures = noise(num, channels) // 4 + 90
-    factors = torch.from_numpy(CHANCES.uniform(0.8, 1.2, (3, num))).float()
+    factors = torch.from_numpy(RNG.uniform(0.8, 1.2, (3, num))).float()
     for found, picture, one in zip(recoloured(pictures, *factors), pictures, factors.T.tolist(), strict=True):
         expected = torchvision.adjust_contrast(torchvision.adjust_brightness(picture / 255, one[0]), one[1])
         assert close(found, 255 * torchvision.adjust_saturation(expected, one[2]))
@@ -145,7 +145,7 @@ def test_factors_of_one_change_nothing() -> None:
 @NUM
 def test_a_square_is_covered_with_the_mean_colour(num: int, channels: int, side: int) -> None:
     pictures = noise(num, channels)
-    across, down = torch.from_numpy(CHANCES.integers(0, SIZE, (2, num)))
+    across, down = torch.from_numpy(RNG.integers(0, SIZE, (2, num)))
     for found, picture, x, y in zip(
         covered(pictures, side, across, down), pictures, across.tolist(), down.tolist(), strict=True
     ):

@@ -28,11 +28,11 @@ NUM_STEPS = {"resnet-deep-shared": 3, "resnet-deep": 3}
 def test_the_first_losses_are_the_tutorials(name: str) -> None:
     text = TEXTS[name]
     shape, num_classes, num_steps = SHAPES[text.data], NUM_CLASSES[text.data], NUM_STEPS.get(name, 10)
-    chances = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     num = num_steps * text.batch_size
     channels, size = shape.channels, shape.size
-    pixels = chances.integers(0, 256, (num, channels, size, size), dtype=np.uint8)
-    split = SplitPictures(num, lambda rows: pixels[rows], chances.integers(0, num_classes, num))
+    pixels = rng.integers(0, 256, (num, channels, size, size), dtype=np.uint8)
+    split = SplitPictures(num, lambda rows: pixels[rows], rng.integers(0, num_classes, num))
     recipe = Recipe.load(name, ["training.epochs=1"])
 
     half = Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels)
@@ -41,8 +41,8 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, split, CPU)
-    outcomes = StepResults(CPU, lambda value, _correct, _pictures: found.append(value))
-    train_epoch(task, 1, 0, outcomes, lambda _step: None)
+    results = StepResults(CPU, lambda value, _correct, _pictures: found.append(value))
+    train_epoch(task, 1, 0, results, lambda _step: None)
 
     torch.manual_seed(recipe.training.seed)
     plain = text.make().double()
