@@ -8,7 +8,7 @@ import pytest
 
 from skysort.report.comparison_charts import evenly
 from skysort.report.comparison_page import write_comparison_report, write_reproduction_report
-from skysort.report.run_page import PROTOCOLS
+from skysort.report.wording import PROTOCOLS
 from skysort.trust.comparison import (
     Comparison,
     ComparisonRow,

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,10 +15,9 @@ from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import write_whole
 from skysort.core.text import counted
-from skysort.experiments.compare import compare_two
-from skysort.experiments.seeds import DEFAULT_SEEDS
-from skysort.experiments.studies import STUDIES
-from skysort.trust.comparison import Comparison, ComparisonRow
+
+if TYPE_CHECKING:
+    from skysort.trust.comparison import Comparison, ComparisonRow
 
 
 def compare(
@@ -62,7 +61,7 @@ def compare(
         what[0] if what else None,
         [name.strip() for name in recipes.split(",")] if recipes is not None else (),
         study=study,
-        seeds=seeds or DEFAULT_SEEDS,
+        seeds=seeds or 3,
         settings=settings or (),
         output=output,
         data_dir=data_dir,
@@ -80,6 +79,8 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
         raise NotUnderstoodError(
             "options-conflict", f"two runs are compared as they are; that takes no {options[0]}"
         )
+    from skysort.experiments.compare import compare_two  # takes long to load, and few commands need it
+
     found, num_others = compare_two(*runs)
     if output:
         output.mkdir(parents=True, exist_ok=True)
@@ -111,10 +112,12 @@ def _compare_two(runs: list[str], options: list[str], output: Path | None) -> No
 
 
 def _list_studies() -> None:
+    from skysort.experiments.studies import STUDIES  # likewise
+
     show_names("study", ((name, study.description) for name, study in STUDIES.items()))
 
 
-def _show(comparison: Comparison, folder: Path) -> None:
+def _show(comparison: "Comparison", folder: Path) -> None:
     console = console_for(sys.stdout)
     table = Table("recipe", box=None)
     for heading in ("parameters", "test", "to the first", "95 % interval", "train", "gap", "seconds"):
@@ -150,7 +153,7 @@ def _show(comparison: Comparison, folder: Path) -> None:
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 
-def _difference(row: ComparisonRow) -> tuple[str, str]:
+def _difference(row: "ComparisonRow") -> tuple[str, str]:
     if row.difference is None:
         return "", ""
     low, high = row.difference.interval95

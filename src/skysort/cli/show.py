@@ -2,26 +2,26 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rich import markup
 from rich.console import Console
 from rich.table import Table
 
-from skysort.classifier.decision import Decision
-from skysort.classifier.format import read_table
 from skysort.cli.console import console_for, shown_name
 from skysort.core.text import counted
-from skysort.report.run_page import PROTOCOLS
-from skysort.report.wording import decision_sentences
-from skysort.runs.folder import Run
+from skysort.report.wording import PROTOCOLS, decision_sentences
 from skysort.trust.advice import advice
-from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
+
+if TYPE_CHECKING:
+    from skysort.classifier.decision import Decision
+    from skysort.runs.folder import Run
+    from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
 
 MOST_CLASSES = 30
 
 
-def show_run(run: Run, file: IO[str]) -> None:
+def show_run(run: "Run", file: IO[str]) -> None:
     """Print what a run came to and where it is."""
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
@@ -33,14 +33,14 @@ def show_run(run: Run, file: IO[str]) -> None:
     if data.left_out.files:
         files = counted(data.left_out.files, "file was", "files were")
         console.print(f"{files} left out: no picture, no label, or an empty folder.")
-    difference = read_table(run.classifier).proof_difference
+    difference = run.proof_difference
     console.print(f"{metrics.parameters:,} parameters, {metrics.seconds['training']:.1f} s of training")
     console.print(f"verified: ONNX Runtime and PyTorch give the same logits, to {difference:.2g}")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
 
 
-def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
+def show_decision(decision: "Decision", run: "Run", file: IO[str]) -> None:
     """Print what a decision does and promises, what it did on the test split, and how to use it."""
     console = console_for(file)
     for sentence in decision_sentences(decision, run.data.classes):
@@ -50,7 +50,7 @@ def show_decision(decision: Decision, run: Run, file: IO[str]) -> None:
     console.print(f"Use it: {shown_name(shlex.join(command))}")
 
 
-def show_metrics(metrics: Metrics, file: IO[str]) -> None:
+def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
     """Print the figures of each split, and of each class of the test split: those of metrics.json."""
     console = console_for(file)
     splits = _table("split", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
@@ -110,7 +110,7 @@ def show_metrics(metrics: Metrics, file: IO[str]) -> None:
     console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
 
 
-def _show_effect(name: str, effect: Effect, console: Console) -> None:
+def _show_effect(name: str, effect: "Effect", console: Console) -> None:
     for pictures, share in (("to keep", effect.lost), ("of other classes", effect.set_aside)):
         if share:
             groups = f", counted as {share.groups:,}" if share.groups else ""
@@ -120,7 +120,7 @@ def _show_effect(name: str, effect: Effect, console: Console) -> None:
             )
 
 
-def _show_classes(test: SplitFigures, console: Console) -> None:
+def _show_classes(test: "SplitFigures", console: Console) -> None:
     table = _table(
         "class (test)",
         "pictures",
@@ -155,7 +155,7 @@ def _show_classes(test: SplitFigures, console: Console) -> None:
         console.print()
 
 
-def _show_unknown(test: SplitFigures, ood: OodFigures | None, console: Console) -> None:
+def _show_unknown(test: "SplitFigures", ood: "OodFigures | None", console: Console) -> None:
     if not test.unknown:
         return
     console.print("all figures above count the likeliest class of every picture, unknown or not")

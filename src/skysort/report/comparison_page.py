@@ -4,7 +4,7 @@ from pathlib import Path
 
 from skysort.report import comparison_charts
 from skysort.report.page import write_page
-from skysort.report.run_page import PROTOCOLS
+from skysort.report.wording import PROTOCOLS
 from skysort.trust.comparison import NUM_RESAMPLES, WIDEST, Comparison, ComparisonRow, Difference, Reproduction
 
 MOST_EPOCHS_IN_TABLE = 30

@@ -16,7 +16,7 @@ from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.report.page import percent, write_page
-from skysort.report.wording import decision_sentences
+from skysort.report.wording import PROTOCOLS, decision_sentences
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve
@@ -28,13 +28,6 @@ NUM_FILES_NAMED = 50
 NUM_PAIRS = 20
 NUM_WEAKEST = 10
 MOST_CLASSES_IN_MATRIX = 20
-
-PROTOCOLS = {
-    "tutorial": "trained on the whole training split; test is what the data holds out",
-    "four-way": "cut into train, validation, calibration and test; trained on train alone",
-    "other pictures": "measured on other pictures than those of the classifier's own run",
-    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
-}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,23 @@
-"""A decision in words: the rule, the promise and the effect."""
+"""A protocol in words, and a decision: the rule, the promise and the effect."""
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from skysort.classifier.decision import Calibration, Decision
 from skysort.core.text import counted, printable
 
+if TYPE_CHECKING:
+    from skysort.classifier.decision import Calibration, Decision
 
-def decision_sentences(decision: Decision, classes: Sequence[str]) -> list[str]:
+PROTOCOLS = {
+    "tutorial": "trained on the whole training split; test is what the data holds out",
+    "four-way": "cut into train, validation, calibration and test; trained on train alone",
+    "other pictures": "measured on other pictures than those of the classifier's own run",
+    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
+}
+
+
+def decision_sentences(decision: "Decision", classes: Sequence[str]) -> list[str]:
     """Return four sentences: the rule, the promise, the effect, and the pictures that the promise holds for.
 
     Args:
@@ -32,7 +42,7 @@ def _rule(threshold: float, kept: str) -> str:
     return f"Set a picture aside if the probability that it is not {kept} is {_probability(threshold)} or more."
 
 
-def _promise(decision: Decision, kept: str) -> str:
+def _promise(decision: "Decision", kept: str) -> str:
     num, of = _rate(decision.lose_at_most, 1000)
     held, draws = _rate(decision.confidence, 100)
     counting = ""
@@ -47,7 +57,7 @@ def _promise(decision: Decision, kept: str) -> str:
     )
 
 
-def _counts(calibration: Calibration, left_out: int, kept: str) -> str:
+def _counts(calibration: "Calibration", left_out: int, kept: str) -> str:
     """Return how many calibration pictures the promise comes from, and how many of them are lost."""
     pictures = f"{counted(calibration.pictures, 'picture')} of {kept}"
     if calibration.groups is None:
@@ -63,7 +73,7 @@ def _counts(calibration: Calibration, left_out: int, kept: str) -> str:
     return f"{counts}; {pictures} left out, with a near-duplicate or group in train or validation"
 
 
-def _effect(decision: Decision, others: str) -> str:
+def _effect(decision: "Decision", others: str) -> str:
     set_aside = decision.set_aside
     if set_aside is None:
         return "not known, since there is no calibration picture of another class"

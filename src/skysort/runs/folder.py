@@ -133,6 +133,11 @@ class Run:
         return self.path / "classifier"
 
     @property
+    def proof_difference(self) -> float | None:
+        """Largest difference of a logit on ONNX Runtime from PyTorch's, for the pictures of the proof."""
+        return read_table(self.classifier).proof_difference
+
+    @property
     def report(self) -> Path:
         """The page for a browser."""
         return self.path / "report.html"

@@ -1,16 +1,19 @@
 """Advice on figures: whether the test pictures are enough, and whether the network has learned anything."""
 
 import math
+from typing import TYPE_CHECKING
 
 from skysort.core.text import counted
 from skysort.trust.intervals import NORMAL_QUANTILE
-from skysort.trust.metrics import Metrics, SplitFigures
+
+if TYPE_CHECKING:
+    from skysort.trust.metrics import Metrics, SplitFigures
 
 SMALL_MARGIN = 0.03
 """Half the width of an accuracy's interval: narrow enough for most choices between two classifiers."""
 
 
-def advice(metrics: Metrics) -> list[str]:
+def advice(metrics: "Metrics") -> list[str]:
     """Return sentences to show beside the figures."""
     sentences = [how_sure(metrics.splits["test"])]
     if (train := metrics.splits.get("train")) and not has_learned(train):
@@ -23,7 +26,7 @@ def advice(metrics: Metrics) -> list[str]:
     return sentences
 
 
-def how_sure(test: SplitFigures) -> str:
+def how_sure(test: "SplitFigures") -> str:
     """Return how precisely the test pictures measure the accuracy, and how many would measure it well enough.
 
     That number is for a Wilson interval with the same middle p as now: n = z² p (1 - p) / margin².
@@ -45,7 +48,7 @@ def how_sure(test: SplitFigures) -> str:
     )
 
 
-def has_learned(train: SplitFigures) -> bool:
+def has_learned(train: "SplitFigures") -> bool:
     """Return whether the balanced accuracy on training pictures is above chance, by its 95 % interval."""
     num_classes = sum(figures.pictures > 0 for figures in train.classes.values())
     return train.balanced_accuracy_interval95[0] > 1 / num_classes
