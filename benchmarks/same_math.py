@@ -50,7 +50,8 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
     from plain_loop import TEXTS
 
     from skysort.core.progress import SilentProgress
-    from skysort.data.splits import Data, evenly, prepare
+    from skysort.data.dataset import Data
+    from skysort.data.splits import evenly, prepare
     from skysort.recipe.schema import Recipe
     from skysort.runs.resolve import resolved
 
