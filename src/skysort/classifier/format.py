@@ -92,13 +92,13 @@ class ClassifierTable(FrozenModel):
     """Name and arguments, as in the recipe."""
     recipe: str
     """Name of the recipe."""
-    test_time_flip: bool = False
+    test_time_flip: bool
     """Whether model.onnx returns the mean of the logits of a picture and of its mirror image."""
     parameters: int
     """How many training changed."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(gt=0)
     """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
-    temperature_reason: str = ""
+    temperature_reason: str
     """What it was fitted to, or why it is 1."""
     decisions: tuple[Decision, ...] = ()
     """What to do with a picture, each by its name; made after the classifier."""
@@ -116,7 +116,7 @@ class ClassifierTable(FrozenModel):
     """SHA-256 of the files that are read, by name: model.onnx, proof.npz and model.safetensors."""
     versions: dict[str, str]
     """What made it."""
-    machine: str = "a computer that was not noted"
+    machine: str
     """What it was made on: processor, device, threads."""
 
     @field_validator("classes")
