@@ -119,6 +119,15 @@ def test_a_network_of_ones_own(skysort_command: Command, own: Path) -> None:
     assert "neighbour" not in sys.modules
 
 
+def test_a_recipe_with_a_network_of_ones_own_is_described_like_the_network(
+    skysort_command: Command, own: Path
+) -> None:
+    recipe = own.parent / "mine.toml"
+    recipe.write_text(f'[network]\nname = "own"\nfile = "{own.name}"\nclass_name = "Net"\n')
+    network = skysort_command("describe", f"{own}:Net")
+    assert skysort_command("describe", recipe).out == network.out
+
+
 def test_two_files_of_one_name(skysort_command: Command, own: Path) -> None:
     other = own.parent / "other"
     other.mkdir()

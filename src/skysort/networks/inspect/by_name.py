@@ -9,7 +9,7 @@ from skysort.networks.families import build_layers, check_classes
 from skysort.networks.inspect.layers import Description, describe
 from skysort.networks.inspect.user_network import own_network
 from skysort.recipe.network_file import is_own
-from skysort.recipe.schema import Recipe
+from skysort.recipe.schema import OwnNetwork, Recipe
 
 DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
 """Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
@@ -43,6 +43,9 @@ def _own(target: str, size: int | None, channels: int | None, classes: int | Non
 
 def _recipe(name: str, size: int | None, channels: int | None, classes: int | None) -> Description:
     recipe = Recipe.load(name)
+    if isinstance(own := recipe.network, OwnNetwork):
+        target, pictures = f"{own.path}:{own.class_name}", recipe.pictures
+        return _own(target, size or pictures.size, channels or pictures.channels, classes)
     known = find_named(recipe.published.data) if recipe.published else None
     side = size or recipe.pictures.size or (known.size if known else DEFAULT_SIZE)
     num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
