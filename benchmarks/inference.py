@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -112,8 +113,8 @@ def network_alone(classifier: Classifier, run: Run) -> dict[str, Callable[[], ob
                 logits: torch.Tensor = in_use(torch.from_numpy(pixels))
                 return logits
 
-        works[f"{num} from pixels, Skysort"] = lambda pixels=pixels: classifier.logits(pixels)
-        works[f"{num} from pixels, ONNX Runtime"] = lambda pixels=pixels: session.run(None, {"pictures": pixels})
+        works[f"{num} from pixels, Skysort"] = partial(classifier.logits, pixels)
+        works[f"{num} from pixels, ONNX Runtime"] = partial(session.run, None, {"pictures": pixels})
         works[f"{num} from pixels, PyTorch"] = in_pytorch
     return works
 

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -286,14 +287,14 @@ def main() -> None:
     examples = load(text.data)
     network = text.make()
     epochs = asked.epochs or text.epochs
-    loader = DataLoader(examples["train"], batch_size=text.batch_size, shuffle=True)
+    loader: DataLoader[Any] = DataLoader(examples["train"], batch_size=text.batch_size, shuffle=True)
     losses, seconds = train(network, text, loader, epochs)
     found = {}
     # Evaluation mode first: training mode goes on gathering statistics, even of the test pictures.
     for mode in ("evaluation", "training"):
         for split in ("train", "test"):
             # In training mode the pictures beside it change an answer, so all come in mixed order.
-            mixed = DataLoader(examples[split], batch_size=64, shuffle=True)
+            mixed: DataLoader[Any] = DataLoader(examples[split], batch_size=64, shuffle=True)
             network.train(mode == "training")
             found[f"{split} accuracy in {mode} mode"] = accuracy(network, mixed, text.threshold)
     figures = {

@@ -41,7 +41,7 @@ def plain_seconds(name: str, num_pictures: int, num_epochs: int) -> float:
     examples = load(text.data)["train"]
     examples = examples[:: len(examples) // num_pictures][:num_pictures]
     network = text.make()
-    loader = DataLoader(examples, batch_size=text.batch_size, shuffle=True)
+    loader: DataLoader[Any] = DataLoader(examples, batch_size=text.batch_size, shuffle=True)
     return train(network, text, loader, num_epochs)[1]
 
 

@@ -50,15 +50,15 @@ def _table(runs: list[skysort.Run]) -> Table:
         table.add_column(heading, justify="right")
     for run in runs:
         metrics = run.metrics
-        test = metrics["splits"]["test"]
-        low, high = test["interval95"]
+        test = metrics.splits["test"]
+        low, high = test.interval95
         table.add_row(
             run.recipe.name,
-            f"{metrics['parameters']:,}",
-            f"{metrics['splits']['train']['accuracy']:.3f}",
-            f"{test['accuracy']:.3f}",
+            f"{metrics.parameters:,}",
+            f"{metrics.splits['train'].accuracy:.3f}",
+            f"{test.accuracy:.3f}",
             f"{low:.3f} to {high:.3f}",
-            f"{sum(metrics['seconds'].values()):.0f}",
+            f"{sum(metrics.seconds.values()):.0f}",
         )
     return table
 

@@ -20,8 +20,8 @@ def imports_onnxruntime(source: str) -> bool:
         elif isinstance(node, ast.ImportFrom):
             names.append(node.module or "")
         elif isinstance(node, ast.Call):
-            names += [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-    return any(str(name).partition(".")[0] == "onnxruntime" for name in names)
+            names += [str(argument.value) for argument in node.args if isinstance(argument, ast.Constant)]
+    return any(name.partition(".")[0] == "onnxruntime" for name in names)
 
 
 @pytest.mark.parametrize(

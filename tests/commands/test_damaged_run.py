@@ -5,6 +5,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def a_folder(file: str) -> Callable[[Path], None]:
 
 OF_DATA = [
     *(replaced("data.json", content) for content in ("", "[]", NESTED, b"\xff\xfe")),
-    *(with_field("data.json", "source", value) for value in (3, [], "", ["a"], [""])),
-    *(with_field("data.json", "counts", value) for value in ([], {"train": {"bird": "x"}})),
+    *(with_field("data.json", "source", value) for value in list[Any]([3, [], "", ["a"], [""]])),
+    *(with_field("data.json", "counts", value) for value in list[Any]([[], {"train": {"bird": "x"}}])),
     with_field("data.json", "fingerprint", None),
     with_field("data.json", "format", 9),
     with_field("data.json", "data_dir", 5),
@@ -63,7 +64,7 @@ OF_RECIPE = [
 ]
 OF_METRICS = [
     *(replaced("metrics.json", content) for content in ("", "[]", NESTED, "null")),
-    *(with_field("metrics.json", "splits", value) for value in ({"test": {}}, {}, 3)),
+    *(with_field("metrics.json", "splits", value) for value in list[Any]([{"test": {}}, {}, 3])),
     with_field("metrics.json", "decisions", 3),
     with_field("metrics.json", "classifier", 4),
     with_field("metrics.json", "temperature", "hot"),

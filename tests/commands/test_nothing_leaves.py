@@ -84,7 +84,8 @@ def test_every_verb(is_offline: bool, here: Path, finished_run: Path) -> None:
 
 def check_trace(trace: str, work: Path, allowed: tuple[Path, ...]) -> None:
     """Check what strace saw of a process that works in a folder; a failure's message names the verb."""
-    verb, made = "", {}
+    verb = ""
+    made: dict[Path, str] = {}
     for line in trace.splitlines():
         call = re.match(r"\d+ +(\w+)\(", line)
         if call is None:  # the end of a call that another thread's interrupted, or of a thread

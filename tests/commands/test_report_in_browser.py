@@ -208,7 +208,8 @@ def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
             f"of {effect['pictures']:,} pictures {what} {percent(effect['share'])} are set aside"
             f" ({bounds(effect['interval95'])})" in decision
         )
-    for sentence in decision_sentences(*read_table(decided_run / "classifier").decisions, ("airplane", "bird")):
+    (made,) = read_table(decided_run / "classifier").decisions
+    for sentence in decision_sentences(made, ("airplane", "bird")):
         assert sentence in decision
 
     test, ood = metrics["splits"]["test"], metrics["ood"]

@@ -376,9 +376,9 @@ def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("section", [None, "pictures", "network", "optimizer", "training"])
 def test_a_recipe_cannot_be_changed(section: str | None) -> None:
     recipe = Recipe.load("convnet")
-    split = getattr(recipe, section) if section else recipe
+    part: Any = getattr(recipe, section) if section else recipe
     with pytest.raises(ValidationError, match="frozen"):
-        split.name = "other"
+        part.name = "other"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Section.__subclasses__() if kind is not Recipe])

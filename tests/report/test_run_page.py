@@ -170,6 +170,7 @@ def test_tables_hold_the_figures_of_metrics(tmp_path: Path, test_split: Evaluati
     metrics = metrics_of(test_split)
     page = Page(written(tmp_path, metrics, test_split, None))
     test = metrics.splits["test"]
+    assert test.loss_interval95
     low, high = test.loss_interval95
     assert page.row(0, "test") == (
         f"36 {percent(test.accuracy)} {percents(test.interval95)}"

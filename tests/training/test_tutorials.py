@@ -7,8 +7,8 @@ formula that is wrong does not.
 import numpy as np
 import pytest
 import torch
+from plain_loop import TEXTS
 
-from benchmarks.plain_loop import TEXTS
 from skysort.data.decode import Shape
 from skysort.networks.families import initial_network
 from skysort.recipe.schema import Normalisation, Recipe
@@ -37,7 +37,7 @@ def test_the_first_losses_are_the_tutorials(name: str) -> None:
 
     half = Normalisation(mean=(0.5,) * channels, std=(0.5,) * channels)
     network = initial_network(recipe, shape, num_classes, half)
-    network.to(torch.float64, memory_format=torch.channels_last)
+    network.to(torch.float64).to(memory_format=torch.channels_last)
     optimizer = build_optimizer(recipe.optimizer, network.parameters())
     found: list[float] = []
     task = Task(network, optimizer, loss_function(recipe.loss), recipe, split, CPU)

@@ -195,9 +195,9 @@ def test_a_lack_of_memory_is_never_a_property_of_a_picture(
     with refused("some-not-moved", 1):
         once(top, look=top / "look")
     assert set(files_below(top / "inbox", top / "look")) == {top / "inbox" / "2b.png"}
-    assert [record.facts["error"] for record in caplog.records if record.getMessage() == "failed"] == [
+    assert [vars(record)["facts"]["error"] for record in caplog.records if record.getMessage() == "failed"] == [
         "MemoryError: "
-    ]  # type: ignore[attr-defined]
+    ]
     lacking = False
     assert once(top, keep_to=top / "blog").actions == {"keep": 1}
 

@@ -162,7 +162,7 @@ def test_what_fails_leaves_each_picture_in_one_place(
             outcomes = act(journal, [row])
         with journal.moving():
             outcomes += finish_unfinished(journal)
-    assert outcomes[0].error and outcomes[0].error.errno == code
+    assert isinstance(outcomes[0].error, OSError) and outcomes[0].error.errno == code
     check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
     ends = {"fsync": ["not done"], "utime": ["not done"], "unlink": [None, "done"]}
     assert [outcome.end for outcome in outcomes] == ends[failing]

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -285,10 +285,10 @@ def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["x", "x.zip", "x.tar"])
 def test_pictures_count_by_content_in_every_source(tmp_path: Path, name: str) -> None:
     names = "cat/1.png", "cat/2.thing", "dog/no-ending", "dog/1.heic", "dog/notes.txt"
-    pack = {"x": fill, "x.zip": write_zip, "x.tar": write_tar}[name]
+    pack: Any = {"x": fill, "x.zip": write_zip, "x.tar": write_tar}[name]
     with path_source(pack(tmp_path / name, *names)).opened() as (listing, read):
         assert set(listing.paths) == set(names)
-        assert all(read(row).startswith(b"\x89PNG") for row in range(len(listing)))
+        assert all(cast(bytes, read(row)).startswith(b"\x89PNG") for row in range(len(listing)))
 
 
 def test_pictures_to_label_count_by_content_and_the_rest_is_named(tmp_path: Path) -> None:

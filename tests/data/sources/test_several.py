@@ -16,7 +16,7 @@ from tests.data.sources.test_archive import write_zip
 MakeFolder = Callable[..., Path]
 
 
-class Said(Progress):
+class Said(SilentProgress):
     """Keeps what was said."""
 
     def __init__(self) -> None:
