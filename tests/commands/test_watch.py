@@ -389,7 +389,7 @@ def test_metrics_and_status_are_written(top: Path, finished_run: Path, skysort_c
         line.rsplit(" ", 1) for line in (top / "skysort.prom").read_text().splitlines() if not line.startswith("#")
     )
     status = json.loads((top / "aside.journal" / "status.json").read_text("utf-8"))
-    assert int(told['skysort_pictures_total{action="keep"}']) == status["actions"]["keep"]
+    assert float(told['skysort_pictures_total{action="keep"}']) == status["actions"]["keep"]
     assert sum(status["actions"].values()) == 12 and status["waiting"] == 1
     page = (ROOT / "docs" / "reference" / "watcher.md").read_text("utf-8")
     assert set(status) == {

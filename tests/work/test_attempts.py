@@ -15,7 +15,7 @@ from skysort.classifier.predictions import Prediction
 from skysort.core.errors import SkysortError
 from skysort.work import attempts as noting
 from skysort.work import classify as module
-from skysort.work import watch as watching
+from skysort.work import watcher as watching
 from skysort.work.arrivals import Stop
 from skysort.work.attempts import Attempts
 from skysort.work.classify import LabelRule

@@ -28,7 +28,7 @@ from skysort.classifier.predictions import Prediction
 from skysort.core.locks import locked
 from skysort.core.log import JsonLines, TextLines
 from skysort.work import arrivals, moves
-from skysort.work import watch as module
+from skysort.work import watcher as module
 from skysort.work.arrivals import Stop
 from skysort.work.classify import LabelRule, Rule
 from skysort.work.inbox import Inbox
