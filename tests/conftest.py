@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from skysort.core.errors import SkysortError
+
+# A shell without job control lets what it starts in the background ignore Ctrl-C, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others.
 # No deadline: the computer may be slow and busy. The fixtures that many examples share are folders.

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,22 @@ sys.argv = ["skysort", *{json.dumps([str(word) for word in words])}]
 from skysort.cli import main
 main()
 """
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    STARTED.append(process)
+    return process
+
+
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def none_goes_on() -> Iterator[None]:
+    """Kill what was started: where a signal does not end it, it would compute for ever."""
+    yield
+    while STARTED:
+        STARTED.pop().kill()
 
 
 def wait_until_at_work(process: subprocess.Popen[str]) -> None:
