@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import skysort
-from skysort.recipe.schema import recipe_names
+from skysort.recipe.load import recipe_names
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from skysort.core.errors import NotUnderstoodError
 from skysort.data.builtin.registry import NAMED
-from skysort.recipe.schema import Augment, ConvNetwork, Normalisation, Recipe, Section, recipe_names
+from skysort.recipe.load import recipe_names
+from skysort.recipe.schema import Augment, ConvNetwork, Normalisation, Recipe, Section
 
 
 def refusal(*settings: str, name: str = "convnet", code: str = "invalid-recipe") -> str:

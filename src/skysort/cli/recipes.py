@@ -1,7 +1,8 @@
 """skysort recipes: the recipes by name."""
 
 from skysort.cli.console import show_names
-from skysort.recipe.schema import Recipe, recipe_names
+from skysort.recipe.load import recipe_names
+from skysort.recipe.schema import Recipe
 
 
 def recipes() -> None:

@@ -12,7 +12,8 @@ from skysort.core.progress import Progress, SilentProgress
 from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, deciding, made_by, run_seeds
 from skysort.experiments.shared_pictures import SharedPictures
 from skysort.experiments.train_mode import measured_in_training_mode
-from skysort.recipe.schema import Figure, Published, Recipe, recipe_names
+from skysort.recipe.load import recipe_names
+from skysort.recipe.schema import Figure, Published, Recipe
 from skysort.report.comparison_page import write_reproduction_report
 from skysort.runs.folder import Run
 from skysort.trust.comparison import (

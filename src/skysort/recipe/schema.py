@@ -2,38 +2,28 @@
 
 import json
 import re
-import tomllib
-from collections.abc import Iterable, Iterator
-from importlib import resources
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from skysort.core.errors import NotUnderstoodError, suggestion, unknown
-from skysort.core.files import check_not_special
-from skysort.recipe.network_file import digest, file_and_class, is_own, read_source
+from skysort.core.errors import NotUnderstoodError
+from skysort.recipe.load import Tables, content_of
+from skysort.recipe.messages import problems_of
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Activation = Literal["tanh", "relu"]
 Protocol = Literal["four-way", "tutorial"]
 
-DEFAULT_RECIPE = "swift"
-OWN_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}
-"""Of a person's own network. The rates of the default recipe are for the layers of `swift` alone; this is what
-PyTorch's Adam starts from (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""
 AUTO_EPOCHS, AUTO_STEPS = 10, 400
 """Of `training.epochs = "auto"`, at least."""
 SMALLEST_SHARE_OF_A_BATCH = 4
 """What is left at an epoch's end makes a batch of its own from a fourth of a batch on."""
-
-
-Tables = dict[str, Any]
-"""What a TOML file holds, before it is checked."""
 
 
 class Section(BaseModel):
@@ -515,12 +505,7 @@ class Recipe(Section):
         Raises:
             NotUnderstoodError: for an unknown recipe or field, or values that are not allowed.
         """
-        name = str(name)
-        content = _read(name)
-        for setting in settings:
-            _override(content, setting)
-        _find_own(content, Path(name).parent)
-        return cls._checked(name, {"name": Path(name).stem, **content})
+        return cls._checked(str(name), content_of(str(name), settings))
 
     def with_values(self, **sections: Tables) -> Self:
         """Return the recipe with fields of some sections replaced, checked like any other.
@@ -541,125 +526,9 @@ class Recipe(Section):
             # By way of JSON, where strict means that true is no number but a list may be a tuple.
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except ValidationError as error:
-            problems = "\n".join(f"  {line}" for line in dict.fromkeys(_problems(error)))
+            problems = "\n".join(f"  {line}" for line in dict.fromkeys(problems_of(error, cls, _NETWORKS)))
             raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' cannot be run:\n{problems}") from None
 
     def to_toml(self) -> str:
         """Return the recipe with every default spelled out; fields that are unset are left out."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that ship, sorted."""
-    return sorted(Path(file.name).stem for file in _shipped().iterdir() if file.name.endswith(".toml"))
-
-
-def _shipped() -> Any:
-    return resources.files("skysort.recipe") / "shipped"
-
-
-def _read(name: str) -> Tables:
-    if is_own(name):
-        file, class_name = file_and_class(name)
-        network = {"name": "own", "file": file.name, "class_name": class_name}
-        return {**_read(DEFAULT_RECIPE), "name": class_name, "description": f"{class_name} of {file.name}"} | {
-            "network": network,
-            "optimizer": dict(OWN_OPTIMIZER),
-        }
-    if name.endswith(".toml"):
-        check_not_special(Path(name))
-        try:
-            text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
-        except (OSError, UnicodeDecodeError) as error:
-            code = "path-not-found" if isinstance(error, FileNotFoundError) else "invalid-recipe"
-            raise NotUnderstoodError(code, f"cannot read recipe {name}: {error}") from None
-    elif name in recipe_names():
-        text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise unknown("recipe", name, recipe_names())
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise NotUnderstoodError("invalid-recipe", f"recipe {name} is not TOML: {error}") from None
-
-
-def _find_own(content: Tables, folder: Path) -> None:
-    """Say of a person's own network where its file is, and note the file's digest where there is none."""
-    network = content.get("network")
-    if isinstance(network, dict) and network.get("name") == "own" and isinstance(network.get("file"), str):
-        network["folder"] = str(folder)
-        if "sha256" not in network:
-            network["sha256"] = digest(read_source(folder / network["file"]))
-
-
-def _override(content: Tables, setting: str) -> None:
-    field, equals, text = setting.partition("=")
-    if not equals or not field:
-        raise NotUnderstoodError("wrong-value", f"expected a setting like training.epochs=3, found '{setting}'")
-    try:
-        (value,) = tomllib.loads(f"value = {text}").values()
-    except (tomllib.TOMLDecodeError, ValueError):
-        value = text
-    *sections, last = field.strip().split(".")
-    table = content
-    for section in sections:
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise NotUnderstoodError("wrong-value", f"'{setting}': {section} has no fields of its own")
-        table = inner
-    table[last] = value
-
-
-# Of fields that take one kind of value or another, of which pydantic would speak a line each.
-_EXPECTED = {
-    "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]}, a figure a channel, std above 0",
-    "network.padding": "a number of pixels from 0 to 15, or 'same'",
-    "augment.test_time_flip": "true, false, or 'auto'",
-    "training.epochs": "a number of passes from 1 on, or 'auto'",
-    "training.batch_size": "a number of pictures from 1 on, or 'all'",
-}
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
-        place = [str(part) for part in problem["loc"]]
-        # A network's fields are found behind the network's name, which is no part of theirs.
-        network = place.pop(1) if place[:1] == ["network"] and len(place) > 2 else "convnet"
-        if problem["type"] == "value_error":
-            yield str(problem["ctx"]["error"])
-        elif (field := ".".join(place[:2])) in _EXPECTED:
-            yield f"{field}: expected {_EXPECTED[field]}"
-        elif problem["type"] == "extra_forbidden":
-            yield _no_field(place, network)
-        elif problem["type"] == "union_tag_invalid":
-            yield str(unknown("network", problem["ctx"]["tag"], _NETWORKS))
-        else:
-            message = problem["msg"][0].lower() + problem["msg"][1:]
-            yield f"{'.'.join(place)}: {message}, found {problem['input']!r}"
-
-
-def _no_field(place: list[str], network: str) -> str:
-    """Return what to say of a field that is not there; which ones a network has depends on its name."""
-    sections: dict[str, type[Section]] = {
-        "pictures": Pictures,
-        "network": _NETWORKS[network],
-        "loss": Loss,
-        "optimizer": Optimizer,
-        "schedule": Schedule,
-        "augment": Augment,
-        "training": Training,
-        "trust": Trust,
-        "published": Published,
-    }
-    if place[0] == "network":
-        field = ".".join(place[1:])
-        inner = [f"residual.{name}" for name in Residual.model_fields if network == "convnet"]
-        known = [name for name, kind in sections["network"].model_fields.items() if not kind.exclude] + inner
-        return f"network '{network}' has no field '{field}'; {suggestion(field, known)}"
-    fields = [f"{section}.{field}" for section, model in sections.items() for field in model.model_fields]
-    field = ".".join(place)
-    elsewhere = [f"'{name}'" for name in fields if name.endswith(f".{place[-1]}")]
-    if elsewhere:
-        return f"no field '{field}'; did you mean {' or '.join(elsewhere)}?"
-    known = [*Recipe.model_fields, *(fields if "." in field else ())]
-    return f"no field '{field}'; {suggestion(field, known)}"

@@ -12,7 +12,8 @@ from skysort.data.exif import open_originals
 from skysort.data.quality import check as quality
 from skysort.data.quality.check import CheckResult
 from skysort.data.quality.grouping import groups_of
-from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
+from skysort.recipe.load import DEFAULT_RECIPE
+from skysort.recipe.schema import Recipe
 from skysort.report.check_page import write_check_page
 
 

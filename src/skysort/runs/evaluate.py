@@ -7,7 +7,8 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import find_classifier
 from skysort.core.errors import NotUnderstoodError, require
 from skysort.core.progress import Progress, SilentProgress
-from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
+from skysort.recipe.load import DEFAULT_RECIPE
+from skysort.recipe.schema import Recipe
 from skysort.runs.arguments import check_named
 from skysort.runs.measure import measure_run
 from skysort.runs.measure_others import measure_others

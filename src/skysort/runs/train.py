@@ -6,7 +6,8 @@ from os import PathLike
 
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.splits import PreparedData, prepare
-from skysort.recipe.schema import DEFAULT_RECIPE, Recipe
+from skysort.recipe.load import DEFAULT_RECIPE
+from skysort.recipe.schema import Recipe
 from skysort.runs.advise import advise, advise_on_name
 from skysort.runs.arguments import check_named
 from skysort.runs.budget import within

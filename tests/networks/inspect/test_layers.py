@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from skysort.data.decode import Shape
 from skysort.networks.families import build_layers
 from skysort.networks.inspect.layers import Description, describe
-from skysort.recipe.schema import Recipe, recipe_names
+from skysort.recipe.load import recipe_names
+from skysort.recipe.schema import Recipe
 from tests.conftest import refused
 
 RGB32, GREY28 = Shape(32, 3), Shape(28, 1)
