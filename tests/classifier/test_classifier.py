@@ -203,7 +203,7 @@ def test_no_path_no_classifier(tmp_path: Path) -> None:
     with refused("not-a-classifier", tmp_path):
         skysort.load(tmp_path)
     (tmp_path / "recipe.toml").touch()
-    with refused("run-not-finished", f"skysort train --resume {tmp_path}"):
+    with refused("run-not-finished", f"skysort resume {tmp_path}"):
         skysort.load(tmp_path)
 
 

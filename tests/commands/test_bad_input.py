@@ -303,7 +303,7 @@ def test_a_classifier_that_was_deleted_or_emptied_is_made_again(
     if left:
         (run / "classifier").mkdir()
     refused_run = skysort_command("predict", run, run)
-    check_refused(refused_run, 1, "run-not-finished", f"skysort train --resume {run}")
+    check_refused(refused_run, 1, "run-not-finished", f"skysort resume {run}")
     ended = skysort_command("train", "--resume", run)
     assert ended.code == 0, ended.err
     weights = Path("classifier") / "model.safetensors"
@@ -442,7 +442,7 @@ def test_evaluating_a_run_that_is_not_finished(
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path / "run")
     (run / "metrics.json").unlink()
-    check_refused(skysort_command("evaluate", run), 1, "run-not-finished", f"skysort train --resume {run}")
+    check_refused(skysort_command("evaluate", run), 1, "run-not-finished", f"skysort resume {run}")
     assert skysort_command("train", "--resume", run).code == 0
     assert "s of training" in skysort_command("train", "--resume", run).out
 

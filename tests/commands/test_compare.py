@@ -124,7 +124,7 @@ def test_runs_that_cannot_be_compared_are_refused(
     assert str(other) in ended.err and fact in ended.err
     (other / "metrics.json").unlink()
     ended = skysort_command("compare", finished_run, other)
-    assert ended.error == "run-not-finished" and f"skysort train --resume {other}" in ended.err
+    assert ended.error == "run-not-finished" and f"skysort resume {other}" in ended.err
 
 
 def test_studies_are_listed(skysort_command: Command) -> None:

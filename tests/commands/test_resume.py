@@ -109,7 +109,7 @@ def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: P
     ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **after_one_epoch)
     assert ended.returncode == 1
     assert ended.stderr.endswith(" [interrupted]\n")
-    for fact in ("epoch 2", "step 0", f"skysort train --resume {run}"):
+    for fact in ("epoch 2", "step 0", f"skysort resume {run}"):
         assert fact in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert command("train", "--resume", run).returncode == 0
@@ -126,7 +126,7 @@ def test_interrupted_after_training_it_says_how_to_go_on(
     interrupted = signalled(tmp_path / "ask", number, num_renames)
     ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **interrupted)
     assert ended.returncode == 1
-    assert ended.stderr.endswith(f" skysort train --resume {run} [interrupted]\n")
+    assert ended.stderr.endswith(f" skysort resume {run} [interrupted]\n")
     assert (run / "classifier").exists() == has_classifier
     assert not (run / "metrics.json").exists()
 

@@ -52,7 +52,7 @@ def test_folders_that_cannot_hold_a_run_are_refused_before_anything_is_computed(
     with refused("output-taken", tmp_path / "taken", "--run"):
         check_free(tmp_path / "taken")
     (tmp_path / "taken" / "recipe.toml").touch()
-    with refused("output-taken", tmp_path / "taken", "--run", f"skysort train --resume {tmp_path / 'taken'}"):
+    with refused("output-taken", tmp_path / "taken", "--run", f"skysort resume {tmp_path / 'taken'}"):
         check_free(tmp_path / "taken")
     for name in (b"caf\xe9", b"\xff/run"):
         with refused("bad-text", tmp_path / os.fsdecode(name), "UTF-8", "--run"):
@@ -80,5 +80,5 @@ def test_a_folder_is_opened_if_it_holds_a_run_and_as_finished_if_that_has_its_fi
         Run.open(tmp_path)
     (tmp_path / "recipe.toml").touch()
     assert Run.open(tmp_path).path == tmp_path
-    with refused("run-not-finished", f"skysort train --resume {tmp_path}"):
+    with refused("run-not-finished", f"skysort resume {tmp_path}"):
         Run.open(tmp_path, finished=True)

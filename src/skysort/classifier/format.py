@@ -182,7 +182,7 @@ def find_classifier(path: Path) -> Path:
             )
         raise SkysortError(
             "run-not-finished",
-            f"{path} is a run without a classifier yet; finish it: skysort train --resume {path}",
+            f"{path} is a run without a classifier yet; finish it: skysort resume {path}",
         )
     raise SkysortError("not-a-classifier", f"{path} is no run and no classifier: it holds no {TABLE}")
 

@@ -145,7 +145,7 @@ class Run:
     @property
     def how_to_go_on(self) -> str:
         """What to tell a person whose run was interrupted."""
-        return f"go on with: skysort train --resume {shlex.quote(str(self.path))}"
+        return f"go on with: skysort resume {shlex.quote(str(self.path))}"
 
     @property
     def is_finished(self) -> bool:
