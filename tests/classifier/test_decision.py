@@ -36,7 +36,7 @@ def test_a_picture_is_set_aside_when_the_other_classes_together_reach_the_thresh
 
 
 def test_a_picture_without_a_label_is_to_be_looked_at() -> None:
-    assert made(1e-9).action(unreadable("1.jpg", "no image")) == "look"
+    assert made(1e-9).action(unreadable("1.jpg", "no image")) == "review"
 
 
 def test_a_threshold_above_all_sets_nothing_aside_and_is_read_back_to_the_bit(tmp_path: Path) -> None:

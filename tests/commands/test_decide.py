@@ -52,11 +52,11 @@ def test_a_decision_is_said_stored_measured_on_test_and_used(
     ended = skysort_command("predict", run, inbox, "--decision", "keep-bird", "--format", "csv")
     rows = list(csv.DictReader(ended.out.splitlines()))
     expected = [
-        "look" if not row["label"] else "set-aside" if float(row["p:airplane"]) >= decision.threshold else "keep"
+        "review" if not row["label"] else "set-aside" if float(row["p:airplane"]) >= decision.threshold else "keep"
         for row in rows
     ]
     assert [row["action"] for row in rows] == expected
-    assert expected[-1] == "look"
+    assert expected[-1] == "review"
     in_json = json.loads(skysort_command("predict", run, inbox, "--decision=keep-bird", "--format=json").out)
     assert [row["action"] for row in in_json] == expected
     table = skysort_command("predict", run, inbox, "--decision=keep-bird").out

@@ -326,10 +326,10 @@ def test_sort_says_what_to_type_next_and_what_it_is_least_sure_of(
 def test_what_the_watcher_is_unsure_of_is_to_look_at(
     top: Path, finished_run: Path, skysort_command: Command
 ) -> None:
-    arguments = watched(top, finished_run, *QUICK, "--look", top / "look", "--unsure-below", 1)
+    arguments = watched(top, finished_run, *QUICK, "--review", top / "review", "--unsure-below", 1)
     assert skysort_command(*arguments).code == 0
     rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
-    assert {row["action"] for row in rows} == {"look"} and len(names(top / "look")) == 12
+    assert {row["action"] for row in rows} == {"review"} and len(names(top / "review")) == 12
     ended = skysort_command("undo", top / "aside", "--picture", rows[0]["place"])
     assert ended.code == 0 and "no correction recorded; say what it is with --label CLASS" in ended.out
     assert all(row["reason"].startswith("unsure: the likeliest class has 0.") for row in rows)

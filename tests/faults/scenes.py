@@ -111,13 +111,13 @@ class Watching(_Moving):
     verb = "watch"
 
     def work(self) -> None:
-        keep, look = self.far / "keep", self.far / "look"
-        order = WatchOptions(self.inbox, self.target, keep, look, once=True, settle=0.0, stuck=0.0)
+        keep, review = self.far / "keep", self.far / "review"
+        order = WatchOptions(self.inbox, self.target, keep, review, once=True, settle=0.0, stuck=0.0)
         watch_inbox(FIRST_PIXEL, LabelRule(("bird",)), order, Stop())
 
     def check(self) -> None:
         self.check_well_placed(
-            {"aside": {**AIRPLANES, "was there": THERE["a.png"]}, "keep": BIRDS, "look": BROKEN}
+            {"aside": {**AIRPLANES, "was there": THERE["a.png"]}, "keep": BIRDS, "review": BROKEN}
         )
         self.undo_all()
         self.check_as_before()

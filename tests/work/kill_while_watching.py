@@ -74,10 +74,12 @@ def main() -> None:
         end_uploads(inbox)
     end_uploads(inbox)
     time.sleep(0.05)
-    order = WatchOptions(inbox, other / "aside", other / "blog", other / "look", once=True, settle=0.02, stuck=0.0)
+    order = WatchOptions(
+        inbox, other / "aside", other / "blog", other / "review", once=True, settle=0.02, stuck=0.0
+    )
     counts = watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
     check_that_nothing_is_lost(
-        arrived, other / "aside", inbox, other / "aside", other / "blog", other / "look", unknown=[]
+        arrived, other / "aside", inbox, other / "aside", other / "blog", other / "review", unknown=[]
     )
     with Journal(other / "aside") as journal:
         left = [journal.put_at(path) for path in files_below(inbox)]
@@ -123,7 +125,7 @@ def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> i
 
 def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
     order = WatchOptions(
-        top / "inbox", other / "aside", other / "blog", other / "look", once=once, settle=0.005, stuck=0.05
+        top / "inbox", other / "aside", other / "blog", other / "review", once=once, settle=0.005, stuck=0.05
     )
     try:
         while True:

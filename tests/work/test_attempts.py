@@ -151,13 +151,13 @@ def test_a_picture_that_ends_the_process_twice_is_unreadable_and_the_others_are_
     for _ in range(2):
         process = os.fork()
         if process == 0:
-            once(top, look=top / "look")
+            once(top, review=top / "review")
             os._exit(1)
         assert os.WIFSIGNALED(os.waitpid(process, 0)[1])
         assert (top / "inbox" / "2b.png").exists()
     put(top, {"inbox/new.png": picture(7)})
-    assert once(top, look=top / "look").actions["look"] == 1
-    assert files_below(top / "look") == {top / "look" / "2b.png": BIRD}
+    assert once(top, review=top / "review").actions["review"] == 1
+    assert files_below(top / "review") == {top / "review" / "2b.png": BIRD}
     assert not files_below(top / "inbox")
     with Journal(top / "aside") as journal:
         reasons = {row.place.name: row.reason for row in journal.rows()}
@@ -193,8 +193,8 @@ def test_a_lack_of_memory_is_never_a_property_of_a_picture(
 
     monkeypatch.setattr(module, "decode", decode)
     with refused("some-not-moved", 1):
-        once(top, look=top / "look")
-    assert set(files_below(top / "inbox", top / "look")) == {top / "inbox" / "2b.png"}
+        once(top, review=top / "review")
+    assert set(files_below(top / "inbox", top / "review")) == {top / "inbox" / "2b.png"}
     assert [vars(record)["facts"]["error"] for record in caplog.records if record.getMessage() == "failed"] == [
         "MemoryError: "
     ]
@@ -254,9 +254,9 @@ def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
 
     monkeypatch.setattr(target, step, odd)
     if step == "decode":
-        assert once(top, look=top / "look").actions == {"set-aside": 4, "look": 1}
+        assert once(top, review=top / "review").actions == {"set-aside": 4, "review": 1}
         with Journal(top / "aside") as journal:
-            (row,) = (row for row in journal.rows() if row.action == "look")
+            (row,) = (row for row in journal.rows() if row.action == "review")
         assert f"{type(error).__name__}: {error}" in row.reason
     else:
         with refused("some-not-moved", 1):

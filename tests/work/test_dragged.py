@@ -139,11 +139,15 @@ def within(seconds: int) -> Iterator[None]:
 def test_a_watcher_has_folders_of_classes_where_one_is_left(
     classes: tuple[str, ...], expected: dict[str, str], tmp_path: Path
 ) -> None:
-    folders = {"aside": str(tmp_path / "aside"), "keep-to": str(tmp_path / "keep"), "look": str(tmp_path / "look")}
+    folders = {
+        "aside": str(tmp_path / "aside"),
+        "keep-to": str(tmp_path / "keep"),
+        "review": str(tmp_path / "review"),
+    }
     settings = Settings("watch", "0" * 64, classes, keep=("cat",), folders=folders)
-    put(tmp_path, settings, "aside", {"a.jpg": "aside/a.jpg", "b.jpg": "keep/b.jpg", "c.jpg": "look/sub/c.jpg"})
+    put(tmp_path, settings, "aside", {"a.jpg": "aside/a.jpg", "b.jpg": "keep/b.jpg", "c.jpg": "review/sub/c.jpg"})
     (tmp_path / "keep" / "sub").mkdir()
-    moves = {"aside/a.jpg": "keep/a.jpg", "keep/b.jpg": "aside/b.jpg", "look/sub/c.jpg": "keep/sub/c.jpg"}
+    moves = {"aside/a.jpg": "keep/a.jpg", "keep/b.jpg": "aside/b.jpg", "review/sub/c.jpg": "keep/sub/c.jpg"}
     for source, target in moves.items():
         (tmp_path / source).rename(tmp_path / target)
     assert words(tmp_path / "aside") == expected

@@ -88,10 +88,10 @@ def test_a_file_whose_container_has_not_ended_waits_and_is_then_judged_as_it_is(
     cut = content[: len(content) * 2 // 3]
     has_picture = form in ("GIF", "TIFF", "PNG", "MPO")
     put(top, {"inbox/a.img": cut})
-    counts = once(top, look=top / "look")
+    counts = once(top, review=top / "review")
     assert (counts.actions, counts.waiting) == ({}, 1)
     os.utime(top / "inbox" / "a.img", (OLD, OLD))
-    assert once(top, look=top / "look").actions == {"set-aside" if has_picture else "look": 1}
+    assert once(top, review=top / "review").actions == {"set-aside" if has_picture else "review": 1}
     with Journal(top / "aside") as journal:
         (row,) = journal.rows()
     assert row.label == ("airplane" if has_picture else None) and bool(row.reason) is not has_picture
@@ -142,7 +142,7 @@ def test_pictures_are_told_by_their_content_and_the_rest_is_counted(
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg", "a"])
 def test_a_picture_of_a_format_that_is_not_read_is_to_look_at(name: str, top: Path) -> None:
     put(top, {f"inbox/{name}": b"8BPS\0\x01" + bytes(100)})
-    assert once(top, look=top / "look", stuck=0.0).actions == {"look": 1}
+    assert once(top, review=top / "review", stuck=0.0).actions == {"review": 1}
     with Journal(top / "aside") as journal:
         (row,) = journal.rows()
     assert "PSD" in row.reason

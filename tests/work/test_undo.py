@@ -85,7 +85,7 @@ def test_a_correction_is_what_a_person_said(top: Path) -> None:
     assert corrections(top) == ["airplane", "airplane"]
 
 
-@pytest.mark.parametrize("action", ["look", "keep", "set-aside"])
+@pytest.mark.parametrize("action", ["review", "keep", "set-aside"])
 def test_a_look_that_finds_the_label_right_is_kept(action: str, top: Path) -> None:
     do(top, "a.jpg", action=action)
     (taken,) = undo(top, UndoRequest(is_correction=True, label="airplane"))
@@ -94,7 +94,7 @@ def test_a_look_that_finds_the_label_right_is_kept(action: str, top: Path) -> No
 
 def test_what_must_look_is_of_no_class_by_itself() -> None:
     settings = Settings("watch", classes=CLASSES, keep=("bird",))
-    row = JournalEntry("move", Path("/a"), Path("/b"), "", None, "look", "bird")  # type: ignore[arg-type]
+    row = JournalEntry("move", Path("/a"), Path("/b"), "", None, "review", "bird")  # type: ignore[arg-type]
     assert corrected_label(row, settings) is None
 
 

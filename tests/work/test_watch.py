@@ -107,22 +107,22 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/sub/a.png": BIRD, "inbox/sub/deep/b.png": picture(11)})
     put(top, {"inbox/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD})
-    counts = once(top, keep_to=top / "blog", look=top / "look", stuck=0)
-    assert counts.actions == {"keep": 1, "set-aside": 2, "look": 1}
+    counts = once(top, keep_to=top / "blog", review=top / "review", stuck=0)
+    assert counts.actions == {"keep": 1, "set-aside": 2, "review": 1}
     assert found(top) == {
         "aside/a.png": AIRPLANE, "blog/sub/a.png": BIRD, "aside/sub/deep/b.png": picture(11),
-        "look/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD,
+        "review/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD,
     }  # fmt: skip
     by_name = {str(row.source.relative_to(top / "inbox")): row for row in rows(top)}
     airplane, broken = by_name["a.png"], by_name["broken.png"]
     assert (airplane.label, airplane.probabilities, airplane.action) == ("airplane", (0.9, 0.1), "set-aside")
     assert airplane.place == top / "aside" / "a.png" and airplane.done
-    assert (broken.label, broken.action) == (None, "look")
+    assert (broken.label, broken.action) == (None, "review")
     assert broken.reason
     folders = {
         "aside": str(top / "aside"),
         "keep-to": str(top / "blog"),
-        "look": str(top / "look"),
+        "review": str(top / "review"),
         "copy": "False",
     }
     with Journal(top / "aside") as journal:
@@ -131,7 +131,7 @@ def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> Non
 
 def test_what_stays_is_written_down_once(top: Path) -> None:
     put(top, {"inbox/a.png": BIRD, "inbox/broken.png": b"no"})
-    assert once(top, stuck=0).actions == {"keep": 1, "look": 1}
+    assert once(top, stuck=0).actions == {"keep": 1, "review": 1}
     before = rows(top)
     assert [(row.kind, row.source == row.place) for row in before] == [("stay", True)] * 2
     assert once(top, stuck=0).actions == {}
@@ -171,7 +171,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
     with Journal(top / "aside") as journal:
         (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest(is_correction=True))
         assert (taken.problem, taken.correction) == ("", "bird")
-    assert once(top, look=top / "look").actions == {}
+    assert once(top, review=top / "review").actions == {}
     os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as by a file system that keeps times less exactly
     assert once(top).actions == {}
     assert found(top) == {"inbox/a.png": AIRPLANE}
@@ -388,12 +388,12 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
     [
         ("nowhere", {"aside": "aside"}, "path-not-found", ["/nowhere"]),
         ("inbox", {"aside": "inbox/aside"}, "folders-overlap", ["--aside", "/inbox/aside"]),
-        ("inbox", {"aside": "aside", "look": "."}, "folders-overlap", ["--look", "/inbox"]),
+        ("inbox", {"aside": "aside", "review": "."}, "folders-overlap", ["--review", "/inbox"]),
         (
             "inbox",
-            {"aside": "aside", "look": "aside/look"},
+            {"aside": "aside", "review": "aside/look"},
             "folders-overlap",
-            ["--look", "/aside/look", "--aside"],
+            ["--review", "/aside/look", "--aside"],
         ),
         ("inbox", {"aside": "aside", "keep_to": "aside"}, "folders-overlap", ["--aside", "--keep-to"]),
     ],
@@ -421,17 +421,17 @@ def test_a_bound_on_confidence_is_from_0_to_1(bound: float, top: Path) -> None:
 
 def test_what_is_unsure_is_to_look_at_until_the_bound_is_another(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/broken.png": b"no"})
-    assert once(top, unsure_below=0.95, stuck=0.0).actions == {"look": 2}
+    assert once(top, unsure_below=0.95, stuck=0.0).actions == {"review": 2}
     assert once(top, unsure_below=0.95, stuck=0.0).actions == {}
     reasons = {row.source.name: (row.label, row.reason) for row in rows(top)}
     assert (reasons["a.png"][0], numbers(reasons["a.png"][1])) == ("airplane", ["0.900", "0.95"])
     assert reasons["broken.png"][0] is None
-    assert once(top, unsure_below=0.9, stuck=0.0).actions == {"set-aside": 1, "look": 1}
+    assert once(top, unsure_below=0.9, stuck=0.0).actions == {"set-aside": 1, "review": 1}
 
 
 def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
     with refused("system", top / "drive" / "aside", os.strerror(errno.ENOENT)):
-        once(top, look=top / "drive" / "aside")
+        once(top, review=top / "drive" / "aside")
 
 
 def test_what_was_left_half_written_beside_the_journal_is_removed(top: Path) -> None:
@@ -706,20 +706,20 @@ def test_pictures_are_not_put_where_a_drive_was(
         command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", top / "drive"]
         return subprocess.run(command, check=False, capture_output=True).returncode
 
-    below = {"drive/aside/below": b"", "drive/look/below": b""}
+    below = {"drive/aside/below": b"", "drive/review/below": b""}
     put(top, below)
     if mount():
         pytest.skip("mounting is not allowed here")
     try:
-        (top / "drive" / "look").mkdir()
-        with watching(top, look=top / "drive" / "look", keep_to=top / "drive" / "aside"):
+        (top / "drive" / "review").mkdir()
+        with watching(top, review=top / "drive" / "review", keep_to=top / "drive" / "aside"):
             until((top / "aside.journal" / "status.json").exists)
             subprocess.run(["umount", top / "drive"], check=True)
             put(top, {"inbox/a.png": BIRD})
             until(lambda: "cannot go on now" in events(caplog))
             assert found(top) == {"inbox/a.png": BIRD, **below}
             mount()
-            for name in ("aside", "look"):
+            for name in ("aside", "review"):
                 (top / "drive" / name).mkdir()
             until((top / "drive" / "aside" / "a.png").exists)
     finally:
@@ -865,7 +865,7 @@ def test_prometheus_reads_the_counts() -> None:
         }
 
     assert read() == {
-        ("pictures_total", "keep"): 0, ("pictures_total", "set-aside"): 3, ("pictures_total", "look"): 0,
+        ("pictures_total", "keep"): 0, ("pictures_total", "set-aside"): 3, ("pictures_total", "review"): 0,
         ("unreadable_total", ""): 0, ("failures_total", ""): 0, ("waiting", ""): 0, ("stuck", ""): 0,
         ("failing", ""): 0, ("closed", ""): 0, ("passed_over", ""): 0, ("in_trouble", ""): 0,
         ("start_time_seconds", ""): 12.5,

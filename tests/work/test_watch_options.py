@@ -37,7 +37,7 @@ def once(**folders: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "cam", "cam/2026"])
-@pytest.mark.parametrize("option", ["inbox", "keep_to", "look"])
+@pytest.mark.parametrize("option", ["inbox", "keep_to", "review"])
 def test_no_folder_lies_in_the_journal(option: str, below: str, tmp_path: Path) -> None:
     """Else uploads would lie among what Skysort writes and clears away."""
     for name in ("in", "x.journal"):
@@ -49,7 +49,7 @@ def test_no_folder_lies_in_the_journal(option: str, below: str, tmp_path: Path) 
     assert files_below(tmp_path) == before
 
 
-@pytest.mark.parametrize("option", ["inbox", "aside", "keep_to", "look"])
+@pytest.mark.parametrize("option", ["inbox", "aside", "keep_to", "review"])
 def test_no_folder_lies_in_the_journal_of_another_watch(option: str, tmp_path: Path) -> None:
     with Journal(tmp_path / "other", make=True):
         pass

@@ -15,7 +15,7 @@ from skysort.core.models import FrozenModel
 ABOVE_ALL = math.nextafter(1.0, 2.0)
 """The lowest threshold that no probability reaches."""
 
-Action = Literal["keep", "set-aside", "look"]
+Action = Literal["keep", "set-aside", "review"]
 
 
 class Calibration(FrozenModel):
@@ -62,7 +62,7 @@ class Decision(FrozenModel):
     def action(self, prediction: Prediction) -> Action:
         """Return what to do with a picture; one that got no label is never set aside."""
         if prediction.status != "ok":
-            return "look"
+            return "review"
         probabilities = np.array([list(prediction.probabilities.values())])
         (score,) = probability_not_kept(probabilities, tuple(prediction.probabilities), self.keep)
         return "set-aside" if score >= self.threshold else "keep"

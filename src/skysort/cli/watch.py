@@ -38,8 +38,8 @@ def watch(
         ),
     ] = None,
     keep_to: Annotated[Path | None, typer.Option(help="Where pictures to keep go.  [default: they stay]")] = None,
-    look: Annotated[
-        Path | None, typer.Option(help="Where pictures go that somebody must look at.  [default: they stay]")
+    review: Annotated[
+        Path | None, typer.Option(help="Folder for pictures that a person must review.  [default: they stay]")
     ] = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy, and leave the inbox as it is.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
@@ -67,7 +67,7 @@ def watch(
         decision=decision,
         keep=keep or (),
         keep_to=keep_to,
-        look=look,
+        review=review,
         copy=copy,
         dry_run=dry_run,
         once=once,

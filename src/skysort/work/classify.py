@@ -60,7 +60,7 @@ class LabelRule:
     def action(self, prediction: Prediction) -> Action:
         """Return what to do with a picture."""
         if prediction.status != "ok":
-            return "look"
+            return "review"
         return "keep" if prediction.label in self.keep else "set-aside"
 
 

@@ -48,7 +48,7 @@ def class_folders(settings: Settings) -> Mapping[str, Path]:
 
 def _where_it_may_be(row: JournalEntry, folder: Path, settings: Settings) -> set[Path]:
     """Return the paths at which a picture may stand that was dragged into a folder, alone or with its own."""
-    tops = [Path(top) for name, top in settings.folders.items() if name in ("to", "aside", "keep-to", "look")]
+    tops = [Path(top) for name, top in settings.folders.items() if name in ("to", "aside", "keep-to", "review")]
     top = next((top for top in tops if row.place.is_relative_to(top)), row.place.parent)
     below = row.place.relative_to(top)
     if settings.by == "sort":  # what is first below the top is the class

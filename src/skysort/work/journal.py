@@ -72,7 +72,7 @@ CREATE TABLE IF NOT EXISTS rows (
     place_name BLOB NOT NULL, place_folder BLOB NOT NULL,
     digest TEXT NOT NULL,             -- SHA-256 of the file
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
-    action TEXT NOT NULL,             -- keep, set-aside, look; empty for sort
+    action TEXT NOT NULL,             -- keep, set-aside, review; empty for sort
     label TEXT,                       -- the likeliest class
     probabilities TEXT NOT NULL,      -- JSON list, in the order of the session's classes
     reason TEXT NOT NULL,

@@ -24,7 +24,7 @@ class _Counts(Collector):
         """Yield the metrics."""
         counts = self.counts
         pictures = CounterMetricFamily("skysort_pictures", "Pictures dealt with.", labels=["action"])
-        for action in ("keep", "set-aside", "look"):
+        for action in ("keep", "set-aside", "review"):
             pictures.add_metric([action], counts.actions[action])
         yield pictures
         yield CounterMetricFamily("skysort_unreadable", "Unreadable pictures among them.", counts.unreadable)

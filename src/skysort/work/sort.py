@@ -80,7 +80,7 @@ class SortResult:
         if row.done:
             self.as_before += 1
         elif outcome.end == "done" and row.kind != "stay":
-            self.sorted_to[UNSURE if row.action == "look" else row.label or ""] += 1
+            self.sorted_to[UNSURE if row.action == "review" else row.label or ""] += 1
             self.least_sure = nsmallest(
                 NUM_LEAST_SURE, [*self.least_sure, outcome], key=lambda one: max(one.row.probabilities)
             )
@@ -283,7 +283,7 @@ class _Sorting:
         else:
             if is_unsure(picture.prediction, self.unsure_below):
                 # To look at: when it is taken back, nobody has said that the label was wrong.
-                label, action, reason = UNSURE, "look", why_unsure(picture.prediction, self.unsure_below)
+                label, action, reason = UNSURE, "review", why_unsure(picture.prediction, self.unsure_below)
             name = self.names.get(picture.path, picture.path).relative_to(self.folder)
             place = free_place(self.to / label / name, taken)
             taken.add(place)

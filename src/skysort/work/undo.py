@@ -102,7 +102,7 @@ def corrected_label(row: JournalEntry, settings: Settings) -> str | None:
     What was set aside is one of the classes to keep; what was kept is none of them; what was sorted is of another
     class than that.
     """
-    if row.label is None or row.action == "look":
+    if row.label is None or row.action == "review":
         return None
     left: Sequence[str]
     if row.action == "set-aside":
@@ -143,7 +143,7 @@ def _opposite(row: JournalEntry, wish: UndoRequest, settings: Settings, taken: s
 
 def _place_to_keep(row: JournalEntry, settings: Settings) -> Path:
     """Return where a picture would have gone, had it been one to keep."""
-    folders = {"set-aside": settings.folders.get("aside"), "look": settings.folders.get("look")}
+    folders = {"set-aside": settings.folders.get("aside"), "review": settings.folders.get("review")}
     put_into, keep_to = folders.get(row.action), settings.folders.get("keep-to")
     if keep_to is None:
         raise SkysortError(

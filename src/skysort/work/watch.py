@@ -41,7 +41,7 @@ def watch(
     decision: str | None = None,
     keep: str | Sequence[str] = (),
     keep_to: str | PathLike[str] | None = None,
-    look: str | PathLike[str] | None = None,
+    review: str | PathLike[str] | None = None,
     copy: bool = False,
     dry_run: bool = False,
     once: bool = False,
@@ -87,7 +87,7 @@ def watch(
             "options-conflict", "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
         )
     options = WatchOptions(
-        Path(inbox), Path(aside), _path(keep_to), _path(look), copy, dry_run, once, poll, settle, stuck,
+        Path(inbox), Path(aside), _path(keep_to), _path(review), copy, dry_run, once, poll, settle, stuck,
         _path(metrics), unsure_below,
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)

@@ -24,7 +24,7 @@ class WatchOptions:
     aside: Path
     keep_to: Path | None = None
     """None: pictures to keep stay."""
-    look: Path | None = None
+    review: Path | None = None
     """None: pictures that a person has to look at stay."""
     copy: bool = False
     dry_run: bool = False
@@ -54,13 +54,13 @@ class WatchOptions:
     @property
     def targets(self) -> dict[str, Path]:
         """Folders by action."""
-        to = {"set-aside": self.aside, "keep": self.keep_to, "look": self.look}
+        to = {"set-aside": self.aside, "keep": self.keep_to, "review": self.review}
         return {action: folder for action, folder in to.items() if folder}
 
     @property
     def named(self) -> dict[str, Path]:
         """Folders by the option that names them."""
-        to = {"aside": self.aside, "keep-to": self.keep_to, "look": self.look}
+        to = {"aside": self.aside, "keep-to": self.keep_to, "review": self.review}
         return {name: folder for name, folder in to.items() if folder}
 
     def with_folders(self) -> "WatchOptions":

@@ -159,7 +159,7 @@ class Watcher:
         """Return what to do with a picture; its place is added to those taken."""
         action, reason = self.rule.action(picture.prediction), None
         if is_unsure(picture.prediction, self.order.unsure_below):
-            action, reason = "look", why_unsure(picture.prediction, self.order.unsure_below)
+            action, reason = "review", why_unsure(picture.prediction, self.order.unsure_below)
         target = self.order.targets.get(action)
         if target is None or self.order.dry_run:
             row = picture.row("stay", picture.path, action, reason)
@@ -189,7 +189,7 @@ class Watcher:
             facts |= {"label": row.label, "confidence": round(max(row.probabilities), 6)}
         if row.reason:
             facts["reason"] = row.reason
-        event = {"set-aside": "set aside", "look": "to look at"}.get(row.action, row.action)
+        event = {"set-aside": "set aside", "review": "to review"}.get(row.action, row.action)
         tell(logging.INFO, f"would: {event}" if self.order.dry_run else event, **facts)
 
     def not_finished(self, path: Path, outcome: MoveResult) -> None:
