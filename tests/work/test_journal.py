@@ -109,8 +109,8 @@ def test_more_rows_than_sqlite_can_count_are_all(journal: Journal) -> None:
 def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(journal.path) as database:
-        database.execute("PRAGMA user_version = 3")
-    with refused("newer-format", journal.path, "format 3", "format 2"):
+        database.execute("PRAGMA user_version = 2")
+    with refused("newer-format", journal.path, "format 2", "format 1"):
         Journal(tmp_path / "aside")
 
 

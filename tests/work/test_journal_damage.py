@@ -138,7 +138,7 @@ def test_each_setting_is_checked(name: str, value: object, top: Path) -> None:
     ["DELETE FROM sessions", "DELETE FROM token", "UPDATE token SET token = '../x'", "UPDATE token SET token = 7",
      "UPDATE mounts SET mount = 'x'", "INSERT INTO mounts VALUES (7, 7)", "DROP TABLE token", "DROP TABLE rows",
      "DROP TABLE mounts", "DROP TABLE sessions", "ALTER TABLE rows DROP COLUMN reason",
-     "UPDATE rows SET probabilities = '[]'", "PRAGMA user_version = 1", "PRAGMA user_version = -5"],
+     "UPDATE rows SET probabilities = '[]'", "PRAGMA user_version = 2", "PRAGMA user_version = -5"],
 )  # fmt: skip
 def test_what_is_missing_or_elsewhere_is_damage(statement: str, top: Path) -> None:
     damage(top, statement)

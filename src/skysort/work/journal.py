@@ -50,7 +50,7 @@ from skysort.work.journal_file import (
 Takeable = Literal["moves", "undos"]
 """What can be taken back: moves and copies, or what took those back."""
 
-FORMAT = 2
+FORMAT = 1
 SECONDS_FOR_OTHERS = 60.0
 """To wait for a process that writes, or moves a burst of pictures."""
 ROWS_AT_A_TIME = 1000
