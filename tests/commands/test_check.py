@@ -217,8 +217,8 @@ def test_groups_that_stand_in_several_parts_are_found(
     check_refused(skysort_command("check", folder, "--group-by", "cam1"), 1, "no-groups", "'cam1'")
     quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1)
     trained = skysort_command("train", folder, "--group-by", r"visit\d", "--run", tmp_path / "run", *quick)
-    assert trained.code == 0 and "makes figures lie: group-leak (1); skysort check" in trained.err
-    assert rf"skysort check {folder} --group-by 'visit\d' says which" in trained.err
+    assert trained.code == 0 and "makes figures lie: group-leak (1);" in trained.err
+    assert rf"skysort check {folder} --group-by 'visit\d'" in trained.err
 
 
 def test_what_training_says_to_type_finds_what_training_found(skysort_command: Command, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_what_training_says_to_type_finds_what_training_found(skysort_command: C
     several_ways = ("--group-by", r"visit (\d+)", "--data-dir", tmp_path / "some where")
     trained = skysort_command("train", folder / "all.csv", "--run", tmp_path / "run", *several_ways, *quick)
     assert trained.code == 0, trained.err
-    (counts, hint) = re.findall(r"makes figures lie: (.*?); .*?(skysort check .*) says which\n", trained.err)[0]
+    (counts, hint) = re.findall(r"makes figures lie: (.*?); .*?(skysort check .*)\n", trained.err)[0]
     assert counts == "group-leak (2)"
     typed = shlex.split(hint)[1:]
     assert typed[typed.index("--data-dir") + 1] == str(tmp_path / "some where")
@@ -333,10 +333,15 @@ def test_training_says_in_a_line_what_was_found(skysort_command: Command, folder
     darker(folder, "train/a/4.png", "test/a/x.png")
     ended = skysort_command("train", folder, "--run", tmp_path / "run", *quick)
     assert ended.code == 0, ended.err
-    assert (
-        "makes figures lie: two-classes (2), leak (1); worth a look: duplicates (2), near-duplicates (2);"
-        f" skysort check {folder} says which\n"
-    ) in ended.err
+    (line,) = (line for line in ended.err.splitlines() if "two-classes" in line)
+    for fact in (
+        "two-classes (2)",
+        "leak (1)",
+        "duplicates (2)",
+        "near-duplicates (2)",
+        f"skysort check {folder}",
+    ):
+        assert fact in line
 
 
 def test_data_that_is_not_there_exits_with_2(skysort_command: Command) -> None:

@@ -53,7 +53,9 @@ def _spec(
 ) -> ComparisonSpec:
     if study is not None:
         if recipes:
-            raise NotUnderstoodError("options-conflict", "a study has its own recipes; leave --recipes out")
+            raise NotUnderstoodError(
+                "options-conflict", "the recipes of a --study are its own; leave --recipes out"
+            )
         return find_study(study, data, settings)
     if data is None or not recipes:
         raise NotUnderstoodError(
