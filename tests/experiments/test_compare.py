@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,14 +151,14 @@ def test_finished_runs_are_not_run_again_and_others_are_resumed(
     shutil.copytree(before, output)
     (output / "runs" / "plain-seed1" / "metrics.json").unlink()
     resumed = []
-    original = seeding.resume
+    original = seeding.go_on
 
-    def resume(run: Path, **options: object) -> Run:
-        resumed.append(run.name)
-        return original(run, **options)  # type: ignore[arg-type]
+    def go_on(run: Run, *rest: Any) -> Run:
+        resumed.append(run.path.name)
+        return original(run, *rest)
 
-    monkeypatch.setattr(seeding, "resume", resume)
-    monkeypatch.setattr(seeding, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(seeding, "go_on", go_on)
+    monkeypatch.setattr(seeding, "carry_out", lambda *_: pytest.fail("trained again"))
     again = compare(ASKED, output, seeds=2)
     assert resumed == ["plain-seed1"]
     assert [row.test for row in again.rows] == [row.test for row in comparison.rows]

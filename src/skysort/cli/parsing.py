@@ -7,6 +7,7 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from skysort.core.errors import NotUnderstoodError
+from skysort.core.text import printable
 
 _CODES = {
     "BadOptionUsage": "wrong-value",
@@ -76,8 +77,6 @@ def _refuse_twice(in_order: list[Any]) -> None:
 
 def _refuse_swapped(ctx: Any) -> None:
     """Refuse pictures where a run is expected, when the run stands in their place."""
-    from skysort.core.text import printable
-
     first, *others = [one for one in ctx.command.params if one.param_type_name == "argument"] or [None]
     if first is None or first.name != "classifier":
         return

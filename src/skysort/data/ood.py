@@ -17,7 +17,7 @@ class OodPictures:
     """A name, or an absolute path."""
     dataset: Dataset
     rows: Indices
-    """Of the collection's listing: its test split if it has one, else all."""
+    """Of the dataset's listing: its test split if it has one, else all."""
 
 
 def open_ood(data: Data, classes: tuple[str, ...], shape: Shape, progress: Progress) -> OodPictures:

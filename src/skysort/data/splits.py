@@ -83,7 +83,7 @@ class PreparedData:
     groups: Indices
     """(N,) numbers that are equal for pictures kept together in one split; -1 for unreadable ones."""
     splits: dict[str, Indices]
-    """Rows of the collection's listing."""
+    """Rows of the dataset's listing."""
     ood: OodPictures | None = None
     """Pictures of none of the classes, to measure on."""
 

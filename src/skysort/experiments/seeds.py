@@ -9,10 +9,11 @@ from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.data.dataset import Data, source_name
 from skysort.experiments.shared_pictures import SharedPictures
 from skysort.recipe.schema import Recipe
+from skysort.runs.finish import carry_out, go_on
 from skysort.runs.folder import Run
+from skysort.runs.plan import make_plan
 from skysort.runs.reopen import check_unchanged
 from skysort.runs.resolve import resolved
-from skysort.runs.train import resume, train
 
 DEFAULT_SEEDS = 3
 WHERE_IT_RUNS = ("device", "threads", "log_every")
@@ -98,22 +99,19 @@ def run_seeds(variant: Variant, pictures: SharedPictures, seeds: Iterable[int], 
             continue
         progress.say(f"{variant.name}, seed {seed}: in {folder}")
         try:
-            if run is not None:
-                yield resume(folder, prepared=prepared, progress=progress)
+            if run is None:
+                plan = make_plan(pictures.name, variant.with_seed(seed), folder, data_dir=data.data_dir)
+                run = carry_out(plan, prepared, progress)
             else:
-                yield train(
-                    pictures.name,
-                    variant.with_seed(seed),
-                    folder,
-                    data_dir=data.data_dir,
-                    prepared=prepared,
-                    progress=progress,
-                )
+                with run.locked():
+                    check_unchanged(run, prepared)
+                    go_on(run, prepared, progress)
         except StoppedError as stopped:
             what = str(stopped).partition(";")[0]
             raise StoppedError(
                 "interrupted", f"{what}, in {folder}; the same command goes on from there"
             ) from None
+        yield run
 
 
 def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:

@@ -6,6 +6,7 @@ from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Pictures
+from skysort.runs.advise import advise_on_name
 
 
 class SharedPictures:
@@ -19,6 +20,7 @@ class SharedPictures:
 
     def __init__(self, name: str, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
         self.name, self.data, self.progress = name, Data.find(name, data_dir), progress
+        advise_on_name(self.data, progress)
         self._prepared: dict[str, PreparedData] = {}
 
     def prepared(self, pictures: Pictures) -> PreparedData:

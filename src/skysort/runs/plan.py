@@ -1,5 +1,6 @@
 """What a training is to do: its pictures, its recipe and its folder, from what a person asked for."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -31,6 +32,8 @@ class TrainingPlan:
     """Resolved."""
     folder: Path
     """Free for the run."""
+    began: float
+    """`time.perf_counter()` when the command began, for its budget."""
     budget: float | None
     """Seconds that the whole command may take."""
     ood: Data | None
@@ -43,10 +46,10 @@ def make_plan(
     sources: Sources,
     recipe: str | PathLike[str] | Recipe,
     run: str | PathLike[str] | None,
-    settings: tuple[str, ...],
-    budget: str | None,
-    ood: str | PathLike[str] | None,
-    data_dir: str | PathLike[str] | None,
+    settings: tuple[str, ...] = (),
+    budget: str | None = None,
+    ood: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
 ) -> TrainingPlan:
     """Return what `train` is to do with its arguments.
 
@@ -55,6 +58,7 @@ def make_plan(
             together.
         SkysortError: when the folder is not free, or the recipe does not fit the pictures or this computer.
     """
+    began = time.perf_counter()
     each = [sources] if isinstance(sources, str | PathLike) else list(sources)
     for source in each or [""]:
         check_named(data=source)
@@ -74,6 +78,7 @@ def make_plan(
         data,
         complete,
         folder,
+        began,
         seconds,
         None if ood is None else Data.find(str(ood), data_dir),
         data.named is None and loaded.pictures.size is None,

@@ -1,21 +1,18 @@
-"""The story of a run: plan, prepare, advise, write, learn, measure."""
+"""The story of a run: plan, prepare, and carry out: advise, write, learn, measure (finish.py)."""
 
 import shlex
-import time
 from os import PathLike
 
 from skysort.core.progress import Progress, SilentProgress
-from skysort.data.splits import PreparedData, prepare
+from skysort.data.splits import prepare
 from skysort.recipe.load import DEFAULT_RECIPE
 from skysort.recipe.schema import Recipe
-from skysort.runs.advise import advise, advise_on_name
+from skysort.runs.advise import advise_on_name
 from skysort.runs.arguments import check_named
-from skysort.runs.budget import within
-from skysort.runs.finish import finish, go_on
-from skysort.runs.folder import Run, start_run
+from skysort.runs.finish import carry_out, go_on
+from skysort.runs.folder import Run
 from skysort.runs.plan import Sources, make_plan
-from skysort.runs.reopen import Moved, check_unchanged, prepared_again
-from skysort.runs.resolve import check_trainable
+from skysort.runs.reopen import Moved, prepared_again
 
 
 def train(
@@ -27,7 +24,6 @@ def train(
     budget: str | None = None,
     ood: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
-    prepared: PreparedData | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a network on pictures, write its classifier folder, and measure that.
@@ -46,26 +42,17 @@ def train(
         ood: pictures of none of the classes, named as data is, to measure how many are called unknown; a
             recipe that sets no threshold for that gets one that keeps 95 % of real pictures.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        prepared: the pictures, where they have been prepared as the recipe says already.
         progress: where to say how far it is; else silent.
 
     Raises:
         NotUnderstoodError: for an unknown name or field, or a path that is not there.
         SkysortError: when it cannot be done; what is written so far can be resumed.
     """
-    started = time.perf_counter()
     progress = progress or SilentProgress()
     plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood, data_dir)
     advise_on_name(plan.data, progress)
-    prepared = prepared or prepare(plan.data, plan.recipe.pictures, progress, plan.ood)
-    check_trainable(plan.recipe, prepared)
-    advise(plan, prepared, progress)
-    complete = plan.recipe
-    if plan.budget is not None:
-        complete = within(plan.recipe, prepared, plan.budget, started, progress)
-    new = start_run(plan.folder, complete, prepared, progress)
-    with new.locked():
-        return finish(new, new.recipe, prepared, progress)
+    prepared = prepare(plan.data, plan.recipe.pictures, progress, plan.ood)
+    return carry_out(plan, prepared, progress)
 
 
 def resume(
@@ -73,7 +60,6 @@ def resume(
     *,
     moved_to: Moved = None,
     data_dir: str | PathLike[str] | None = None,
-    prepared: PreparedData | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Continue a run that was interrupted, to the same bits as if it had not been.
@@ -82,7 +68,6 @@ def resume(
         run: its folder.
         moved_to: where its pictures are now, if they have moved. It is recorded.
         data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        prepared: the pictures, where they have been prepared as the recipe says already.
         progress: where to say how far it is; else silent.
 
     Raises:
@@ -100,8 +85,4 @@ def resume(
         )
         return started
     with started.locked():
-        if prepared is None:
-            prepared = prepared_again(started, progress, moved_to, data_dir)
-        else:
-            check_unchanged(started, prepared)
-        return go_on(started, prepared, progress)
+        return go_on(started, prepared_again(started, progress, moved_to, data_dir), progress)

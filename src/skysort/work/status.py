@@ -31,7 +31,7 @@ Time = Annotated[str, AfterValidator(_time)]
 
 
 class StatusFile(BaseModel):
-    """status.json, as `telling.Told` writes it. A person may have edited it, so each field is checked."""
+    """status.json, as `StatusWriter` writes it. A person may have edited it, so each field is checked."""
 
     model_config = ConfigDict(frozen=True)
 
