@@ -48,8 +48,8 @@ def test_a_watcher_at_work_is_well_until_it_ends(top: Path) -> None:
             once(top)
     found = status_of(top / "aside")
     (problem,) = found.problems
-    assert not found.is_alive and found.told is not None and found.told.state == "ended"
-    assert found.told.actions == {"set-aside": 1}
+    assert not found.is_alive and found.file is not None and found.file.state == "ended"
+    assert found.file.actions == {"set-aside": 1}
     text = found.as_text()
     assert text.startswith("ended") and "1 set-aside" in text and problem in text
     assert json.loads(found.as_json())["problems"] == [problem]
@@ -94,7 +94,7 @@ def test_a_status_that_may_not_be_read_is_told_from_one_that_is_not_there(top: P
     path = written(top, 3.0)
     path.unlink()
     found = status_of(top / "aside")
-    assert found.told is None and not found.unreadable and len(found.problems) == 1
+    assert found.file is None and not found.unreadable and len(found.problems) == 1
     path.mkdir()
     found = status_of(top / "aside")
     (problem,) = found.problems
@@ -110,7 +110,7 @@ def test_a_status_with_a_wrong_value_is_one_that_cannot_be_read(name: str, value
     written(top, 3.0, **{name: value})
     found = status_of(top / "aside")
     (problem,) = json.loads(found.as_json())["problems"]
-    assert found.told is None and found.as_text() and f"status.json:{name}:" in problem
+    assert found.file is None and found.as_text() and f"status.json:{name}:" in problem
 
 
 def test_a_folder_without_a_journal_is_named(top: Path) -> None:

@@ -57,7 +57,7 @@ class StatusFile(BaseModel):
 class Status:
     """What is known of a watcher."""
 
-    told: StatusFile | None
+    file: StatusFile | None
     """What the status file holds; None where there is none that can be read."""
     is_alive: bool | None
     """None where the system does not tell."""
@@ -69,46 +69,46 @@ class Status:
     @property
     def problems(self) -> list[str]:
         """What is not well, in words; nothing when all is."""
-        told = self.told
+        file = self.file
         if self.unreadable:
             return [f"its status cannot be read: {self.unreadable}; a watcher at work writes it anew"]
-        if told is None:
+        if file is None:
             return [
                 "its status is not there; is the disk full?" if self.is_alive else "no watcher was at work here"
             ]
         problems = []
-        if told.state == "ended":
+        if file.state == "ended":
             problems.append("it has ended")
-        elif self.is_alive is False and told.state == "watching":
+        elif self.is_alive is False and file.state == "watching":
             problems.append("it is not at work: it was killed, or the power went")
         elif self.age is not None and self.age > SECONDS_UNTIL_STALE:
             problems.append(f"its status is stale: written {_ago(self.age)}, expected every 10 seconds")
-        if told.trouble:
-            problems.append(f"nothing can go on: {told.trouble}")
-        if told.failing:
-            pictures = counted(told.failing, "picture")
+        if file.trouble:
+            problems.append(f"nothing can go on: {file.trouble}")
+        if file.failing:
+            pictures = counted(file.failing, "picture")
             problems.append(f"{pictures} could not be dealt with; it tries again, and the log says why")
-        if told.closed:
-            problems.append(f"{counted(told.closed, 'folder')} could not be read; the log says why")
+        if file.closed:
+            problems.append(f"{counted(file.closed, 'folder')} could not be read; the log says why")
         return problems
 
     def as_json(self) -> str:
         """Return all of it as one JSON object."""
-        told = self.told.model_dump(mode="json") if self.told else {}
+        file = self.file.model_dump(mode="json") if self.file else {}
         more = {"alive": self.is_alive, "age": self.age, "problems": self.problems}
-        return json.dumps(told | more, indent=2)
+        return json.dumps(file | more, indent=2)
 
     def as_text(self) -> str:
         """Return it in lines for a person."""
-        told = self.told
-        lines = [f"{told.state if told else 'unknown'}, as of {_ago(self.age)}"]
-        if told:
-            dealt_with = ", ".join(f"{num:,} {action}" for action, num in sorted(told.actions.items()))
-            facts = {name: getattr(told, name) for name in ("inbox", "aside", "started", "process")}
+        file = self.file
+        lines = [f"{file.state if file else 'unknown'}, as of {_ago(self.age)}"]
+        if file:
+            dealt_with = ", ".join(f"{num:,} {action}" for action, num in sorted(file.actions.items()))
+            facts = {name: getattr(file, name) for name in ("inbox", "aside", "started", "process")}
             facts["pictures"] = dealt_with or "none yet"
             counts = ("unreadable", "waiting", "stuck", "failing", "failures", "closed", "passed_over")
-            facts |= {name.replace("_", " "): f"{getattr(told, name):,}" for name in counts}
-            facts["last"] = told.last or "none"
+            facts |= {name.replace("_", " "): f"{getattr(file, name):,}" for name in counts}
+            facts["last"] = file.last or "none"
             lines += [f"{name:<12}{value}" for name, value in facts.items()]
         lines += [f"problem: {problem}" for problem in self.problems]
         return "\n".join(map(printable, lines))
@@ -125,11 +125,11 @@ def status_of(aside: Path) -> Status:
         raise NotUnderstoodError(
             "no-journal", f"{aside} has no journal: {folder} is not there; give the folder of --aside"
         )
-    told, age, unreadable = None, None, ""
+    file, age, unreadable = None, None, ""
     path = status_file(folder)
     try:
-        told = StatusFile.model_validate_json(path.read_bytes())
-        age = time.time() - datetime.fromisoformat(told.time).timestamp()
+        file = StatusFile.model_validate_json(path.read_bytes())
+        age = time.time() - datetime.fromisoformat(file.time).timestamp()
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -137,7 +137,7 @@ def status_of(aside: Path) -> Status:
     except ValidationError as error:
         first = error.errors()[0]
         unreadable = f"{':'.join(map(str, (path, *first['loc'])))}: {first['msg']}"
-    return Status(told, _is_held(watcher_lock(folder)), age, unreadable)
+    return Status(file, _is_held(watcher_lock(folder)), age, unreadable)
 
 
 def _is_held(lock: Path) -> bool | None:

@@ -116,13 +116,13 @@ def _path(path: str | PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def watch_inbox(classifier: Classifier, rule: Rule, order: WatchOptions, stop: Stop) -> Counts:
+def watch_inbox(classifier: Classifier, rule: Rule, options: WatchOptions, stop: Stop) -> Counts:
     """Watch an inbox until it is asked to stop, or once.
 
     Args:
         classifier: that judges.
         rule: what to do by its answers.
-        order: what to watch, and where pictures go.
+        options: what to watch, and where pictures go.
         stop: set when it is to end; the burst in hand is finished.
 
     Raises:
@@ -130,58 +130,69 @@ def watch_inbox(classifier: Classifier, rule: Rule, order: WatchOptions, stop: S
         SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, once, when anything
             failed. Otherwise what fails is told and tried again.
     """
-    order = order.with_folders()
-    if not order.once:
+    options = options.with_folders()
+    if not options.once:
         require("watching a folder", "watch", "watchfiles")
-    if order.metrics:
+    if options.metrics:
         require("a file of metrics", "watch", "prometheus_client")
-    settings = order.settings(classifier, rule)
+    settings = options.settings(classifier, rule)
     counts = Counts()
-    folders = [order.inbox] if order.dry_run else [order.inbox, *order.targets.values()]
+    folders = [options.inbox] if options.dry_run else [options.inbox, *options.targets.values()]
     drives = Mounts({folder: mount_of(folder) for folder in folders})
     with ExitStack() as held:
-        journal_of = order.aside
-        if order.dry_run:  # in a journal that nobody sees, everything stays where it is
+        journal_of = options.aside
+        if options.dry_run:  # in a journal that nobody sees, everything stays where it is
             journal_of = Path(held.enter_context(tempfile.TemporaryDirectory())) / "dry-run"
-        told = StatusWriter(None, order.metrics, {"inbox": str(order.inbox), "aside": str(order.aside)})
-        told.status = status_file(journal_folder(journal_of))
+        status_writer = StatusWriter(
+            None, options.metrics, {"inbox": str(options.inbox), "aside": str(options.aside)}
+        )
+        status_writer.status = status_file(journal_folder(journal_of))
         lock = watcher_lock(journal_folder(journal_of))
         delay = 1.0
-        looks_for_others = not order.once  # in all of the folders, which may take long: once, at the start
+        looks_for_others = not options.once  # in all of the folders, which may take long: once, at the start
         while True:
             began = time.monotonic()
             with ExitStack() as locks:  # held while it waits, too; an inbox made anew is another to hold
                 try:
-                    if order.inbox.is_dir():
-                        locks.enter_context(locked(lock_of(order.inbox)))
+                    if options.inbox.is_dir():
+                        locks.enter_context(locked(lock_of(options.inbox)))
                     drives.check()
                     with Journal(journal_of, make=True) as journal:
                         lock.touch()
                         locks.enter_context(locked(lock, wait=SECONDS_FOR_A_LOOK))
-                        remove_partials(told.status)
+                        remove_partials(status_writer.status)
                         if looks_for_others:
                             _tell_of_others(folders, journal)
                             looks_for_others = False
                         attempts = Attempts(journal.folder / "judging.json")
                         Watcher(
-                            classifier, rule, settings, order, stop, drives, journal, attempts, counts, told
+                            classifier,
+                            rule,
+                            settings,
+                            options,
+                            stop,
+                            drives,
+                            journal,
+                            attempts,
+                            counts,
+                            status_writer,
                         ).run()
                 except Exception as error:
-                    if isinstance(error, LockedError) and error.path in (lock_of(order.inbox), lock):
+                    if isinstance(error, LockedError) and error.path in (lock_of(options.inbox), lock):
                         raise
-                    ends = order.once or isinstance(error, DamagedJournalError)
+                    ends = options.once or isinstance(error, DamagedJournalError)
                     counts.trouble = as_text(error)
-                    told.write(counts, "ended" if ends else "in trouble")
+                    status_writer.write(counts, "ended" if ends else "in trouble")
                     if ends:
                         raise
                     delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
                     tell(logging.ERROR, "cannot go on now", error=counts.trouble, seconds_to_next_try=delay)
                 else:
-                    if order.once:
+                    if options.once:
                         _check_that_all_was_done(counts)
                     return counts
                 if stop.wait(delay):
-                    told.write(counts, "ended")
+                    status_writer.write(counts, "ended")
                     return counts
 
 

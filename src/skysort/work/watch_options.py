@@ -64,7 +64,7 @@ class WatchOptions:
         return {name: folder for name, folder in to.items() if folder}
 
     def with_folders(self) -> "WatchOptions":
-        """Return the order with absolute folders, which are there and apart from each other.
+        """Return the options with absolute folders, which are there and apart from each other.
 
         Raises:
             NotUnderstoodError: when one lies in another, or in a journal.

@@ -31,30 +31,37 @@ class Watcher:
     classifier: Classifier
     rule: Rule
     settings: Settings
-    order: WatchOptions
+    options: WatchOptions
     stop: Stop
     drives: Mounts
     journal: Journal
     attempts: Attempts
     counts: Counts
-    told: StatusWriter
+    status_writer: StatusWriter
     session: int = field(init=False)
     inbox: Inbox = field(init=False)
 
     def run(self) -> None:
         """Go on until asked to stop."""
         self.session = self.journal.session(self.settings)
-        order = self.order
+        options = self.options
         self.inbox = Inbox(
-            order.inbox, order.settle, order.stuck, self.stays, self.attempts.is_suspect, by_own_time=order.once
+            options.inbox,
+            options.settle,
+            options.stuck,
+            self.stays,
+            self.attempts.is_suspect,
+            by_own_time=options.once,
         )
-        watched = order.inbox.stat()
+        watched = options.inbox.stat()
         coming = (
-            self.what_is_there() if order.once else arrivals(order.inbox, self.sweep, self.stop, poll=order.poll)
+            self.what_is_there()
+            if options.once
+            else arrivals(options.inbox, self.sweep, self.stop, poll=options.poll)
         )
         for arrived in coming:
-            if not os.path.samestat(watched, order.inbox.stat()):
-                raise SkysortError("folder-gone", f"{order.inbox} is another folder than it was")
+            if not os.path.samestat(watched, options.inbox.stat()):
+                raise SkysortError("folder-gone", f"{options.inbox} is another folder than it was")
             for path in arrived:
                 self.inbox.see(path)
             while not self.stop.is_set() and (complete := self.inbox.take(self.classifier.batch_size)):
@@ -146,7 +153,7 @@ class Watcher:
         row = self.journal.put_at(path)
         if row and (row.by == "undo" or (row.kind == "stay" and row.session == self.session)):
             yield row
-        if self.order.copy:
+        if self.options.copy:
             row = self.journal.taken_from(path)
             if row and row.kind == "copy" and row.session == self.session:
                 yield row
@@ -158,15 +165,15 @@ class Watcher:
     def intended(self, picture: ClassifiedFile, taken: set[Path]) -> JournalEntry:
         """Return what to do with a picture; its place is added to those taken."""
         action, reason = self.rule.action(picture.prediction), None
-        if is_unsure(picture.prediction, self.order.unsure_below):
-            action, reason = "review", why_unsure(picture.prediction, self.order.unsure_below)
-        target = self.order.targets.get(action)
-        if target is None or self.order.dry_run:
+        if is_unsure(picture.prediction, self.options.unsure_below):
+            action, reason = "review", why_unsure(picture.prediction, self.options.unsure_below)
+        target = self.options.targets.get(action)
+        if target is None or self.options.dry_run:
             row = picture.row("stay", picture.path, action, reason)
         else:
-            place = free_place(target / picture.path.relative_to(self.order.inbox), taken)
+            place = free_place(target / picture.path.relative_to(self.options.inbox), taken)
             taken.add(place)
-            row = picture.row("copy" if self.order.copy else "move", place, action, reason)
+            row = picture.row("copy" if self.options.copy else "move", place, action, reason)
         return replaced(row, session=self.session, by="watch")
 
     def tell_outcome(self, outcome: MoveResult) -> None:
@@ -190,7 +197,7 @@ class Watcher:
         if row.reason:
             facts["reason"] = row.reason
         event = {"set-aside": "set aside", "review": "to review"}.get(row.action, row.action)
-        tell(logging.INFO, f"would: {event}" if self.order.dry_run else event, **facts)
+        tell(logging.INFO, f"would: {event}" if self.options.dry_run else event, **facts)
 
     def not_finished(self, path: Path, outcome: MoveResult) -> None:
         """Count and log what is not settled, and put it off: the next moves begin with settling it."""
@@ -212,7 +219,7 @@ class Watcher:
 
     def say_how_it_stands_now_and_then(self) -> None:
         """Do so when it is due: with very many that wait, to count them takes its time."""
-        if self.told.is_due:
+        if self.status_writer.is_due:
             self.say_how_it_stands("watching")
 
     def say_how_it_stands(self, state: State) -> None:
@@ -226,7 +233,7 @@ class Watcher:
             )  # fmt: skip
         counts.passed_over, counts.closed = len(inbox.passed_over), len(inbox.closed)
         counts.trouble = ""
-        self.told.write(counts, state)
+        self.status_writer.write(counts, state)
 
 
 def is_without_links(folder: Path) -> bool:
