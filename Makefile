@@ -27,7 +27,7 @@ check: env
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 fuzz: env
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests

@@ -112,6 +112,24 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that progress goes by."""
+    clock = Clock()
+    monkeypatch.setattr("skysort.core.progress.time", clock)
+    return clock
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
     """A small run, from the command line. Not to be changed: copy it first."""

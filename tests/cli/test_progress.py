@@ -4,23 +4,8 @@ import sys
 import pytest
 
 from skysort.cli.progress import TerminalProgress, progress_on_stderr
-from skysort.core import progress as progress_module
 from skysort.core.progress import LineProgress, SilentProgress
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(progress_module, "time", clock)
-    return clock
+from tests.conftest import Clock
 
 
 @pytest.mark.parametrize(

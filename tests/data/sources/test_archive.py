@@ -225,13 +225,9 @@ def test_a_damaged_member_has_a_reason_and_the_others_are_read(tmp_path: Path, c
         assert archive.read("dog/1.png") == picture_bytes(1, (4, 4))
 
 
-@given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
-def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
-    tmp_path: Path, data: st.DataObject, compression: int
-) -> None:
-    path = write_zip(tmp_path / "x.zip", "cat/1.png", compression=compression)
-    content = bytearray(path.read_bytes())
-    places = st.integers(0, len(content) - 1)
+def check_any_damage(data: st.DataObject, path: Path, num_bytes: int) -> None:
+    """Damage the beginning of an archive: its pictures are read or have a reason, or the archive is refused."""
+    content, places = bytearray(path.read_bytes()), st.integers(0, num_bytes - 1)
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
         content[place] = value
     path.write_bytes(content[: data.draw(st.just(len(content)) | places)])
@@ -243,7 +239,15 @@ def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
                 except UnreadablePictureError as reason:
                     assert str(reason)
     except SkysortError as error:
-        assert error.code in ("damaged-archive", "unsafe-archive") and "x.zip" in str(error)
+        assert error.code in ("damaged-archive", "unsafe-archive") and str(path) in str(error)
+
+
+@given(data=st.data(), compression=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+def test_damage_anywhere_in_a_zip_gives_bytes_a_reason_or_an_error(
+    tmp_path: Path, data: st.DataObject, compression: int
+) -> None:
+    path = write_zip(tmp_path / "x.zip", "cat/1.png", compression=compression)
+    check_any_damage(data, path, path.stat().st_size)
 
 
 @pytest.mark.parametrize("ending", [".zip", *TARS])
@@ -382,20 +386,7 @@ def test_damage_anywhere_in_a_tar_gives_bytes_a_reason_or_an_error(
     tmp_path: Path, data: st.DataObject, ending: str
 ) -> None:
     path = write_tar(tmp_path / f"x{ending}", "cat/1.png", sparse("cat/2.png", 100))
-    content = bytearray(path.read_bytes())
-    places = st.integers(0, min(len(content) - 1, 3000))
-    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
-        content[place] = value
-    path.write_bytes(content[: data.draw(st.just(len(content)) | places)])
-    try:
-        with open_archive(path) as archive:
-            for name in archive.names:
-                try:
-                    assert isinstance(archive.read(name), bytes)
-                except UnreadablePictureError as reason:
-                    assert str(reason)
-    except SkysortError as error:
-        assert error.code in ("damaged-archive", "unsafe-archive") and "x.t" in str(error)
+    check_any_damage(data, path, min(path.stat().st_size, 3001))
 
 
 @pytest.mark.parametrize("name", ["none.zip", "none.tar"])
