@@ -33,7 +33,7 @@ from skysort.classifier.runtime import onnx_runtime
 from skysort.data.sources.base import SkippedFiles, image_files
 from skysort.networks.families import initial_network
 from skysort.networks.inference import InferenceNetwork
-from skysort.recipe.schema import Normalisation
+from skysort.recipe.sections import Normalisation
 from skysort.runs.folder import Run
 
 SKIES = "skies:2000"

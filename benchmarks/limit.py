@@ -27,7 +27,8 @@ from skysort.data.builtin.registry import NAMED
 from skysort.data.dataset import Data
 from skysort.data.decode import Shape
 from skysort.networks.families import initial_network
-from skysort.recipe.schema import Normalisation, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Normalisation
 from skysort.runs.resolve import resolved
 from skysort.training.batches import SplitPictures
 from skysort.training.device import computing_threads, resolve_threads

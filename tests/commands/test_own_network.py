@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from skysort.recipe.network_file import digest
-from skysort.recipe.schema import OwnNetwork, Recipe
+from skysort.recipe.networks import OwnNetwork
+from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
 from tests.commands.conftest import Ended
 from tests.commands.test_resume import signalled

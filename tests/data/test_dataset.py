@@ -11,7 +11,7 @@ from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality import grouping
-from skysort.recipe.schema import Pictures
+from skysort.recipe.sections import Pictures
 from tests.conftest import picture_bytes, refused
 from tests.data.builtin import test_cifar
 

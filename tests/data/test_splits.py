@@ -7,7 +7,7 @@ import pytest
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare, smaller_than_they_are
-from skysort.recipe.schema import Pictures
+from skysort.recipe.sections import Pictures
 from tests.conftest import picture_bytes
 
 

@@ -15,7 +15,8 @@ from skysort.experiments import seeds as seeding
 from skysort.experiments.compare import ComparisonSpec, compare
 from skysort.experiments.seeds import Variant, deciding
 from skysort.experiments.shared_pictures import SharedPictures
-from skysort.recipe.schema import Pictures, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Pictures
 from skysort.runs.folder import Run
 from skysort.trust.comparison import Comparison
 from tests.conftest import refused

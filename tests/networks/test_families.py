@@ -4,7 +4,7 @@ import pytest
 
 from skysort.networks import families, swift
 from skysort.networks.families import variants
-from skysort.recipe.schema import AnyNetwork, ConvNetwork, MlpNetwork, SwiftNetwork
+from skysort.recipe.networks import AnyNetwork, ConvNetwork, MlpNetwork, SwiftNetwork
 
 
 def test_every_network_of_a_recipe_has_a_family() -> None:

@@ -12,7 +12,8 @@ from skysort.networks.convolution import Conv2d
 from skysort.networks.families import build_layers, check_classes, initial_network
 from skysort.networks.layers import LogitOfOne, PictureNetwork, ShareOfOne
 from skysort.recipe.load import recipe_names
-from skysort.recipe.schema import Loss, Normalisation, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Loss, Normalisation
 from tests.conftest import refused
 
 RGB32, GREY28 = Shape(32, 3), Shape(28, 1)

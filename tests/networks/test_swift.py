@@ -9,7 +9,9 @@ from skysort.networks.families import build_layers, initial_network
 from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import PictureNetwork
 from skysort.networks.swift import Group, Whitening
-from skysort.recipe.schema import Normalisation, Recipe, SwiftNetwork
+from skysort.recipe.networks import SwiftNetwork
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Normalisation
 from tests.conftest import refused
 
 HALF = Normalisation(mean=(0.5,) * 3, std=(0.5,) * 3)

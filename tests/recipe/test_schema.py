@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from skysort.core.errors import NotUnderstoodError
+from skysort.core.models import FrozenModel
 from skysort.data.builtin.registry import NAMED
+from skysort.recipe import networks, sections
 from skysort.recipe.load import recipe_names
-from skysort.recipe.schema import Augment, ConvNetwork, Normalisation, Recipe, Section
+from skysort.recipe.networks import ConvNetwork
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Augment, Normalisation
 
 
 def refusal(*settings: str, name: str = "convnet", code: str = "invalid-recipe") -> str:
@@ -382,8 +386,16 @@ def test_a_recipe_cannot_be_changed(section: str | None) -> None:
         part.name = "other"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Section.__subclasses__() if kind is not Recipe])
-def test_every_field_is_explained_to_people(kind: type[Section]) -> None:
+TABLES = [
+    kind
+    for module in (networks, sections)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, FrozenModel) and kind is not FrozenModel
+]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_field_is_explained_to_people(kind: type[FrozenModel]) -> None:
     explained = {field for field, info in kind.model_fields.items() if info.description}
     assert kind.model_fields.keys() - {"name", "figures"} <= explained
 

@@ -9,7 +9,8 @@ from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.networks import swift
-from skysort.recipe.schema import Recipe, SwiftNetwork
+from skysort.recipe.networks import SwiftNetwork
+from skysort.recipe.schema import Recipe
 from skysort.runs import budget
 from skysort.runs.budget import Costs, seconds_of, within
 from skysort.runs.resolve import resolved

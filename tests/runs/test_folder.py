@@ -6,7 +6,8 @@ import pytest
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
-from skysort.recipe.schema import Pictures, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Pictures
 from skysort.runs.folder import Run, check_free, start_run
 from tests.conftest import refused
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from skysort.recipe.schema import Augment
+from skysort.recipe.sections import Augment
 from skysort.training.augment import augmented
 from skysort.training.random_streams import Stream, stream_rng
 from skysort.training.transforms import flipped, shifted

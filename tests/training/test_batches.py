@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from skysort.data.decode import Pixels
-from skysort.recipe.schema import num_steps
+from skysort.recipe.sections import num_steps
 from skysort.training import batches
 from skysort.training.batches import SplitPictures, in_turn, shuffled
 from skysort.training.random_streams import Stream, stream_rng

@@ -17,7 +17,8 @@ from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import Pixels, Shape
 from skysort.networks.families import initial_network
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe.schema import Normalisation, Recipe, num_steps
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Normalisation, num_steps
 from skysort.training import fit as fitting
 from skysort.training import loop
 from skysort.training.augment import augmented

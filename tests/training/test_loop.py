@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from skysort.data.decode import Shape
 from skysort.networks.families import initial_network
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe.schema import Loss, Normalisation, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Loss, Normalisation
 from skysort.training.batches import SplitPictures
 from skysort.training.loop import (
     Task,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skysort.recipe.schema import Optimizer
+from skysort.recipe.sections import Optimizer
 from skysort.training.muon import NEWTON_SCHULZ_STEPS, orthogonal
 from skysort.training.optimizer import build_optimizer
 

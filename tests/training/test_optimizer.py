@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from skysort.recipe.schema import Loss, Optimizer, Schedule
+from skysort.recipe.sections import Loss, Optimizer, Schedule
 from skysort.training.optimizer import build_optimizer, class_weights, learning_rate, loss_function, penalty
 
 pytestmark = pytest.mark.usefixtures("in_float64")

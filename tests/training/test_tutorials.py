@@ -11,7 +11,8 @@ from plain_loop import TEXTS
 
 from skysort.data.decode import Shape
 from skysort.networks.families import initial_network
-from skysort.recipe.schema import Normalisation, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Normalisation
 from skysort.training.batches import SplitPictures, shuffled
 from skysort.training.loop import Task, train_epoch
 from skysort.training.optimizer import build_optimizer, loss_function

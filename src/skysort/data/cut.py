@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skysort.core.errors import SkysortError
 from skysort.core.text import counted
 from skysort.data.listing import Listing
-from skysort.recipe.schema import Protocol
+from skysort.recipe.sections import Protocol
 
 Indices = NDArray[np.int64]
 

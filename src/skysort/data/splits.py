@@ -15,7 +15,7 @@ from skysort.data.decode import Shape
 from skysort.data.exif import median_size
 from skysort.data.ood import OodPictures, open_ood
 from skysort.data.quality.grouping import groups_of
-from skysort.recipe.schema import Normalisation, Pictures
+from skysort.recipe.sections import Normalisation, Pictures
 
 NUM_LEFT_OUT_NAMED = 50
 Source = Annotated[str, Field(min_length=1)]

@@ -5,7 +5,7 @@ from os import PathLike
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
-from skysort.recipe.schema import Pictures
+from skysort.recipe.sections import Pictures
 from skysort.runs.advise import advise_on_name
 
 

@@ -16,7 +16,7 @@ from skysort.networks.layers import (
     fold_nothing,
     linear_layers,
 )
-from skysort.recipe.schema import ConvNetwork, Residual
+from skysort.recipe.networks import ConvNetwork, Residual
 
 RESIDUAL_SCALE = 0.5
 """Where the scale of a residual block's batch normalisation starts, as in the text that resnet-deep repeats."""

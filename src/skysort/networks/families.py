@@ -11,7 +11,9 @@ from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.data.decode import Shape
 from skysort.networks import convnet, mlp, own, swift
 from skysort.networks.layers import LogitOfOne, PictureNetwork, ShareOfOne, TooSmallError, Variant, fold_nothing
-from skysort.recipe.schema import AnyNetwork, Loss, Normalisation, Recipe
+from skysort.recipe.networks import AnyNetwork
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Loss, Normalisation
 
 MAX_SIZE_TRIED = 512
 

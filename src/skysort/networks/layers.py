@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from skysort.networks.inspect.user_network import UserNetwork
-from skysort.recipe.schema import AnyNetwork
+from skysort.recipe.networks import AnyNetwork
 
 SMALLEST_SHARE = 0.01
 """Closer to 0 or 1, the logarithm would turn a rounding error into a larger difference than a proof allows."""

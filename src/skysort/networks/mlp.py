@@ -4,7 +4,7 @@ from torch import nn
 
 from skysort.data.decode import Shape
 from skysort.networks.layers import linear_layers
-from skysort.recipe.schema import MlpNetwork
+from skysort.recipe.networks import MlpNetwork
 
 
 def build(network: MlpNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:

@@ -5,7 +5,7 @@ from torch import nn
 from skysort.data.decode import Shape
 from skysort.networks.inspect.user_network import own_layer
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe.schema import OwnNetwork
+from skysort.recipe.networks import OwnNetwork
 
 
 def build(network: OwnNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:

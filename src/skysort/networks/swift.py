@@ -13,7 +13,7 @@ from torch.nn import functional
 from skysort.data.decode import Shape
 from skysort.networks.convolution import Conv2d
 from skysort.networks.layers import PictureNetwork, TooSmallError, Variant, fold_normalisation, fold_nothing
-from skysort.recipe.schema import SwiftNetwork
+from skysort.recipe.networks import SwiftNetwork
 
 BATCHNORM_MOMENTUM = 0.4
 """Weight of a batch in the running statistics; a training may have only forty steps."""

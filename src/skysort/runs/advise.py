@@ -7,7 +7,7 @@ from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.quality.check import quick_findings, summary
 from skysort.data.splits import PreparedData, smaller_than_they_are
-from skysort.recipe.schema import Pictures
+from skysort.recipe.sections import Pictures
 from skysort.runs.plan import TrainingPlan
 
 

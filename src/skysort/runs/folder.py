@@ -19,7 +19,8 @@ from skysort.data.dataset import Data
 from skysort.data.membership import member_rows, read_members
 from skysort.data.splits import DataTable, PreparedData
 from skysort.recipe.network_file import read_source
-from skysort.recipe.schema import OwnNetwork, Recipe
+from skysort.recipe.networks import OwnNetwork
+from skysort.recipe.schema import Recipe
 from skysort.trust.metrics import Metrics
 
 

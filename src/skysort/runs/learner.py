@@ -6,7 +6,9 @@ from skysort.core.errors import require
 from skysort.core.progress import Progress
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData
-from skysort.recipe.schema import AnyNetwork, Recipe, Training
+from skysort.recipe.networks import AnyNetwork
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Training
 from skysort.runs.folder import Run
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.membership import learned_rows
 from skysort.data.quality.grouping import groups_of
 from skysort.recipe.load import DEFAULT_RECIPE
-from skysort.recipe.schema import Pictures, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Pictures
 from skysort.report.run_page import decision_sections
 from skysort.runs.folder import Run
 from skysort.runs.measure import write_figures

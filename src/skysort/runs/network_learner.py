@@ -34,7 +34,9 @@ from skysort.export.onnx import check_own, export_classifier
 from skysort.networks import families
 from skysort.networks.families import build_layers, check_classes, initial_network
 from skysort.networks.layers import PictureNetwork, Variant
-from skysort.recipe.schema import AnyNetwork, Normalisation, OwnNetwork, Recipe, Training
+from skysort.recipe.networks import AnyNetwork, OwnNetwork
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Normalisation, Training
 from skysort.runs.folder import Run
 from skysort.training.batches import SplitPictures
 from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads

@@ -6,7 +6,8 @@ from skysort.core.errors import SkysortError
 from skysort.data.cut import how_to_calibrate
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData
-from skysort.recipe.schema import Augment, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Augment
 from skysort.runs.learner import learner
 from skysort.trust.abstention import fewest_for_unknown
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from skysort.recipe.schema import Augment
+from skysort.recipe.sections import Augment
 from skysort.training import transforms
 from skysort.training.device import sent
 from skysort.training.random_streams import Stream, flip_coins, stream_rng

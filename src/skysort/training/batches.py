@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skysort.data.decode import Pixels
-from skysort.recipe.schema import num_steps
+from skysort.recipe.sections import num_steps
 from skysort.training.random_streams import Stream, stream_rng
 
 CHUNK_BYTES = 2**22

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import PictureNetwork
-from skysort.recipe.schema import Recipe, num_steps
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import num_steps
 from skysort.training.augment import augmented
 from skysort.training.batches import Batch, SplitPictures, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skysort.recipe.schema import Loss, Optimizer, Schedule
+from skysort.recipe.sections import Loss, Optimizer, Schedule
 from skysort.training.muon import Muon
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]

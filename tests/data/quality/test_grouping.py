@@ -12,7 +12,8 @@ from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.quality.grouping import groups_of, joined
 from skysort.data.splits import prepare
-from skysort.recipe.schema import Pictures, Recipe
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Pictures
 from tests.conftest import picture_bytes, refused
 
 MakeFolder = Callable[..., Path]

@@ -11,7 +11,7 @@ from skysort.core.progress import Progress
 from skysort.core.text import counted
 from skysort.data.dataset import Dataset
 from skysort.data.exif import open_originals
-from skysort.recipe.schema import Pictures
+from skysort.recipe.sections import Pictures
 
 Indices = NDArray[np.int64]
 

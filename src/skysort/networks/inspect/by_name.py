@@ -9,7 +9,8 @@ from skysort.networks.families import build_layers, check_classes
 from skysort.networks.inspect.layers import Description, describe
 from skysort.networks.inspect.user_network import own_network
 from skysort.recipe.network_file import is_own
-from skysort.recipe.schema import OwnNetwork, Recipe
+from skysort.recipe.networks import OwnNetwork
+from skysort.recipe.schema import Recipe
 
 DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
 """Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
