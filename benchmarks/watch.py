@@ -151,7 +151,7 @@ def journal_of(num: int, top: Path) -> dict[str, Any]:
             journal.finish(journal.plan(rows(start, BURST)), [])
 
         empty = statistics.median(seconds_of(lambda n=n: burst(num + n * BURST)) for n in range(20))  # type: ignore[misc]
-        filling = seconds_of(lambda: journal._database.execute(FILL, (num, session)))
+        filling = seconds_of(lambda: journal._database.connection.execute(FILL, (num, session)))
         middle = Path(f"/cam/inbox/2026-11/{num // 2}.jpg")
         questions = {
             "is this file known": lambda: journal.put_at(middle),

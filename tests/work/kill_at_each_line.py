@@ -18,23 +18,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from skysort.work import renaming
+from skysort.core import files
+from skysort.work import journal, journal_columns, journal_database, moves, names, renaming, settle, undo
 from skysort.work.journal import Journal
 from skysort.work.moves import act, finish_unfinished
 from skysort.work.names import free_place
 from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import check_that_nothing_is_lost, row_for, with_session
 
-TRACED = (
-    "move.py",
-    "settle.py",
-    "renaming.py",
-    "names.py",
-    "journal.py",
-    "journal_rows.py",
-    "files.py",
-    "undo.py",
-)
+TRACED = {
+    module.__file__
+    for module in (moves, settle, renaming, names, journal, journal_database, journal_columns, files, undo)
+}
 PICTURES = {
     "a.jpg": b"first",
     "b.jpg": b"second" * 100_000,
@@ -76,7 +71,7 @@ def main() -> None:
     kind = "copy" if "copy" in scenario else "move"
     chance = random.Random(seed)
     begin = prepare_undo if "undo" in scenario else prepare
-    work = undo if "undo" in scenario else put_aside
+    work = take_all_back if "undo" in scenario else put_aside
     tops = (folder / "inbox", other / "aside")
     expected = [*PICTURES.values(), *THERE.values()]
     copied = expected + list(PICTURES.values()) if kind == "copy" else expected
@@ -102,8 +97,8 @@ def main() -> None:
 def prepare(inbox: Path, aside: Path, _kind: str) -> None:
     for folder in (inbox, aside, aside.with_name("aside.journal")):
         shutil.rmtree(folder, ignore_errors=True)
-    for folder, files in ((inbox, PICTURES), (aside, THERE)):
-        for name, content in files.items():
+    for folder, contents in ((inbox, PICTURES), (aside, THERE)):
+        for name, content in contents.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
 
@@ -115,23 +110,23 @@ def prepare_undo(inbox: Path, aside: Path, kind: str) -> None:
 
 def put_aside(inbox: Path, aside: Path, kind: Any) -> None:
     """Do what a watcher does with complete pictures."""
-    with Journal(aside, make=True) as journal, journal.moving():
-        finish_unfinished(journal)
+    with Journal(aside, make=True) as opened, opened.moving():
+        finish_unfinished(opened)
         rows, taken = [], set[Path]()
         for path in sorted(path for path in inbox.rglob("*.jpg")):
-            if kind == "copy" and journal.taken_from(path):
+            if kind == "copy" and opened.taken_from(path):
                 continue
             place = free_place(aside / path.relative_to(inbox), taken)
             taken.add(place)
             rows.append(row_for(path, place, kind))
-        act(journal, with_session(journal, rows))
+        act(opened, with_session(opened, rows))
 
 
-def undo(_inbox: Path, aside: Path, _kind: str) -> None:
-    with Journal(aside) as journal:
-        with journal.moving():
-            finish_unfinished(journal)
-        problems = [taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())]
+def take_all_back(_inbox: Path, aside: Path, _kind: str) -> None:
+    with Journal(aside) as opened:
+        with opened.moving():
+            finish_unfinished(opened)
+        problems = [taken.problem for taken in take_back(opened, opened.rows(takeable="moves"), UndoRequest())]
         assert not any(problems), problems
 
 
@@ -143,7 +138,7 @@ def forked(work: Callable[[], None], kill_at: int = 0, count_into: Path | None =
 
         def trace(frame: FrameType, event: str, _argument: object) -> Any:
             nonlocal num
-            if Path(frame.f_code.co_filename).name not in TRACED:
+            if frame.f_code.co_filename not in TRACED:
                 return None
             if event == "line":
                 num += 1

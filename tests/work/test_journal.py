@@ -125,15 +125,15 @@ def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
 def test_its_questions_are_answered_from_an_index(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """At ten million rows, what reads them all takes minutes."""
     asked: list[str] = []
-    plain = journal._connect
+    plain = journal._database._connect
 
     def traced() -> sqlite3.Connection:
         database = plain()
         database.set_trace_callback(asked.append)
         return database
 
-    monkeypatch.setattr(journal, "_connect", traced)
-    journal._database.set_trace_callback(asked.append)
+    monkeypatch.setattr(journal._database, "_connect", traced)
+    journal._database.connection.set_trace_callback(asked.append)
     journal.put_at(Path("/a/b"))
     journal.taken_from(Path("/a/b"))
     journal.unfinished()
@@ -142,9 +142,9 @@ def test_its_questions_are_answered_from_an_index(journal: Journal, monkeypatch:
     list(journal.rows(label="bird", last=3))
     list(journal.rows(since=1.0))
     list(journal.corrections())
-    journal._database.set_trace_callback(None)
+    journal._database.connection.set_trace_callback(None)
     asked = [question for question in asked if question.startswith("SELECT")]
     assert len(asked) == 8
     for question in asked:
-        plan = [row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {question}")]
+        plan = [row[3] for row in journal._database.connection.execute(f"EXPLAIN QUERY PLAN {question}")]
         assert not any(step.startswith("SCAN") and "INDEX" not in step for step in plan), (question, plan)

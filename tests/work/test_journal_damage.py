@@ -13,9 +13,10 @@ from typing import Any, cast
 
 import pytest
 
-from skysort.work import journal as journal_module
+from skysort.work import journal_database
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import CELLS, DamagedJournalError, JournalEntry, JournalError, replaced
+from skysort.work.journal_columns import COLUMNS
+from skysort.work.journal_entries import DamagedJournalError, JournalEntry, JournalError, replaced
 from skysort.work.journal_export import corrected, write_csv, write_table
 from skysort.work.moves import act, moving
 from skysort.work.sort import sort_pictures
@@ -86,11 +87,11 @@ def read_all(top: Path) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("column", [column for column, _, _ in CELLS])
+@pytest.mark.parametrize("column", [column.name for column in COLUMNS])
 def test_a_damaged_cell_is_a_damaged_journal(column: str, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "SECONDS_FOR_OTHERS", 1.0)
+    monkeypatch.setattr(journal_database, "SECONDS_FOR_OTHERS", 1.0)
     shutil.copytree(top, whole := top.with_name(f"{top.name}-whole"))
-    fits = {name: fit for name, _, fit in CELLS}[column]
+    fits = {one.name: one.is_valid for one in COLUMNS}[column]
     num = 0
     for garbage in GARBAGE:
         shutil.rmtree(top)
@@ -327,7 +328,7 @@ def test_a_log_without_its_rows_is_damage(top: Path) -> None:
 
 
 def test_who_writes_for_long_is_waited_for_and_named(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "SECONDS_FOR_OTHERS", 0.05)
+    monkeypatch.setattr(journal_database, "SECONDS_FOR_OTHERS", 0.05)
     with Journal(top / "aside") as journal:
         other = sqlite3.connect(journal.path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")

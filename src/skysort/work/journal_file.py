@@ -1,9 +1,12 @@
 """The files of a journal: whether they are still those that were opened, and what SQLite's errors mean."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from skysort.work.journal_entries import DamagedJournalError, JournalError
+from skysort.core.log import as_text
+from skysort.work.journal_entries import CellError, DamagedJournalError, JournalError
 
 SUFFIXES = ("", "-wal", "-shm")
 """The rows, the log of what is not among them yet, and an index of that."""
@@ -45,6 +48,26 @@ def journal_error(path: Path, error: sqlite3.Error) -> JournalError | DamagedJou
         )
         return JournalError("journal-not-available", f"the journal {path} cannot be used now: {what}")
     return damaged(path, "a file of it was cut short" if code in CUT_SHORT else str(error))
+
+
+@contextmanager
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite, of the system and of cells into errors that name the journal.
+
+    Raises:
+        JournalError: when the journal cannot be used now.
+        DamagedJournalError: when it is damaged.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(
+            "journal-not-available", f"the journal {path} cannot be used now: {as_text(error)}"
+        ) from None
+    except sqlite3.Error as error:
+        raise journal_error(path, error) from None
+    except CellError as error:
+        raise damaged(path, str(error)) from None
 
 
 def last_id(database: sqlite3.Connection) -> int:
