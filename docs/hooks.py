@@ -69,8 +69,7 @@ def _command(name: str, command: Any) -> str:
     for kind in ("argument", "option"):
         records = [p.get_help_record(context) for p in command.params if p.param_type_name == kind]
         parts += [f"`{left}`\n:   {_plain(right)}" for left, right in filter(None, records)]
-    if command.epilog:
-        parts.append(_plain(inspect.cleandoc(command.epilog)))
+    parts.append(f"```sh\n{command.epilog}```")
     return "\n\n".join(parts)
 
 

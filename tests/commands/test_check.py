@@ -204,7 +204,7 @@ def test_groups_that_stand_in_several_parts_are_found(
         (folder / f"train/a/{number}.png").rename(folder / f"train/a/visit1_{number}.png")
     (folder / "test/b/2.png").rename(folder / "test/b/visit1_2.png")
     (folder / "test/b/4.png").rename(folder / "test/b/visit2_4.png")
-    assert skysort_command("check", folder, "--quiet").out == "100 pictures of 2 classes\nnothing found\n"
+    assert skysort_command("check", folder, "--quiet").out == "100 pictures of 2 classes\nno problems found\n"
     ended = skysort_command("check", folder, "--group-by", r"visit\d", "--format", "json")
     assert "pictures.group_by: 100 pictures in 95 groups\n" in ended.err
     error = json.loads(ended.err.splitlines()[-1])["error"]
@@ -271,7 +271,7 @@ def test_all_faults_of_a_table_are_told_at_once(skysort_command: Command, tmp_pa
 
 def test_nothing_is_found_where_nothing_is_wrong(skysort_command: Command, folder: Path) -> None:
     ended = skysort_command("check", folder, "--quiet")
-    assert (ended.code, ended.out, ended.err) == (0, "100 pictures of 2 classes\nnothing found\n", "")
+    assert (ended.code, ended.out, ended.err) == (0, "100 pictures of 2 classes\nno problems found\n", "")
 
 
 def test_archives_tables_and_names_are_checked_alike(
@@ -292,7 +292,7 @@ def test_archives_tables_and_names_are_checked_alike(
             "leak": 1, "near-duplicates": 2, "small": 1,
         }  # fmt: skip
     ended = skysort_command("check", "skies:100", "--quiet")
-    assert (ended.code, ended.out) == (0, "100 pictures of 2 classes\nnothing found\n")
+    assert (ended.code, ended.out) == (0, "100 pictures of 2 classes\nno problems found\n")
 
 
 def test_weights_that_even_classes_out_are_suggested(skysort_command: Command, make_folder: MakeFolder) -> None:

@@ -312,9 +312,9 @@ def test_sort_says_what_to_type_next_and_what_it_is_least_sure_of(
 ) -> None:
     to = top / "sorted here"
     ended = skysort_command("sort", finished_run, top / "inbox", "--to", to, "--unsure-below", 1)
-    assert f"what was done: skysort journal '{to}'" in ended.out
-    assert f"to take it back: skysort undo '{to}' --all" in ended.out
-    lines = ended.out.split("least sure of:\n")[1].splitlines()[:5]
+    assert f"skysort journal '{to}'" in ended.out
+    assert f"skysort undo '{to}' --all" in ended.out
+    lines = ended.out.split("lowest confidence:\n")[1].splitlines()[:5]
     confidences = [float(line.split()[0]) for line in lines]
     assert len(confidences) == 5 and confidences == sorted(confidences)
     assert all(str(to / "unsure" / "sub") in line for line in lines)
@@ -331,7 +331,7 @@ def test_what_the_watcher_is_unsure_of_is_to_look_at(
     rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
     assert {row["action"] for row in rows} == {"review"} and len(names(top / "review")) == 12
     ended = skysort_command("undo", top / "aside", "--picture", rows[0]["place"])
-    assert ended.code == 0 and "no correction recorded; say what it is with --label CLASS" in ended.out
+    assert ended.code == 0 and "no correction recorded" in ended.out and "--label CLASS" in ended.out
     assert all(row["reason"].startswith("unsure: the likeliest class has 0.") for row in rows)
 
 

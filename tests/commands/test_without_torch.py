@@ -72,7 +72,7 @@ def test_compare_of_two_runs(
     assert skysort_command("train", *asked).code == 0
     ended = command("compare", finished_run, other, PYTHONPATH=without_learning)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "exact McNemar: p = " in ended.stdout
+    assert "exact McNemar test: p = " in ended.stdout
 
 
 def check_says_what_to_install(ended: subprocess.CompletedProcess[str]) -> None:

@@ -26,7 +26,8 @@ def test_a_command_has_all_its_help(name: str) -> None:
     printed = command(name, "--help", COLUMNS="80").stdout
     options = set(re.findall(r"^\s*(?:-\w, )?(--[\w-]+)", printed, re.MULTILINE)) - {"--help"}
     assert options <= set(re.findall(r"^`.*?(--[\w-]+)", section, re.MULTILINE))
-    words = re.sub(r"[^\w]+", " ", printed.split("Options:")[0].split("\n\n", 1)[1].split("Arguments:")[0]).split()
+    description = re.split(r"^\S.*:$", printed.split("\n\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    words = re.sub(r"[^\w]+", " ", description).split()
     assert words and " ".join(words) in " ".join(re.sub(r"[^\w]+", " ", section).split())
 
 

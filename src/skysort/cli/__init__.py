@@ -1,4 +1,4 @@
-"""The command line: one verb a file, each parsing, calling and printing."""
+"""The command line. One file per verb parses the options, calls a function and prints the result."""
 
 import errno
 import io
@@ -22,8 +22,8 @@ from skysort.core.text import printable_lines
 app = typer.Typer(cls=VerbGroup, no_args_is_help=True, **SETTINGS)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
         print(f"skysort {skysort.__version__}")
         raise typer.Exit
 
@@ -40,37 +40,37 @@ def _program(
 def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started this; the next file opened must not take its place
+        if stream is None:  # the parent process closed it; the next open file must not take its number
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
-        elif isinstance(stream, io.TextIOWrapper):  # a name it cannot encode must not end a finished training
+        elif isinstance(stream, io.TextIOWrapper):  # a name that cannot be encoded must not fail a training
             stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse_empty(words: list[str]) -> None:
-    """Refuse what a shell leaves of a variable that is not set: a path would take it for the current folder."""
+    """Refuse empty words: they come from unset shell variables, and as a path would mean the current folder."""
     for before, word in pairwise(words):
         if word == "" or re.fullmatch("--[a-z-]+=", word):
             raise NotUnderstoodError(
-                "empty-argument", f"expected a name or a path after '{word or before}', found nothing"
+                "empty-argument", f"expected a name or a path after '{word or before}', got an empty text"
             )
 
 
-def _lack(error: BaseException) -> tuple[str, str] | None:
-    """Return a code and what the computer had too little of, if an error that is no OSError says so."""
+def _explained(error: BaseException) -> tuple[str, str] | None:
+    """Return code and message of an error that the computer's limits explain; None for all others."""
     text = f"{error} {error.__cause__ or ''}"
     if isinstance(error, MemoryError) or re.search(
         "OutOfMemory|allocate memory|failed to map", f"{error!r} {text}"
     ):
-        for_what = f": {' '.join(str(error).split())}" if isinstance(error, MemoryError) and str(error) else ""
-        return "out-of-memory", f"this computer has too little free memory for it{for_what}"
+        detail = f": {' '.join(str(error).split())}" if isinstance(error, MemoryError) and str(error) else ""
+        return "out-of-memory", f"this computer has too little free memory{detail}"
     if "Symlink loop" in text:  # Python's Path.resolve raises a RuntimeError for that
-        return "link-loop", f"a link leads back to itself: {text.split(' from ')[-1].strip()}"
+        return "link-loop", f"a link points back to itself: {text.split(' from ')[-1].strip()}"
     if isinstance(error, RecursionError):
-        return "nested-too-deep", "something in it is nested too deep"
+        return "nested-too-deep", "a file or an option is nested too deeply"
     if isinstance(error, UnicodeError):
-        return "bad-text", f"a text or a name cannot be read or written: {error}"
+        return "bad-text", f"a text or a name cannot be decoded or encoded: {error}"
     if "start new thread" in text:
-        return "out-of-threads", "the system starts no more threads"
+        return "out-of-threads", "the system cannot start more threads"
     return None
 
 
@@ -79,7 +79,7 @@ def _wants_json(words: list[str]) -> bool:
 
 
 def _fail(code: str, message: str, exit_code: int = 1, usage: str = "") -> NoReturn:
-    """End with an error, as a line on standard error: JSON where the answer was to be JSON."""
+    """Print an error as one line on standard error, in JSON with `--format json`, and exit."""
     if _wants_json(sys.argv):
         print(json.dumps({"error": {"code": code, "message": message}}), file=sys.stderr)
     else:
@@ -88,7 +88,7 @@ def _fail(code: str, message: str, exit_code: int = 1, usage: str = "") -> NoRet
 
 
 def _fail_usage(error: TyperException) -> NoReturn:
-    """End with an error of Typer's own, such as an unknown option, as with others."""
+    """Print an error of Typer's own, such as an unknown option, in the same way, and exit."""
     if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help
         print(error.format_message(), file=sys.stderr)
         sys.exit(error.exit_code)
@@ -97,7 +97,7 @@ def _fail_usage(error: TyperException) -> NoReturn:
 
 
 def main() -> None:
-    """Run a command; errors become a line on standard error and an exit code."""
+    """Run a command. An error becomes one line on standard error and an exit code."""
     _prepare_streams()
     configure_process()
     try:
@@ -111,13 +111,13 @@ def main() -> None:
         _fail(error.code, error.message, error.exit_code)
     except TyperException as error:
         _fail_usage(error)
-    except BrokenPipeError:  # who reads has read enough; what is still to be written goes nowhere
+    except BrokenPipeError:  # the reader has closed the pipe; discard what is still to be flushed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         raise_it = "; raise the limit: ulimit -n 4096" if error.errno == errno.EMFILE else ""
         _fail("system", f"{error.filename or 'the system'}: {error.strerror or error}{raise_it}")
     except Exception as error:
-        if lack := _lack(error):
-            _fail(*lack)
+        if explained := _explained(error):
+            _fail(*explained)
         raise

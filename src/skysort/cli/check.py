@@ -1,4 +1,4 @@
-"""skysort check: what would make the figures lie, before training."""
+"""skysort check: problems that would distort the figures, found before training."""
 
 import sys
 from enum import StrEnum
@@ -10,7 +10,8 @@ from rich.table import Table
 
 import skysort
 from skysort.cli.console import console_for, shown_name
-from skysort.cli.options import DataDir, GroupBy, LabelBy, Quiet
+from skysort.cli.help import PICTURES
+from skysort.cli.options import PICTURES_HELP, DataDir, GroupBy, LabelBy, Quiet
 from skysort.cli.progress import progress_on_stderr
 from skysort.core.errors import SkysortError
 from skysort.core.text import counted
@@ -19,20 +20,26 @@ if TYPE_CHECKING:
     from skysort.data.quality.check import CheckResult
 
 
+EXAMPLES = """\
+skysort check photos/
+skysort check photos/ --group-by 'visit[0-9]+' --output checked
+"""
+
+
 class CheckFormat(StrEnum):
-    """How findings are written."""
+    """Format of the findings."""
 
     table = "table"
     json = "json"
 
 
 def check(
-    data: Annotated[list[str], typer.Argument(help="Pictures, as for train.")],
+    data: Annotated[list[str], typer.Argument(help=PICTURES_HELP)],
     form: Annotated[
-        CheckFormat, typer.Option("--format", help="How to write what was found.")
+        CheckFormat, typer.Option("--format", help="Format of the findings: table for people, json for programs.")
     ] = CheckFormat.table,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for check.json and check.html, a page of thumbnails.")
+        Path | None, typer.Option(help="Folder to write check.json and check.html to, a page of thumbnails.")
     ] = None,
     group_by: GroupBy = None,
     label_by: LabelBy = None,
@@ -41,13 +48,15 @@ def check(
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="Override a field of the section pictures, such as pictures.size=64.",
+            help="Override a field of the section pictures, e.g. pictures.size=64 (skysort fields pictures lists"
+            " them). Repeatable.",
+            rich_help_panel=PICTURES,
         ),
     ] = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find problems that would distort the figures or stop training. Exits with 1 if there are any."""
+    """Find problems in pictures that would distort the figures or stop training. Exits with 1 if there are any."""
     checked = skysort.check(
         data,
         group_by=group_by,
@@ -62,7 +71,7 @@ def check(
     else:
         _show(checked)
     problems = ["training would stop"] if checked.stops else []
-    problems += [f"figures would lie: {', '.join(checked.lies)}"] if checked.lies else []
+    problems += [f"the figures would be wrong: {', '.join(checked.lies)}"] if checked.lies else []
     if problems:
         raise SkysortError("problems-found", f"{' '.join(data)}: {'; '.join(problems)}")
 
@@ -72,7 +81,7 @@ def _show(checked: "CheckResult") -> None:
     num = len(checked.classes)
     console.print(f"{counted(checked.pictures, 'picture')} of {counted(num, 'class', 'classes')}")
     if not checked.findings:
-        console.print("nothing found")
+        console.print("no problems found")
         return
     table = Table("finding", "severity", box=None)
     table.add_column("count", justify="right")

@@ -1,4 +1,4 @@
-"""skysort compare: recipes side by side, or two runs."""
+"""skysort compare: several recipes, or two runs."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.table import Table
 
 import skysort
 from skysort.cli.console import console_for, show_names, shown_name, spread
+from skysort.cli.help import TRAINING
 from skysort.cli.options import DataDir, Quiet, Settings
 from skysort.cli.progress import progress_on_stderr
 from skysort.core.environment import configure_process
@@ -17,36 +18,59 @@ from skysort.core.files import write_whole
 from skysort.core.text import counted
 
 if TYPE_CHECKING:
-    from skysort.trust.comparison import Comparison, ComparisonRow
+    from skysort.trust.comparison import Comparison, ComparisonRow, PairedComparison
+
+
+EXAMPLES = """\
+skysort compare birds-vs-airplanes --recipes mlp,convnet --seeds 5
+skysort compare runs/photos-swift runs/photos-convnet
+"""
 
 
 def compare(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DATA | RUN RUN", help="Pictures, as for train (a study has its own), or two runs."
+            metavar="DATA | RUN RUN",
+            help="Pictures to train on (a built-in data set, a folder, an archive or a .csv file), or the folders"
+            " of two runs. A study has its own pictures.",
         ),
     ] = None,
     recipes: Annotated[
         str | None,
-        typer.Option(metavar="A,B,C", help="Recipes, as for train; the first is the one to beat."),
+        typer.Option(
+            metavar="A,B,C",
+            help="Recipes to compare, as names (skysort recipes) or .toml files, e.g. mlp,convnet. Differences are"
+            " to the first.",
+            rich_help_panel=TRAINING,
+        ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="A comparison of the tutorials, by name.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="Comparison from the tutorials, by name, e.g. depth (--studies lists them).",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
     studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each recipe.  [default: 3]")] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of runs per recipe.", show_default="3", rich_help_panel=TRAINING),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the runs and the report, by default one below compare/; of two runs, for paired.json."
+            help="Folder to write the runs and the report to, or paired.json when two runs are compared.",
+            show_default="one below compare/",
         ),
     ] = None,
     settings: Settings = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train recipes with several seeds on the same splits, and show what is different. Goes on where it stopped.
+    """Train recipes with several seeds on the same splits, and compare them. Continues where it stopped.
 
-    Of two runs, tell whether one classifier is better than the other on their test pictures.
+    With two runs, test whether one classifier is better than the other on their test pictures.
     """
     if studies:
         _list_studies()
@@ -73,42 +97,48 @@ def compare(
 def _compare_two(runs: list[str], options: list[str], output: Path | None) -> None:
     if len(runs) != 2:
         raise NotUnderstoodError(
-            "extra-argument", f"expected pictures or two runs to compare, found {len(runs)} names"
+            "extra-argument", f"expected one set of pictures or two runs to compare, got {len(runs)} names"
         )
     if options:
         raise NotUnderstoodError(
-            "options-conflict", f"two runs are compared as they are; that takes no {options[0]}"
+            "options-conflict", f"{options[0]} goes with recipes; leave it out to compare two finished runs"
         )
-    from skysort.experiments.compare import compare_two  # takes long to load, and few commands need it
+    from skysort.experiments.compare import compare_two  # loads NumPy and Pillow, which the help does not need
 
-    found, num_others = compare_two(*runs)
+    paired, num_left_out = compare_two(*runs)
     if output:
         output.mkdir(parents=True, exist_ok=True)
-        write_whole(output / "paired.json", found.to_json())
-    first, second = map(shown_name, runs)
-    num = found.both + found.only_first + found.only_second + found.neither
-    low, high = found.difference.interval95
+        write_whole(output / "paired.json", paired.to_json())
+    _show_paired(paired, shown_name(runs[0]), shown_name(runs[1]), num_left_out)
+
+
+def _show_paired(paired: "PairedComparison", first: str, second: str, num_left_out: int) -> None:
+    num = paired.both + paired.only_first + paired.only_second + paired.neither
+    low, high = paired.difference.interval95
     console = console_for(sys.stdout)
-    if num_others:
-        is_or_are = "is" if num_others == 1 else "are"
+    if num_left_out:
         console.print(
-            f"{counted(num_others, 'test picture')} of one run {is_or_are} not among the other's and {is_or_are}"
-            " left out"
+            f"{counted(num_left_out, 'test picture')} left out: only one of the runs has them in its test split"
         )
     console.print(f"of {num:,} test pictures, labelled right:")
-    for name, only in ((first, found.only_first), (second, found.only_second)):
-        console.print(f"  {name}: {found.both + only:,} ({(found.both + only) / num:.4f})")
+    for name, only in ((first, paired.only_first), (second, paired.only_second)):
+        console.print(f"  {name}: {paired.both + only:,} ({(paired.both + only) / num:.4f})")
     console.print(
-        f"both {found.both:,}, only {first} {found.only_first:,}, only {second} {found.only_second:,},"
-        f" neither {found.neither:,}"
+        f"both {paired.both:,}, only {first} {paired.only_first:,}, only {second} {paired.only_second:,},"
+        f" neither {paired.neither:,}"
     )
-    console.print(f"{first} less {second}: {found.difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})")
-    often = f"{100 * found.p:.1f} %" if found.p >= 0.001 else "less than 0.1 %"
     console.print(
-        f"exact McNemar: p = {found.p:.3g}; two equally good ones differ by as much or more in {often} of tests"
+        f"{first} minus {second}: {paired.difference.mean:+.4f} (95 % interval {low:+.4f} to {high:+.4f})"
     )
-    better = {"first": first, "second": second, None: ""}[found.better]
-    console.print(f"{better} is better" if better else "no difference is shown: either may be the better one")
+    often = f"{100 * paired.p:.1f} %" if paired.p >= 0.001 else "less than 0.1 %"
+    console.print(
+        f"exact McNemar test: p = {paired.p:.3g}; two equally good classifiers differ this much or more in {often}"
+        f" of tests"
+    )
+    better = {"first": first, "second": second, None: ""}[paired.better]
+    console.print(
+        f"{better} is better" if better else "the difference is not significant: either may be the better one"
+    )
 
 
 def _list_studies() -> None:
@@ -120,7 +150,7 @@ def _list_studies() -> None:
 def _show(comparison: "Comparison", folder: Path) -> None:
     console = console_for(sys.stdout)
     table = Table("recipe", box=None)
-    for heading in ("parameters", "test", "to the first", "95 % interval", "train", "gap", "seconds"):
+    for heading in ("parameters", "test", "minus the first", "95 % interval", "train", "gap", "seconds"):
         table.add_column(heading, justify="right")
     for row in comparison.rows:
         table.add_row(

@@ -8,11 +8,14 @@ from skysort.core.errors import SkysortError
 from skysort.data.builtin.download import is_offline
 from skysort.data.builtin.registry import NAMED, MissingDataError, data_folder
 
+EXAMPLES = """\
+skysort datasets
+skysort datasets --data-dir /mnt/data
+"""
 
-def datasets(
-    data_dir: DataDir = None,
-) -> None:
-    """List the built-in data sets; only their names, one per line, when piped."""
+
+def datasets(data_dir: DataDir = None) -> None:
+    """List the built-in data sets. In a pipe, print only their names, one per line."""
     rows = ((name, f"{data.description} [{_state(name, data_dir)}]") for name, data in NAMED.items())
     show_names("data set", rows)
 

@@ -1,4 +1,4 @@
-"""skysort decide: which pictures may be set aside."""
+"""skysort decide: a threshold that limits the share of a class that is lost."""
 
 import math
 import sys
@@ -14,42 +14,54 @@ from skysort.cli.show import show_decision
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.text import printable
 
+EXAMPLES = """\
+skysort decide runs/birds-swift --keep bird --lose-at-most 2%
+skysort decide runs/birds-swift --keep bird --lose-at-most 5% --confidence 99% --name strict
+"""
+
 
 def decide(
-    run: Annotated[Path, typer.Argument(help="A run that has a calibration split.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run, which needs a calibration split.")],
     keep: Annotated[
         list[str],
-        typer.Option(parser=class_typed, metavar="CLASS", help="What to lose little of; may be repeated."),
+        typer.Option(parser=class_typed, metavar="CLASS", help="Class to protect, e.g. bird. Repeatable."),
     ],
-    lose_at_most: Annotated[str, typer.Option(metavar="SHARE", help="Of its pictures, as 2% or 0.02.")],
-    confidence: Annotated[str, typer.Option(metavar="SHARE", help="To keep that promise.")] = "95%",
-    name: Annotated[str, typer.Option(help="Of the decision.  [default: keep-CLASS]", show_default=False)] = "",
+    lose_at_most: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE", help="Largest share of its pictures that may be set aside, e.g. 2% or 0.02."
+        ),
+    ],
+    confidence: Annotated[
+        str, typer.Option(metavar="SHARE", help="Probability that the limit holds, e.g. 99% or 0.99.")
+    ] = "95%",
+    name: Annotated[str, typer.Option(help="Name of the decision.", show_default="keep-CLASS")] = "",
     moved_to: MovedTo = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find the threshold that sets aside the most and still keeps a promise about what is lost."""
+    """Find the threshold that sets aside the most pictures and loses few of the class to keep."""
     shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
     progress = progress_on_stderr(quiet=quiet)
-    made = skysort.decide(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
-    if earlier := made.replaced:
+    result = skysort.decide(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
+    if earlier := result.replaced:
         print(
-            f"In place of the '{printable(earlier.name)}' of {printable(earlier.date)}, which was to lose at most"
-            f" {100 * earlier.lose_at_most:.10g} % with {100 * earlier.confidence:.10g} % confidence;"
-            " another --name keeps both."
+            f"This replaces the decision '{printable(earlier.name)}' of {printable(earlier.date)}: lose at most"
+            f" {100 * earlier.lose_at_most:.10g} % with {100 * earlier.confidence:.10g} % confidence."
+            " To keep both, choose another --name."
         )
-    show_decision(made.decision, made.run, sys.stdout)
+    show_decision(result.decision, result.run, sys.stdout)
 
 
 def _share(option: str, text: str) -> float:
-    """Return the share that a text like `2%` or `0.02` stands for."""
+    """Return the share that a text such as `2%` or `0.02` stands for."""
     try:
         number = float(text.strip().removesuffix("%"))
     except ValueError:
         number = math.nan
     share = number / 100 if text.strip().endswith("%") else number
-    if not 0 < share < 1:  # no number is neither
+    if not 0 < share < 1:  # false for NaN, too
         raise NotUnderstoodError(
-            "wrong-value", f"{option} takes a share like 2% or 0.02, above 0 and below 1; found '{text}'"
+            "wrong-value", f"{option} takes a share such as 2% or 0.02, above 0 and below 1, got '{text}'"
         )
     return share

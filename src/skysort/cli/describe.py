@@ -1,4 +1,4 @@
-"""skysort describe: what a network is made of, and what it costs."""
+"""skysort describe: the layers of a network and their cost."""
 
 import math
 import sys
@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from skysort.networks.inspect.layers import Description, Layer
 
 
+EXAMPLES = """\
+skysort describe convnet
+skysort describe swift --size 224 --classes 10
+"""
+
+
 def describe(
     network: Annotated[
         str,
         typer.Argument(
             metavar="RECIPE|FILE.py:Class",
-            help="A recipe (skysort recipes), a .toml file, or a class of your own: that runs your file.",
+            help="Recipe of the network, by name (skysort recipes) or as a .toml file, or a class of your own,"
+            " e.g. net.py:Net, which runs that file.",
         ),
     ],
     size: Annotated[
@@ -29,24 +36,34 @@ def describe(
         typer.Option(
             min=1,
             max=65_536,
-            help="Side of the pictures, in pixels.  [default: the recipe's or text's, or 32]",
+            help="Side of the pictures in pixels, e.g. 64.",
+            show_default="from the recipe or its tutorial, else 32",
         ),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="3 for RGB, 1 for grey.  [default: likewise, or 3]")
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Number of channels: 3 for RGB, 1 for grey.",
+            show_default="from the recipe or its tutorial, else 3",
+        ),
     ] = None,
     classes: Annotated[
         int | None,
         typer.Option(
-            min=2, max=1_000_000, help="To tell apart; your own class decides.  [default: likewise, or 2]"
+            min=2,
+            max=1_000_000,
+            help="Number of classes; not for a class of your own, which sets it itself.",
+            show_default="from the recipe's tutorial, else 2",
         ),
     ] = None,
 ) -> None:
-    """Show a network's layers, and what they cost, without building it: any size can be asked about."""
+    """Show the layers of a network and their cost. Nothing is allocated, so any size works."""
     require("describing a network", "train", "torch")
     from skysort.networks.inspect.by_name import describe_by_name  # needs PyTorch
 
-    with redirect_stdout(sys.stderr):  # what your own network prints is no part of the table
+    with redirect_stdout(sys.stderr):  # a network of your own may print
         description = describe_by_name(network, size, channels, classes)
     console = console_for(sys.stdout)
     console.print(_table(description))
@@ -73,7 +90,7 @@ def _table(description: "Description") -> Table:
         )
     table.add_section()
     totals = (f"{description.parameters:,}", f"{description.multiply_adds:,}", "", _bytes(description.memory))
-    table.add_row("in all", "", *totals)
+    table.add_row("total", "", *totals)
     return table
 
 
@@ -84,7 +101,7 @@ def _parameters(layer: "Layer") -> str:
 
 
 def _sees(height: float, width: float) -> str:
-    """Return a receptive field as a side, as `HEIGHTxWIDTH` where it is not square."""
+    """Return a receptive field as its side in pixels, or as `HEIGHTxWIDTH` if it is not square."""
 
     def side(size: float) -> str:
         return "?" if math.isnan(size) else "all" if math.isinf(size) else f"{size:.0f}"
@@ -96,16 +113,16 @@ def _totals(description: "Description") -> list[str]:
     num, frozen = description.parameters, description.frozen
     once, twice, thrice = (_bytes(4 * (num + times * (num - frozen))) for times in (0, 1, 2))
     return [
-        *([f"learned: {num - frozen:,} parameters; the other {frozen:,} stay as they start"] if frozen else []),
-        f"parameters: {once}; to train them: {twice} with SGD, {thrice} with momentum",
-        f"outputs: {_bytes(description.memory)} a picture, which training keeps for each picture of a batch",
-        "sees: side of the receptive field in pixels; all: all the picture; ?: not known",
-        "memory: of the output, in float32 for one picture; 1 kB is 1,000 bytes",
+        *([f"trained: {num - frozen:,} parameters; the other {frozen:,} are frozen"] if frozen else []),
+        f"memory of parameters: {once}; in training: {twice} with SGD, {thrice} with momentum",
+        f"memory of outputs: {_bytes(description.memory)} per picture; training keeps them for a whole batch",
+        "sees: side of the receptive field in pixels; all: the whole picture; ?: unknown",
+        "memory: output of the layer for one picture in float32; 1 kB is 1,000 bytes",
     ]
 
 
 def _bytes(num: int) -> str:
-    """Return bytes in a unit a person reads, in steps of a thousand.
+    """Return a number of bytes with a decimal unit.
 
     >>> _bytes(65_536), _bytes(12_886_000_000)
     ('65.5 kB', '12.9 GB')

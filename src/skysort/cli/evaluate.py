@@ -1,4 +1,4 @@
-"""skysort evaluate: how good a classifier is."""
+"""skysort evaluate: the figures of a classifier, measured."""
 
 import sys
 from pathlib import Path
@@ -7,18 +7,31 @@ from typing import Annotated
 import typer
 
 import skysort
-from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet
+from skysort.cli.options import ClassifierFolder, DataDir, GroupBy, LabelBy, MovedTo, Quiet
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.show import show_metrics
 
+EXAMPLES = """\
+skysort evaluate runs/photos-swift
+skysort evaluate runs/photos-swift photos-of-may/ --output measured
+"""
+
 
 def evaluate(
-    classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
+    classifier: ClassifierFolder,
     data: Annotated[
-        str | None, typer.Argument(help="Other pictures, as for train.  [default: the run's own]")
+        str | None,
+        typer.Argument(
+            help="Other pictures to measure on: a built-in data set, a folder, an archive or a .csv file.",
+            show_default="those of the run",
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.json, predictions.csv and report.html.")
+        Path | None,
+        typer.Option(
+            help="Folder to write metrics.json, predictions.csv and report.html to, for pictures other than the"
+            " run's."
+        ),
     ] = None,
     group_by: GroupBy = None,
     label_by: LabelBy = None,
@@ -26,7 +39,7 @@ def evaluate(
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a classifier on its run's pictures, or on others."""
+    """Measure a classifier on the pictures of its run, or on others."""
     metrics = skysort.evaluate(
         classifier,
         data,

@@ -1,4 +1,4 @@
-"""skysort fields: what --set overrides."""
+"""skysort fields: the fields of a recipe."""
 
 import shutil
 import sys
@@ -9,13 +9,21 @@ import typer
 
 from skysort.recipe.fields import all_fields, fields_under
 
+EXAMPLES = """\
+skysort fields training
+skysort fields training.epochs
+"""
+
 
 def fields(
     section: Annotated[
-        str | None, typer.Argument(help="A section as training, or a field as training.epochs.  [default: all]")
+        str | None,
+        typer.Argument(
+            help="Section, e.g. training, or field, e.g. training.epochs, to show.", show_default="all"
+        ),
     ] = None,
 ) -> None:
-    """Show the fields of a recipe that --set overrides: what each takes, its default and what it does."""
+    """Show the fields of a recipe, which --set overrides: type, default and meaning of each."""
     width = min(100, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 100
     for field in fields_under(section) if section else all_fields():
         of_network = f" ({field.network})" if field.network else ""

@@ -1,4 +1,4 @@
-"""The group of all commands. It loads a command's module when the command is called, so that `--help` is quick."""
+"""The group of all commands. It loads the module of a command when the command is called, so `--help` is fast."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup
 
 from skysort.cli.parsing import Verb
 from skysort.core.errors import SkysortError
@@ -33,17 +33,19 @@ VERBS = {
     "fields": "List the fields that --set overrides.",
     "datasets": "List the built-in data sets.",
 }
-"""Every command and its line in `skysort --help`. Each is the function of its name in the module of its name."""
+"""Every command and its line in `skysort --help`.
+
+A command is the function of its name in the module of its name, which has the commands of its help in `EXAMPLES`.
+"""
 SETTINGS: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
     "pretty_exceptions_enable": False,
-    "add_completion": False,
 }
 
 
 class _Commands(Mapping[str, Any]):
-    """Typer's commands by name, each made when it is first asked for."""
+    """Typer's commands by name. Each is made when it is first looked up."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in VERBS:
@@ -59,9 +61,9 @@ class _Commands(Mapping[str, Any]):
 
 @cache
 def _command(name: str) -> Any:
-    function = getattr(import_module(f"skysort.cli.{name}"), name)
-    app = typer.Typer(**SETTINGS)
-    app.command(name, cls=Verb)(_interruptible(function))
+    module = import_module(f"skysort.cli.{name}")
+    app = typer.Typer(add_completion=False, **SETTINGS)
+    app.command(name, cls=Verb, epilog=module.EXAMPLES)(_interruptible(getattr(module, name)))
     return typer.main.get_command(app)
 
 
@@ -72,6 +74,11 @@ class VerbGroup(TyperGroup):
         super().__init__(**attributes)
         self.commands = _Commands()  # type: ignore[assignment]  # nothing adds to it
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin with a text, without loading the commands."""
+        names = [CompletionItem(name, help=line) for name, line in VERBS.items() if name.startswith(incomplete)]
+        return [*names, *super(TyperGroup, self).shell_complete(ctx, incomplete)]
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands without loading them."""
         with formatter.section("Commands"):
@@ -79,7 +86,7 @@ class VerbGroup(TyperGroup):
 
 
 def _interruptible(verb: Callable[..., None]) -> Callable[..., None]:
-    """Turn Ctrl-C and SIGTERM into an error like others; Typer, and the system, would end without a word."""
+    """Report Ctrl-C and SIGTERM as an error; otherwise the command would end without a message."""
 
     @wraps(verb)
     def run(*arguments: object, **options: object) -> None:

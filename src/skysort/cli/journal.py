@@ -1,64 +1,69 @@
-"""skysort journal: what happened to pictures."""
+"""skysort journal: what Skysort moved or copied, and what people corrected."""
 
 import sys
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from skysort.cli.options import Raw, class_typed
+from skysort.cli.options import Raw, SortedFolder, class_typed
 from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.text import counted
 from skysort.work.journal import Journal
 from skysort.work.journal_export import corrected, is_text, write_corrections, write_csv, write_table
 
+EXAMPLES = """\
+skysort journal aside --since 2026-11-20 --class airplane
+skysort journal aside --corrections --format csv > corrections.csv
+"""
 Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Only from then on: 2026-11-20, or 2026-11-20T06:30.")
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Earliest time to include, e.g. 2026-11-20 or 2026-11-20T06:30, in this computer's time zone.",
+    ),
 ]
 
 
 class JournalFormat(StrEnum):
-    """How rows are written."""
+    """Format of the rows."""
 
     table = "table"
     csv = "csv"
 
 
 def journal(
-    folder: Annotated[Path, typer.Argument(help="The folder that pictures were put into.")],
+    folder: SortedFolder,
     since: Since = None,
     label: Annotated[
-        str | None, typer.Option("--class", parser=class_typed, metavar="CLASS", help="Only pictures so labelled.")
+        str | None,
+        typer.Option("--class", parser=class_typed, metavar="CLASS", help="Label of the pictures, e.g. bird."),
     ] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Only so many.  [default: all]")] = None,
+    last: Annotated[
+        int | None, typer.Option(min=1, help="Number of rows to show, e.g. 20.", show_default="all")
+    ] = None,
     corrections: Annotated[
         bool,
-        typer.Option("--corrections", help="Show what people corrected: path,label,split, to train on."),
+        typer.Option(
+            "--corrections", help="Show only corrections by people, as path,label,split: a table to train on."
+        ),
     ] = False,
-    form: Annotated[JournalFormat, typer.Option("--format", help="How to write rows.")] = JournalFormat.table,
+    form: Annotated[
+        JournalFormat, typer.Option("--format", help="Format of the rows: table for people, csv for programs.")
+    ] = JournalFormat.table,
     raw: Raw = False,
 ) -> None:
-    """Show what was done with pictures, newest first."""
+    """Show what was done with pictures, newest first: one row per action."""
     if raw and (form is not JournalFormat.csv or corrections):
         raise NotUnderstoodError(
-            "options-conflict", "--raw goes with --format csv; corrections always are as they are"
+            "options-conflict",
+            "--raw needs --format csv; leave it out with --corrections, which are always unchanged",
         )
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as opened:
         if corrections:
-            found, num_left_out = corrected(opened)
-            no_text = [path for path in found if form is JournalFormat.csv and not is_text(path)]
-            for path in no_text:  # one would keep the others from being read
-                del found[path]
-            write_corrections(found, sys.stdout, form.value)
-            if no_text:
-                print(
-                    f"{len(no_text):,} left out: their names are not UTF-8, which a CSV file to train on is;"
-                    " without --format csv they are shown", file=sys.stderr,
-                )  # fmt: skip
-            if num_left_out:
-                print(f"{num_left_out:,} left out: no longer where they were put back", file=sys.stderr)
+            _print_corrections(opened, form)
             return
         if label is not None and label not in (classes := opened.classes()):
             raise unknown("class", label, classes)
@@ -69,13 +74,32 @@ def journal(
             write_table(rows, opened, sys.stdout)
 
 
+def _print_corrections(journal: Journal, form: JournalFormat) -> None:
+    labels, num_gone = corrected(journal)
+    not_utf8 = [path for path in labels if form is JournalFormat.csv and not is_text(path)]
+    for path in not_utf8:  # one of them would make the whole file unreadable
+        del labels[path]
+    write_corrections(labels, sys.stdout, form.value)
+    if not_utf8:
+        print(
+            f"{counted(len(not_utf8), 'correction')} left out: a CSV file to train on is UTF-8, and these names"
+            " are not; --format table shows them",
+            file=sys.stderr,
+        )
+    if num_gone:
+        print(
+            f"{counted(num_gone, 'correction')} left out: the pictures are no longer where they were put back",
+            file=sys.stderr,
+        )
+
+
 def seconds_of(since: str | None) -> float | None:
-    """Return seconds since 1970 for a date or a time, by this computer's time zone unless it names one."""
+    """Return seconds since 1970 for a date or a time, in this computer's time zone unless it names another."""
     if since is None:
         return None
     try:
         return datetime.fromisoformat(since).timestamp()
     except ValueError:
         raise NotUnderstoodError(
-            "wrong-value", f"--since takes 2026-11-20 or 2026-11-20T06:30; found '{since}'"
+            "wrong-value", f"--since takes a time such as 2026-11-20 or 2026-11-20T06:30, got '{since}'"
         ) from None

@@ -1,4 +1,4 @@
-"""Lists of paths from standard input or a file: a command line holds some 100,000 at most."""
+"""Lists of paths from standard input or a file. A command line holds about 100,000 paths at most."""
 
 import codecs
 import os
@@ -14,34 +14,34 @@ from skysort.data.sources.archive import is_archive_name
 
 STANDARD_INPUT = Path("-")
 OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"))
-"""Where a system shows the files that a process has open."""
-LOOKED_AT = 4096
-"""Bytes of a file that may be a list: a line of them holds any path."""
+"""Folders in which a system shows the open files of a process."""
+NUM_PEEKED = 4096
+"""Bytes to read of a file that may be a list: enough for a line with the longest path."""
 
 
 def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> list[Path]:
-    """Return the paths of a command line, and those of the lists it names.
+    """Return the paths of a command line, and the paths in the lists that it names.
 
     Args:
-        given: paths, of which `-` stands for a list on standard input.
-        paths_from: a file that lists paths; `-` for standard input.
-        nul: whether a NUL ends each path of a list, else the end of a line does.
+        given: paths; `-` stands for a list on standard input.
+        paths_from: file with a list of paths; `-` for standard input.
+        nul: whether NUL ends each path of a list, instead of the end of a line.
 
     Raises:
-        NotUnderstoodError: when nothing is named, standard input is to be read twice, or a path is really a list.
+        NotUnderstoodError: when there is no path, standard input is named twice, or a path is a list of paths.
         SkysortError: when a list is empty or cannot be read.
     """
     words = [*given, *([paths_from] if paths_from else [])]
     if not words:
         raise NotUnderstoodError(
             "missing-argument",
-            "which pictures? Name files or folders, - for a list on standard input, or --paths-from",
+            "no pictures: name files or folders, - for a list on standard input, or --paths-from FILE",
         )
     num_lists = words.count(STANDARD_INPUT)
     if num_lists > 1:
-        raise NotUnderstoodError("given-twice", "standard input can be read once, and - is given twice")
+        raise NotUnderstoodError("given-twice", "- is given twice, and standard input can be read only once")
     if nul and not (paths_from or num_lists):
-        raise NotUnderstoodError("options-conflict", "-0 needs a list of paths; add - or --paths-from FILE")
+        raise NotUnderstoodError("options-conflict", "-0 needs a list of paths: add - or --paths-from FILE")
     paths: list[Path] = []
     for path in given:
         if path == STANDARD_INPUT:
@@ -53,10 +53,11 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
 
 
 def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
-    """Return the paths of a list; empty lines are none. Predictions have a row for one that is not there.
+    """Return the paths of a list without its empty lines. A missing file gets a row in the predictions.
 
     Raises:
-        SkysortError: when there is none, or it cannot be a list.
+        NotUnderstoodError: when the list cannot be read or has another format.
+        SkysortError: when the list is empty.
     """
     where = "standard input" if file == STANDARD_INPUT else str(file)
     if not _is_open_already(file):
@@ -73,12 +74,12 @@ def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
 
 
 def _is_open_already(file: Path) -> bool:
-    """Tell whether a path names an open file of this process, as `/dev/stdin` and a shell's `<(find …)` do."""
+    """Return whether a path names an open file of this process, such as `/dev/stdin` or a shell's `<(find …)`."""
     return file in (STANDARD_INPUT, Path("/dev/stdin")) or file.parent in OPEN_FILES
 
 
 def _standard_input() -> bytes:
-    return sys.stdin.buffer.read() if sys.stdin else b""  # None where it is closed
+    return sys.stdin.buffer.read() if sys.stdin else b""  # None if it is closed
 
 
 def _lines(content: bytes, where: str) -> list[bytes]:
@@ -86,16 +87,16 @@ def _lines(content: bytes, where: str) -> list[bytes]:
         content = content.decode("utf-16", "replace").encode()
     if b"\0" in content:
         raise NotUnderstoodError(
-            "bad-list", f"{where} does not hold one path per line; if NUL ends each path, add -0"
+            "bad-list", f"{where}: expected one path per line, found NUL; if NUL ends each path, add -0"
         )
     return [line.removesuffix(b"\r") for line in content.removeprefix(codecs.BOM_UTF8).split(b"\n")]
 
 
 def _refuse_list(path: Path) -> None:
-    """Refuse a list of paths in the place of a picture.
+    """Refuse a list of paths where a picture is expected.
 
     Raises:
-        NotUnderstoodError: for a text file whose first line is a path that is there, and for `@FILE`.
+        NotUnderstoodError: for a text file whose first line is an existing path, and for `@FILE`.
     """
     if path.name.startswith("@") and not path.exists() and path.with_name(path.name[1:]).is_file():
         raise NotUnderstoodError(
@@ -105,11 +106,11 @@ def _refuse_list(path: Path) -> None:
         return
     try:
         with path.open("rb") as file:
-            first, end, _ = file.read(LOOKED_AT).partition(b"\n")
+            first, end, _ = file.read(NUM_PEEKED).partition(b"\n")
         is_list = bool(end and first.strip()) and Path(os.fsdecode(first.removesuffix(b"\r"))).exists()
-    except (OSError, ValueError):  # a NUL is in no path
+    except (OSError, ValueError):  # unreadable, or NUL in the line
         return
     if is_list:
         raise NotUnderstoodError(
-            "bad-list", f"{path} is a list of paths, no picture; did you mean --paths-from {path}?"
+            "bad-list", f"{path} is a list of paths, not a picture; did you mean --paths-from {path}?"
         )

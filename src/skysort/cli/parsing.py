@@ -1,11 +1,11 @@
-"""How the words of a command line are read, beyond what Typer does: nothing given is passed over."""
+"""Checks of a command line that Typer does not make, so that no word of it is ignored."""
 
 from pathlib import Path
 from typing import Any
 
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
+from skysort.cli.help import SectionedHelp
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.text import printable
 
@@ -15,14 +15,14 @@ _CODES = {
     "MissingParameter": "missing-argument",
     "NoSuchOption": "unknown-option",
 }
-"""Codes for Typer's errors by the names of their classes, which are not public themselves."""
+"""Codes for Typer's errors, by the names of their classes. The classes are not public."""
 
 
-class Verb(TyperCommand):
-    """A command that takes each option once unless it repeats, and says what unknown options and paths meant."""
+class Verb(SectionedHelp):
+    """A command that refuses repeated options and swapped arguments, and suggests settings for unknown options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words.
+        """Parse the words of a command line.
 
         Raises:
             NotUnderstoodError: for an option given twice, a field of the recipe given as an option, or a run and
@@ -33,15 +33,15 @@ class Verb(TyperCommand):
             _, _, in_order = self.make_parser(ctx).parse_args(args=list(args))
         except TyperException as error:
             if option := getattr(error, "option_name", None):
-                self._say_which_setting(option, given)
+                self._suggest_setting(option, given)
             raise
         _refuse_twice(in_order)
-        left: list[str] = super().parse_args(ctx, args)
+        rest: list[str] = super().parse_args(ctx, args)
         _refuse_swapped(ctx)
-        return left
+        return rest
 
-    def _say_which_setting(self, option: str, words: list[str]) -> None:
-        """Raise an error where an unknown option is the name of a recipe's field."""
+    def _suggest_setting(self, option: str, words: list[str]) -> None:
+        """Raise an error that suggests `--set` if an unknown option is the name of a recipe's field."""
         if not any("--set" in parameter.opts for parameter in self.params):
             return
         from skysort.recipe.fields import fields_called
@@ -54,7 +54,7 @@ class Verb(TyperCommand):
 
 
 def _value_after(option: str, words: list[str]) -> str:
-    """Return the value that a person gave to an option: behind an equals sign, or the next word."""
+    """Return the value of an option: the text after an equals sign, or the next word."""
     for word, after in zip(words, [*words[1:], ""], strict=True):
         if word.startswith(f"{option}="):
             return word.removeprefix(f"{option}=")
@@ -64,20 +64,21 @@ def _value_after(option: str, words: list[str]) -> str:
 
 
 def _refuse_twice(in_order: list[Any]) -> None:
-    """Refuse a second value where only the last would count.
+    """Refuse a second value for an option of which only the last would count.
 
     Args:
-        in_order: Typer's parameters, once per word of the command line that is theirs.
+        in_order: Typer's parameters, in the order of the words that gave them a value.
     """
-    options = [one for one in in_order if one.param_type_name == "option" and not one.multiple and one.nargs == 1]
+    single = [item for item in in_order if item.param_type_name == "option" and not item.multiple]
+    options = [option for option in single if option.nargs == 1]
     for option in options:
         if options.count(option) > 1:
             raise NotUnderstoodError("given-twice", f"{max(option.opts, key=len)} is given twice; give it once")
 
 
 def _refuse_swapped(ctx: Any) -> None:
-    """Refuse pictures where a run is expected, when the run stands in their place."""
-    first, *others = [one for one in ctx.command.params if one.param_type_name == "argument"] or [None]
+    """Refuse a run and pictures in the wrong order."""
+    first, *others = [item for item in ctx.command.params if item.param_type_name == "argument"] or [None]
     if first is None or first.name != "classifier":
         return
     pictures = ctx.params[first.name]
@@ -87,7 +88,7 @@ def _refuse_swapped(ctx: Any) -> None:
             if run and _is_run(Path(run)) and not _is_run(pictures) and pictures.exists():
                 raise NotUnderstoodError(
                     "swapped-arguments",
-                    f"{run} is a run, and {pictures} is none: did you mean"
+                    f"expected a run and then pictures, got them in the other order; did you mean"
                     f" skysort {ctx.info_name} {printable(str(run))} {printable(str(pictures))}?",
                 )
 
@@ -97,10 +98,10 @@ def _is_run(path: Path) -> bool:
 
 
 def usage_error(error: TyperException) -> tuple[str, str, str]:
-    """Return the code, the message and the usage lines for an error that Typer found in a command line."""
+    """Return the code, message and usage lines of an error that Typer raised for a command line."""
     context = getattr(error, "ctx", None)
-    otherwise = "unknown-command" if hasattr(getattr(context, "command", None), "commands") else "extra-argument"
-    code = _CODES.get(type(error).__name__, otherwise)
+    default = "unknown-command" if hasattr(getattr(context, "command", None), "commands") else "extra-argument"
+    code = _CODES.get(type(error).__name__, default)
     message = error.format_message().replace("Value error, ", "").removesuffix(".")
     usage = ""
     if context:

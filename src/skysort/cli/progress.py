@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, and which kind of progress fits standard error."""
+"""A progress bar for terminals, and the choice of the progress that fits standard error."""
 
 import sys
 from collections.abc import Iterator

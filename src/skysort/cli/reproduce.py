@@ -1,4 +1,4 @@
-"""skysort reproduce: what was published, and what comes out here."""
+"""skysort reproduce: the tutorials' recipes beside their published figures."""
 
 import sys
 from pathlib import Path
@@ -17,21 +17,30 @@ if TYPE_CHECKING:
     from skysort.trust.comparison import ReproducedFigure, Reproduction
 
 
+EXAMPLES = """\
+skysort reproduce mlp convnet
+skysort reproduce resnet-deep:1 --output reproduced
+"""
+
+
 def reproduce(
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(help="Recipes with published figures; NAME:1 for one seed.  [default: all of them]"),
+        typer.Argument(
+            help="Names of recipes with published figures; NAME:1 trains that one with one seed.",
+            show_default="all of them",
+        ),
     ] = None,
     seeds: Seeds = 3,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for the runs and the report.  [default: one below reproduce/]"),
+        typer.Option(help="Folder to write the runs and the report to.", show_default="one below reproduce/"),
     ] = None,
     settings: Settings = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run the tutorials' recipes as published, and say whether their figures are met. Goes on where it stopped."""
+    """Train the tutorials' recipes as published, and compare the figures. Continues where it stopped."""
     configure_process(training=True)
     progress = progress_on_stderr(quiet=quiet)
     folder = output or Path("reproduce") / (
@@ -66,10 +75,10 @@ def _show(reproduction: "Reproduction", folder: Path) -> None:
         pairs = zip(curve.epochs, curve.published, curve.measured, strict=True)
         console.print("  " + ", ".join(f"{epoch}: {text:.4f} ({ours:.4f})" for epoch, text, ours in pairs))
     if max(reproduction.seeds.values()) == 1:
-        console.print("one run of each tells no spread, and decides nothing; --seeds 2 or more would")
+        console.print("one run per recipe has no spread, so there is no verdict; use --seeds 2 or more")
     if reproduction.settings:
         settings = shown_name(", ".join(reproduction.settings))
-        console.print(f"with {settings}: the verdicts are of other recipes than the texts'")
+        console.print(f"the verdicts are for recipes changed by {settings}, not for those of the tutorials")
     console.print(f"report: {shown_name(str(folder / 'report.html'))}")
 
 

@@ -1,4 +1,4 @@
-"""skysort resume: an interrupted run, continued."""
+"""skysort resume: an interrupted run, continued to its end."""
 
 import sys
 from contextlib import redirect_stdout
@@ -13,9 +13,14 @@ from skysort.cli.progress import progress_on_stderr
 from skysort.cli.show import show_run
 from skysort.core.environment import configure_process
 
+EXAMPLES = """\
+skysort resume runs/photos-swift
+skysort resume runs/photos-swift --data /mnt/photos
+"""
+
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run to continue.")],
     moved_to: MovedTo = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,
@@ -23,6 +28,6 @@ def resume(
     """Continue an interrupted run. It ends with the same bits as a run that was never interrupted."""
     configure_process(training=True)
     progress = progress_on_stderr(quiet=quiet)
-    with redirect_stdout(sys.stderr):  # what your own network prints is no part of the figures
+    with redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.resume(run, moved_to=moved_to, data_dir=data_dir, progress=progress)
     show_run(finished, sys.stdout)

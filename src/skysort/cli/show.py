@@ -1,4 +1,4 @@
-"""Figures as tables on a terminal."""
+"""Figures as tables for a terminal."""
 
 import shlex
 from collections.abc import Sequence
@@ -22,26 +22,26 @@ MOST_CLASSES = 30
 
 
 def show_run(run: "Run", file: IO[str]) -> None:
-    """Print what a run came to and where it is."""
+    """Print the figures of a run, and its folder."""
     metrics, data = run.metrics, run.data
     show_metrics(metrics, file)
     console = console_for(file)
     if data.unreadable:
         console.print(
-            f"{counted(len(data.unreadable), 'picture')} could not be read; data.json says which and why."
+            f"{counted(len(data.unreadable), 'picture')} could not be read; data.json lists them with the reasons."
         )
     if data.left_out.files:
         files = counted(data.left_out.files, "file was", "files were")
-        console.print(f"{files} left out: no picture, no label, or an empty folder.")
+        console.print(f"{files} left out: not a picture, without a label, or an empty folder.")
     difference = run.proof_difference
     console.print(f"{metrics.parameters:,} parameters, {metrics.seconds['training']:.1f} s of training")
-    console.print(f"verified: ONNX Runtime and PyTorch give the same logits, to {difference:.2g}")
+    console.print(f"verified: the logits of ONNX Runtime and PyTorch differ by at most {difference:.2g}")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
 
 
 def show_decision(decision: "Decision", run: "Run", file: IO[str]) -> None:
-    """Print what a decision does and promises, what it did on the test split, and how to use it."""
+    """Print a decision, its promise, its effect on the test split, and the command to use it."""
     console = console_for(file)
     for sentence in decision_sentences(decision, run.data.classes):
         console.print(markup.escape(sentence))
@@ -51,7 +51,7 @@ def show_decision(decision: "Decision", run: "Run", file: IO[str]) -> None:
 
 
 def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
-    """Print the figures of each split, and of each class of the test split: those of metrics.json."""
+    """Print the figures of each split, and of each class of the test split, as metrics.json has them."""
     console = console_for(file)
     splits = _table("split", "pictures", "accuracy", "95 % interval", "balanced", "95 % interval", "loss")
     for name, figures in metrics.splits.items():

@@ -1,4 +1,4 @@
-"""skysort status: how a watcher stands."""
+"""skysort status: whether a watcher is running, and its problems."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,24 +6,29 @@ from typing import Annotated
 
 import typer
 
-from skysort.work.status import status_of
+EXAMPLES = """\
+skysort status aside
+skysort status aside --format json
+"""
 
 
 class StatusFormat(StrEnum):
-    """How the status is written."""
+    """Format of the status."""
 
     text = "text"
     json = "json"
 
 
 def status(
-    aside: Annotated[Path, typer.Argument(help="The folder that a watcher was given as --aside.")],
+    aside: Annotated[Path, typer.Argument(help="Folder that the watcher has as its --aside.")],
     form: Annotated[
-        StatusFormat, typer.Option("--format", help="Text for people, json for programs.")
+        StatusFormat, typer.Option("--format", help="Format of the status: text for people, json for programs.")
     ] = StatusFormat.text,
 ) -> None:
     """Show whether a watcher is running. Exits with 1 if it has ended, is stale or reports a problem."""
-    found = status_of(aside)
-    print(found.as_json() if form is StatusFormat.json else found.as_text())
-    if found.problems:
+    from skysort.work.status import status_of  # loads NumPy and Pillow, which the help does not need
+
+    watcher = status_of(aside)
+    print(watcher.as_json() if form is StatusFormat.json else watcher.as_text())
+    if watcher.problems:
         raise typer.Exit(1)

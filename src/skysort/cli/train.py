@@ -8,86 +8,137 @@ from typing import Annotated
 import typer
 
 import skysort
-from skysort.cli.options import DataDir, GroupBy, LabelBy, MovedTo, Quiet, Settings, with_patterns
+from skysort.cli.help import PICTURES, RUN, TRAINING
+from skysort.cli.options import (
+    PICTURES_HELP,
+    DataDir,
+    GroupBy,
+    LabelBy,
+    MovedTo,
+    Quiet,
+    Settings,
+    with_patterns,
+)
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.resume import resume as resume_run
 from skysort.cli.show import show_run
 from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
 
+EXAMPLES = """\
+skysort train photos/ --budget 10m
+skysort train birds-vs-airplanes --recipe convnet --set training.epochs=20
+"""
+TrainingPictures = Annotated[
+    list[str] | None,
+    typer.Argument(help=f"{PICTURES_HELP} A picture in several of them has the label of the last."),
+]
+OodPictures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA",
+        help="Pictures of none of the classes, e.g. a folder. The classifier learns to answer 'unknown', and these"
+        " show how often it does.",
+        rich_help_panel=PICTURES,
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RECIPE|FILE.py:Class",
+        help="Recipe to train, by name (skysort recipes) or as a .toml file, or a network of your own, e.g."
+        " net.py:Net, which runs that file.",
+        show_default="swift",
+        rich_help_panel=TRAINING,
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Total time the command may take, e.g. 60s, 10m or 1h. Sets the number of epochs and the width of"
+        " swift.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Device to train on: auto, cpu, cuda or mps.", show_default="auto", rich_help_panel=TRAINING
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of CPU threads.", show_default="one per core", rich_help_panel=TRAINING),
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder to write the run to, e.g. runs/photos.",
+        show_default="a new one below runs/",
+        rich_help_panel=RUN,
+    ),
+]
+ResumedRun = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Continue the interrupted run in this folder, as skysort resume does.",
+        rich_help_panel=RUN,
+    ),
+]
+
 
 def train(
-    data: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A name (skysort datasets), a folder or archive with a folder a class, or a .csv. Of several,"
-            " a later one corrects the labels of those before."
-        ),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RECIPE|FILE.py:Class",
-            help="A name (skysort recipes), a .toml file, or a network of your own: that runs your file."
-            "  [default: swift]",
-        ),
-    ] = None,
-    run: Annotated[Path | None, typer.Option(help="Folder for the run.  [default: one below runs/]")] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="60s, 10m, 1h: epochs, and swift's width, so as to end by then."),
-    ] = None,
+    data: TrainingPictures = None,
+    recipe: RecipeName = None,
+    settings: Settings = None,
+    budget: Budget = None,
+    device: Device = None,
+    threads: Threads = None,
     group_by: GroupBy = None,
     label_by: LabelBy = None,
-    ood: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA",
-            help="Out-of-distribution pictures (of no class): call such unknown, and measure how often.",
-        ),
-    ] = None,
-    settings: Settings = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue an interrupted run.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.  [default: auto]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="To compute with.  [default: one a core]")] = None,
-    moved_to: MovedTo = None,
+    ood: OodPictures = None,
     data_dir: DataDir = None,
+    moved_to: MovedTo = None,
+    run: RunFolder = None,
+    resume: ResumedRun = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a network, and measure the classifier that comes out."""
+    """Train a network on pictures, and measure the classifier that it becomes."""
     if resume:
-        options = {
-            "DATA": data or None,
-            "--recipe": recipe,
-            "--run": run,
-            "--budget": budget,
-            "--group-by": group_by,
-            "--label-by": label_by,
-            "--ood": ood,
-            "--set": settings,
-            "--device": device,
-            "--threads": threads,
-        }
-        if given := [name for name, value in options.items() if value is not None]:
-            raise NotUnderstoodError(
-                "options-conflict", f"--resume continues a run as it was started; leave {given[0]} out"
-            )
+        _check_alone(
+            {
+                "DATA": data or None,
+                "--recipe": recipe,
+                "--set": settings,
+                "--budget": budget,
+                "--device": device,
+                "--threads": threads,
+                "--group-by": group_by,
+                "--label-by": label_by,
+                "--ood": ood,
+                "--run": run,
+            }
+        )
         resume_run(resume, moved_to, data_dir, quiet)
         return
     if moved_to is not None:
         raise NotUnderstoodError(
-            "options-conflict", "--data goes with --resume: it says where the run's pictures are now"
+            "options-conflict", "--data goes with --resume: it names the new place of the run's pictures"
         )
     if not data:
         raise NotUnderstoodError(
             "missing-argument",
-            "nothing to train on: name a data set (skysort datasets lists them), a folder, an archive or a .csv",
+            "no pictures to train on: name a data set (skysort datasets lists them), a folder, an archive or a"
+            " .csv",
         )
     overrides = with_patterns(settings, group_by=group_by, label_by=label_by)
     overrides += [f"training.device='{device}'"] if device else []
     overrides += [f"training.threads={threads}"] if threads else []
     configure_process(training=True)
-    with redirect_stdout(sys.stderr):  # what your own network prints is no part of the figures
+    progress = progress_on_stderr(quiet=quiet)
+    with redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.train(
             data,
             recipe,
@@ -96,6 +147,15 @@ def train(
             budget=budget,
             ood=ood,
             data_dir=data_dir,
-            progress=progress_on_stderr(quiet=quiet),
+            progress=progress,
         )
     show_run(finished, sys.stdout)
+
+
+def _check_alone(others: dict[str, object]) -> None:
+    """Make sure that no option is given beside `--resume` that the run already has."""
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise NotUnderstoodError(
+            "options-conflict", f"--resume continues a run with the options it has; leave out {given[0]}"
+        )

@@ -1,4 +1,4 @@
-"""skysort watch: an inbox, day and night."""
+"""skysort watch: pictures sorted as they arrive in a folder, day and night."""
 
 import signal
 from enum import StrEnum
@@ -8,54 +8,128 @@ from typing import Annotated
 import typer
 
 import skysort
-from skysort.cli.options import UnsureBelow, class_typed
+from skysort.cli.help import RULES
+from skysort.cli.options import ClassifierFolder, UnsureBelow, class_typed
 from skysort.core.log import log_to_stderr
 from skysort.work.arrivals import Stop
 
+FOLDERS, ARRIVALS, LOG = "Folders", "Arriving pictures", "Log and metrics"
+EXAMPLES = """\
+skysort watch runs/birds-swift inbox --aside aside --decision keep-bird
+skysort watch runs/birds-swift inbox --aside aside --keep bird --once --dry-run
+"""
+
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """Format of log lines."""
 
     text = "text"
     json = "json"
 
 
-def watch(
-    classifier: Annotated[Path, typer.Argument(help="A run, its classifier folder, or a copy of that.")],
-    inbox: Annotated[Path, typer.Argument(help="The folder that pictures come into, at any depth.")],
-    aside: Annotated[
-        Path, typer.Option(help="Where pictures that are not to be kept go. The journal is beside it.")
-    ],
-    decision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What decides (skysort decide); this or --keep.")
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=class_typed,
-            metavar="CLASS",
-            help="The labels to keep, with no promise; this or --decision. Repeatable.",
-        ),
-    ] = None,
-    keep_to: Annotated[Path | None, typer.Option(help="Where pictures to keep go.  [default: they stay]")] = None,
-    review: Annotated[
-        Path | None, typer.Option(help="Folder for pictures that a person must review.  [default: they stay]")
-    ] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copy, and leave the inbox as it is.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="Deal with what is there, and end.")] = False,
-    poll: Annotated[bool, typer.Option("--poll", help="Look again and again, as network drives need it.")] = False,
-    settle: Annotated[float, typer.Option(min=0, help="Seconds for which a file must not change.")] = 2.0,
-    stuck: Annotated[
-        float, typer.Option(min=0, help="Seconds before an upload that stopped growing is logged as stuck.")
-    ] = 600.0,
-    log_format: Annotated[LogFormat, typer.Option(help="Format of the log on standard error.")] = LogFormat.text,
-    metrics: Annotated[Path | None, typer.Option(help="A text file of counts to write, for Prometheus.")] = None,
-    unsure_below: UnsureBelow = None,
-) -> None:
-    """Sort what comes into a folder, until stopped. Nothing is deleted, and all can be taken back.
+Inbox = Annotated[Path, typer.Argument(help="Folder that pictures arrive in, at any depth.")]
+Aside = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for pictures that are not kept. The journal of all moves is written beside it.",
+        rich_help_panel=FOLDERS,
+    ),
+]
+KeepTo = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for pictures that are kept.", show_default="they stay in the inbox", rich_help_panel=FOLDERS
+    ),
+]
+Review = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for pictures that a person must review.",
+        show_default="they stay in the inbox",
+        rich_help_panel=FOLDERS,
+    ),
+]
+DecisionName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Decision that says which pictures to keep, e.g. keep-bird (skysort decide makes one).",
+        rich_help_panel=RULES,
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=class_typed,
+        metavar="CLASS",
+        help="Label of pictures to keep, e.g. bird, without a promise. Use this or --decision. Repeatable.",
+        rich_help_panel=RULES,
+    ),
+]
+Copy = Annotated[
+    bool,
+    typer.Option("--copy", help="Copy pictures and leave the inbox unchanged.", rich_help_panel=FOLDERS),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Log what would happen to each picture, and move none.", rich_help_panel=FOLDERS
+    ),
+]
+Once = Annotated[
+    bool,
+    typer.Option("--once", help="Sort the pictures that are there now, and exit.", rich_help_panel=ARRIVALS),
+]
+Poll = Annotated[
+    bool,
+    typer.Option(
+        "--poll",
+        help="Scan the inbox again and again, as network drives need it, which report no changes.",
+        rich_help_panel=ARRIVALS,
+    ),
+]
+Settle = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Seconds for which a file must stay unchanged before it is read.", rich_help_panel=ARRIVALS
+    ),
+]
+Stuck = Annotated[
+    float,
+    typer.Option(
+        min=0, help="Seconds after which an upload still unfinished is logged as stuck.", rich_help_panel=ARRIVALS
+    ),
+]
+Log = Annotated[LogFormat, typer.Option(help="Format of the log on standard error.", rich_help_panel=LOG)]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File to write counts to in Prometheus' text format, e.g. skysort.prom.", rich_help_panel=LOG
+    ),
+]
 
-    One of --decision and --keep is needed: it says which pictures to keep.
+
+def watch(
+    classifier: ClassifierFolder,
+    inbox: Inbox,
+    aside: Aside,
+    decision: DecisionName = None,
+    keep: Keep = None,
+    unsure_below: UnsureBelow = None,
+    keep_to: KeepTo = None,
+    review: Review = None,
+    copy: Copy = False,
+    dry_run: DryRun = False,
+    once: Once = False,
+    poll: Poll = False,
+    settle: Settle = 2.0,
+    stuck: Stuck = 600.0,
+    log_format: Log = LogFormat.text,
+    metrics: MetricsFile = None,
+) -> None:
+    """Sort pictures as they arrive in a folder, until stopped. Nothing is deleted, and every move can be undone.
+
+    Say which pictures to keep with --decision or --keep.
     """
     log_to_stderr(log_format.value)
     stop = Stop()
@@ -81,7 +155,7 @@ def watch(
 
 
 def _stop_by_signal(stop: Stop) -> None:
-    """Let Ctrl-C and SIGTERM end the watch; a second one ends the process at once, whatever is at work."""
+    """Let Ctrl-C and SIGTERM end the watch. A second one ends the process at once."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*_: object) -> None:
