@@ -1,4 +1,4 @@
-"""The fields of a recipe, as `--set` overrides them: kind, default and doc of each."""
+"""The fields of a recipe that `--set` overrides: name, kind, default and doc of each."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from skysort.recipe.schema import Recipe
 BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 JsonSchema = dict[str, Any]
-"""A part of the JSON schema that Pydantic makes of a model."""
+"""A part of the JSON schema that Pydantic derives from a model."""
 
 
 @dataclass(frozen=True)
@@ -20,52 +20,65 @@ class Field:
     """One field of a recipe."""
 
     name: str
-    """As `training.epochs`."""
+    """Section and field, such as `training.epochs`."""
     kind: str
-    """Which values it takes."""
+    """The values it takes, in words, such as `integer >= 1`."""
     default: str
-    """As TOML writes it; empty where it is unset."""
+    """As in TOML; empty if the field is unset."""
     doc: str
     network: str = ""
-    """The network that has it; empty for what every recipe has."""
+    """Name of the network that has the field; empty for fields that every recipe has."""
 
 
 @cache
 def all_fields() -> tuple[Field, ...]:
-    """Return the fields that `--set` overrides, in the order of the recipe."""
+    """Return all fields that `--set` overrides, in the order of the recipe."""
     schema = Recipe.model_json_schema()
     sections = {name: part for name, part in schema["properties"].items() if name != "published"}
     return tuple(field for name, part in sections.items() for field in _fields_of(name, part, schema["$defs"]))
 
 
 def _fields_of(name: str, part: JsonSchema, tables: JsonSchema, network: str = "") -> Iterator[Field]:
+    """Yield the fields of a part of the schema: a table's fields, or the part itself if it is no table.
+
+    Args:
+        name: of the part in the recipe, such as `augment`.
+        part: its schema.
+        tables: the schemas that `$ref` refers to, by name.
+        network: the name of the network that has the part; empty for every network.
+    """
     if "discriminator" in part:
         mapping = part["discriminator"]["mapping"]
-        yield Field(f"{name}.name", _kind({"enum": list(mapping)}), "", "Which fields there are depends on it.")
-        for network_name, place in mapping.items():
-            yield from _fields_of(name, {"$ref": place}, tables, network_name)
+        yield Field(
+            f"{name}.name",
+            _kind({"enum": list(mapping)}),
+            "",
+            "Network of the recipe. It decides which of the fields below there are.",
+        )
+        for network_name, reference in mapping.items():
+            yield from _fields_of(name, {"$ref": reference}, tables, network_name)
         return
     if "const" in part:  # a network's own name
         return
-    if "allOf" in part:  # as Pydantic before 2.9 writes a table that has a default
+    if "allOf" in part:  # Pydantic before 2.9 writes a table with a default this way
         part = {**part, **part["allOf"][0]}
-    inner = [one["$ref"].rpartition("/")[2] for one in (part, *part.get("anyOf", ())) if "$ref" in one]
+    inner = [choice["$ref"].rpartition("/")[2] for choice in (part, *part.get("anyOf", ())) if "$ref" in choice]
     if inner and "$ref" in part:
-        for field, of_field in tables[inner[0]]["properties"].items():
-            yield from _fields_of(f"{name}.{field}", of_field, tables, network)
+        for field, inner_part in tables[inner[0]]["properties"].items():
+            yield from _fields_of(f"{name}.{field}", inner_part, tables, network)
         return
     default = part.get("default")
-    shown = "" if default is None else json.dumps(default)
-    yield Field(name, _kind(part), shown, " ".join(part.get("description", "").split()), network)
+    default_text = "" if default is None else json.dumps(default)
+    yield Field(name, _kind(part), default_text, " ".join(part.get("description", "").split()), network)
     for table in inner:
-        for field, of_field in tables[table]["properties"].items():
-            yield from _fields_of(f"{name}.{field}", of_field, tables, network)
+        for field, inner_part in tables[table]["properties"].items():
+            yield from _fields_of(f"{name}.{field}", inner_part, tables, network)
 
 
 def _kind(part: JsonSchema) -> str:
-    """Return in words what a part of the JSON schema allows."""
+    """Describe the values that a part of the JSON schema allows."""
     if "anyOf" in part:
-        return " or ".join(_kind(one) for one in part["anyOf"] if one.get("type") != "null")
+        return " or ".join(_kind(choice) for choice in part["anyOf"] if choice.get("type") != "null")
     if "$ref" in part:
         return "table"
     values = part.get("enum", [part["const"]] if "const" in part else None)
@@ -80,7 +93,7 @@ def _kind(part: JsonSchema) -> str:
 
 
 def fields_called(name: str) -> list[str]:
-    """Return the fields whose last part is a name.
+    """Return the full names of the fields whose last part is `name`.
 
     >>> fields_called("epochs"), fields_called("epoch")
     (['training.epochs'], [])
@@ -89,14 +102,14 @@ def fields_called(name: str) -> list[str]:
 
 
 def fields_under(name: str) -> list[Field]:
-    """Return the fields of a section, or those that are called so.
+    """Return the fields of a section, or the fields whose name or last part is `name`.
 
     Raises:
-        NotUnderstoodError: for what is neither a section nor a field.
+        NotUnderstoodError: if no section or field has this name.
     """
-    found = [field for field in all_fields() if f"{field.name}.".startswith(f"{name}.")]
-    found = found or [field for field in all_fields() if field.name in fields_called(name)]
-    if not found:
+    fields = [field for field in all_fields() if f"{field.name}.".startswith(f"{name}.")]
+    fields = fields or [field for field in all_fields() if field.name in fields_called(name)]
+    if not fields:
         sections = dict.fromkeys(field.name.partition(".")[0] for field in all_fields() if "." in field.name)
         raise unknown("section or field", name, [*sections, *(field.name for field in all_fields())])
-    return found
+    return fields

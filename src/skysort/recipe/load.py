@@ -1,4 +1,4 @@
-"""The content of a recipe, read and overridden, before anything of it is checked."""
+"""Reads a recipe and applies settings to it, before the content is checked."""
 
 import tomllib
 from collections.abc import Iterable
@@ -11,34 +11,34 @@ from skysort.core.files import check_not_special
 from skysort.recipe.network_file import digest, file_and_class, is_own, read_source
 
 Tables = dict[str, Any]
-"""What a TOML file holds, before it is checked."""
+"""The content of a TOML file, not checked yet."""
 
 DEFAULT_RECIPE = "swift"
 OWN_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}
-"""Of a person's own network. The rates of the default recipe are for the layers of `swift` alone; this is what
-PyTorch's Adam starts from (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""
+"""The optimizer for a person's own network. The default recipe's learning rates suit only the layers of `swift`.
+These are the defaults of PyTorch's Adam (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""
 
 
 def content_of(name: str, settings: Iterable[str]) -> Tables:
-    """Return what a recipe holds, with settings applied.
+    """Return the content of a recipe, with settings applied.
 
     Args:
-        name: as `Recipe.load` takes it.
-        settings: fields to override, as `training.epochs=3`.
+        name: a shipped recipe, a `.toml` file or `FILE.py:Class`, as `Recipe.load` takes it.
+        settings: fields to override, such as `training.epochs=3`.
 
     Raises:
-        NotUnderstoodError: for an unknown recipe, a file that cannot be read or is not TOML, or a setting that
-            is none.
+        NotUnderstoodError: if no recipe has the name, a file cannot be read or is not TOML, or a setting has
+            another form.
     """
     content = _read(name)
     for setting in settings:
         _override(content, setting)
-    _find_own(content, Path(name).parent)
+    _locate_own_network(content, Path(name).parent)
     return {"name": Path(name).stem, **content}
 
 
 def recipe_names() -> list[str]:
-    """Return the names of the recipes that ship, sorted."""
+    """Return the names of the shipped recipes, sorted."""
     return sorted(Path(file.name).stem for file in _shipped().iterdir() if file.name.endswith(".toml"))
 
 
@@ -57,10 +57,10 @@ def _read(name: str) -> Tables:
     if name.endswith(".toml"):
         check_not_special(Path(name))
         try:
-            text = Path(name).read_text(encoding="utf-8-sig")  # as editors on Windows write it
+            text = Path(name).read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
         except (OSError, UnicodeDecodeError) as error:
             code = "path-not-found" if isinstance(error, FileNotFoundError) else "invalid-recipe"
-            raise NotUnderstoodError(code, f"cannot read recipe {name}: {error}") from None
+            raise NotUnderstoodError(code, f"cannot read the recipe {name}: {error}") from None
     elif name in recipe_names():
         text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -68,11 +68,11 @@ def _read(name: str) -> Tables:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise NotUnderstoodError("invalid-recipe", f"recipe {name} is not TOML: {error}") from None
+        raise NotUnderstoodError("invalid-recipe", f"the recipe {name} is not valid TOML: {error}") from None
 
 
-def _find_own(content: Tables, folder: Path) -> None:
-    """Say of a person's own network where its file is, and note the file's digest where there is none."""
+def _locate_own_network(content: Tables, folder: Path) -> None:
+    """Add to a person's own network its file's folder and, if it has none, the file's digest."""
     network = content.get("network")
     if isinstance(network, dict) and network.get("name") == "own" and isinstance(network.get("file"), str):
         network["folder"] = str(folder)
@@ -83,7 +83,7 @@ def _find_own(content: Tables, folder: Path) -> None:
 def _override(content: Tables, setting: str) -> None:
     field, equals, text = setting.partition("=")
     if not equals or not field:
-        raise NotUnderstoodError("wrong-value", f"expected a setting like training.epochs=3, found '{setting}'")
+        raise NotUnderstoodError("wrong-value", f"expected a setting such as training.epochs=3, found '{setting}'")
     try:
         (value,) = tomllib.loads(f"value = {text}").values()
     except (tomllib.TOMLDecodeError, ValueError):
@@ -93,6 +93,8 @@ def _override(content: Tables, setting: str) -> None:
     for section in sections:
         inner = table.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise NotUnderstoodError("wrong-value", f"'{setting}': {section} has no fields of its own")
+            raise NotUnderstoodError(
+                "wrong-value", f"'{setting}': {section} is a value, not a section with fields"
+            )
         table = inner
     table[last] = value

@@ -1,4 +1,4 @@
-"""What to say of a recipe that cannot be run: a line for each problem, in the words of a recipe."""
+"""Messages about an invalid recipe: one line per problem, in terms of the recipe's fields."""
 
 from collections.abc import Iterator, Mapping
 from typing import get_args
@@ -8,29 +8,29 @@ from pydantic.fields import FieldInfo
 
 from skysort.core.errors import suggestion, unknown
 
-# Of fields that take one kind of value or another, of which pydantic would speak a line each.
+# For fields that take values of several types: pydantic would print a line per type.
 _EXPECTED = {
-    "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]}, a figure a channel, std above 0",
+    "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]} with a number per channel, std > 0",
     "network.padding": "a number of pixels from 0 to 15, or 'same'",
     "augment.test_time_flip": "true, false, or 'auto'",
-    "training.epochs": "a number of passes from 1 on, or 'auto'",
-    "training.batch_size": "a number of pictures from 1 on, or 'all'",
+    "training.epochs": "a number of epochs of at least 1, or 'auto'",
+    "training.batch_size": "a number of pictures of at least 1, or 'all'",
 }
 
 
 def problems_of(
     error: ValidationError, recipe: type[BaseModel], networks: Mapping[str, type[BaseModel]]
 ) -> Iterator[str]:
-    """Yield a line for each thing that is wrong with a recipe.
+    """Yield one line per problem of a recipe.
 
     Args:
-        error: what pydantic found.
+        error: raised by pydantic.
         recipe: the model of a recipe.
-        networks: the models of its network section, by the network's name.
+        networks: the models of the network section, by the network's name.
     """
     for problem in error.errors():
         place = [str(part) for part in problem["loc"]]
-        # A network's fields are found behind the network's name, which is no part of theirs.
+        # Pydantic inserts the network's name into the place of a network's field.
         network = place.pop(1) if place[:1] == ["network"] and len(place) > 2 else "convnet"
         if problem["type"] == "value_error":
             yield str(problem["ctx"]["error"])
@@ -48,7 +48,7 @@ def problems_of(
 def _no_field(
     place: list[str], network: str, recipe: type[BaseModel], networks: Mapping[str, type[BaseModel]]
 ) -> str:
-    """Return what to say of a field that is not there; which ones a network has depends on its name."""
+    """Return the message about an unknown field, with a suggestion. A network's fields depend on its name."""
     if place[0] == "network":
         field = ".".join(place[1:])
         fields_of_network = networks[network].model_fields
@@ -68,7 +68,7 @@ def _no_field(
 
 
 def _fields(kind: FieldInfo) -> list[str]:
-    """Return the fields of a field that is a section, also where it may be left out; else none."""
+    """Return the fields of a section, including an optional one; empty for a field that is no section."""
     models = [kind.annotation, *get_args(kind.annotation)]
     return [
         name

@@ -1,4 +1,4 @@
-"""A person's own network, as it is named: `FILE.py:Class`. Nothing here runs the file."""
+"""The name of a person's own network, `FILE.py:Class`. Nothing here runs the file."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from skysort.core.files import check_not_special
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a name means a person's own network, and not a recipe or its `.toml` file.
+    """Return whether a name means a person's own network, not a recipe or a `.toml` file.
 
     >>> is_own("mine.py:Net"), is_own("swift"), is_own("mine.toml")
     (True, False, False)
@@ -17,27 +17,27 @@ def is_own(name: str) -> bool:
 
 
 def file_and_class(target: str) -> tuple[Path, str]:
-    """Return the two parts of `FILE.py:Class`.
+    """Split `FILE.py:Class` into the file and the class.
 
     Raises:
-        NotUnderstoodError: when it has another form.
+        NotUnderstoodError: if the text has another form.
     """
     file, _, name = target.rpartition(":")
     if not file.endswith(".py") or not name.isidentifier():
-        raise NotUnderstoodError("wrong-value", f"expected FILE.py:Class, found '{target}'")
+        raise NotUnderstoodError("wrong-value", f"expected FILE.py:Class, such as mine.py:Net, found '{target}'")
     return Path(file), name
 
 
 def read_source(file: Path, sha256: str | None = None) -> bytes:
-    """Return the content of a person's file.
+    """Return the source code of a person's own network.
 
     Args:
-        file: to read.
-        sha256: the digest it must have; None for any.
+        file: the file to read.
+        sha256: the digest it must have; None: any.
 
     Raises:
-        NotUnderstoodError: when it cannot be read.
-        SkysortError: when it has another digest.
+        NotUnderstoodError: if it cannot be read.
+        SkysortError: if it has another digest.
     """
     check_not_special(file)
     try:
@@ -47,8 +47,8 @@ def read_source(file: Path, sha256: str | None = None) -> bytes:
     if sha256 not in (None, digest(source)):
         raise SkysortError(
             "changed-file",
-            f"{file} has changed: the recipe expects the SHA-256 {sha256}, and the file has {digest(source)};"
-            " put the file back as it was, or train again",
+            f"{file} has changed: expected SHA-256 {sha256}, found {digest(source)};"
+            " restore the file, or train again",
         )
     return source
 

@@ -1,4 +1,4 @@
-"""The `network` section of a recipe: one table per family of networks."""
+"""The `network` section of a recipe: one model per family of networks."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -18,89 +18,94 @@ class MlpNetwork(FrozenModel):
 
     name: Literal["mlp"] = "mlp"
     hidden: tuple[Width, ...] = (512,)
-    """Widths of the hidden layers, in the order data meets them."""
+    """Number of outputs of each hidden layer, first to last, such as `[1024, 512]`."""
     activation: Activation = "tanh"
-    """What follows each hidden layer."""
+    """Activation function after each hidden layer."""
     dropout: Share = 0.0
-    """Share of each hidden layer's outputs that a training step leaves out."""
+    """Dropout: share of each hidden layer's outputs that a training step sets to zero."""
 
 
 class Residual(FrozenModel):
-    """Blocks of a convolution and an activation, the input added to their output; one pooling follows the last."""
+    """Residual blocks: a convolution and an activation, to whose output the block's input is added. One pooling
+    follows the last block."""
 
     blocks: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How many, one after another."""
+    """Number of blocks, one after another."""
     normalisation: Literal["none", "batch"] = "none"
-    """`batch`: after the convolution, which then has no bias and starts Kaiming-normal, the scale at 0.5."""
+    """`batch`: normalise over the batch after the convolution, which then has no bias. Weights start
+    Kaiming-normal, the scale at 0.5."""
     shared: bool = False
-    """Whether all blocks are one and the same, with one set of weights and statistics."""
+    """Let all blocks share one set of weights and batch statistics."""
 
 
 class ConvNetwork(FrozenModel):
-    """Convolutions, each with an activation and a 2x2 pooling; residual blocks; fully connected layers."""
+    """Convolutions, each with an activation and a 2x2 pooling, then residual blocks, then fully connected
+    layers."""
 
     name: Literal["convnet"] = "convnet"
     channels: Annotated[tuple[Width, ...], Field(min_length=1)] = (16, 8)
-    """Output channels of the convolutions, in the order data meets them."""
+    """Output channels of each convolution, first to last, such as `[32, 64]`."""
     kernel: Annotated[int, Field(ge=1, le=31)] = 3
     """Side of the convolutions' filters, in pixels."""
     padding: Annotated[int, Field(ge=0, le=15)] | Literal["same"] = 1
-    """Zeros added on each side before a convolution, in pixels; `same`: as many as keep the size."""
+    """Pixels of zeros that are added on each side before a convolution. `same` adds as many as keep the size."""
     normalisation: Literal["none", "batch", "local-response"] = "none"
-    """`batch`: after each convolution, before its activation; `local-response`: after the activation."""
+    """Normalisation of the convolutions: `batch` before each activation, `local-response` after it."""
     activation: Activation = "tanh"
-    """What follows each convolution and each hidden layer."""
+    """Activation function after each convolution and each hidden layer."""
     pooling: Literal["max", "average"] = "max"
-    """What is kept of each 2x2 window."""
+    """Keep the largest value of each 2x2 window, or the average."""
     dropout: Share = 0.0
-    """Share of the channels that a training step leaves out after each of these poolings."""
+    """Dropout: share of the channels that a training step sets to zero after each pooling."""
     residual: Residual | None = None
-    """Unset: no residual blocks."""
+    """Residual blocks after the convolutions. Unset: none."""
     hidden: tuple[Width, ...] = (32,)
-    """Widths of the fully connected hidden layers."""
+    """Number of outputs of each fully connected hidden layer, first to last, such as `[120, 84]`."""
 
     @model_validator(mode="after")
     def _filter_has_a_middle(self) -> Self:
         if self.kernel % 2 == 0 and (self.padding == "same" or self.residual is not None):
-            what = "network.padding = 'same'" if self.padding == "same" else "a residual block"
-            raise ValueError(f"{what} keeps the size; network.kernel = {self.kernel} cannot, an odd one can")
+            cause = "network.padding = 'same'" if self.padding == "same" else "a residual block"
+            raise ValueError(
+                f"{cause} must keep the size, and network.kernel = {self.kernel} cannot; use an odd one"
+            )
         return self
 
 
 class SwiftNetwork(FrozenModel):
-    """A layer that whitens patches, then groups of two 3x3 convolutions with pooling; made to learn fast.
+    """A network that learns fast: a layer that whitens patches, then groups of two 3x3 convolutions with pooling.
 
-    How many groups there are follows from the size of the pictures: each halves it.
+    The size of the pictures decides how many groups there are: each halves it.
     """
 
     name: Literal["swift"] = "swift"
     width: Width = 32
-    """Output channels of the first group's convolutions; each group has twice as many as the one before."""
+    """Output channels of the first group's convolutions. Each later group has twice as many as the one before."""
     stride: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Pixels from one patch to the next, which are twice as wide: the more, the quicker, and the less is seen.
-    Unset: 1 for pictures of up to 47 pixels a side, 2 up to 95, 4 beyond."""
+    """Pixels from one patch to the next. Patches are twice as wide. A larger stride is faster and sees less
+    detail. Unset: 1 for pictures with sides of up to 47 pixels, 2 up to 95, 4 beyond."""
 
     def stride_for(self, size: int) -> int:
-        """Return the stride for pictures of a size."""
+        """Return the stride for pictures with sides of `size` pixels."""
         return self.stride or (1 if size < 48 else 2 if size < 96 else 4)
 
 
 class OwnNetwork(FrozenModel):
-    """A class in a Python file of one's own, made without arguments."""
+    """A network of your own: a class in a Python file, which Skysort calls without arguments."""
 
     name: Literal["own"] = "own"
     file: Annotated[str, Field(pattern=r"^[^/\\]+\.py$")]
-    """Name of the Python file, which is beside the recipe; a run keeps a copy there."""
+    """Name of the Python file, such as `mine.py`. It is in the recipe's folder; a run keeps a copy in its own."""
     class_name: Annotated[str, Field(min_length=1)]
-    """The class, or a network made in the file."""
+    """Name of the class in the file, or of a network that the file makes, such as `Net`."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    """SHA-256 of the file. Unset: that of the file as it is."""
+    """SHA-256 of the file, in hexadecimal. Unset: the digest of the file as it is now."""
     folder: Annotated[SkipJsonSchema[str], Field(exclude=True)] = ""
-    """Where the file is. It is no part of the recipe: a run finds the file in its own folder."""
+    """The file's folder. It is not part of the recipe: a run finds the file in its own folder."""
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return Path(self.folder) / self.file
 
 

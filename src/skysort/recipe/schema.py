@@ -36,9 +36,10 @@ class Recipe(FrozenModel):
     """
 
     name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
-    """Runs are called by it; letters, digits, and between them . - and blanks."""
+    """Name of the recipe, which runs are named after: letters, digits, and between them dots, hyphens and
+    blanks."""
     description: str = ""
-    """One line for a person choosing."""
+    """One line that helps a person to choose a recipe."""
     pictures: Pictures = Pictures()
     network: Network
     loss: Loss = Loss()
@@ -48,15 +49,19 @@ class Recipe(FrozenModel):
     training: Training = Training()
     trust: Trust = Trust()
     published: Published | None = None
-    """Set for what repeats a text."""
+    """The figures that a text published, if the recipe repeats its system."""
 
     @model_validator(mode="after")
     def _augmentation_fits_size(self) -> Self:
         size, shift, cutout = self.pictures.size, self.augment.shift, self.augment.cutout
         if size is not None and shift >= size:
-            raise ValueError(f"augment.shift = {shift} moves pictures of pictures.size = {size} away")
+            raise ValueError(
+                f"augment.shift = {shift} shifts pictures out of view; it must be less than pictures.size = {size}"
+            )
         if size is not None and cutout >= size:
-            raise ValueError(f"augment.cutout = {cutout} covers pictures of pictures.size = {size}")
+            raise ValueError(
+                f"augment.cutout = {cutout} covers whole pictures; it must be less than pictures.size = {size}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -64,8 +69,8 @@ class Recipe(FrozenModel):
         if self.augment.mixes_pictures and self.loss.has_one_output:
             field = "mixup" if self.augment.mixup else "cutmix"
             raise ValueError(
-                f"augment.{field} gives pictures shares of several classes; loss.name = '{self.loss.name}' has one"
-                f" output and cannot take them, 'cross-entropy' can"
+                f"augment.{field} mixes pictures of several classes, and loss.name = '{self.loss.name}' takes only"
+                " pictures of one class; use loss.name = 'cross-entropy'"
             )
         return self
 
@@ -73,48 +78,48 @@ class Recipe(FrozenModel):
     def _balanced_once(self) -> Self:
         if self.loss.class_weights == "balanced" == self.training.sampling:
             raise ValueError(
-                "loss.class_weights = 'balanced' and training.sampling = 'balanced' each make up for rare classes;"
-                " together they would favour them"
+                "loss.class_weights = 'balanced' and training.sampling = 'balanced' both raise the weight of rare"
+                " classes; use only one of them"
             )
         return self
 
     @model_validator(mode="after")
     def _normalisation_fits_channels(self) -> Self:
-        figures, channels = self.pictures.normalise, self.pictures.channels
-        if isinstance(figures, Normalisation) and channels not in (None, len(figures.mean)):
+        normalise, channels = self.pictures.normalise, self.pictures.channels
+        if isinstance(normalise, Normalisation) and channels not in (None, len(normalise.mean)):
             raise ValueError(
-                f"pictures.normalise has figures for {len(figures.mean)} channels,"
+                f"pictures.normalise has means for {len(normalise.mean)} channels,"
                 f" but pictures.channels = {channels}"
             )
         return self
 
     @property
     def speaks_of_train(self) -> bool:
-        """Whether an accuracy on the training pictures was published."""
+        """Whether the text published an accuracy on the training pictures."""
         return self.published is not None and any(
             figure.split == "train" and figure.what == "accuracy" for figure in self.published.figures
         )
 
     @classmethod
     def load(cls, name: str | PathLike[str], settings: Iterable[str] = ()) -> Self:
-        """Load a shipped recipe by name, or a `.toml` file by path, or make one for a person's own network.
+        """Load a shipped recipe by name or a `.toml` file by path, or make a recipe for your own network.
 
         Args:
-            name: as `skysort recipes` lists them, the path of a file ending in `.toml`, or `FILE.py:Class`, which
-                takes the default recipe with Adam at 0.001. Nothing is run of that file.
-            settings: fields to override, as `training.epochs=3`; values are written as in TOML, and what
-                is no TOML value is taken as text.
+            name: one of the names that `skysort recipes` lists, the path of a `.toml` file, or `FILE.py:Class`.
+                The last makes the default recipe with your network and Adam at 0.001. It does not run the file.
+            settings: fields to override, such as `training.epochs=3`. Values are written as in TOML. A value that
+                is not TOML counts as text.
 
         Raises:
-            NotUnderstoodError: for an unknown recipe or field, or values that are not allowed.
+            NotUnderstoodError: if no recipe or field has the name, or a value is not allowed.
         """
         return cls._checked(str(name), content_of(str(name), settings))
 
     def with_values(self, **sections: Tables) -> Self:
-        """Return the recipe with fields of some sections replaced, checked like any other.
+        """Return a copy with some fields replaced. It is checked like any other recipe.
 
         Raises:
-            NotUnderstoodError: when they do not fit the others.
+            NotUnderstoodError: if the new values do not fit the others.
         """
         content = self.model_dump(mode="json", exclude_none=True)
         for section, values in sections.items():
@@ -126,12 +131,12 @@ class Recipe(FrozenModel):
     @classmethod
     def _checked(cls, name: str, content: Tables) -> Self:
         try:
-            # By way of JSON, where strict means that true is no number but a list may be a tuple.
+            # Through JSON, because strict mode then refuses true for a number but accepts a list for a tuple.
             return cls.model_validate_json(json.dumps(content, default=str), strict=True)
         except ValidationError as error:
             problems = "\n".join(f"  {line}" for line in dict.fromkeys(problems_of(error, cls, NETWORKS)))
-            raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' cannot be run:\n{problems}") from None
+            raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' is invalid:\n{problems}") from None
 
     def to_toml(self) -> str:
-        """Return the recipe with every default spelled out; fields that are unset are left out."""
+        """Return the recipe as TOML, with every default spelled out and without unset fields."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
