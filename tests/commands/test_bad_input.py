@@ -38,7 +38,7 @@ def check_refused(ended: Ended, exit_code: int, code: str, *facts: object) -> No
         ),
         (["train", "skies", "--set", "epochs=1"], "invalid-recipe", ["'epochs'", "'training.epochs'?"]),
         (["train", "skies", "--set", "network.name=convent"], "invalid-recipe", ["'convent'", "'convnet'?"]),
-        (["train", "skies", "--set", "training.epochs=0"], "invalid-recipe", ["training.epochs", "from 1 on"]),
+        (["train", "skies", "--set", "training.epochs=0"], "invalid-recipe", ["training.epochs", "at least 1"]),
         (
             ["train", "skies", "--set", "training.epochs"],
             "wrong-value",

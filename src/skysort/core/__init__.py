@@ -1,1 +1,1 @@
-"""The ground: errors, files, locks, text and progress. Every room stands on it."""
+"""The base of all other packages: errors, files, locks, logging, text and progress."""

@@ -1,4 +1,4 @@
-"""Settings of this process that libraries read, and the computer that a figure was measured on."""
+"""Process-wide settings for libraries, and a description of the computer that figures were measured on."""
 
 import ctypes
 import logging
@@ -13,39 +13,39 @@ from pathlib import Path
 from skysort.core.cache import keep_library_caches
 
 SPINS = "30000"
-"""Turns of a loop, some tens of microseconds: longer than from one operation to the next."""
+"""Turns of a waiting loop: some tens of microseconds, longer than the pause between two operations."""
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-"""Of mallopt(3), by the numbers that glibc's malloc.h gives them."""
+"""Parameters of mallopt(3), with the numbers from glibc's malloc.h."""
 NEVER, TOP_PAD_BYTES = 2**31 - 1, 2**26
 LIBRARIES = ("skysort", "torch", "onnx", "onnxruntime", "numpy")
 
 
 def configure_process(*, training: bool = False) -> None:
-    """Set what the commands change in their own process, before they load any large library.
+    """Apply the process-wide settings of the commands, before they load any large library.
 
-    Importing Skysort as a library changes none of this.
+    Only commands call this. Importing Skysort changes nothing in a process.
 
     Args:
-        training: whether the process is to train: it then keeps the memory that it frees.
+        training: whether the process will train. If so, it keeps the memory that it frees.
     """
     keep_library_caches()
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    # How often OpenMP's threads look for work before they sleep. By default they go on for so long that they take
-    # the cores from whatever else runs; to sleep at once costs an idle computer a fifth of a step of swift.
+    # How often OpenMP's threads look for work before they sleep. The default is so long that they take the cores
+    # from other processes. Sleeping at once makes a step of swift a fifth slower on an idle computer.
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    if not sys.warnoptions:  # libraries warn programmers; what concerns a person is an error of Skysort's
+    if not sys.warnoptions:  # libraries' warnings are for programmers; Skysort reports what concerns a user
         warnings.simplefilter("ignore")
-    # Pillow logs what it raises on damage, which without a handler would go to standard error.
+    # Pillow logs damage besides raising an error. Without a handler, that goes to standard error.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
     if training:
         _keep_freed_memory()
 
 
 def _keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for the next step to use.
+    """Keep freed memory in this process, so that the next step can use it.
 
-    A step's larger tensors are else given back to the system and asked for anew, and clearing the pages takes a
-    quarter of the time of a step of `swift`. For glibc's allocator; others are left as they are.
+    Otherwise each step returns its larger tensors to the system and requests them anew. Clearing those pages takes
+    a quarter of a step of `swift`. This works with glibc's allocator; it does nothing with others.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -54,25 +54,25 @@ def _keep_freed_memory() -> None:
 
 
 def described_machine(device: str, threads: int) -> str:
-    """Return the processor, its number of cores, the system, and what of them is computed with, in a line."""
+    """Describe the processor, its cores, the system, and the device and threads in use, in one line."""
     system = f"{platform.system()} {platform.machine()}"
-    used = f"{device} with {threads} thread{'' if threads == 1 else 's'}"
-    return f"{_processor()}, {os.cpu_count()} cores, {system}; {used}"
+    in_use = f"{device} with {threads} thread{'' if threads == 1 else 's'}"
+    return f"{_processor()}, {os.cpu_count()} cores, {system}; {in_use}"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that figures depend on, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed libraries that figures depend on."""
+    by_library = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            by_library[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return by_library
 
 
 def today() -> str:
-    """Return the date, as 2026-11-22."""
+    """Return today's date in ISO form, such as 2026-11-22."""
     return date.today().isoformat()
 
 

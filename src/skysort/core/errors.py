@@ -1,4 +1,4 @@
-"""The errors Skysort raises on purpose, each with the exit code its command ends with."""
+"""The errors that Skysort raises, each with a code and the exit code of the command."""
 
 import difflib
 import json
@@ -13,14 +13,14 @@ from pathlib import Path
 MOST_LISTED, MOST_MEANT = 30, 3
 FEWEST_LETTERS = 3
 LEAST_LIKENESS = 0.75
-"""Of two names, as difflib has it: with one other letter of three, it is another name."""
+"""Similarity of two names, by difflib. Names of three letters that differ in one are below it."""
 
 
 class SkysortError(Exception):
-    """What was asked for was understood and could not be done (exit code 1).
+    """Skysort understood the request and could not carry it out (exit code 1).
 
     Args:
-        code: a short kebab-case name of what went wrong, one of `error_codes.CODES`. Programs and tests go by it.
+        code: the kind of error, one of `error_codes.CODES`. Programs and tests go by it.
         message: one or two sentences for a person. Its wording may change.
     """
 
@@ -35,20 +35,20 @@ class SkysortError(Exception):
 
 
 class StoppedError(SkysortError):
-    """It was asked to stop, and can go on."""
+    """The command was stopped, and can be resumed."""
 
 
 class LockedError(SkysortError):
-    """Another process holds what was to be held."""
+    """Another process holds the lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        where = path if path.is_dir() else path.parent
-        super().__init__("in-use", f"another process is at work on {where}; wait until it has ended")
+        folder = path if path.is_dir() else path.parent
+        super().__init__("in-use", f"another process is using {folder}; wait until it has ended")
 
 
 class NotUnderstoodError(SkysortError):
-    """What was asked for cannot be understood or named (exit code 2)."""
+    """Skysort cannot understand the request, or knows no such name (exit code 2)."""
 
     exit_code = 2
 
@@ -63,11 +63,14 @@ class MissingExtraError(SkysortError):
 
 
 def install_command(extra: str) -> str:
-    """Return the command that adds an extra to this installation, from where it came: no index may have it."""
+    """Return the command that adds an extra to this installation.
+
+    It names the source that Skysort was installed from, because package indexes may not have Skysort.
+    """
     checkout = Path(__file__).parents[3]
     if (checkout / "pyproject.toml").is_file():
         return _pip("-e", f"{checkout}[{extra}]")
-    from importlib.metadata import PackageNotFoundError, distribution  # take long to import
+    from importlib.metadata import PackageNotFoundError, distribution  # slow to import
 
     try:
         origin = json.loads(distribution("skysort").read_text("direct_url.json") or "{}")
@@ -86,38 +89,38 @@ def install_command(extra: str) -> str:
     path = url2pathname(urlsplit(url).path)
     if Path(path).exists():
         return _pip(f"{path}[{extra}]")
-    return f"{_pip(f'.[{extra}]')} in Skysort's source folder, which is no longer {path}"
+    return f"{_pip(f'.[{extra}]')} in Skysort's source folder, which is no longer at {path}"
 
 
 def _pip(*words: str) -> str:
-    """Return a command for a shell that installs into the Python that runs this."""
+    """Return the shell command that installs into the Python that runs this."""
     command = [sys.executable or "python", "-m", "pip", "install", *words]
     return subprocess.list2cmdline(command) if os.name == "nt" else shlex.join(command)
 
 
 def require(feature: str, extra: str, *libraries: str) -> None:
-    """Make sure that libraries are installed, before any time is spent.
+    """Make sure that libraries are installed, before any long step starts.
 
     Raises:
-        MissingExtraError: when one is not.
+        MissingExtraError: if one is missing.
     """
     if not all(find_spec(library) for library in libraries):
         raise MissingExtraError(feature, extra)
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """Return `did you mean 'x'?`, or a list of what there is where nothing is close.
+    """Return `did you mean 'x'?`, or a list of the known names if none is similar.
 
     >>> suggestion("CONVNET", ["mlp", "convnet"]), suggestion("gpu", ["auto", "cpu", "cuda", "mps"])
     ("did you mean 'convnet'?", 'there are: auto, cpu, cuda, mps')
     """
-    longer = [one for one in known if len(name) >= FEWEST_LETTERS and one.startswith(name)]
+    longer = [other for other in known if len(name) >= FEWEST_LETTERS and other.startswith(name)]
     if longer:
-        meant = " or ".join(f"'{one}'" for one in longer[:MOST_MEANT])
+        meant = " or ".join(f"'{other}'" for other in longer[:MOST_MEANT])
         return f"did you mean {meant}?"
-    by_text = {one.casefold(): one for one in reversed(list(known))}
+    by_text = {other.casefold(): other for other in reversed(list(known))}
     close = difflib.get_close_matches(name.casefold(), by_text, n=1, cutoff=LEAST_LIKENESS)
-    close = close or [one for one in by_text if sorted(one) == sorted(name.casefold())]
+    close = close or [other for other in by_text if sorted(other) == sorted(name.casefold())]
     if close:
         return f"did you mean '{by_text[close[0]]}'?"
     names = list(reversed(by_text.values()))
@@ -126,7 +129,7 @@ def suggestion(name: str, known: Collection[str]) -> str:
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> NotUnderstoodError:
-    """Return the error for a name that is not among the known ones.
+    """Return the error for an unknown name, with a suggestion.
 
     >>> print(unknown("recipe", "convet", ["mlp", "convnet"]))
     no recipe 'convet'; did you mean 'convnet'?

@@ -1,4 +1,4 @@
-"""Whole-or-nothing writing, checked reading and digests: every file Skysort leaves behind comes from here."""
+"""Atomic writing, checked reading and digests. All files that Skysort writes come from here."""
 
 import errno
 import hashlib
@@ -25,26 +25,26 @@ NOT_WRITTEN = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 
 
 def _beside(path: Path) -> Path:
-    """Return the name a file or folder is written under until it is whole."""
+    """Return a temporary name, which a file or folder has until it is complete."""
     path = path.absolute()
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk, where the system has that.
+    """Flush a folder's entries to the disk, on systems that need it.
 
     Raises:
-        OSError: when the folder cannot be opened, or the disk did not take them.
+        OSError: if the folder cannot be opened, or the disk refuses.
     """
-    if os.name != "posix":  # Windows cannot open a folder, and renames durably without it
+    if os.name != "posix":  # Windows cannot open a folder, and its renames are durable without this
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # who may write into a folder need not be allowed to list it
+    except PermissionError:  # a user may have the right to write into a folder but not to list it
         return
     try:
         os.fsync(descriptor)
-    except OSError as error:  # network file systems may refuse; the rename has succeeded all the same
+    except OSError as error:  # network file systems may refuse, although the rename succeeded
         if error.errno in NOT_WRITTEN:
             raise
     finally:
@@ -53,10 +53,10 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failed write below into an error that names what was being written.
+    """Turn an OSError inside the block into an error that names `path`.
 
     Raises:
-        SkysortError: for a full disk, a read-only folder and whatever else the system refuses.
+        SkysortError: if the disk is full, the folder is read-only, or the system refuses for another reason.
     """
     try:
         yield
@@ -68,10 +68,10 @@ def writing(path: Path) -> Iterator[None]:
 def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> Iterator[IO[Any]]:
     """Open a file that appears under its name only when it is complete and on the disk.
 
-    Text is UTF-8, and names that are no UTF-8 keep their bytes. After an error nothing is left.
+    Text is UTF-8; file names that are not UTF-8 keep their bytes. After an error, nothing remains.
 
     Raises:
-        SkysortError: when it cannot be written.
+        SkysortError: if the file cannot be written.
     """
     beside = _beside(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
@@ -84,25 +84,25 @@ def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> It
             beside.replace(path)
             sync_folder(path.parent)
     finally:
-        with suppress(OSError):  # what kept it from being made keeps it from being there
+        with suppress(OSError):  # if it could not be created, there is nothing to remove
             beside.unlink()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a text or bytes file that appears whole or not at all."""
+    """Write text or bytes to a file that appears complete or not at all."""
     with whole_file(path, "wb") as file:
         file.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
 
 
 def check_not_special(path: Path) -> None:
-    """Make sure that a path is no pipe, device or socket: a pipe may never end, and opening it may never return.
+    """Make sure that a path is no pipe, device or socket. Opening or reading a pipe may never return.
 
     Raises:
-        NotUnderstoodError: when it is one.
+        NotUnderstoodError: if it is one.
     """
     try:
         mode = path.stat().st_mode
-    except (OSError, ValueError):  # whoever opens it says why it cannot be read
+    except (OSError, ValueError):  # opening it will raise an error with the reason
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         kind = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
@@ -110,25 +110,25 @@ def check_not_special(path: Path) -> None:
 
 
 def read_json(path: Path, kind: type[Table]) -> Table:
-    """Read a JSON file that holds one table.
+    """Read a JSON file and check it against a model.
 
     Args:
-        path: of the file.
-        kind: what it must hold; where it has a `format`, the default is the newest that can be read.
+        path: the path of the file.
+        kind: the model. If it has a field `format`, its default is the newest format that Skysort can read.
 
     Raises:
-        SkysortError: when it is missing, damaged or of a newer version.
+        SkysortError: if the file is missing, damaged or in a newer format.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = content.get("format") if isinstance(content, dict) else None
-        if "format" in kind.model_fields and isinstance(found, int):
+        file_format = content.get("format") if isinstance(content, dict) else None
+        if "format" in kind.model_fields and isinstance(file_format, int):
             newest = kind.model_fields["format"].default
-            if found > newest:
+            if file_format > newest:
                 raise SkysortError(
                     "newer-format",
-                    f"{path} is of format {found}, and skysort {version('skysort')} reads up to {newest};"
-                    " a newer Skysort reads it",
+                    f"{path} has format {file_format}; skysort {version('skysort')} reads formats up to {newest},"
+                    " so use a newer one",
                 )
         return kind.model_validate(content)
     except ValidationError as error:
@@ -136,17 +136,17 @@ def read_json(path: Path, kind: type[Table]) -> Table:
         field = ".".join(map(str, first["loc"]))
         raise SkysortError("damaged-file", f"{path} is damaged: {field}: {first['msg']}") from None
     except RecursionError:
-        raise SkysortError("damaged-file", f"{path} is damaged: it is nested too deep") from None
+        raise SkysortError("damaged-file", f"{path} is damaged: its JSON is nested too deeply") from None
     except (OSError, ValueError) as error:
         raise SkysortError("damaged-file", f"{path} is damaged: {error}") from None
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, which appears under its name only when it is complete.
+    """Yield an empty folder to fill. It appears under its name only when it is complete.
 
     Raises:
-        SkysortError: when the name is taken by anything but an empty folder, or on a failed write.
+        SkysortError: if anything but an empty folder has the name, or a write fails.
     """
     beside = _beside(path)
     try:
@@ -168,23 +168,24 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def _being_filled(folder: Path) -> AbstractContextManager[None]:
-    """Hold a folder, where the system can, so that no other process takes it for what a killed one left."""
+    """Lock a folder, on systems that can, so that no other process takes it for the remains of a killed one."""
     return locked(folder) if os.name == "posix" else nullcontext()
 
 
 def remove_partials(path: Path) -> bool:
-    """Remove what killed processes left of a file or folder that they had not finished writing.
+    """Remove incomplete copies of a file or folder that killed processes have left.
 
-    Only names that this module gives to that path are removed, and no folder that a process still fills.
+    It removes only the temporary names that this module gives to that path, and no folder that a process still
+    fills.
 
     Returns:
-        Whether anything was removed.
+        Whether it removed anything.
     """
     path = path.absolute()
-    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
+    partial_name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
     try:
-        partials = [other for other in path.parent.iterdir() if left.fullmatch(other.name)]
-    except OSError:  # there is no such folder, or it may not be listed
+        partials = [other for other in path.parent.iterdir() if partial_name.fullmatch(other.name)]
+    except OSError:  # the folder does not exist, or this user may not list it
         return False
     num_removed = 0
     for partial in partials:
@@ -199,23 +200,23 @@ def remove_partials(path: Path) -> bool:
 
 
 def check_no_links(folder: Path) -> None:
-    """Make sure that nothing in a folder is a link, so that whatever is written or deleted there is there.
+    """Make sure that a folder contains no links, so that writes and deletions stay within it.
 
     Raises:
-        SkysortError: when something is.
+        SkysortError: if it contains one.
     """
-    for parent, folders, files in os.walk(folder):  # which follows no link
+    for parent, folders, files in os.walk(folder):  # does not follow links
         for name in (*folders, *files):
             path = Path(parent, name)
             if path.is_symlink():
                 raise SkysortError(
                     "linked-folder",
-                    f"{path} is a link; a run or classifier folder must hold files and folders of its own."
-                    f" Put what {name} leads to in its place",
+                    f"{path} is a link, and a run or classifier folder must not contain links;"
+                    f" replace {name} with a copy of the file or folder it points to",
                 )
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

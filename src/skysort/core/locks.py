@@ -1,4 +1,4 @@
-"""Files and folders held for one process alone."""
+"""Locks on files and folders, each held by one process."""
 
 import os
 import sys
@@ -15,26 +15,26 @@ SECONDS_BETWEEN_TRIES = 0.05
 
 @contextmanager
 def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold a file for this process alone, its content untouched; the system lets go however the process ends.
+    """Lock a file for this process. The content stays as it is, and the system unlocks it when the process ends.
 
-    Where the system can, the path may be a folder.
+    On POSIX systems the path may be a folder.
 
     Args:
-        path: of what is there.
-        wait: seconds to go on trying while another process holds it.
+        path: an existing file or folder.
+        wait: seconds to retry while another process holds the lock.
 
     Raises:
-        LockedError: when another process holds it.
-        SkysortError: when it cannot be opened.
+        LockedError: if another process holds the lock.
+        SkysortError: if the path cannot be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     except OSError as error:
         raise SkysortError("system", f"could not write {path}: {error.strerror or error}") from error
     try:
-        given_up = time.monotonic() + wait
+        deadline = time.monotonic() + wait
         while not _lock(descriptor):
-            if time.monotonic() >= given_up:
+            if time.monotonic() >= deadline:
                 raise LockedError(path)
             time.sleep(SECONDS_BETWEEN_TRIES)
         yield
@@ -43,12 +43,12 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool:
-    """Tell whether no other process held it."""
+    """Try to lock; return False if another process holds the lock."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # bytes that are locked nobody else can read
+            os.lseek(descriptor, BEYOND_ANY_TEXT, os.SEEK_SET)  # Windows keeps others from reading locked bytes
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
@@ -57,5 +57,5 @@ def _lock(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
-        pass  # network file systems may know no locks; without one all is as it was before there were any
+        pass  # some network file systems have no locks; go on without one
     return True

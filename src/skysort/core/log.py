@@ -13,12 +13,12 @@ log = logging.getLogger("skysort")
 
 
 def tell(level: int, event: str, **facts: Any) -> None:
-    """Log what happened, with facts that a program can read off the line."""
+    """Log an event, with facts that a program can read from the line."""
     log.log(level, event, extra={"facts": facts})
 
 
 def as_text(error: BaseException) -> str:
-    """Return an error's message: the system's words and the files it names, or with its kind if it is a bug's."""
+    """Return an error's message: for an OSError its files and reason, for a bug the error's class too."""
     if isinstance(error, OSError) and error.strerror:
         files = [os.fsdecode(file) for file in (error.filename, error.filename2) if isinstance(file, str | bytes)]
         return ": ".join([" to ".join(files), error.strerror]) if files else error.strerror
@@ -26,7 +26,7 @@ def as_text(error: BaseException) -> str:
 
 
 def log_to_stderr(form: Literal["text", "json"]) -> None:
-    """Let this process's log lines go to standard error."""
+    """Send this process's log lines to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     log.handlers[:] = [handler]
@@ -34,12 +34,16 @@ def log_to_stderr(form: Literal["text", "json"]) -> None:
 
 
 def iso_time(seconds: float) -> str:
-    """Return a time as in 2026-11-22T06:12:00.250Z."""
+    """Return a time in UTC, such as 2026-11-22T06:12:00.250Z.
+
+    Args:
+        seconds: since 1970.
+    """
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class TextLines(logging.Formatter):
-    """Time, level, event, and facts as `name=value`; nothing in a name ends a line or colours it."""
+    """Formats time, level, event, and facts as `name=value`, with control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -49,7 +53,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line; names that are no text keep their bytes as lone surrogates."""
+    """Formats one JSON object per line. File names that are not UTF-8 keep their bytes as lone surrogates."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

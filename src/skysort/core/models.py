@@ -1,4 +1,4 @@
-"""The base of everything that Skysort writes to a JSON file and reads from one."""
+"""The base class of recipes and of all JSON files that Skysort writes and reads."""
 
 import json
 
@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """A table, or a part of one, that does not change once it is made and knows all of its fields."""
+    """A model that cannot be changed and refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     def to_json(self) -> str:
-        """Return the text of its file: every field by its name, and null where there is no value."""
-        # In ASCII, so that paths that are not UTF-8 survive.
+        """Return the model as JSON, with every field, and null for fields without a value."""
+        # ASCII, so that paths that are not UTF-8 survive.
         return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"

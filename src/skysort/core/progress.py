@@ -1,4 +1,4 @@
-"""How far a long step is: the protocol, a silent version, and one that prints lines. `cli.progress` has a bar."""
+"""Progress of long steps: the protocol, a silent version, and one that prints lines. `cli.progress` has a bar."""
 
 import sys
 import time
@@ -9,13 +9,13 @@ from typing import Protocol
 from skysort.core.text import printable_lines
 
 Tell = Callable[[int, str], None]
-"""Called with how many more units are done and a note ("loss 0.412")."""
+"""Takes the number of units done since the last call, and a note such as "loss 0.412"."""
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
 def span(seconds: float) -> str:
-    """Return a time in the units that a person would use.
+    """Return a duration in seconds, minutes or hours.
 
     >>> [span(seconds) for seconds in (8.2, 100, 1000, 10_000)]
     ['8 s', '100 s', '17 min', '2.8 h']
@@ -26,7 +26,7 @@ def span(seconds: float) -> str:
 
 
 class Progress(Protocol):
-    """Where long steps report how far they are. Pass an object of your own to show it elsewhere."""
+    """Receives the progress of long steps. Pass an object of your own to show progress elsewhere."""
 
     def say(self, line: str) -> None:
         """Report one line."""
@@ -34,24 +34,24 @@ class Progress(Protocol):
     def step(
         self, what: str, total: int, *, done: int = 0, unit: str = "pictures"
     ) -> AbstractContextManager[Tell]:
-        """Follow one step of `total` units, of which `done` were done before it began."""
+        """Follow one step of `total` units, `done` of which were complete before it began."""
 
 
 class SilentProgress:
-    """Reports nothing: the default of every function that takes a `Progress`."""
+    """Prints nothing. It is the default of every function that takes a `Progress`."""
 
     def say(self, line: str) -> None:
-        """Report nothing."""
+        """Print nothing."""
 
     def step(
         self, what: str, total: int, *, done: int = 0, unit: str = "pictures"
     ) -> AbstractContextManager[Tell]:
-        """Follow a step without a word."""
+        """Print nothing about the step."""
         return nullcontext(lambda _more, _note: None)
 
 
 class LineProgress:
-    """Prints a plain line to standard error every few seconds, as a log needs it."""
+    """Prints a plain line to standard error every few seconds, which suits a log."""
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -59,14 +59,14 @@ class LineProgress:
 
     @contextmanager
     def step(self, what: str, total: int, *, done: int = 0, unit: str = "pictures") -> Iterator[Tell]:
-        """Print how far a step is, now and then and at its end."""
+        """Print how far the step is, every few seconds and at its end."""
         meter = Meter(what, total, done, unit)
         yield meter.tell(lambda: self.say(meter.line()), SECONDS_BETWEEN_LINES)
         self.say(meter.line())
 
 
 class Meter:
-    """Counts what is done, and how fast."""
+    """Counts the units that are done, and how many per second."""
 
     def __init__(self, what: str, total: int, done: int, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
@@ -76,7 +76,7 @@ class Meter:
 
     @property
     def speed(self) -> str:
-        """The rate in words."""
+        """The rate with its unit, such as 1,200 pictures/s."""
         return f"{self.rate / 1e6:,.1f} MB/s" if self.unit == "bytes" else f"{self.rate:,.0f} {self.unit}/s"
 
     @property
@@ -85,7 +85,7 @@ class Meter:
         return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
 
     def tell(self, show: Callable[[], None], seconds_between: float) -> Tell:
-        """Return the function that counts, and calls `show` at most once in so many seconds."""
+        """Return a function that counts units, and calls `show` at most once per `seconds_between`."""
         shown = time.monotonic()
 
         def tell(more: int, note: str) -> None:

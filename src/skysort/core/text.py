@@ -1,22 +1,21 @@
-"""Text as a terminal may have it."""
+"""Text that is safe to print on a terminal, and numbers with nouns."""
 
 import re
 
 INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
 )
-"""Characters that Python calls printable and that show nothing.
+"""Characters that Python calls printable although they are invisible.
 
-Source: Default_Ignorable_Code_Point of Unicode 15.1, and the blank braille pattern. The selectors of an emoji's
-look (U+FE00 to U+FE0F) are not among them.
+Source: Default_Ignorable_Code_Point of Unicode 15.1, and the blank braille pattern. Variation selectors (U+FE00 to
+U+FE0F), which emoji need, are left out.
 """
 
 
 def printable(text: str) -> str:
-    """Spell out what a terminal would act on or not show: line ends, control codes, turned directions, blanks.
+    """Escape characters that a terminal would obey or not show: line ends, control codes, direction marks, blanks.
 
-    Bytes that are not UTF-8 stay as Python holds them, except 0x80 to 0x9f: some terminals take them for control
-    codes.
+    Bytes that are not UTF-8 stay surrogates, except 0x80 to 0x9f, which some terminals take for control codes.
 
     >>> print(printable("bird\\n\\x1b[31m\\x9b\\u200b\\udc9b.jpg"))
     bird\\n\\x1b[31m\\x9b\\u200b\\x9b.jpg
@@ -33,7 +32,7 @@ def _shown(char: str) -> str:
 
 
 def counted(num: int, thing: str, things: str = "") -> str:
-    """Return a number with what it is of, the plural where it takes one.
+    """Return a number and its noun, in the plural if needed.
 
     >>> counted(1, "picture"), counted(1204, "picture"), counted(0, "class", "classes")
     ('1 picture', '1,204 pictures', '0 classes')
@@ -42,5 +41,5 @@ def counted(num: int, thing: str, things: str = "") -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Spell out the same in a message, whose own line ends stay."""
+    """Escape a message in the same way, but keep its line ends."""
     return "\n".join(map(printable, text.split("\n")))
