@@ -65,7 +65,7 @@ def test_a_recipe(skysort_command: Command) -> None:
     table = rows(skysort_command("describe", "convnet"))
     assert table["3 Conv2d"] == ["8x16x16", "1,160", "294,912", "8", "8.2", "kB"]
     assert table["7 Linear"] == ["32", "16,416", "16,384", "all", "128", "B"]
-    assert table["total"] == ["18,090", "753,728", "110.9", "kB"]
+    assert table["all layers"] == ["18,090", "753,728", "110.9", "kB"]
 
 
 def test_a_layer_of_a_kind_of_its_own_is_one_layer(skysort_command: Command) -> None:
@@ -76,18 +76,18 @@ def test_a_layer_of_a_kind_of_its_own_is_one_layer(skysort_command: Command) -> 
 
 def test_size_channels_and_classes(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mnist-cnn", "--size", 28, "--channels", 1, "--classes", 10)
-    assert rows(ended)["total"][0] == "421,642"
+    assert rows(ended)["all layers"][0] == "421,642"
 
 
 def test_a_recipe_of_a_text_is_described_on_its_pictures(skysort_command: Command) -> None:
-    assert rows(skysort_command("describe", "mnist-cnn"))["total"][0] == "421,642"
-    assert rows(skysort_command("describe", "lenet"))["total"][0] == "62,006"
-    assert rows(skysort_command("describe", "mlp-bce"))["total"][0] == "1,573,889"
+    assert rows(skysort_command("describe", "mnist-cnn"))["all layers"][0] == "421,642"
+    assert rows(skysort_command("describe", "lenet"))["all layers"][0] == "62,006"
+    assert rows(skysort_command("describe", "mlp-bce"))["all layers"][0] == "1,573,889"
 
 
 def test_what_no_computer_could_hold(skysort_command: Command) -> None:
     ended = skysort_command("describe", "mlp-deep", "--size", 1024)
-    assert rows(ended)["total"][0] == "3,221,817,218"
+    assert rows(ended)["all layers"][0] == "3,221,817,218"
     assert "12.9 GB" in ended.out and "25.8 GB" in ended.out
 
 
@@ -96,14 +96,14 @@ def test_what_is_not_learned_is_said(skysort_command: Command) -> None:
     num, frozen = (
         int(text.replace(",", "")) for text in re.findall(r"trained\D* (\d[\d,]*)\D* (\d[\d,]*)", ended.out)[0]
     )
-    assert rows(ended)["total"][0] == f"{num + frozen:,}"
+    assert rows(ended)["all layers"][0] == f"{num + frozen:,}"
     assert "learned" not in skysort_command("describe", "convnet").out
 
 
 def test_size_and_channels_of_a_recipe_of_ones_own(skysort_command: Command, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text('[pictures]\nsize = 8\nchannels = 1\n[network]\nname = "mlp"\nhidden = [4]\n')
-    assert rows(skysort_command("describe", recipe))["total"][0] == str((64 + 1) * 4 + (4 + 1) * 2)
+    assert rows(skysort_command("describe", recipe))["all layers"][0] == str((64 + 1) * 4 + (4 + 1) * 2)
 
 
 def test_a_network_of_ones_own(skysort_command: Command, own: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_network_of_ones_own(skysort_command: Command, own: Path) -> None:
     ended = skysort_command("describe", f"{own}:Net")
     table = rows(ended)
     assert table["blocks[0] Conv2d"][:2] == ["16x32x32", "2,320"]
-    assert table["total"][0] == "8,642"
+    assert table["all layers"][0] == "8,642"
     assert "warning: self.blocks " in ended.out
     assert "running\ntorch.Size([2, 3, 32, 32])\n" in ended.err  # what it prints is no part of the table
     assert sorted(file.name for file in own.parent.iterdir()) == ["neighbour.py", "net.py"]  # no __pycache__

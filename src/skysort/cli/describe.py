@@ -90,7 +90,7 @@ def _table(description: "Description") -> Table:
         )
     table.add_section()
     totals = (f"{description.parameters:,}", f"{description.multiply_adds:,}", "", _bytes(description.memory))
-    table.add_row("total", "", *totals)
+    table.add_row("all layers", "", *totals)
     return table
 
 
