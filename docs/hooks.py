@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+import griffe
 import typer.main
 
 import skysort
@@ -42,18 +43,48 @@ A command that fails prints `skysort: MESSAGE [CODE]`. With `--format json` it p
 PYTHON = """\
 # Python
 
-Everything public is in `skysort` itself; the rest is private and may change. Names are loaded when you first use
-them, so `import skysort` is fast and needs no PyTorch.
+Everything public is in `skysort` itself, and this page describes it. The rest is private and may change. Names are
+loaded when you first use them, so `import skysort` is fast and needs no PyTorch. [Results in
+Python](python-results.md) has the types that functions return.
 """
+RESULTS = """\
+# Results in Python
+
+Types that the functions of [Python](python.md) return, with their attributes. Most of them are also the content of
+a JSON file. You cannot import them from `skysort`, and you need not make them yourself.
+"""
+MEMBERS = {
+    "Classifier": ("digest", "batch_size", "decision", "logits", "predict", "stream"),
+    "Recipe": ("load", "with_values", "to_toml"),
+    "Run": ("open", "recipe", "data", "pictures", "epochs", "metrics", "classifier", "report", "is_finished"),
+}
+"""Members that a public class shows to its users."""
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the generated pages. MkDocs calls this with the files of docs/."""
     from mkdocs.structure.files import File
 
-    for name, page in (("commands", commands()), ("fields", fields()), ("errors", errors()), ("python", python())):
+    pages = {
+        "commands": commands(),
+        "fields": fields(),
+        "errors": errors(),
+        "python": python(),
+        "python-results": python_results(),
+    }
+    for name, page in pages.items():
         files.append(File.generated(config, f"reference/{name}.md", content=page))
     return files
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Let sentences in blocks of output wrap, but no option and no row of a table. MkDocs calls this."""
+    content = re.sub(r"<code>(--?[\w-]+)</code>", r'<code class="option">\1</code>', content)
+    return re.sub(
+        r'(?s)(?<=<div class="language-text highlight"><pre><span></span><code>).*?(?=</code>)',
+        lambda block: re.sub(r"(?m)^ ?\S+(?: \S+)*$", r'<span class="sentence">\g<0></span>', block[0]),
+        content,
+    )
 
 
 def commands() -> str:
@@ -108,14 +139,54 @@ def _code_sections() -> Iterator[tuple[str, list[str]]]:
 
 def python() -> str:
     """Return the page of all public names, for mkdocstrings to fill in."""
-    names = sorted(skysort.__all__, key=lambda name: (name[0].isupper(), name))
-    return "\n".join([PYTHON, *(f"::: skysort.{name}" for name in names)])
+    functions = sorted(name for name in skysort.__all__ if name[0].islower())
+    classes = sorted(set(skysort.__all__) - set(functions))
+    entries = [f"::: skysort.{name}" for name in functions]
+    entries += [f"::: skysort.{name}\n    options:\n      members: {[*MEMBERS.get(name, ())]}" for name in classes]
+    return "\n\n".join([PYTHON, *entries])
+
+
+def python_results() -> str:
+    """Return the page of all types that public functions return, and of the types of their attributes."""
+    package = griffe.load("skysort", search_paths=["src"])
+    public: list[Any] = [package[name] for name in skysort.__all__]
+    ways = [obj for obj in public if obj.is_function]
+    ways += [obj[name] for obj in public for name in MEMBERS.get(obj.name, ())]
+    results: dict[str, Any] = {}
+    for way in ways:
+        _add_types(way.annotation, package, {obj.canonical_path for obj in public}, results)
+    return "\n\n".join([RESULTS, *map(_result, results.values())])
+
+
+def _add_types(annotation: Any, package: Any, public: set[str], results: dict[str, Any]) -> None:
+    """Add the classes that an annotation names, each followed by those that its own attributes name."""
+    for part in [] if annotation is None or isinstance(annotation, str) else annotation.iterate():
+        path = getattr(part, "canonical_path", "")
+        if not path.startswith("skysort.") or path in public or path in results:
+            continue
+        found = package[path.removeprefix("skysort.")]
+        if found.is_class:
+            results[path] = found
+            for attribute in found.attributes.values():
+                _add_types(attribute.annotation, package, public, results)
+
+
+def _result(result: Any) -> str:
+    """Return the section of one type: what it is, and its attributes."""
+    attributes = []
+    for name, attribute in result.attributes.items():
+        if name not in ("model_config", "format") and not name.startswith("_"):
+            kind = re.sub(r"^Annotated\[(.*?), \w+\(.*\)\]$", r"\1", str(attribute.annotation))
+            doc = f": {_plain(attribute.docstring.value)}" if attribute.docstring else ""
+            attributes.append(f"- `{name}` (*{_escaped(kind)}*){doc}")
+    head = f"## {result.name} {{#{result.canonical_path}}}\n\n{_plain(result.docstring.value)}"
+    return "\n\n".join([head, "\n".join(attributes)])
 
 
 def _plain(text: str) -> str:
-    """Return text on one line per paragraph, with nothing outside `code` that Markdown would take for markup."""
-    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
-    pieces = re.split("(`[^`]*`)", "\n\n".join(paragraphs))
+    """Return text on one line per paragraph, with options as `code` and no other markup outside of that."""
+    paragraphs = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    pieces = re.split("(`[^`]*`)", re.sub(r"(?<![\w`-])--[a-z][\w-]*(?![^`]*`)", r"`\g<0>`", paragraphs))
     return "".join(piece if piece.startswith("`") else _escaped(piece) for piece in pieces)
 
 

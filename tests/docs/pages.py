@@ -7,6 +7,7 @@
 - A block `text` right after it holds what they print: standard output, or standard error where that is empty.
   A last line `…` leaves out the rest.
 - A block with a title is a file of that name.
+- A block `bash` holds commands that take hours. They are not run.
 """
 
 import os
@@ -19,9 +20,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+hooks: Any = import_module("hooks")
 FENCE = re.compile(
     r"^(?:<!-- before: (?P<before>[^\n]+) -->\n\n)?(?:<!-- exits with (?P<code>\d) -->\n\n)?"
     r"```(?P<kind>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<body>.*?)^```$",

@@ -22,7 +22,7 @@ def masked(line: str) -> str:
     """A line of output without what differs from run to run: numbers, widths of columns, and answers."""
     line = re.sub(r"\b(bird|airplane)\b", "CLASS", line)
     line = re.sub(
-        r"\b(keep|set-aside|set aside|look)\b", "ACTION", re.sub(r"\b(blog|aside|look)/", "PLACE/", line)
+        r"\b(keep|set-aside|set aside|review)\b", "ACTION", re.sub(r"\b(blog|aside|review)/", "PLACE/", line)
     )
     line = re.sub(r"\b(second)s?\b", r"\1", line)
     line = re.sub(r"[+-]?\d[\d.,:e-]*", "#", line)

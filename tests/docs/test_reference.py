@@ -1,8 +1,6 @@
 """The reference has every command, option, field, error code, recipe and file: those of the program itself."""
 
 import re
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,7 @@ import typer.main
 
 from skysort.cli import app
 from tests.conftest import command
-from tests.docs.pages import ROOT
-
-sys.path.insert(0, str(ROOT / "docs"))
-hooks: Any = import_module("hooks")
+from tests.docs.pages import ROOT, hooks
 
 REFERENCE = ROOT / "docs" / "reference"
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

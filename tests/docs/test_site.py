@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import skysort
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, hooks
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,32 @@ def test_no_page_is_wider_than_the_screen_or_asks_a_network(site: Path, width: i
 
 def test_every_public_name_is_described(site: Path) -> None:
     page = (site / "reference" / "python.html").read_text("utf-8")
-    for name in skysort.__all__:
-        assert re.search(rf'id="skysort\.(\w+\.)*{name}"', page), name
+    members = [f"{name}.{member}" for name, shown in hooks.MEMBERS.items() for member in shown]
+    for name in [*skysort.__all__, *members]:
+        assert re.search(rf'id="skysort\.(\w+\.)*{re.escape(name)}"', page), name
     assert "Raises" in page and "Args" not in page
+
+
+def test_signatures_lead_to_the_types_that_functions_return(site: Path) -> None:
+    page = (site / "reference" / "python.html").read_text("utf-8")
+    results = (site / "reference" / "python-results.html").read_text("utf-8")
+    for name in ("CheckResult", "Comparison", "DecisionResult", "Metrics", "Prediction", "SortResult"):
+        (anchor,) = set(re.findall(rf'href="python-results\.html#(skysort\.[\w.]+\.{name})"', page))
+        assert f'id="{anchor}"' in results
+    assert "SplitFigures" in results
+
+
+def test_sentences_of_an_output_wrap_and_columns_and_options_do_not() -> None:
+    block = '<div class="language-text highlight"><pre><span></span><code> split  loss\na sentence\n</code></pre>'
+    wrapping = block.replace("a sentence", '<span class="sentence">a sentence</span>')
+    assert hooks.on_page_content(block) == wrapping
+    assert hooks.on_page_content(block.replace("-text", "-python")) == block.replace("-text", "-python")
+    assert hooks.on_page_content("<code>--aside</code>") == '<code class="option">--aside</code>'
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    generated = {f"reference/{name}.md" for name in ("commands", "fields", "errors", "python")}
+    generated = {f"reference/{name}.md" for name in ("commands", "fields", "errors", "python", "python-results")}
     named = re.findall(r"\S+\.md$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
     assert sorted(named) == sorted(pages | generated)
 
