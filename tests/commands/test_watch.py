@@ -55,7 +55,7 @@ def test_watch_journal_undo_and_undo_of_undo(
     ended = skysort_command(*watched(top, finished_run, *QUICK, "--keep-to", top / "blog", "--log-format", "json"))
     assert ended.code == 0
     events = [json.loads(line) for line in ended.err.splitlines()]
-    assert "no promise holds" in events[0]["event"]
+    assert "with no guarantee" in events[0]["event"]
     moved = {event["source"]: event["place"] for event in events if "place" in event}
     assert len(moved) == 12 and all(Path(place).exists() for place in moved.values())
 
@@ -198,7 +198,7 @@ def test_a_decision_decides(top: Path, finished_run: Path, skysort_command: Comm
     }
     arguments = ["watch", run, top / "inbox", "--aside", top / "aside", "--decision", "keep-bird"]
     ended = skysort_command(*arguments, *QUICK, "--stuck", 0)
-    assert ended.code == 0 and "watching by decision" in ended.err and "no promise" not in ended.err
+    assert ended.code == 0 and "watching by decision" in ended.err and "no guarantee" not in ended.err
     rows = rows_of(skysort_command("journal", top / "aside", "--format", "csv"))
     assert {row["source"]: row["action"] for row in rows} == expected
     assert {row["decision"] for row in rows} == {"keep-bird"}

@@ -14,8 +14,8 @@ from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import SkysortError
 from skysort.work import attempts as noting
+from skysort.work import batch, watcher
 from skysort.work import classify as module
-from skysort.work import watcher as watching
 from skysort.work.arrivals import Stop
 from skysort.work.attempts import Attempts
 from skysort.work.classify import LabelRule
@@ -51,21 +51,21 @@ def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path
     file = identity(path)
 
     def died() -> Attempts:
-        begun = Attempts(tmp_path / "judging.json").judging([path])
+        begun = Attempts(tmp_path / "attempts.json").recording([path])
         begun.__enter__()
-        note = (tmp_path / "judging.json").read_bytes()
+        note = (tmp_path / "attempts.json").read_bytes()
         begun.__exit__(None, None, None)
-        (tmp_path / "judging.json").write_bytes(note)  # who is killed does not come so far as to remove it
-        return Attempts(tmp_path / "judging.json")
+        (tmp_path / "attempts.json").write_bytes(note)  # who is killed does not come so far as to remove it
+        return Attempts(tmp_path / "attempts.json")
 
-    assert not Attempts(tmp_path / "judging.json").is_suspect(path, file)
+    assert not Attempts(tmp_path / "attempts.json").is_suspect(path, file)
     once = died()
     assert once.is_suspect(path, file) and not once.is_given_up(path, file)
-    assert Attempts(tmp_path / "judging.json").is_suspect(path, file), "also after a start that judged nothing"
+    assert Attempts(tmp_path / "attempts.json").is_suspect(path, file), "also after a start that judged nothing"
     assert died().is_given_up(path, file)
     path.write_bytes(BIRD + b"longer")
-    assert not Attempts(tmp_path / "judging.json").is_suspect(path, identity(path)), "it is another file"
-    assert not (tmp_path / "judging.json").exists()
+    assert not Attempts(tmp_path / "attempts.json").is_suspect(path, identity(path)), "it is another file"
+    assert not (tmp_path / "attempts.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path
      "[" * 100_000, "{}", "[3]", "\xff"],
 )  # fmt: skip
 def test_a_damaged_note_keeps_nothing_from_being_judged(content: str, tmp_path: Path) -> None:
-    (tmp_path / "judging.json").write_text(content, "latin-1")
-    assert not Attempts(tmp_path / "judging.json").is_suspect(tmp_path / "a.png", Identity(1, 1, 1))
+    (tmp_path / "attempts.json").write_text(content, "latin-1")
+    assert not Attempts(tmp_path / "attempts.json").is_suspect(tmp_path / "a.png", Identity(1, 1, 1))
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), SkysortError("failed", "odd")])
 def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(error: BaseException, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(AIRPLANE)
-    with pytest.raises(type(error)), Attempts(tmp_path / "judging.json").judging([tmp_path / "a.png"]):
+    with pytest.raises(type(error)), Attempts(tmp_path / "attempts.json").recording([tmp_path / "a.png"]):
         raise error
-    assert not (tmp_path / "judging.json").exists()
+    assert not (tmp_path / "attempts.json").exists()
 
 
 def test_a_signal_while_the_note_comes_to_the_disk_makes_no_suspect(
@@ -96,11 +96,11 @@ def test_a_signal_while_the_note_comes_to_the_disk_makes_no_suspect(
         plain(path, text)
         raise KeyboardInterrupt
 
-    attempts = Attempts(tmp_path / "judging.json")
+    attempts = Attempts(tmp_path / "attempts.json")
     monkeypatch.setattr(noting, "write_whole", interrupted)
-    with pytest.raises(KeyboardInterrupt), attempts.judging([tmp_path / "a.png"]):
+    with pytest.raises(KeyboardInterrupt), attempts.recording([tmp_path / "a.png"]):
         pass
-    assert not (tmp_path / "judging.json").exists()
+    assert not (tmp_path / "attempts.json").exists()
 
 
 def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
@@ -110,17 +110,17 @@ def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
     path.write_bytes(AIRPLANE)
     file = identity(path)
     row = [str(path), file.inode, file.size, file.mtime_ns, 1, False]
-    (tmp_path / "judging.json").write_text(json.dumps([row]), "utf-8")
-    attempts = Attempts(tmp_path / "judging.json")
+    (tmp_path / "attempts.json").write_text(json.dumps([row]), "utf-8")
+    attempts = Attempts(tmp_path / "attempts.json")
 
     def full(_path: Path, _text: str) -> None:
         raise SkysortError("system", "no space left")
 
     with monkeypatch.context() as patched:
         patched.setattr(noting, "write_whole", full)
-        with pytest.raises(SkysortError), attempts.judging([path]):
+        with pytest.raises(SkysortError), attempts.recording([path]):
             pass
-    assert attempts.is_suspect(path, file) and Attempts(tmp_path / "judging.json").is_suspect(path, file)
+    assert attempts.is_suspect(path, file) and Attempts(tmp_path / "attempts.json").is_suspect(path, file)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
 def test_a_note_that_cannot_be_read_is_told_and_begun_anew(
     note: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "judging.json").write_bytes(note)
-    Attempts(tmp_path / "judging.json")
-    assert not (tmp_path / "judging.json").exists()
+    (tmp_path / "attempts.json").write_bytes(note)
+    Attempts(tmp_path / "attempts.json")
+    assert not (tmp_path / "attempts.json").exists()
     assert note[:3] == b'[["' or events(caplog) == ["cannot read what was being judged"]
 
 
@@ -163,7 +163,7 @@ def test_a_picture_that_ends_the_process_twice_is_unreadable_and_the_others_are_
         reasons = {row.place.name: row.reason for row in journal.rows()}
     assert numbers(reasons.pop("2b.png")) == ["2"] and not any(reasons.values())
     once(top)
-    assert not (top / "aside.journal" / "judging.json").exists()
+    assert not (top / "aside.journal" / "attempts.json").exists()
 
 
 def test_suspects_come_one_by_one_and_after_all_others(top: Path) -> None:
@@ -174,7 +174,7 @@ def test_suspects_come_one_by_one_and_after_all_others(top: Path) -> None:
     while burst := inbox.take(2):
         taken.append(set(burst))
         for path in burst:
-            inbox.dealt_with(path)
+            inbox.forget(path)
     assert [len(burst) for burst in taken] == [2, 1, 1, 1]
     assert taken[2] | taken[3] == suspects
 
@@ -239,7 +239,7 @@ def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
 def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
     step: str, error: Exception, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    target: Any = module if step == "decode" else watching
+    target: Any = {"decode": module, "act": batch, "free_place": watcher}[step]
     plain = getattr(target, step)
 
     def odd(*arguments: Any, **more: Any) -> Any:
@@ -296,7 +296,7 @@ def test_the_note_is_on_the_disk_while_pictures_are_judged(top: Path) -> None:
 
     class Looking(FirstPixel):
         def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
-            rows = json.loads((top / "aside.journal" / "judging.json").read_text("utf-8"))
+            rows = json.loads((top / "aside.journal" / "attempts.json").read_text("utf-8"))
             noted.append(sorted(Path(row[0]).name for row in rows))
             return super().answer(decoded)
 
@@ -311,7 +311,7 @@ def test_a_file_that_there_is_no_memory_for_is_not_read_and_not_judged(
     with large.open("wb") as file:
         file.truncate(20_000_000)
     monkeypatch.setattr("skysort.data.memory.free_bytes", lambda: 5_000_000)
-    judged, failed = module.judge(cast(Classifier, FirstPixel()), [large], Attempts(tmp_path / "judging.json"))
+    judged, failed = module.classify(cast(Classifier, FirstPixel()), [large], Attempts(tmp_path / "attempts.json"))
     assert (judged, list(failed), str(failed[large])) == (
         [],
         [large],

@@ -382,7 +382,7 @@ def test_many_are_taken_back_while_another_process_writes(
     inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "ROWS_AT_A_TIME", 4)
-    monkeypatch.setattr(undo, "AT_A_TIME", 2)
+    monkeypatch.setattr(undo, "ROWS_PER_BATCH", 2)
     num = 10
     for number in range(num):
         (inbox / f"{number}.jpg").write_bytes(b"%d" % number)

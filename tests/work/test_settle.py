@@ -13,7 +13,7 @@ from skysort.work import moves, settle
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, replaced
 from skysort.work.moves import act, finish_unfinished, moving
-from skysort.work.settle import coming_of, going_of, under_way_by_others
+from skysort.work.settle import coming_of, going_of, temporary_files_of_others
 from skysort.work.undo import UndoRequest, take_back
 from tests.work.making import errno_of, files_below, row_for, with_session
 
@@ -142,8 +142,8 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
             (inbox / "a.jpg").rename(keep / "a.jpg")  # killed here
         with monkeypatch.context() as patched:
             patched.setattr(moves, "settle", failing)
-            with moving(journal) as left:
-                assert [outcome.end for outcome in left] == [None]
+            with moving(journal) as leftovers:
+                assert [result.end for result in leftovers.results] == [None]
                 for again in (replaced(row, place=keep / "a-2.jpg"), replaced(row, source=row.place)):
                     (outcome,) = act(journal, [again])
                     assert (outcome.end, errno_of(outcome)) == (None, errno.EBUSY)
@@ -236,5 +236,5 @@ def test_what_others_have_under_way_is_found(tmp_path: Path, inbox: Path, keep: 
             (keep / name).touch()
         (inbox / "sub").mkdir()
         (inbox / "sub" / f".skysort-{'0' * 12}-9.guard").touch()
-        found = sorted(under_way_by_others([inbox, keep], journal.token))
+        found = sorted(temporary_files_of_others([inbox, keep], journal.token))
     assert found == [inbox / "sub" / f".skysort-{'0' * 12}-9.guard", *sorted(keep / name for name in names[:2])]

@@ -12,8 +12,8 @@ from PIL import Image
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.predictions import Prediction
 from skysort.data.formats.signature import unfinished
-from skysort.work import classify as judging
-from skysort.work import moves
+from skysort.work import batch, moves
+from skysort.work import classify as classify_module
 from skysort.work import sort as module
 from skysort.work.attempts import Attempts
 from skysort.work.journal import Journal
@@ -34,18 +34,18 @@ def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
     folder.mkdir()
     (folder / "a.png").write_bytes(AIRPLANE)
     (folder / "b.png").write_bytes(BIRD)
-    plain = module.judge
+    plain = module.classify
 
     def settle(row: JournalEntry) -> End:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    def judge(classifier: Classifier, paths: Sequence[Path], attempts: Attempts) -> Any:
+    def classify(classifier: Classifier, paths: Sequence[Path], attempts: Attempts) -> Any:
         with Journal(to) as other, other.moving():
             other.plan(with_session(other, [row_for(folder / "a.png", to / "airplane" / "a.png")]))
         monkeypatch.setattr(moves, "settle", settle)
         return plain(classifier, paths, attempts)
 
-    monkeypatch.setattr(module, "judge", judge)
+    monkeypatch.setattr(module, "classify", classify)
     ends = [
         (outcome.row.source.name, outcome.end) for outcome in sort_pictures(cast(Any, FirstPixel()), folder, to)
     ]
@@ -144,7 +144,7 @@ def test_too_little_memory_for_one_picture_keeps_no_other_and_it_is_tried_again_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
-    plain = judging.decode
+    plain = classify_module.decode
     tried: list[int] = []
 
     def decode(content: bytes, shape: Any) -> Any:
@@ -153,7 +153,7 @@ def test_too_little_memory_for_one_picture_keeps_no_other_and_it_is_tried_again_
             raise MemoryError
         return plain(content, shape)
 
-    monkeypatch.setattr(judging, "decode", decode)
+    monkeypatch.setattr(classify_module, "decode", decode)
     outcomes, _ = sort(tmp_path / "holiday", tmp_path / "to")
     assert sorted(tried) == [0, 1, 2, 2, 3, 4] and tried[-1] == 2
     failed = [outcome for outcome in outcomes if outcome.end != "done"]
@@ -165,14 +165,14 @@ def test_an_error_that_nobody_foresaw_is_one_pictures(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
-    plain = module.act
+    plain = batch.act
 
     def odd(journal: Journal, rows: Sequence[JournalEntry]) -> Any:
         if any(row.source.name == "3.png" for row in rows):
             raise error
         return plain(journal, rows)
 
-    monkeypatch.setattr(module, "act", odd)
+    monkeypatch.setattr(batch, "act", odd)
     outcomes, _ = sort(tmp_path / "holiday", tmp_path / "to")
     assert {outcome.row.source.name: outcome.error for outcome in outcomes if outcome.error} == {"3.png": error}
     assert len(files_below(tmp_path / "to")) == 4
@@ -204,7 +204,7 @@ def test_two_folders_that_are_sorted_into_one_at_a_time_note_apart_what_they_jud
 
         def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
             sort(tmp_path / "other", tmp_path / "to")
-            for path in (tmp_path / "to.journal").glob("sorting*.json"):
+            for path in (tmp_path / "to.journal").glob("attempts*.json"):
                 for name, *_, num_deaths, is_judged in json.loads(path.read_text("utf-8")):
                     noted.append((Path(name).name, num_deaths, is_judged))
             return super().answer(decoded)
@@ -213,5 +213,5 @@ def test_two_folders_that_are_sorted_into_one_at_a_time_note_apart_what_they_jud
     put(tmp_path, {"holiday/a.png": AIRPLANE, "holiday/b.png": BIRD, "other/c.png": AIRPLANE})
     sort(tmp_path / "holiday", tmp_path / "to", Meanwhile())
     assert sorted(noted) == [("a.png", 0, True), ("b.png", 0, True)]
-    assert not list((tmp_path / "to.journal").glob("sorting*"))
+    assert not list((tmp_path / "to.journal").glob("attempts*"))
     assert {path.name for path in files_below(tmp_path / "to")} == {"a.png", "b.png", "c.png"}

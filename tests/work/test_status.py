@@ -137,7 +137,7 @@ def test_where_the_disk_is_full_an_old_status_does_not_pass_for_new(
         (disk / "status.json").unlink()
         (disk / "last").write_bytes(bytes(1))
         told.write(Counts(), "watching")
-        assert not (disk / "status.json").exists() and "cannot tell how it stands" in events(caplog)
+        assert not (disk / "status.json").exists() and "cannot write status" in events(caplog)
     finally:
         subprocess.run(["umount", disk], check=True)
 

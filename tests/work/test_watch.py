@@ -27,7 +27,7 @@ from skysort.classifier.interruptible import interruptible
 from skysort.classifier.predictions import Prediction
 from skysort.core.locks import locked
 from skysort.core.log import JsonLines, TextLines
-from skysort.work import arrivals, moves
+from skysort.work import arrivals, batch, moves
 from skysort.work import watcher as module
 from skysort.work.arrivals import Stop
 from skysort.work.classify import LabelRule, Rule
@@ -563,7 +563,7 @@ def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> 
     finally:
         signal.signal(signal.SIGTERM, before)
     assert time.monotonic() - began < 30
-    assert found(top) == {"inbox/a.png": AIRPLANE} and not (top / "aside.journal" / "judging.json").exists()
+    assert found(top) == {"inbox/a.png": AIRPLANE} and not (top / "aside.journal" / "attempts.json").exists()
     assert json.loads((top / "aside.journal" / "status.json").read_text())["state"] == "ended"
     assert once(top).actions == {"set-aside": 1}
 
@@ -730,12 +730,12 @@ def test_a_full_disk_is_waited_for(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
-    plain = module.act
+    plain = batch.act
 
     def full(*_arguments: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(module, "act", full)
+    monkeypatch.setattr(batch, "act", full)
     with watching(top):
         until(lambda: "cannot go on now" in events(caplog))
         status = top / "aside.journal" / "status.json"
@@ -743,7 +743,7 @@ def test_a_full_disk_is_waited_for(
         assert found(top) == {"inbox/a.png": AIRPLANE}
         with refused("in-use", top / "inbox"):  # held while it waits, too
             once(top)
-        monkeypatch.setattr(module, "act", plain)
+        monkeypatch.setattr(batch, "act", plain)
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
 
 
@@ -837,7 +837,7 @@ def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
 
     put(top, {"inbox/a.png": AIRPLANE})
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
-        patched.setattr(module, "act", full)
+        patched.setattr(batch, "act", full)
         once(top, metrics=top / "skysort.prom")
     status = json.loads((top / "aside.journal" / "status.json").read_text())
     assert status["state"] == "ended" and "No space left" in status["trouble"]
@@ -848,7 +848,7 @@ def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
 
 def test_metrics_are_told_where_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     StatusWriter(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
-    assert events(caplog) == ["cannot tell how it stands"]
+    assert events(caplog) == ["cannot write status"]
     assert "skysort_in_trouble 0.0" in (top / "skysort.prom").read_text()
 
 
@@ -892,10 +892,10 @@ def test_what_another_watcher_has_under_way_is_told_once_and_left(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It takes a look through all folders, which is not for each try, nor for each run from cron."""
-    event = "under way by another journal, and left to it"
+    event = "temporary file of another journal, left alone"
     theirs = "aside/.skysort-0123456789ab-3.coming"
     put(top, {"inbox/a.png": AIRPLANE, theirs: b"half"})
-    plain = module.act
+    plain = batch.act
     num_calls = 0
 
     def full_at_first(*arguments: Any) -> Any:
@@ -905,7 +905,7 @@ def test_what_another_watcher_has_under_way_is_told_once_and_left(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return plain(*arguments)
 
-    monkeypatch.setattr(module, "act", full_at_first)
+    monkeypatch.setattr(batch, "act", full_at_first)
     with watching(top):
         until((top / "aside" / "a.png").exists)
     assert events(caplog).count("cannot go on now") == 1 and events(caplog).count(event) == 1

@@ -86,8 +86,8 @@ def undo(
 
 def _finish_interrupted(journal: Journal) -> None:
     """Finish moves that were interrupted, so that they can be undone like the others; print those that cannot."""
-    with moving(journal) as outcomes:
-        unfinished = [outcome for outcome in outcomes if outcome.end is None]
+    with moving(journal) as leftovers:
+        unfinished = leftovers.unfinished
     for outcome in unfinished[:MOST_LISTED]:
         where = f"{outcome.row.source} -> {outcome.row.place}"
         print(f"not finished yet: {printable(where)}  ({printable(str(outcome.error))})", file=sys.stderr)

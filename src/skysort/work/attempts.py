@@ -45,7 +45,7 @@ class Attempts:
         return self._num_deaths(path, file) >= MOST_DEATHS
 
     @contextmanager
-    def judging(self, paths: Iterable[Path]) -> Iterator[None]:
+    def recording(self, paths: Iterable[Path]) -> Iterator[None]:
         """Note that pictures are being judged; whose judging ends here, however, did not end the process.
 
         Raises:

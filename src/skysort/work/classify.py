@@ -1,4 +1,4 @@
-"""What is on the pictures of an inbox, and what to do with each: each file is read once for all of it."""
+"""The pictures of an inbox, classified. Each file is read once, for its digest and for its pixels."""
 
 import hashlib
 import os
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from skysort.classifier.classifier import Classifier, Decoded
-from skysort.classifier.decision import Action
+from skysort.classifier.decision import Action, check_kept
 from skysort.classifier.predictions import Prediction
-from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.errors import NotUnderstoodError
 from skysort.core.log import as_text
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.data.formats.signature import unfinished
@@ -19,74 +19,85 @@ from skysort.data.memory import room_for
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.archive import check_file_size
 from skysort.work.attempts import MOST_DEATHS, Attempts
-from skysort.work.journal_entries import Identity, JournalEntry, Kind
+from skysort.work.journal_entries import By, Identity, JournalEntry, Kind
 from skysort.work.names import ChangedError, identity_of
 
-# A link is never followed, and what has become a pipe does not hold everything up.
+# These flags follow no link, and do not block on a file that has become a pipe.
 OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Rule(Protocol):
-    """What says what to do with a picture; a `Decision` is one."""
+    """Turns predictions into actions; a `Decision` is one."""
 
     @property
     def keep(self) -> tuple[str, ...]:
         """Classes to keep, in the classifier's order."""
 
     def action(self, prediction: Prediction) -> Action:
-        """Return what to do with a picture."""
+        """Return the action for a picture."""
 
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Keep what has one of some labels, and set aside what has another. Nothing is promised of what is lost."""
+    """Keep pictures with certain labels, and set aside those with others. There is no guarantee."""
 
     keep: tuple[str, ...]
 
     @classmethod
     def among(cls, keep: Sequence[str], classes: Sequence[str]) -> "LabelRule":
-        """Check that there is something to keep and something to set aside.
+        """Make a rule for the classes of a classifier.
 
         Raises:
-            NotUnderstoodError: when there is not, or for a class that the classifier does not know.
+            NotUnderstoodError: for a class that the classifier does not have, or when no class is left to set
+                aside.
         """
-        for name in keep:
-            if name not in classes:
-                raise unknown("class", name, classes)
-        if set(keep) == set(classes):
-            raise NotUnderstoodError("wrong-value", "every class is to be kept: there is nothing to set aside")
+        check_kept(classes, keep)
         return cls(tuple(name for name in classes if name in keep))
 
     def action(self, prediction: Prediction) -> Action:
-        """Return what to do with a picture."""
+        """Return the action for a picture."""
         if prediction.status != "ok":
             return "review"
         return "keep" if prediction.label in self.keep else "set-aside"
 
 
+class ReadFile(NamedTuple):
+    """A file that was read whole."""
+
+    path: Path
+    file: Identity
+    digest: str
+    picture: Pixels | str
+    """Its pixels, or the reason why there are none."""
+    not_ended: str | None
+    """The sign that more of the file may follow; None if there is no such sign."""
+
+
 @dataclass(frozen=True)
 class ClassifiedFile:
-    """A picture that was read, and what the classifier says of it."""
+    """A file that was read, and the classifier's prediction."""
 
     path: Path
     file: Identity
     digest: str
     prediction: Prediction
     not_ended: str | None = None
-    """Why the file may still be on its way although its first picture is whole."""
+    """The sign that more of the file may follow, although its first picture is whole."""
 
-    def row(self, kind: Kind, place: Path, action: str = "", reason: str | None = None) -> JournalEntry:
-        """Return the journal's row for what to do with it, for a reason of its own or the classifier's."""
-        said = self.prediction
-        reason = reason or said.reason or ("" if said.status == "ok" else said.status)
+    def entry(
+        self, kind: Kind, place: Path, session: int, by: By, action: str = "", reason: str | None = None
+    ) -> JournalEntry:
+        """Return the journal's entry for a move of this file. The reason is the classifier's unless given."""
+        prediction = self.prediction
+        reason = reason or prediction.reason or ("" if prediction.status == "ok" else prediction.status)
         return JournalEntry(
-            kind, self.path, place, self.digest, self.file, action, said.label,
-            tuple(said.probabilities.values()), reason,
+            kind, self.path, place, self.digest, self.file, action, prediction.label,
+            tuple(prediction.probabilities.values()), reason, session=session, by=by,
         )  # fmt: skip
 
 
 def check_bound(unsure_below: float | None) -> None:
-    """Make sure that a bound on confidence is one.
+    """Check the bound on confidence.
 
     Raises:
         NotUnderstoodError: when it is not from 0 to 1.
@@ -98,63 +109,60 @@ def check_bound(unsure_below: float | None) -> None:
 
 
 def is_unsure(prediction: Prediction, below: float | None) -> bool:
-    """Tell whether the likeliest class is less likely than asked for; None asks for nothing."""
+    """Tell whether the confidence is below a bound; None for no bound."""
     return below is not None and prediction.confidence is not None and prediction.confidence < below
 
 
 def why_unsure(prediction: Prediction, below: float | None) -> str:
-    """Return the reason why such a picture is to be looked at."""
-    return f"unsure: the likeliest class has {prediction.confidence:.3f}, less than {below}"
+    """Return the reason why an unsure picture goes to review."""
+    return f"unsure: confidence {prediction.confidence:.3f} is below {below}"
 
 
-def judge(
+def classify(
     classifier: Classifier, paths: Sequence[Path], attempts: Attempts
 ) -> tuple[list[ClassifiedFile], dict[Path, Exception]]:
-    """Read some pictures and run them through the network together.
+    """Read files and classify them as one batch.
 
     Args:
-        classifier: that judges.
-        paths: of pictures.
-        attempts: where it is noted that they are being judged.
+        classifier: for the batch.
+        paths: of the files.
+        attempts: records the files while they are decoded and classified.
 
     Returns:
-        The pictures, unreadable ones among them, and the files that could not be read or judged now, each with the
-        error.
+        The classified files, unreadable pictures among them; and the files that could not be read or classified
+        now, each with the error.
 
     Raises:
-        SkysortError: when it cannot be noted.
+        SkysortError: when the attempts cannot be recorded.
     """
-    files: list[tuple[Path, Identity, str, str | None]] = []
-    decoded: list[Decoded] = []
+    files: list[ReadFile] = []
     failed: dict[Path, Exception] = {}
     threads = threads_for(_size(paths[0])) if paths else 1
-    with attempts.judging(paths):
+    with attempts.recording(paths):
         read_one = partial(_read, classifier.shape, attempts)
-        for path, read in zip(paths, in_order(read_one, paths, threads), strict=True):
-            if isinstance(read, Exception):
-                failed[path] = read
+        for path, file in zip(paths, in_order(read_one, paths, threads), strict=True):
+            if isinstance(file, Exception):
+                failed[path] = file
             else:
-                file, digest, picture, not_ended = read
-                files.append((path, file, digest, not_ended))
-                decoded.append((str(path), picture))
-        answers = _answers(classifier, decoded)
-    judged = []
-    for (path, file, digest, not_ended), answer in zip(files, answers, strict=True):
-        if isinstance(answer, Exception):
-            failed[path] = answer
+                files.append(file)
+        predictions = _predictions(classifier, [(str(file.path), file.picture) for file in files])
+    classified = []
+    for file, prediction in zip(files, predictions, strict=True):
+        if isinstance(prediction, Exception):
+            failed[file.path] = prediction
         else:
-            judged.append(ClassifiedFile(path, file, digest, answer, not_ended))
-    return judged, failed
+            classified.append(ClassifiedFile(file.path, file.file, file.digest, prediction, file.not_ended))
+    return classified, failed
 
 
-def _answers(classifier: Classifier, decoded: Sequence[Decoded]) -> Sequence[Prediction | Exception]:
-    """Return an answer for each picture; where they fail together, each is asked for by itself."""
+def _predictions(classifier: Classifier, decoded: Sequence[Decoded]) -> Sequence[Prediction | Exception]:
+    """Return a prediction per picture. If the batch fails, run each picture alone, and return its own error."""
     try:
         return classifier.answer(decoded)
     except Exception as error:
         if len(decoded) == 1:
             return [error]
-        return [answer for one in decoded for answer in _answers(classifier, [one])]
+        return [prediction for one in decoded for prediction in _predictions(classifier, [one])]
 
 
 def _size(path: Path) -> int:
@@ -164,13 +172,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read(
-    shape: Shape, attempts: Attempts, path: Path
-) -> tuple[Identity, str, Pixels | str, str | None] | Exception:
-    """Read a file; return why that cannot be done now where it cannot.
-
-    Else return what file it is, its digest, its picture or why there is none, and why the file has not ended.
-    """
+def _read(shape: Shape, attempts: Attempts, path: Path) -> ReadFile | Exception:
+    """Read and decode a file; return the error where it cannot be read now."""
     try:
         with open(os.open(path, OPENED), "rb") as opened:  # noqa: PTH123 - a path's own open takes no flags
             file = identity_of(os.fstat(opened.fileno()), path)
@@ -178,22 +181,22 @@ def _read(
             not_ended = None
             try:
                 if attempts.is_given_up(path, file):
-                    raise UnreadablePictureError(f"{MOST_DEATHS} processes ended while they judged it")
+                    raise UnreadablePictureError(f"{MOST_DEATHS} processes died while they classified it")
                 check_file_size(file.size)
                 with room_for(file.size):
                     content = opened.read()
                 digest = hashlib.sha256(content).hexdigest()
                 picture = decode(content, shape)
                 not_ended = unfinished(content)
-            except (OSError, MemoryError):  # of the drive and the computer, not of the picture
+            except (OSError, MemoryError):  # the drive or the computer is at fault, not the picture
                 raise
             except Exception as error:
-                known = isinstance(error, UnreadablePictureError)
-                picture = str(error) if known else f"cannot be decoded: {as_text(error)}"
+                is_known = isinstance(error, UnreadablePictureError)
+                picture = str(error) if is_known else f"cannot be decoded: {as_text(error)}"
                 opened.seek(0)
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
             if identity_of(os.fstat(opened.fileno()), path) != file:
-                raise ChangedError("it was written to while it was read")
-            return file, digest, picture, not_ended
+                raise ChangedError("the file changed while it was read")
+            return ReadFile(path, file, digest, picture, not_ended)
     except Exception as error:
         return error

@@ -132,7 +132,7 @@ class Inbox:
                     return [path]
         return taken
 
-    def dealt_with(self, path: Path) -> None:
+    def forget(self, path: Path) -> None:
         """Forget a file."""
         self.waiting.pop(path, None)
 
@@ -156,7 +156,7 @@ class Inbox:
         before, waiting.error = waiting.error, as_text(error)
         return waiting.error != before
 
-    def judge_alone(self, path: Path) -> None:
+    def classify_alone(self, path: Path) -> None:
         """Let a picture come again, by itself."""
         self.waiting[path].alone = True
 
@@ -188,7 +188,7 @@ class Inbox:
         try:
             file = identity(path)
         except (ChangedError, FileNotFoundError, NotADirectoryError):
-            self.dealt_with(path)
+            self.forget(path)
             return False
         except OSError as error:
             self.try_again(path, error)
@@ -212,7 +212,7 @@ class Inbox:
             waiting.due = time.monotonic() + to_wait
             return False
         if not is_picture(path):
-            self.dealt_with(path)
+            self.forget(path)
             self.passed_over[path] = file
             return False
         return True

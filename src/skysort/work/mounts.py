@@ -1,53 +1,63 @@
-"""On which drives folders are: where one is gone, what is found in its place is not its folder."""
+"""The drives that folders are on. Where a drive is missing, its mount point is a folder, too: the wrong one."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Self
 
 from skysort.core.errors import SkysortError
 
 
 def mount_of(folder: Path) -> Path:
-    """Return where the drive of a folder is mounted."""
+    """Return the mount point of the drive that a folder is on."""
     return next(above for above in (folder, *folder.parents) if os.path.ismount(above))
 
 
 class Mounts:
-    """Folders, absolute, and where their drives are mounted."""
+    """The mount points of absolute folders.
 
-    def __init__(self, mounts: Mapping[Path, Path]) -> None:
-        self.mounts = dict(mounts)
+    Args:
+        by_folder: mount points that are known from before.
+    """
+
+    def __init__(self, by_folder: Mapping[Path, Path]) -> None:
+        self.by_folder = dict(by_folder)
+
+    @classmethod
+    def now(cls, folders: Iterable[Path]) -> Self:
+        """Return the mount points of folders at this moment."""
+        return cls({folder: mount_of(folder) for folder in folders})
 
     def check(self) -> None:
-        """Make sure that the folders are there.
+        """Make sure that all folders are there, on their drives.
 
         Raises:
-            SkysortError: when one is not, or its drive is gone.
+            SkysortError: when a folder or its drive is missing.
         """
-        for folder in self.mounts:
+        for folder in self.by_folder:
             if not folder.is_dir():
                 raise _gone(folder)
             self._check_mount(folder)
-            self.mounts[folder] = mount_of(folder)  # one that is mounted since is not to go either
+            self.by_folder[folder] = mount_of(folder)  # a drive mounted since must not vanish either
 
-    def check_of(self, path: Path) -> None:
-        """Make sure that the folders are there that a path is below, and their drives.
+    def check_above(self, path: Path) -> None:
+        """Make sure that the folders above a path are there, on their drives.
 
         Raises:
-            SkysortError: when one is not.
+            SkysortError: when a folder or its drive is missing.
         """
-        for folder in self.mounts.keys() & set(path.parents):
+        for folder in self.by_folder.keys() & set(path.parents):
             self._check_mount(folder)
             if not folder.is_dir():
                 raise SkysortError(
                     "folder-gone",
-                    f"the folder {folder} is not there; if it was renamed, give it its name back, else make it",
+                    f"the folder {folder} is not there; give it its old name back if you renamed it, or create it",
                 )
 
     def _check_mount(self, folder: Path) -> None:
-        if not mount_of(folder).is_relative_to(self.mounts[folder]):
+        if not mount_of(folder).is_relative_to(self.by_folder[folder]):
             raise _gone(folder)
 
 
 def _gone(folder: Path) -> SkysortError:
-    return SkysortError("folder-gone", f"{folder} is not there; is its drive?")
+    return SkysortError("folder-gone", f"{folder} is not there; is its drive mounted?")

@@ -1,8 +1,8 @@
-"""Moving a picture so that it is never lost, never overwritten and never in two places for good.
+"""Moves that never lose a picture, never overwrite one, and never leave one in two places.
 
-Within a file system a move is one rename that refuses a name that is taken. Across file systems it is a copy
-beside the place, checked and renamed into place the same way, and then the source is removed. `settle` has what
-files a process that is killed may leave, and what becomes of them.
+Within a file system a move is one rename, which fails if the new name is taken. Across file systems it is a copy
+beside the place, which is checked and renamed into place in the same way; then the source is removed. `settle`
+lists the files that a killed process may leave, and cleans up after it.
 """
 
 import errno
@@ -26,121 +26,135 @@ COPIED_AT_A_TIME = 2**20
 
 @dataclass(frozen=True)
 class MoveResult:
-    """What came of a row."""
+    """The result of one move."""
 
     row: JournalEntry
     end: End | None
-    """None when it cannot be told now: the row stays unfinished."""
+    """None when it is not known now: the row stays unfinished."""
     error: Exception | None = None
-    """Why it is not done."""
+    """Why the move was not made."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """The moves that earlier processes left unfinished, after `moving` tried to finish them."""
+
+    results: list[MoveResult]
+
+    @property
+    def unfinished(self) -> list[MoveResult]:
+        """Those that cannot be finished now."""
+        return [result for result in self.results if result.end is None]
+
+    def by_path(self) -> dict[Path, MoveResult]:
+        """Return the results by source and by place."""
+        return {path: result for result in self.results for path in result.row.paths}
 
 
 @contextmanager
-def moving(journal: Journal) -> Iterator[list[MoveResult]]:
-    """Be the only process that moves pictures for a journal; give what came of what others left unfinished.
+def moving(journal: Journal) -> Iterator[Leftovers]:
+    """Be the only process that moves pictures for a journal, and first finish what others left unfinished.
 
-    What stays unfinished has the end None. `act` moves nothing of it by another row.
+    `act` makes no second move of a picture whose move stays unfinished.
 
     Raises:
-        SkysortError: when another process has moved pictures for a minute.
+        SkysortError: when another process has been moving pictures for a minute.
     """
     with journal.moving():
-        yield finish_unfinished(journal)
+        yield Leftovers(finish_unfinished(journal))
 
 
 def act(journal: Journal, rows: Iterable[JournalEntry]) -> list[MoveResult]:
-    """Write down what is to be done, do it, and write what came of it. To be called inside `moving`.
+    """Write planned moves into the journal, make them, and write their results. Call it inside `moving`.
 
-    A row that could not be done is no longer in the journal, and all is as it was. No row is written for a picture
-    that is no longer where it was when it was read, or that another row has not finished with.
+    If a move fails, its row is deleted, and all is as it was. A picture that has changed since it was read gets no
+    row; nor does one with an unfinished move.
     """
-    ready, outcomes = _ready(journal, rows)
-    drives = map(mount_of, {row.source.parent for row in ready})  # there may be any number below an inbox
-    journal.note_mounts({drive: drive for drive in drives})
-    outcomes += carry_out(journal, journal.plan(ready))
-    note(journal, outcomes)
-    return outcomes
+    ready, results = _ready(journal, rows)
+    mounts = map(mount_of, {row.source.parent for row in ready})  # any number of drives may be below an inbox
+    journal.note_mounts({mount: mount for mount in mounts})
+    results += carry_out(journal, journal.plan(ready))
+    note(journal, results)
+    return results
 
 
 def finish_unfinished(journal: Journal) -> list[MoveResult]:
-    """Bring what a process that was killed left unfinished to its end, as `moving` does."""
-    outcomes = []
+    """Finish the moves that killed processes left unfinished, as `moving` does."""
+    results = []
     for row in journal.unfinished():
         try:
-            outcomes.append(MoveResult(row, settle(row)))
+            results.append(MoveResult(row, settle(row)))
         except OSError as error:
-            outcomes.append(MoveResult(row, None, error))
-        except Exception as error:  # nobody foresaw it: it is this row's, and keeps no other from going on
-            outcomes.append(MoveResult(row, None, OSError(as_text(error))))
-    rows = [outcome.row for outcome in outcomes]
-    outcomes = _on_the_disk(
-        outcomes, sync_folders(folder for row in rows for folder in (row.source.parent, row.place.parent))
-    )
-    note(journal, outcomes)
-    return outcomes
+            results.append(MoveResult(row, None, error))
+        except Exception as error:  # unforeseen, and of this row: the others must go on
+            results.append(MoveResult(row, None, OSError(as_text(error))))
+    unsynced = sync_folders(path.parent for result in results for path in result.row.paths)
+    results = _without_unsynced(results, unsynced)
+    note(journal, results)
+    return results
 
 
-def note(journal: Journal, outcomes: Iterable[MoveResult]) -> None:
-    """Write outcomes into the journal."""
+def note(journal: Journal, results: Iterable[MoveResult]) -> None:
+    """Write results into the journal."""
     done, dropped = [], []
-    for outcome in outcomes:
-        row = outcome.row
-        if row.id and outcome.end == "not done":
+    for result in results:
+        row = result.row
+        if row.id and result.end == "not done":
             dropped.append(row)
-        elif row.id and outcome.end == "gone":
-            done.append(replaced(row, kind="gone", reason="taken away by somebody before it was moved, or since"))
-        elif row.id and outcome.end == "done" and row.kind != "stay":
+        elif row.id and result.end == "gone":
+            done.append(replaced(row, kind="gone", reason="somebody took it away before or after the move"))
+        elif row.id and result.end == "done" and row.kind != "stay":
             done.append(row)
     if done or dropped:
         journal.finish(done, dropped)
 
 
 def carry_out(journal: Journal, rows: Sequence[JournalEntry]) -> list[MoveResult]:
-    """Do what rows of the journal intend. All is on the disk, names included, when this returns."""
-    outcomes: dict[int, MoveResult] = {}
+    """Make the moves of rows. Files and names are on the disk when this returns."""
+    results: dict[int, MoveResult] = {}
     copied: list[JournalEntry] = []
     for row in rows:
         try:
-            if _is_copied(row):
+            if _rename_or_copy(row):
                 copied.append(replaced(row, copied=True))
-            outcomes[row.id] = MoveResult(row, "done")
+            results[row.id] = MoveResult(row, "done")
         except OSError as error:
-            outcomes[row.id] = _after(error, row)
+            results[row.id] = _after(error, row)
     if copied:
         journal.note_copied(copied)
     for row in copied:
         try:
             rename_new(coming_of(row), row.place, row.mark)
-            outcomes[row.id] = MoveResult(row, "done")
+            results[row.id] = MoveResult(row, "done")
         except OSError as error:
-            outcomes[row.id] = _after(error, row)
-    unwritten = sync_folders(row.place.parent for row in rows)
-    for row in [outcome.row for outcome in outcomes.values() if outcome.end == "done" and not outcome.error]:
+            results[row.id] = _after(error, row)
+    unsynced = sync_folders(row.place.parent for row in rows)
+    for row in [result.row for result in results.values() if result.end == "done" and not result.error]:
         if row.kind == "remove" or (row.kind == "move" and row.copied):
-            # Only after the copies are on the disk under their names.
-            outcomes[row.id] = _source_removed(row, unwritten.get(row.place.parent))
-    unwritten |= sync_folders(row.source.parent for row in rows if row.kind != "copy")
-    return _on_the_disk(outcomes.values(), unwritten)
+            # Only now: the names of the copies are on the disk.
+            results[row.id] = _source_removed(row, unsynced.get(row.place.parent))
+    unsynced |= sync_folders(row.source.parent for row in rows if row.kind != "copy")
+    return _without_unsynced(results.values(), unsynced)
 
 
-def _on_the_disk(outcomes: Iterable[MoveResult], unwritten: Mapping[Path, OSError]) -> list[MoveResult]:
-    """Leave unfinished what a power cut may undo: done in folders that could not be brought to the disk."""
-    found = []
-    for outcome in outcomes:
-        folders = (outcome.row.place.parent, outcome.row.source.parent)
-        error = next((unwritten[folder] for folder in folders if folder in unwritten), None)
-        found.append(MoveResult(outcome.row, None, error) if error and outcome.end == "done" else outcome)
-    return found
+def _without_unsynced(results: Iterable[MoveResult], unsynced: Mapping[Path, OSError]) -> list[MoveResult]:
+    """Return results, with moves in folders that did not sync as unfinished: a power cut may undo them."""
+    checked = []
+    for result in results:
+        folders = (result.row.place.parent, result.row.source.parent)
+        error = next((unsynced[folder] for folder in folders if folder in unsynced), None)
+        checked.append(MoveResult(result.row, None, error) if error and result.end == "done" else result)
+    return checked
 
 
 def _ready(journal: Journal, rows: Iterable[JournalEntry]) -> tuple[list[JournalEntry], list[MoveResult]]:
-    """Return the rows that can be done, their folders made, and outcomes of the others."""
-    begun = {path for row in journal.unfinished() for path in (row.source, row.place)}
-    ready, outcomes = [], []
+    """Make the folders of rows; return the rows that can be carried out, and the results of the others."""
+    begun = {path for row in journal.unfinished() for path in row.paths}
+    ready, results = [], []
     for row in rows:
-        if begun & {row.source, row.place}:
-            error = OSError(errno.EBUSY, "a move of it was begun, and cannot be finished now", str(row.source))
-            outcomes.append(MoveResult(row, None, error))
+        if begun & set(row.paths):
+            error = OSError(errno.EBUSY, "an earlier move of it cannot be finished now", str(row.source))
+            results.append(MoveResult(row, None, error))
             continue
         try:
             if not is_file(row.source, row.file):
@@ -148,19 +162,19 @@ def _ready(journal: Journal, rows: Iterable[JournalEntry]) -> tuple[list[Journal
             make_folder(row.place.parent)
             ready.append(row)
         except OSError as error:
-            outcomes.append(MoveResult(row, "not done", error))
-    return ready, outcomes
+            results.append(MoveResult(row, "not done", error))
+    return ready, results
 
 
-def _is_copied(row: JournalEntry) -> bool:
-    """Bring a picture to its place, or beside it where that takes a copy; tell whether it did."""
+def _rename_or_copy(row: JournalEntry) -> bool:
+    """Rename a picture to its place, or copy it beside the place; tell whether it was copied."""
     if row.kind == "stay":
         return False
     if not is_file(row.source, row.file):
         raise _changed(row.source)
     if row.kind == "remove":
         if not holds(row.place, row):
-            raise ChangedError(errno.ENOENT, "what it is a copy of is no longer there", str(row.place))
+            raise ChangedError(errno.ENOENT, "the original of the copy is no longer there", str(row.place))
         return False
     if is_open_for_writing(row.source):
         raise ChangedError(errno.EBUSY, "another program still has it open for writing", str(row.source))
@@ -171,7 +185,7 @@ def _is_copied(row: JournalEntry) -> bool:
             if error.errno != errno.EXDEV:
                 raise
         else:
-            if not (is_file(row.place, row.file) or holds(row.place, row)):  # nobody has looked at this one
+            if not (is_file(row.place, row.file) or holds(row.place, row)):  # another file, never classified
                 give_back(row.place, row.source, row.mark)
                 raise _changed(row.source)
             return False
@@ -188,23 +202,23 @@ def _copy(row: JournalEntry) -> None:
         os.utime(coming, ns=(row.file.mtime_ns, row.file.mtime_ns))
         os.fsync(copy.fileno())
     if not holds(coming, row):
-        raise ChangedError(errno.EIO, "the copy is not what was read before", str(row.source))
+        raise ChangedError(errno.EIO, "the copy differs from the file that was read before", str(row.source))
 
 
-def _source_removed(row: JournalEntry, unwritten: OSError | None) -> MoveResult:
-    """Remove the source of what has arrived, unless its name there is not on the disk."""
-    if unwritten:
-        return MoveResult(row, None, unwritten)
+def _source_removed(row: JournalEntry, unsynced: OSError | None) -> MoveResult:
+    """Remove the source of a copy, unless the name of the copy is not on the disk."""
+    if unsynced:
+        return MoveResult(row, None, unsynced)
     try:
         if remove_source(row):
             return MoveResult(row, "done")
-        raise ChangedError(errno.EBUSY, "it was written to since it was read", str(row.source))
+        raise ChangedError(errno.EBUSY, "a program wrote to it after it was read", str(row.source))
     except OSError as error:
         return _after(error, row)
 
 
 def _after(error: OSError, row: JournalEntry) -> MoveResult:
-    """Tell what came of a row of which a step failed."""
+    """Settle a row after a failed step."""
     try:
         return MoveResult(row, settle(row), error)
     except OSError:

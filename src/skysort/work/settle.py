@@ -37,7 +37,7 @@ from skysort.work.writers import is_open_for_writing
 End = Literal["done", "not done", "gone"]
 
 READ_AT_A_TIME = 2**20
-UNDER_WAY = re.compile(r"\.skysort-([0-9a-f]+)-[0-9]+\.(?:coming|going|guard)")
+TEMPORARY = re.compile(r"\.skysort-([0-9a-f]+)-[0-9]+\.(?:coming|going|guard)")
 
 
 def settle(row: JournalEntry) -> End:
@@ -95,12 +95,12 @@ def going_of(row: JournalEntry) -> Path:
     return row.source.with_name(f"{row.mark}.going")
 
 
-def under_way_by_others(folders: Iterable[Path], token: str) -> Iterator[Path]:
+def temporary_files_of_others(folders: Iterable[Path], token: str) -> Iterator[Path]:
     """Yield what other journals than the one with a token have under way below some folders, or left there."""
     for top in folders:
         for folder, _, names in os.walk(top):
             for name in names:
-                match = UNDER_WAY.fullmatch(name)
+                match = TEMPORARY.fullmatch(name)
                 if match and match[1] != token:
                     yield Path(folder, name)
 

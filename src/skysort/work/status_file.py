@@ -1,4 +1,4 @@
-"""How a watcher stands: a status file, and counts for Prometheus."""
+"""The state of a watcher, in a status file and as counts for Prometheus."""
 
 import json
 import logging
@@ -20,61 +20,60 @@ SECONDS_BETWEEN_WRITES = 10.0
 
 @dataclass
 class Counts:
-    """What a watcher has done since it began, and how things stand."""
+    """The number of pictures that a watcher sorted since it started, and the state of its inbox."""
 
     started: float = field(default_factory=time.time)
     actions: Counter[str] = field(default_factory=Counter)
     """Pictures by action."""
     unreadable: int = 0
     failures: int = 0
-    """Moves that could not be done, each try counted."""
+    """Failed tries."""
     waiting: int = 0
     stuck: int = 0
     failing: int = 0
-    """Pictures that are tried again and again."""
+    """Pictures whose last try failed."""
     closed: int = 0
     """Folders that may not be read."""
     passed_over: int = 0
     """Links, and files that are no pictures."""
     last: float | None = None
-    """When the last picture was dealt with."""
+    """When the last picture was sorted."""
     trouble: str = ""
-    """What keeps everything from going on."""
+    """The error that stops all work; empty if there is none."""
 
 
 def status_file(journal: Path) -> Path:
-    """Return the file in a journal's folder that says how its watcher stands."""
+    """Return the status file of the watcher that uses a journal's folder."""
     return journal / "status.json"
 
 
 def watcher_lock(journal: Path) -> Path:
-    """Return the file in a journal's folder that its watcher holds."""
+    """Return the file that the watcher of a journal's folder locks."""
     return journal / "watcher"
 
 
 class StatusWriter:
-    """The files in which counts are told, written whole.
+    """Writes the counts into two files, each whole.
 
     Args:
-        status: a JSON file; None for none.
+        status: a JSON file.
         metrics: a text file for Prometheus' node exporter; None for none.
-        about: what the status file says beside the counts.
+        about: further fields of the status file.
     """
 
-    def __init__(self, status: Path | None, metrics: Path | None, about: dict[str, str]) -> None:
+    def __init__(self, status: Path, metrics: Path | None, about: dict[str, str]) -> None:
         self.status, self.metrics, self.about = status, metrics, about
         self._written = -SECONDS_BETWEEN_WRITES
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to write how things stand."""
+        """Whether it is time to write the status again."""
         return time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES
 
     def write(self, counts: Counts, state: State) -> None:
-        """Write both, each even if the other cannot be. What cannot be told keeps no picture from moving."""
+        """Write both files. If one cannot be written, write the other all the same, and go on sorting."""
         self._written = time.monotonic()
-        if self.status:
-            self._replace(self.status, json.dumps(self._status(counts, state), indent=2) + "\n")
+        self._replace(self.status, json.dumps(self._status(counts, state), indent=2) + "\n")
         if self.metrics:
             from skysort.work.metrics_file import metrics_text  # needs the extra `watch`
 
@@ -92,7 +91,7 @@ class StatusWriter:
         }
 
     def _replace(self, path: Path, content: str | bytes) -> None:
-        """Write a file whole, without the old one where there is no room for both: it must not pass for new."""
+        """Write a file whole. On a full disk, remove the old one first: it must not pass for new."""
         try:
             try:
                 write_whole(path, content)
@@ -100,4 +99,4 @@ class StatusWriter:
                 path.unlink(missing_ok=True)
                 write_whole(path, content)
         except (SkysortError, OSError) as error:
-            tell(logging.WARNING, "cannot tell how it stands", error=str(error))
+            tell(logging.WARNING, "cannot write status", error=str(error))

@@ -1,4 +1,4 @@
-"""Taking back what was done with pictures, which is done, and written down, like everything else."""
+"""Undo: moves in the opposite direction, made and written down like all others."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,116 +10,117 @@ from skysort.data.parallel import groups
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import By, JournalEntry, Kind, Settings, replaced
 from skysort.work.mounts import Mounts
-from skysort.work.moves import act, moving
+from skysort.work.moves import MoveResult, act, moving
 from skysort.work.names import free_place, identity, stands
 from skysort.work.settle import has_grown
 
-AT_A_TIME = 200
+ROWS_PER_BATCH = 200
 
 OPPOSITE: dict[Kind, Kind] = {"move": "move", "copy": "remove", "remove": "copy"}
 
 
 @dataclass(frozen=True)
 class UndoResult:
-    """What came of taking back a row."""
+    """The result of undoing a row."""
 
     row: JournalEntry
-    """That was to be taken back."""
+    """The row that was to be undone."""
     problem: str = ""
-    """Why it was not; empty when it was."""
+    """Why it was not undone; empty if it was."""
     place: Path | None = None
-    """Where the picture is since."""
+    """Where the picture is now."""
     correction: str | None = None
-    """What the picture is held for since."""
+    """The true class, if the undo says it."""
     num_bytes_more: int = 0
-    """By how much the file has grown since it was put where it was."""
+    """How much the file has grown since the move."""
 
 
 @dataclass(frozen=True)
 class UndoRequest:
-    """How to take back rows."""
+    """How to undo rows."""
 
     by: By = "undo"
-    """`undo`, or `redo` for taking back what was undone."""
+    """`undo`, or `redo` for undoing an undo."""
     is_correction: bool = False
-    """Whether a person picked each picture, which says that what was done with it was wrong."""
+    """Whether a person picked each picture, which says that its move was wrong."""
     label: str | None = None
-    """What a person says that the pictures are."""
+    """The true class of the pictures, according to a person."""
     keep: bool = False
-    """Send pictures that the watcher did not keep to where it puts those to keep, not back to the inbox."""
+    """Send pictures that the watcher did not keep on to its folder for pictures to keep, not back to the inbox."""
 
 
-def take_back(journal: Journal, rows: Iterable[JournalEntry], wish: UndoRequest) -> Iterator[UndoResult]:
-    """Take back what rows did, in the order given: pictures return to where they were, if nothing stands there.
+def take_back(journal: Journal, rows: Iterable[JournalEntry], request: UndoRequest) -> Iterator[UndoResult]:
+    """Undo the moves of rows, in the order given. A picture returns to its old path if that is free.
 
     Args:
-        journal: that the rows are from.
-        rows: in effect; may be many.
-        wish: how.
+        journal: of the rows.
+        rows: in effect. There may be many.
+        request: how to undo them.
 
     Raises:
-        NotUnderstoodError: when the label is no class of the classifier that judged them.
+        NotUnderstoodError: when the label is no class of the classifier that labelled them.
     """
     settings: dict[int, Settings] = {}
-    drives = Mounts(journal.mounts())
-    for some in groups(rows, AT_A_TIME):
-        for row in some:
+    mounts = Mounts(journal.mounts())
+    for batch in groups(rows, ROWS_PER_BATCH):
+        for row in batch:
             if row.session not in settings:
                 settings[row.session] = journal.settings(row.session)
-                if wish.label is not None and wish.label not in settings[row.session].classes:
-                    raise unknown("class", wish.label, settings[row.session].classes)
-        with moving(journal) as left:
-            begun = {outcome.row.undoes: outcome.error for outcome in left if outcome.end is None}
+                if request.label is not None and request.label not in settings[row.session].classes:
+                    raise unknown("class", request.label, settings[row.session].classes)
+        with moving(journal) as leftovers:
+            begun = {result.row.undoes: result.error for result in leftovers.unfinished}
+            opposites: list[JournalEntry] = []
             taken: set[Path] = set()
-            back: list[JournalEntry] = []
             problems: list[UndoResult] = []
-            for row in some:
+            for row in batch:
                 try:
-                    for path in (row.place,) if wish.keep else (row.place, row.source):
-                        drives.check_of(path)
+                    for path in (row.place,) if request.keep else row.paths:
+                        mounts.check_above(path)
                     if error := begun.get(row.id):
                         raise error
-                    opposite = _opposite(row, wish, settings[row.session], taken)
-                    drives.check_of(opposite.place)
+                    opposite = _opposite(row, request, settings[row.session], taken)
+                    mounts.check_above(opposite.place)
                     taken.add(opposite.place)
-                    back.append(opposite)
+                    opposites.append(opposite)
                 except (OSError, SkysortError) as error:
                     problems.append(UndoResult(row, getattr(error, "strerror", None) or str(error)))
-            outcomes = {outcome.row.undoes: outcome for outcome in act(journal, back)}
+            results = {result.row.undoes: result for result in act(journal, opposites)}
         yield from problems
-        for row in some:
-            if outcome := outcomes.get(row.id):
-                new = outcome.row
-                if outcome.end != "done":
-                    yield UndoResult(row, str(outcome.error or "it was taken away by somebody"))
-                else:
-                    yield UndoResult(row, "", new.place, new.correction, new.file.size - row.file.size)
+        yield from (_undo_result(row, results[row.id]) for row in batch if row.id in results)
+
+
+def _undo_result(row: JournalEntry, result: MoveResult) -> UndoResult:
+    if result.end != "done":
+        return UndoResult(row, str(result.error or "somebody took it away"))
+    opposite = result.row
+    return UndoResult(row, "", opposite.place, opposite.correction, opposite.file.size - row.file.size)
 
 
 def corrected_label(row: JournalEntry, settings: Settings) -> str | None:
-    """Return what a picture must be, if what was done with it was wrong; None when that leaves several classes.
+    """Return the true class of a picture whose move was wrong; None when several classes remain.
 
-    What was set aside is one of the classes to keep; what was kept is none of them; what was sorted is of another
-    class than that.
+    A picture that was set aside is of a class to keep. One that was kept is of another class. One that was sorted
+    is of any class but its label.
     """
     if row.label is None or row.action == "review":
         return None
-    left: Sequence[str]
+    classes: Sequence[str]
     if row.action == "set-aside":
-        left = settings.keep
+        classes = settings.keep
     elif row.action == "keep":
-        left = [name for name in settings.classes if name not in settings.keep]
+        classes = [name for name in settings.classes if name not in settings.keep]
     else:
-        left = [name for name in settings.classes if name != row.label]
-    return left[0] if len(left) == 1 else None
+        classes = [name for name in settings.classes if name != row.label]
+    return classes[0] if len(classes) == 1 else None
 
 
-def _opposite(row: JournalEntry, wish: UndoRequest, settings: Settings, taken: set[Path]) -> JournalEntry:
-    """Return the row that takes one back.
+def _opposite(row: JournalEntry, request: UndoRequest, settings: Settings, taken: set[Path]) -> JournalEntry:
+    """Return the entry that undoes a row.
 
     Raises:
-        OSError: when the picture is no longer where it was put, or its place is taken.
-        SkysortError: when pictures to keep have no folder of their own.
+        OSError: when the picture is no longer where the row put it, or its old path is not free.
+        SkysortError: when the watcher had no folder for pictures to keep.
     """
     kind = OPPOSITE[row.kind]
     try:
@@ -128,26 +129,30 @@ def _opposite(row: JournalEntry, wish: UndoRequest, settings: Settings, taken: s
     except FileNotFoundError:
         raise OSError(f"it is no longer at {row.place}") from None
     if digest != row.digest and (kind != "move" or not has_grown(row.place, row)):
-        raise OSError(f"what is at {row.place} is not what was put there")
+        raise OSError(f"another file is at {row.place}")
     place = row.source
-    if wish.keep:
+    if request.keep:
         kind, place = "move", free_place(_place_to_keep(row, settings), taken)
     elif kind != "remove" and (place in taken or stands(place)):
-        raise OSError(f"something else stands at {place}; it stays at {row.place}")
-    correction = wish.label or (corrected_label(row, settings) if wish.is_correction else None)
+        raise OSError(f"another file is at {place}; the picture stays at {row.place}")
+    correction = request.label or (corrected_label(row, settings) if request.is_correction else None)
     return replaced(
-        row, kind=kind, source=row.place, place=place, file=file, digest=digest, by=wish.by, undoes=row.id,
+        row, kind=kind, source=row.place, place=place, file=file, digest=digest, by=request.by, undoes=row.id,
         correction=correction, id=0, done=None, copied=False,
     )  # fmt: skip
 
 
 def _place_to_keep(row: JournalEntry, settings: Settings) -> Path:
-    """Return where a picture would have gone, had it been one to keep."""
+    """Return where the watcher would have put a picture to keep.
+
+    Raises:
+        SkysortError: when the watcher had no folder for those, or kept the picture already.
+    """
     folders = {"set-aside": settings.folders.get("aside"), "review": settings.folders.get("review")}
     put_into, keep_to = folders.get(row.action), settings.folders.get("keep-to")
     if keep_to is None:
         raise SkysortError(
-            "options-conflict", "that watch had no --keep-to; take it back without --keep: it returns to the inbox"
+            "options-conflict", "that watch had no --keep-to; leave --keep out to return the picture to the inbox"
         )
     if put_into is None or not row.place.is_relative_to(put_into):
         raise SkysortError("nothing-to-undo", f"it was kept already, at {row.place}")

@@ -1,11 +1,10 @@
-"""An inbox watched day and night: see what has come, wait until it is complete, judge, note, move, note."""
+"""Watching an inbox day and night: find new files, wait until they are complete, classify them, move them."""
 
 import logging
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 
@@ -16,21 +15,17 @@ from skysort.core.locks import locked
 from skysort.core.log import as_text, tell
 from skysort.core.text import counted
 from skysort.work.arrivals import Stop
-from skysort.work.attempts import Attempts
 from skysort.work.classify import LabelRule, Rule
 from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.journal_entries import DamagedJournalError
-from skysort.work.mounts import Mounts, mount_of
-from skysort.work.settle import under_way_by_others
+from skysort.work.mounts import Mounts
 from skysort.work.status_file import Counts, StatusWriter, status_file, watcher_lock
 from skysort.work.watch_options import WatchOptions, lock_of
 from skysort.work.watcher import Watcher
 
-SECONDS_FOR_A_LOOK = 1.0
-"""For which `skysort status` may hold what a watcher holds, to see whether one does."""
-
-MOST_LISTED = 10
+SECONDS_FOR_STATUS = 1.0
+"""How long `skysort status` may hold the watcher's lock, to see whether a watcher holds it."""
 
 
 def watch(
@@ -54,7 +49,7 @@ def watch(
 ) -> Counts:
     """Sort the pictures that arrive in a folder, until stopped. Nothing is deleted, and every move can be undone.
 
-    What happens is logged by the logger `skysort`. One of `decision` and `keep` is needed.
+    The logger `skysort` logs what happens. Give either `decision` or `keep`.
 
     Args:
         classifier: a run folder, its `classifier/` folder, a copy of that, or a loaded classifier.
@@ -63,48 +58,36 @@ def watch(
         decision: name of the classifier's decision that says which pictures to keep.
         keep: class or classes to keep instead, with no guarantee.
         keep_to: folder for pictures to keep; by default they stay.
-        look: folder for pictures that a person must look at; by default they stay.
+        review: folder for pictures that a person must review; by default they stay.
         copy: copy pictures, and leave the inbox as it is.
         dry_run: only log what would be done.
-        once: deal with the pictures that are there, and return.
-        poll: look again and again, as network drives need it.
+        once: sort the pictures that are there, and return.
+        poll: scan the inbox every two seconds, as network drives need it.
         settle: seconds for which a file must not change before it is read.
         stuck: seconds before an upload that stopped growing is logged as stuck.
         metrics: a text file of counts to write, for Prometheus.
-        unsure_below: pictures whose confidence is below this are for a person to look at.
-        stop: set it from another thread, or by a signal, to end the watch; the burst in hand is finished.
+        unsure_below: pictures whose confidence is below this go to review.
+        stop: set it from another thread, or in a signal handler, to end the watch after the current batch.
 
     Returns:
-        What was done and how things stand.
+        The number of pictures per action, and the state of the inbox.
 
     Raises:
-        NotUnderstoodError: when options do not go together, or name what is not there.
+        NotUnderstoodError: when options conflict, or name something that does not exist.
         SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, with `once`, when
-            anything failed. Otherwise the watcher logs what fails and tries again.
+            anything failed. Otherwise the watcher logs each failure and tries again.
     """
     if (decision is None) == (not keep):
         raise NotUnderstoodError(
-            "options-conflict", "expected either --decision NAME, or --keep CLASS to go by labels with no promise"
+            "options-conflict",
+            "expected --decision NAME, or --keep CLASS to keep by label with no guarantee",
         )
     options = WatchOptions(
         Path(inbox), Path(aside), _path(keep_to), _path(review), copy, dry_run, once, poll, settle, stuck,
         _path(metrics), unsure_below,
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
-    rule: Rule
-    if decision:
-        rule = chosen = loaded.decision(decision)
-        tell(
-            logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
-            lose_at_most=chosen.lose_at_most, confidence=chosen.confidence,
-        )  # fmt: skip
-    else:
-        rule = LabelRule.among([keep] if isinstance(keep, str) else keep, loaded.classes)
-        tell(
-            logging.WARNING, "watching by label: no promise holds of how many pictures to keep are set aside",
-            keep=", ".join(rule.keep), inbox=str(inbox),
-        )  # fmt: skip
-    counts = watch_inbox(loaded, rule, options, stop or Stop())
+    counts = watch_inbox(loaded, _rule(loaded, decision, keep, options.inbox), options, stop or Stop())
     tell(
         logging.INFO, "ended", **counts.actions,
         waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,
@@ -116,19 +99,36 @@ def _path(path: str | PathLike[str] | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _rule(classifier: Classifier, decision: str | None, keep: str | Sequence[str], inbox: Path) -> Rule:
+    """Return the rule that decides, and log it."""
+    if decision:
+        rule = classifier.decision(decision)
+        tell(
+            logging.INFO, "watching by decision", decision=decision, inbox=str(inbox),
+            lose_at_most=rule.lose_at_most, confidence=rule.confidence,
+        )  # fmt: skip
+        return rule
+    by_label = LabelRule.among([keep] if isinstance(keep, str) else keep, classifier.classes)
+    tell(
+        logging.WARNING, "watching by label, with no guarantee of how many pictures to keep are lost",
+        keep=", ".join(by_label.keep), inbox=str(inbox),
+    )  # fmt: skip
+    return by_label
+
+
 def watch_inbox(classifier: Classifier, rule: Rule, options: WatchOptions, stop: Stop) -> Counts:
-    """Watch an inbox until it is asked to stop, or once.
+    """Watch an inbox until `stop` is set, or sort what is there once.
 
     Args:
-        classifier: that judges.
-        rule: what to do by its answers.
-        options: what to watch, and where pictures go.
-        stop: set when it is to end; the burst in hand is finished.
+        classifier: classifies the pictures.
+        rule: turns predictions into actions.
+        options: the folders and settings.
+        stop: set it to end the watch after the current batch.
 
     Raises:
-        NotUnderstoodError: when the folders cannot be as they are asked for.
-        SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, once, when anything
-            failed. Otherwise what fails is told and tried again.
+        NotUnderstoodError: when the folders do not exist or overlap.
+        SkysortError: when another watcher is at work on the inbox, the journal is damaged, or, with `once`, when
+            anything failed. Otherwise the watcher logs each failure and tries again.
     """
     options = options.with_folders()
     if not options.once:
@@ -136,82 +136,75 @@ def watch_inbox(classifier: Classifier, rule: Rule, options: WatchOptions, stop:
     if options.metrics:
         require("a file of metrics", "watch", "prometheus_client")
     settings = options.settings(classifier, rule)
-    counts = Counts()
     folders = [options.inbox] if options.dry_run else [options.inbox, *options.targets.values()]
-    drives = Mounts({folder: mount_of(folder) for folder in folders})
-    with ExitStack() as held:
+    counts = Counts()
+    with ExitStack() as stack:
         journal_of = options.aside
-        if options.dry_run:  # in a journal that nobody sees, everything stays where it is
-            journal_of = Path(held.enter_context(tempfile.TemporaryDirectory())) / "dry-run"
-        status_writer = StatusWriter(
-            None, options.metrics, {"inbox": str(options.inbox), "aside": str(options.aside)}
+        if options.dry_run:  # a temporary journal, in which every picture stays
+            journal_of = Path(stack.enter_context(tempfile.TemporaryDirectory()), "dry-run")
+        about = {"inbox": str(options.inbox), "aside": str(options.aside)}
+        writer = StatusWriter(status_file(journal_folder(journal_of)), options.metrics, about)
+        _keep_running(
+            Watcher(classifier, rule, settings, options, stop, Mounts.now(folders), counts, writer), journal_of
         )
-        status_writer.status = status_file(journal_folder(journal_of))
-        lock = watcher_lock(journal_folder(journal_of))
-        delay = 1.0
-        looks_for_others = not options.once  # in all of the folders, which may take long: once, at the start
-        while True:
-            began = time.monotonic()
-            with ExitStack() as locks:  # held while it waits, too; an inbox made anew is another to hold
-                try:
-                    if options.inbox.is_dir():
-                        locks.enter_context(locked(lock_of(options.inbox)))
-                    drives.check()
-                    with Journal(journal_of, make=True) as journal:
-                        lock.touch()
-                        locks.enter_context(locked(lock, wait=SECONDS_FOR_A_LOOK))
-                        remove_partials(status_writer.status)
-                        if looks_for_others:
-                            _tell_of_others(folders, journal)
-                            looks_for_others = False
-                        attempts = Attempts(journal.folder / "judging.json")
-                        Watcher(
-                            classifier,
-                            rule,
-                            settings,
-                            options,
-                            stop,
-                            drives,
-                            journal,
-                            attempts,
-                            counts,
-                            status_writer,
-                        ).run()
-                except Exception as error:
-                    if isinstance(error, LockedError) and error.path in (lock_of(options.inbox), lock):
-                        raise
-                    ends = options.once or isinstance(error, DamagedJournalError)
-                    counts.trouble = as_text(error)
-                    status_writer.write(counts, "ended" if ends else "in trouble")
-                    if ends:
-                        raise
-                    delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
-                    tell(logging.ERROR, "cannot go on now", error=counts.trouble, seconds_to_next_try=delay)
-                else:
-                    if options.once:
-                        _check_that_all_was_done(counts)
-                    return counts
-                if stop.wait(delay):
-                    status_writer.write(counts, "ended")
-                    return counts
+    if options.once:
+        _check_all_moved(counts)
+    return counts
 
 
-def _tell_of_others(folders: list[Path], journal: Journal) -> None:
-    """Log what other journals have under way in some folders, or left there."""
-    for path in islice(under_way_by_others(folders, journal.token), MOST_LISTED):
-        tell(logging.WARNING, "under way by another journal, and left to it", path=str(path))
-
-
-def _check_that_all_was_done(counts: Counts) -> None:
-    """Make sure that nothing is left that could not be done.
+def _keep_running(watcher: Watcher, journal_of: Path) -> None:
+    """Run a watcher until it is stopped. After an error that may pass, wait, and run it again.
 
     Raises:
-        SkysortError: when something is.
+        SkysortError: when another watcher is at work on the inbox or the journal, or the journal is damaged.
+        Exception: any other error, with `once`.
+    """
+    own_locks = (lock_of(watcher.options.inbox), watcher_lock(journal_folder(journal_of)))
+    delay = 1.0
+    while True:
+        began = time.monotonic()
+        with ExitStack() as locks:  # held during the wait, too; an inbox made anew must be locked anew
+            try:
+                _run(watcher, journal_of, locks)
+                return
+            except Exception as error:
+                if isinstance(error, LockedError) and error.path in own_locks:
+                    raise
+                ends = watcher.options.once or isinstance(error, DamagedJournalError)
+                watcher.counts.trouble = as_text(error)
+                watcher.status_writer.write(watcher.counts, "ended" if ends else "in trouble")
+                if ends:
+                    raise
+            delay = 1.0 if time.monotonic() - began > LONGEST_DELAY else min(2 * delay, LONGEST_DELAY)
+            tell(logging.ERROR, "cannot go on now", error=watcher.counts.trouble, seconds_to_next_try=delay)
+            if watcher.stop.wait(delay):
+                watcher.status_writer.write(watcher.counts, "ended")
+                return
+
+
+def _run(watcher: Watcher, journal_of: Path, locks: ExitStack) -> None:
+    """Lock the inbox and the journal, and run a watcher with it."""
+    inbox, lock = watcher.options.inbox, watcher_lock(journal_folder(journal_of))
+    if inbox.is_dir():
+        locks.enter_context(locked(lock_of(inbox)))
+    watcher.mounts.check()
+    with Journal(journal_of, make=True) as journal:
+        lock.touch()
+        locks.enter_context(locked(lock, wait=SECONDS_FOR_STATUS))
+        remove_partials(watcher.status_writer.status)
+        watcher.run(journal)
+
+
+def _check_all_moved(counts: Counts) -> None:
+    """Make sure that no picture failed and no folder was closed.
+
+    Raises:
+        SkysortError: when one did or was.
     """
     problems = []
     if counts.failing:
-        problems.append(f"{counted(counts.failing, 'picture')} could not be dealt with")
+        problems.append(f"{counted(counts.failing, 'picture')} could not be sorted")
     if counts.closed:
         problems.append(f"{counted(counts.closed, 'folder')} could not be read")
     if problems:
-        raise SkysortError("some-not-moved", f"{' and '.join(problems)}; the log says why")
+        raise SkysortError("some-not-moved", f"{' and '.join(problems)}; the log has the reasons")

@@ -1,4 +1,4 @@
-"""One watch with one journal: what is complete is judged, noted, moved, noted."""
+"""The watcher: find complete files, classify them, plan their moves, make them, report."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
@@ -13,38 +14,47 @@ from skysort.core.errors import SkysortError
 from skysort.core.log import as_text, tell
 from skysort.work.arrivals import Stop, arrivals
 from skysort.work.attempts import Attempts
-from skysort.work.classify import ClassifiedFile, Rule, is_unsure, judge, why_unsure
+from skysort.work.batch import plan_and_move
+from skysort.work.classify import ClassifiedFile, Rule, classify, is_unsure, why_unsure
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, JournalEntry, Settings, replaced
+from skysort.work.journal_entries import Identity, JournalEntry, Kind, Settings
 from skysort.work.mounts import Mounts
-from skysort.work.moves import MoveResult, act, moving
+from skysort.work.moves import MoveResult, moving
 from skysort.work.names import free_place, stands
+from skysort.work.settle import temporary_files_of_others
 from skysort.work.status_file import Counts, State, StatusWriter
 from skysort.work.watch_options import WatchOptions
+
+MOST_LISTED = 10
 
 
 @dataclass
 class Watcher:
-    """One watch with one journal; all it knows is there, so that starting anew is going on."""
+    """Watches one inbox. All that it must remember is in the journal, so a new start continues the work."""
 
     classifier: Classifier
     rule: Rule
     settings: Settings
     options: WatchOptions
     stop: Stop
-    drives: Mounts
-    journal: Journal
-    attempts: Attempts
+    mounts: Mounts
     counts: Counts
     status_writer: StatusWriter
+    journal: Journal = field(init=False)
+    attempts: Attempts = field(init=False)
     session: int = field(init=False)
     inbox: Inbox = field(init=False)
+    has_scanned_for_others: bool = field(init=False, default=False)
 
-    def run(self) -> None:
-        """Go on until asked to stop."""
-        self.session = self.journal.session(self.settings)
+    def run(self, journal: Journal) -> None:
+        """Watch with an open journal until `stop` is set, or sort what is there once."""
         options = self.options
+        self.journal, self.attempts = journal, Attempts(journal.folder / "attempts.json")
+        if not options.once and not self.has_scanned_for_others:  # it may take long, so only at the first start
+            self.log_temporary_files_of_others()
+            self.has_scanned_for_others = True
+        self.session = journal.session(self.settings)
         self.inbox = Inbox(
             options.inbox,
             options.settle,
@@ -54,40 +64,42 @@ class Watcher:
             by_own_time=options.once,
         )
         watched = options.inbox.stat()
-        coming = (
-            self.what_is_there()
-            if options.once
-            else arrivals(options.inbox, self.sweep, self.stop, poll=options.poll)
+        bursts = (
+            self.scan_once() if options.once else arrivals(options.inbox, self.sweep, self.stop, poll=options.poll)
         )
-        for arrived in coming:
+        for burst in bursts:
             if not os.path.samestat(watched, options.inbox.stat()):
-                raise SkysortError("folder-gone", f"{options.inbox} is another folder than it was")
-            for path in arrived:
+                raise SkysortError("folder-gone", f"another folder has taken the place of {options.inbox}")
+            for path in burst:
                 self.inbox.see(path)
             while not self.stop.is_set() and (complete := self.inbox.take(self.classifier.batch_size)):
-                self.deal_with(complete)
-                self.say_how_it_stands_now_and_then()
-            self.say_how_it_stands_now_and_then()
-        self.say_how_it_stands("ended")
+                self.sort(complete)
+                self.write_status_if_due()
+            self.write_status_if_due()
+        self.write_status("ended")
 
-    def what_is_there(self) -> Iterator[set[Path]]:
-        """Look through the inbox once, and then wait for what is not complete yet."""
+    def log_temporary_files_of_others(self) -> None:
+        """Log temporary files of other journals in the folders. They stay where they are."""
+        for path in islice(temporary_files_of_others(self.mounts.by_folder, self.journal.token), MOST_LISTED):
+            tell(logging.WARNING, "temporary file of another journal, left alone", path=str(path))
+
+    def scan_once(self) -> Iterator[set[Path]]:
+        """Scan the inbox once, and then wait for the files that are not complete yet."""
         self.sweep()
         yield set()
         while (seconds := self.inbox.seconds_to_next()) is not None and not self.stop.wait(seconds):
             yield set()
 
-    def deal_with(self, complete: list[Path]) -> None:
-        """Deal with a burst. After an error that nobody foresaw, its pictures come again, each by itself.
+    def sort(self, complete: list[Path]) -> None:
+        """Sort a batch of complete files. After an unforeseen error each of them comes again, alone.
 
         Raises:
-            SkysortError: when nothing can go on, as without a drive or the journal.
+            SkysortError: when no file can be sorted, as without a drive or the journal.
             OSError: likewise.
         """
         try:
-            self.drives.check()
-            self.journal.note_mounts(self.drives.mounts)
-            self.judge_and_move(complete)
+            self.mounts.check()
+            self.classify_and_move(complete)
         except (SkysortError, OSError):
             raise
         except Exception as error:
@@ -95,61 +107,44 @@ class Watcher:
                 if len(complete) == 1:
                     self.failed(path, error)
                 else:
-                    self.inbox.judge_alone(path)
+                    self.inbox.classify_alone(path)
 
-    def judge_and_move(self, complete: list[Path]) -> None:
-        """Judge pictures, note what is to be done, do it, note what came of it."""
+    def classify_and_move(self, complete: list[Path]) -> None:
+        """Classify files, plan their moves, make them, and report each."""
         inside = [path for path in complete if is_without_links(path.parent)]
-        for path in set(complete).difference(inside):  # since it was seen, a folder has become a link
-            self.inbox.dealt_with(path)
-        judged: list[ClassifiedFile] = []
+        for path in set(complete).difference(inside):  # since the inbox saw it, a folder has become a link
+            self.inbox.forget(path)
+        files: list[ClassifiedFile] = []
         failed: dict[Path, Exception] = {}
         with self.stop.interruptible():
-            judged, failed = judge(self.classifier, inside, self.attempts)
+            files, failed = classify(self.classifier, inside, self.attempts)
         for path, error in failed.items():
             self.failed(path, error)
-        with moving(self.journal) as left:
-            # A picture of which something is not settled is not dealt with anew; nor is one that was settled just
-            # now, since it was judged before: it may be elsewhere.
-            begun = {path: outcome for outcome in left for path in (outcome.row.source, outcome.row.place)}
-            taken: set[Path] = set()
-            rows = []
-            for picture in judged:
-                if picture.path in begun:
-                    continue
-                if self.stays_by_its_bytes(picture):
-                    self.inbox.dealt_with(picture.path)
-                elif (picture.prediction.status == "unreadable" or picture.not_ended) and self.inbox.is_young(
-                    picture.path
-                ):
-                    self.inbox.wait_for_its_end(picture.path)
-                else:
-                    rows.append(self.intended(picture, taken))
-            outcomes = act(self.journal, rows)
-        for outcome in outcomes:
-            self.tell_outcome(outcome)
-        for picture in judged:
-            if (unsettled := begun.get(picture.path)) and unsettled.end is None:
-                self.not_finished(picture.path, unsettled)
+        results, begun = plan_and_move(self.journal, self.mounts.by_folder, files, self.plan)
+        for result in results:
+            self.report(result)
+        for path, result in begun.items():
+            if result.end is None:
+                self.not_finished(path, result)
 
     def sweep(self) -> None:
-        """Look through the whole inbox, after bringing to an end what was left unfinished."""
-        with moving(self.journal) as left:
-            for outcome in left:
-                row, end = outcome.row, outcome.end or f"not known: {outcome.error}"
+        """Finish what earlier processes left unfinished, and scan the whole inbox."""
+        with moving(self.journal) as leftovers:
+            for result in leftovers.results:
+                row, end = result.row, result.end or f"not known: {result.error}"
                 tell(
                     logging.WARNING, "was interrupted", source=str(row.source), place=str(row.place), end=end
                 )  # fmt: skip
         self.inbox.sweep()
 
     def stays(self, path: Path, file: Identity) -> bool:
-        """Tell whether a file was dealt with and stays: as these settings had it, or a person did."""
+        """Tell whether a file was sorted before and stays, by these settings or because of an undo."""
         return any(
             (row.file.size, row.file.mtime_ns) == (file.size, file.mtime_ns) for row in self.rows_that_stay(path)
         )
 
     def rows_that_stay(self, path: Path) -> Iterator[JournalEntry]:
-        """Yield what the journal knows of a file that stays at a path."""
+        """Yield the journal's rows of files that stay at a path."""
         row = self.journal.put_at(path)
         if row and (row.by == "undo" or (row.kind == "stay" and row.session == self.session)):
             yield row
@@ -158,34 +153,44 @@ class Watcher:
             if row and row.kind == "copy" and row.session == self.session:
                 yield row
 
-    def stays_by_its_bytes(self, picture: ClassifiedFile) -> bool:
-        """Tell whether a picture stays, for a file system that keeps times less exactly than the journal."""
-        return any(row.digest == picture.digest for row in self.rows_that_stay(picture.path))
+    def stays_by_its_bytes(self, file: ClassifiedFile) -> bool:
+        """Tell the same by the file's digest: a file system may keep times less exactly than the journal."""
+        return any(row.digest == file.digest for row in self.rows_that_stay(file.path))
 
-    def intended(self, picture: ClassifiedFile, taken: set[Path]) -> JournalEntry:
-        """Return what to do with a picture; its place is added to those taken."""
-        action, reason = self.rule.action(picture.prediction), None
-        if is_unsure(picture.prediction, self.options.unsure_below):
-            action, reason = "review", why_unsure(picture.prediction, self.options.unsure_below)
+    def plan(self, file: ClassifiedFile, taken: set[Path]) -> JournalEntry | None:
+        """Plan the move of a file; None for a file that stays, or may be incomplete and has to wait.
+
+        Args:
+            file: classified.
+            taken: places of other files.
+        """
+        if self.stays_by_its_bytes(file):
+            self.inbox.forget(file.path)
+            return None
+        is_whole = file.prediction.status != "unreadable" and not file.not_ended
+        if not is_whole and self.inbox.is_young(file.path):
+            self.inbox.wait_for_its_end(file.path)
+            return None
+        action, reason = self.rule.action(file.prediction), None
+        if is_unsure(file.prediction, self.options.unsure_below):
+            action, reason = "review", why_unsure(file.prediction, self.options.unsure_below)
         target = self.options.targets.get(action)
         if target is None or self.options.dry_run:
-            row = picture.row("stay", picture.path, action, reason)
-        else:
-            place = free_place(target / picture.path.relative_to(self.options.inbox), taken)
-            taken.add(place)
-            row = picture.row("copy" if self.options.copy else "move", place, action, reason)
-        return replaced(row, session=self.session, by="watch")
+            return file.entry("stay", file.path, self.session, "watch", action, reason)
+        place = free_place(target / file.path.relative_to(self.options.inbox), taken)
+        kind: Kind = "copy" if self.options.copy else "move"
+        return file.entry(kind, place, self.session, "watch", action, reason)
 
-    def tell_outcome(self, outcome: MoveResult) -> None:
-        """Count and log what came of a picture."""
-        row = outcome.row
-        if outcome.end is None:
-            self.not_finished(row.source, outcome)
+    def report(self, result: MoveResult) -> None:
+        """Count and log the result of a move."""
+        row = result.row
+        if result.end is None:
+            self.not_finished(row.source, result)
             return
-        if outcome.end != "done":
-            self.failed(row.source, outcome.error or FileNotFoundError("taken away by somebody"))
+        if result.end != "done":
+            self.failed(row.source, result.error or FileNotFoundError("taken away by somebody"))
             return
-        self.inbox.dealt_with(row.source)
+        self.inbox.forget(row.source)
         self.counts.actions[row.action] += 1
         self.counts.unreadable += row.label is None and not row.probabilities
         self.counts.last = time.time()
@@ -199,31 +204,31 @@ class Watcher:
         event = {"set-aside": "set aside", "review": "to review"}.get(row.action, row.action)
         tell(logging.INFO, f"would: {event}" if self.options.dry_run else event, **facts)
 
-    def not_finished(self, path: Path, outcome: MoveResult) -> None:
-        """Count and log what is not settled, and put it off: the next moves begin with settling it."""
-        error = outcome.error or OSError("not known")
+    def not_finished(self, path: Path, result: MoveResult) -> None:
+        """Count and log a move that cannot be finished now, and defer the file. The next batch tries again."""
+        error = result.error or OSError("not known")
         self.counts.failures += 1
         if self.inbox.try_again(path, error):
             tell(logging.ERROR, "not finished yet", path=str(path), error=as_text(error))
 
     def failed(self, path: Path, error: Exception) -> None:
-        """Count what could not be done, put it off, and log it, each error once."""
+        """Count a failure, defer the file, and log each error of a file once."""
         with suppress(OSError):
             if not stands(path):
-                self.inbox.dealt_with(path)
+                self.inbox.forget(path)
                 tell(logging.INFO, "taken away by somebody", path=str(path))
                 return
         self.counts.failures += 1
         if self.inbox.try_again(path, error, alone=not isinstance(error, OSError)):
             tell(logging.ERROR, "failed", path=str(path), error=as_text(error))
 
-    def say_how_it_stands_now_and_then(self) -> None:
-        """Do so when it is due: with very many that wait, to count them takes its time."""
+    def write_status_if_due(self) -> None:
+        """Write the status every ten seconds: with many waiting files, counting takes time."""
         if self.status_writer.is_due:
-            self.say_how_it_stands("watching")
+            self.write_status("watching")
 
-    def say_how_it_stands(self, state: State) -> None:
-        """Bring the counts up to date, and into their files."""
+    def write_status(self, state: State) -> None:
+        """Update the counts and write them to their files."""
         counts, inbox = self.counts, self.inbox
         counts.waiting, counts.stuck, counts.failing = len(inbox.waiting), inbox.num_stuck, inbox.num_failing
         if len(inbox.passed_over) > counts.passed_over:
