@@ -132,7 +132,7 @@ def test_a_note_that_cannot_be_read_is_told_and_begun_anew(
     (tmp_path / "attempts.json").write_bytes(note)
     Attempts(tmp_path / "attempts.json")
     assert not (tmp_path / "attempts.json").exists()
-    assert note[:3] == b'[["' or events(caplog) == ["cannot read what was being judged"]
+    assert note[:3] == b'[["' or events(caplog) == ["cannot read the record of attempts"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a process")

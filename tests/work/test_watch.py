@@ -680,7 +680,7 @@ def test_where_the_system_watches_no_more_it_looks_again_and_again(
 
     monkeypatch.setattr(watchfiles, "watch", at_limit)
     with watching(top):
-        until(lambda: "looks again and again, as with --poll" in events(caplog))
+        until(lambda: "polling from now on, as with --poll" in events(caplog))
         put(top, {"inbox/a.png": AIRPLANE})
         until((top / "aside" / "a.png").exists)
 

@@ -1,1 +1,1 @@
-"""A classifier at work."""
+"""Using a classifier: predict, sort, watch, and undo, with a journal of every move."""

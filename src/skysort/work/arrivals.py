@@ -1,4 +1,4 @@
-"""What comes into a folder, as the system tells of it; swept now and then, for what it does not tell of."""
+"""New files in a folder: the system reports them, and a scan now and then finds those that it missed."""
 
 import logging
 import math
@@ -10,29 +10,29 @@ from pathlib import Path
 from skysort.core.log import tell
 
 SECONDS_BETWEEN_SWEEPS = 300.0
-"""For what the system did not tell of: its queue of changes is not without end."""
+"""A scan finds changes that the system did not report: its queue of changes is limited."""
 AT_LIMIT = ("watch limit reached", "Error creating")
-"""In errors of watchfiles, when the system watches no more folders or files for anybody."""
+"""Texts in the errors of watchfiles when the system can watch no more folders or files."""
 TICK_MS = 500
 POLL_MS = 2000
 
 
 class Stop:
-    """Whether to end. A signal may set it at any moment, which threading.Event does not bear."""
+    """Asks a watcher to end. A signal handler may set it at any moment; threading.Event could deadlock there."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._is_set = False
         self._is_interruptible = False
 
     def set(self) -> None:
-        """Ask to end."""
-        self._asked = True
+        """Ask the watcher to end."""
+        self._is_set = True
 
     def set_by_signal(self) -> None:
-        """Ask to end, on the main thread; what is being judged is not waited for.
+        """Ask the watcher to end, from a signal handler on the main thread. It interrupts classification.
 
         Raises:
-            KeyboardInterrupt: while pictures are being judged.
+            KeyboardInterrupt: while pictures are being classified.
         """
         self.set()
         if self._is_interruptible:
@@ -40,39 +40,39 @@ class Stop:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let a signal end what is done below, which changes nothing."""
+        """Let a signal interrupt the block, which must have no side effects."""
         self._is_interruptible = True
         try:
             yield
         except KeyboardInterrupt:
-            if not self._asked:
+            if not self._is_set:
                 raise
         finally:
             self._is_interruptible = False
 
     def is_set(self) -> bool:
-        """Tell whether it was asked."""
-        return self._asked
+        """Tell whether `set` was called."""
+        return self._is_set
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until asked; tell whether it was."""
+        """Wait for some seconds, or until `set` is called; tell whether it was."""
         until = time.monotonic() + seconds
-        while not self._asked and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, TICK_MS / 1000))
-        return self._asked
+        while not self._is_set and (remaining := until - time.monotonic()) > 0:
+            time.sleep(min(remaining, TICK_MS / 1000))
+        return self._is_set
 
 
 def arrivals(folder: Path, sweep: Callable[[], None], stop: Stop, *, poll: bool) -> Iterator[set[Path]]:
-    """Yield what has come, again and again, and nothing for a while now and then, until asked to stop.
+    """Yield the paths of new and changed files, or an empty set, every half second until `stop` is set.
 
     Args:
         folder: absolute.
-        sweep: looks through all of it; called at the start and between.
-        stop: set when it is to end.
-        poll: look again and again, where the system tells nothing.
+        sweep: scans the whole folder. It is called at the start and every five minutes.
+        stop: set it to end.
+        poll: scan every two seconds, for drives whose changes the system does not report.
     """
     while not stop.is_set():
-        swept = -math.inf  # swept once the system has begun to tell, so that nothing is missed, and at times
+        swept = -math.inf  # the first sweep comes after the system has begun to report, so that nothing is missed
         for changes in _changes(folder, stop, poll):
             if isinstance(changes, Exception):
                 poll = _polls_after(changes, stop, poll)
@@ -84,7 +84,7 @@ def arrivals(folder: Path, sweep: Callable[[], None], stop: Stop, *, poll: bool)
 
 
 def _changes(folder: Path, stop: Stop, poll: bool) -> Iterator[set[Path] | Exception]:
-    """Yield what the system tells of, until watchfiles gives up; at last, the error with which it did."""
+    """Yield the changes that the system reports. If watchfiles gives up, its error comes last."""
     from watchfiles import watch as changes_below
 
     try:
@@ -99,17 +99,17 @@ def _changes(folder: Path, stop: Stop, poll: bool) -> Iterator[set[Path] | Excep
 
 
 def _polls_after(error: Exception, stop: Stop, poll: bool) -> bool:
-    """Return whether to look again and again after watchfiles gave up.
+    """Return whether to poll after watchfiles gave up.
 
     Raises:
-        OSError: when it gave up for another reason than the system's limit.
+        OSError: when the reason was not the system's limit of watched folders.
     """
     if not poll and any(sign in str(error) for sign in AT_LIMIT):
-        tell(logging.WARNING, "looks again and again, as with --poll", error=str(error))
+        tell(logging.WARNING, "polling from now on, as with --poll", error=str(error))
         return True
     if isinstance(error, OSError):
         raise error
-    # It gives up at a name that is not UTF-8; the next sweep finds it.
-    tell(logging.DEBUG, "looks through the inbox anew", error=str(error))
+    # watchfiles gives up at a name that is not UTF-8. The next sweep finds the file.
+    tell(logging.DEBUG, "watching the inbox anew", error=str(error))
     stop.wait(TICK_MS / 1000)
     return poll

@@ -1,8 +1,8 @@
-"""Which pictures are being judged, noted on the disk before they are.
+"""The pictures that are being classified, written to the disk beforehand.
 
-So a picture that ends the process is known at the next start: a few bytes may decode to gigabytes, and the system
-then gives no time to say anything. Pictures that were being judged when a process died are judged alone, after the
-others; one that was being judged alone when a second process died is not judged again.
+A few bytes may decode to gigabytes, and the system then kills the process without warning. Thanks to this file the
+next start knows the suspects: the pictures that were being classified when a process died. It classifies each of
+them alone, after the others. A suspect that is being classified when a second process dies is given up.
 """
 
 import json
@@ -21,13 +21,13 @@ MOST_DEATHS = 2
 
 
 class Attempts:
-    """What was tried with pictures of one folder.
+    """The record of pictures in classification, and of processes that died meanwhile.
 
     Args:
-        path: the file to note it in. Nobody else may use it.
+        path: the file of the record. No other process may use it.
 
     Raises:
-        SkysortError: when it cannot be written.
+        SkysortError: when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,23 +37,23 @@ class Attempts:
         self._write({})
 
     def is_suspect(self, path: Path, file: Identity) -> bool:
-        """Tell whether a process died while it judged this file."""
+        """Tell whether a process died while it classified this file."""
         return self._num_deaths(path, file) > 0
 
     def is_given_up(self, path: Path, file: Identity) -> bool:
-        """Tell whether so many died that it is not to be judged again."""
+        """Tell whether two processes died, so that the file must not be classified again."""
         return self._num_deaths(path, file) >= MOST_DEATHS
 
     @contextmanager
     def recording(self, paths: Iterable[Path]) -> Iterator[None]:
-        """Note that pictures are being judged; whose judging ends here, however, did not end the process.
+        """Record pictures while the block classifies them. If the block ends, even by an error, none is to blame.
 
         Raises:
-            SkysortError: when that cannot be written.
+            SkysortError: when the record cannot be written.
         """
         files: dict[Path, Identity] = {}
         for path in paths:
-            with suppress(OSError):  # gone, or nothing that is read
+            with suppress(OSError):  # the file is gone, or is no regular file
                 files[path] = identity(path)
         try:
             self._write(files)
@@ -64,18 +64,18 @@ class Attempts:
                     if not self.is_given_up(path, file):
                         self._deaths.pop(path, None)
         finally:
-            with suppress(SkysortError):  # a note too many makes a picture judged alone
+            with suppress(SkysortError):  # at worst, the next start classifies these pictures alone
                 self._write({})
 
-    def _write(self, judged: Mapping[Path, Identity]) -> None:
-        """Write the note, which is on the disk when this returns, or remove it when there is nothing to note."""
-        files = {path: file for path, (file, _) in self._deaths.items()} | dict(judged)
+    def _write(self, current: Mapping[Path, Identity]) -> None:
+        """Write the record, which is on the disk when this returns; remove it if it is empty."""
+        files = {path: file for path, (file, _) in self._deaths.items()} | dict(current)
         if not files:
             with writing(self.path):
                 self.path.unlink(missing_ok=True)
             return
         rows = [
-            (str(path), file.inode, file.size, file.mtime_ns, self._num_deaths(path, file), path in judged)
+            (str(path), file.inode, file.size, file.mtime_ns, self._num_deaths(path, file), path in current)
             for path, file in files.items()
         ]
         write_whole(self.path, json.dumps(rows))
@@ -86,23 +86,23 @@ class Attempts:
 
 
 def _read(path: Path) -> dict[Path, tuple[Identity, int]]:
-    """Return the files that a note is of which are still the same, and how many processes each has ended."""
+    """Return the recorded files that are still the same, each with the number of processes that died."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        found = {
-            Path(name): (Identity(inode, size, mtime_ns), int(num) + bool(was_judged))
-            for name, inode, size, mtime_ns, num, was_judged in rows
+        deaths = {
+            Path(name): (Identity(inode, size, mtime_ns), int(num) + bool(was_current))
+            for name, inode, size, mtime_ns, num, was_current in rows
         }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        tell(logging.WARNING, "cannot read what was being judged", path=str(path), error=str(error))
+        tell(logging.WARNING, "cannot read the record of attempts", path=str(path), error=str(error))
         return {}
-    return {picture: known for picture, known in found.items() if known[1] and _is_there(picture, known[0])}
+    return {picture: (file, num) for picture, (file, num) in deaths.items() if num and _is_there(picture, file)}
 
 
 def _is_there(path: Path, file: Identity) -> bool:
     try:
         return identity(path) == file
-    except (OSError, ValueError):  # the latter for a name that no file can have
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return False

@@ -1,4 +1,4 @@
-"""What the journal holds, as a table, as CSV, and as corrections to train on."""
+"""The journal as a table, as CSV, and as corrections to train on."""
 
 import json
 import os
@@ -21,27 +21,27 @@ COLUMNS = (
 
 
 def write_table(rows: Iterable[JournalEntry], _journal: Journal, file: IO[str]) -> None:
-    """Write a line a row, for people, in this computer's time zone."""
+    """Write one line per row, for people, in this computer's time zone."""
     for row in rows:
-        what = row.action if row.by == "watch" else row.by
-        said = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
+        action = row.action if row.by == "watch" else row.by
+        label = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
         where = str(row.source) if row.kind == "stay" else f"{row.source} -> {row.place}"
         notes = [row.reason] if row.reason else []
         notes += [f"remembered as {row.correction}"] if row.correction else []
         notes += ["not finished"] if row.done is None else []
         note = f"  ({printable('; '.join(notes))})" if notes else ""
         when = datetime.fromtimestamp(row.planned).isoformat(" ", "seconds")
-        file.write(f"{when}  {what:<9}  {printable(said):<16}  {printable(where)}{note}\n")
+        file.write(f"{when}  {action:<9}  {printable(label):<16}  {printable(where)}{note}\n")
 
 
 def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, raw: bool = False) -> None:
-    """Write one CSV row per row of the journal, with everything it knows.
+    """Write one CSV row per row of the journal, with all of its fields.
 
     Args:
         rows: of the journal.
-        journal: knows the settings under which each was made.
+        journal: for the settings of each row's session.
         file: text.
-        raw: whether cells stay as they are where a spreadsheet would take them for formulas.
+        raw: leave cells as they are, even if a spreadsheet would take them for formulas.
     """
     sessions: dict[int, Settings] = {}
 
@@ -63,19 +63,20 @@ def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, 
 
 
 def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
-    """Return pictures that people took back or dragged to a class, and the class that they meant: the newest word.
+    """Return the pictures that people corrected, by undo or by dragging, each with its true class.
 
-    Also how many are left out, because the picture is no longer where it was put back.
+    The newest correction of a picture counts. Also return the number of pictures that are left out, because they
+    are no longer where the undo put them.
     """
     rows: dict[Path, JournalEntry] = {}
     for row in journal.corrections():
         rows.setdefault(row.place, row)
-    found = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}
-    return dragged(journal) | found, len(rows) - len(found)
+    undone = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}
+    return dragged(journal) | undone, len(rows) - len(undone)
 
 
 def is_text(path: Path) -> bool:
-    """Tell whether a path can stand in a CSV file to train on, which is UTF-8."""
+    """Tell whether a path is valid UTF-8, as a CSV file to train on must be."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -83,20 +84,20 @@ def is_text(path: Path) -> bool:
     return True
 
 
-def write_corrections(found: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
-    """Write corrections; as CSV, they are what `skysort train` takes.
+def write_corrections(corrections: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
+    """Write corrections. `skysort train` takes the CSV.
 
-    Their split is `train`: people correct what they happen to see, which is no fair sample to measure with.
+    Their split is `train`: people correct what they happen to see, and that is no random sample to measure with.
     """
     if form == "csv":
         write_rows([("path", "label", "split")], file)
-        write_rows(((str(path), label, "train") for path, label in found.items()), file)
+        write_rows(((str(path), label, "train") for path, label in corrections.items()), file)
     else:
-        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in found.items())
+        file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in corrections.items())
 
 
 def absolute_picture(picture: str | None) -> str | None:
-    """Return a name as it is, and a path as the journal knows it."""
+    """Return a file name as it is, and a path as the absolute path that the journal holds."""
     if picture is None or os.path.basename(picture) == picture:  # noqa: PTH119 - "a/." is not "a"
         return picture
     path = Path(picture)

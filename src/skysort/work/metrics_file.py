@@ -1,4 +1,4 @@
-"""Counts of a watcher for Prometheus, as a text file that its node exporter reads. Needs the extra `watch`."""
+"""The counts of a watcher as a text file for Prometheus' node exporter. Needs the extra `watch`."""
 
 from collections.abc import Iterator
 
@@ -23,21 +23,21 @@ class _Counts(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         counts = self.counts
-        pictures = CounterMetricFamily("skysort_pictures", "Pictures dealt with.", labels=["action"])
+        pictures = CounterMetricFamily("skysort_pictures", "Pictures sorted, by action.", labels=["action"])
         for action in ("keep", "set-aside", "review"):
             pictures.add_metric([action], counts.actions[action])
         yield pictures
         yield CounterMetricFamily("skysort_unreadable", "Unreadable pictures among them.", counts.unreadable)
         yield CounterMetricFamily("skysort_failures", "Tries that failed.", counts.failures)
         gauges = {
-            "waiting": ("Files that are not complete yet, or will be tried again.", counts.waiting),
-            "stuck": ("Uploads that do not end.", counts.stuck),
-            "failing": ("Pictures that are tried again and again.", counts.failing),
-            "closed": ("Folders that may not be read.", counts.closed),
+            "waiting": ("Files that are incomplete or will be tried again.", counts.waiting),
+            "stuck": ("Unfinished uploads that stopped growing.", counts.stuck),
+            "failing": ("Pictures whose last try failed.", counts.failing),
+            "closed": ("Folders that cannot be read.", counts.closed),
             "passed_over": ("Links, and files that are no pictures.", counts.passed_over),
-            "in_trouble": ("1 while nothing can be done; status.json has the reason.", bool(counts.trouble)),
+            "in_trouble": ("1 while an error stops all work; status.json has the reason.", bool(counts.trouble)),
             "start_time_seconds": ("When the watcher started.", counts.started),
-            "last_picture_time_seconds": ("When the last picture was dealt with.", counts.last),
+            "last_picture_time_seconds": ("When the last picture was sorted.", counts.last),
         }
         for name, (meaning, value) in gauges.items():
             if value is not None:

@@ -1,4 +1,4 @@
-"""Names in folders: what stands at one, which are free, and bringing them to the disk."""
+"""Names in folders: the identity of a file, free names, and folders whose names are on the disk."""
 
 import errno
 import os
@@ -12,35 +12,39 @@ from skysort.work.journal_entries import Identity
 
 MAX_NAME_BYTES = 255
 LARGEST_INTEGER = 2**63 - 1
-"""That SQLite holds. Inode numbers may be larger, and times after the year 2262, or before 1677, be beyond it."""
+"""The largest that SQLite stores. Inode numbers, and times before 1677 or after 2262, may be beyond it."""
 
 
 class ChangedError(OSError):
-    """What stands at a path is not the file that was meant."""
+    """Another file is at the path than expected."""
 
 
 def identity(path: Path) -> Identity:
-    """Return what tells the file at a path from another of that name; a link is itself.
+    """Return the identity of the file at a path, without following a link.
 
     Raises:
-        OSError: when there is none, or it is not a regular file.
+        OSError: when there is no file, or it is not a regular one.
     """
     return identity_of(path.lstat(), path)
 
 
-def identity_of(found: os.stat_result, path: Path) -> Identity:
-    """Return the same from what the system says of a file."""
-    if not stat.S_ISREG(found.st_mode):
+def identity_of(status: os.stat_result, path: Path) -> Identity:
+    """Return the identity of a file from its status.
+
+    Raises:
+        ChangedError: when it is not a regular file.
+    """
+    if not stat.S_ISREG(status.st_mode):
         raise ChangedError(errno.EINVAL, "not a regular file", str(path))
-    mtime_ns = min(max(found.st_mtime_ns, -LARGEST_INTEGER), LARGEST_INTEGER)
-    return Identity(found.st_ino & LARGEST_INTEGER, found.st_size, mtime_ns)
+    mtime_ns = min(max(status.st_mtime_ns, -LARGEST_INTEGER), LARGEST_INTEGER)
+    return Identity(status.st_ino & LARGEST_INTEGER, status.st_size, mtime_ns)
 
 
 def stands(path: Path) -> bool:
-    """Tell whether anything stands at a path; `os.path.lexists` takes a drive that fails for no.
+    """Tell whether a path exists. `os.path.lexists` would return False for a drive that fails.
 
     Raises:
-        OSError: when that cannot be told now.
+        OSError: when the system cannot tell now.
     """
     try:
         path.lstat()
@@ -50,22 +54,22 @@ def stands(path: Path) -> bool:
 
 
 def free_place(wanted: Path, taken: Collection[Path] = ()) -> Path:
-    """Return a path at which nothing stands: the one wanted, or with a number.
+    """Return a free path: the one wanted, or the same with a number.
 
     Args:
         wanted: path.
-        taken: paths that are promised to others.
+        taken: paths that are reserved for others.
     """
 
     def is_free(number: int) -> bool:
         path = numbered(wanted, number)
-        # What a drive that fails does not answer is taken for free: the move then says why it fails.
+        # On a drive that fails, every path counts as free: the move then reports the error.
         return path not in taken and not os.path.lexists(path)
 
     if is_free(1):
         return wanted
     used, free = 1, 2
-    while not is_free(free):  # a camera may write to one and the same name a million times
+    while not is_free(free):  # a camera may write the same name a million times
         used, free = free, 2 * free
     while free - used > 1:
         middle = (used + free) // 2
@@ -74,7 +78,7 @@ def free_place(wanted: Path, taken: Collection[Path] = ()) -> Path:
 
 
 def numbered(path: Path, number: int) -> Path:
-    """Return a path with a number to its name, cut where file systems would refuse it as too long.
+    """Return a path with a number added to its name, which is shortened to what file systems accept.
 
     >>> numbered(Path("a/bird.jpg"), 1).name, numbered(Path("a/bird.jpg"), 2).name
     ('bird.jpg', 'bird-2.jpg')
@@ -88,7 +92,7 @@ def numbered(path: Path, number: int) -> Path:
 
 
 def sync_folders(folders: Iterable[Path]) -> dict[Path, OSError]:
-    """Bring the names in some folders to the disk, each folder once; return those where it failed."""
+    """Sync the names in folders to the disk, each folder once; return the folders that failed."""
     failed = {}
     for folder in set(folders):
         try:
@@ -99,10 +103,10 @@ def sync_folders(folders: Iterable[Path]) -> dict[Path, OSError]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, whose names are on the disk when this returns.
+    """Make a folder and its parents. Their names are on the disk when this returns.
 
     Raises:
-        OSError: when it cannot be made.
+        OSError: when the system refuses.
     """
     for missing in reversed(list(takewhile(lambda above: not above.is_dir(), (folder, *folder.parents)))):
         missing.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Predictions as a stream of text: a table, CSV, JSON, or what MegaDetector writes."""
+"""Predictions as a stream of text: a table, CSV, JSON, or MegaDetector's format."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from skysort.core.text import printable
 Format = Literal["table", "csv", "json", "megadetector"]
 Writer = Callable[[Iterable[Prediction], Sequence[str], IO[str], Decision | None], None]
 WHOLE_FRAME = [0.0, 0.0, 1.0, 1.0]
-"""As x, y, width and height, relative to the picture."""
+"""A box as x, y, width and height, as shares of the picture."""
 LONGEST_ACTION = max(map(len, get_args(Action)))
 
 
@@ -28,19 +28,19 @@ def write_predictions(
     *,
     raw: bool = False,
 ) -> tuple[int, int]:
-    """Write predictions as they come.
+    """Write predictions one by one, keeping none in memory.
 
     Args:
-        predictions: may be without end; none is kept.
+        predictions: may be endless.
         classes: in the classifier's order.
         file: text.
-        form: `table` for people, `csv` with a column a class, `json` for one array of objects, `megadetector` for
-            tools that read MegaDetector's results.
-        decision: says of each picture what to do with it, in a column `action`; not in `megadetector`.
-        raw: whether cells of `csv` stay as they are where a spreadsheet would take them for formulas.
+        form: `table` for people, `csv` with one column per class, `json` for one array of objects, `megadetector`
+            for tools that read MegaDetector's results.
+        decision: adds a column `action`, except in `megadetector`.
+        raw: leave cells of `csv` as they are, even if a spreadsheet would take them for formulas.
 
     Returns:
-        The numbers of predictions written, and of unreadable pictures among them.
+        The number of predictions, and the number of unreadable pictures among them.
     """
     counts = [0, 0]
     writers: dict[Format, Writer] = {
@@ -62,11 +62,11 @@ def _table(
 ) -> None:
     width = max(len(printable(name)) for name in (*classes, "unreadable"))
     for prediction in predictions:
-        what = printable(prediction.label or prediction.status)
+        label = printable(prediction.label or prediction.status)
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.3f}"
         reason = f"  ({printable(prediction.reason)})" if prediction.reason else ""
         action = f"{decision.action(prediction):<{LONGEST_ACTION}}  " if decision else ""
-        file.write(f"{action}{what:<{width}}  {confidence:>5}  {printable(prediction.path)}{reason}\n")
+        file.write(f"{action}{label:<{width}}  {confidence:>5}  {printable(prediction.path)}{reason}\n")
 
 
 def _csv(
@@ -99,7 +99,7 @@ def _json(
 def _megadetector(
     predictions: Iterable[Prediction], classes: Sequence[str], file: IO[str], _decision: Decision | None
 ) -> None:
-    """Write MegaDetector's batch output, format 1.6: the whole frame is the one detection, and it is classified.
+    """Write MegaDetector's batch output, format 1.6. The whole frame is the one detection.
 
     Source: https://lila.science/megadetector-output-format
     """

@@ -1,12 +1,13 @@
-"""Renaming to a name that nothing has, in one step, on every system.
+"""Renaming to a free name, in one step, on every system.
 
-Linux and macOS have a call for that, and Windows renames in no other way. Some file systems know no such call:
-NFS, and drives behind FUSE. There the name is reserved first, and the picture replaces the reservation.
+Linux and macOS have a system call that fails if the name is taken, and Windows always renames in this way. NFS,
+and some drives behind FUSE, do not support the call. There we reserve the name first, and the picture replaces
+the reservation.
 
 A reservation is a symbolic link into a folder that does not exist, and its text names the journal's row. The
-system makes a link whole or not at all, refuses a name that is taken, and lets nobody write through it. File
-systems without links get a small file with the same text instead, and a second file of our own beside it, the
-guard, for as long as the first may be half written.
+system makes a link whole or not at all, refuses a name that is taken, and lets nobody write through it. On file
+systems without links, a small file with the same text takes its place. While that file may be half written, a
+second file stands beside it, the guard.
 """
 
 import ctypes
@@ -27,16 +28,16 @@ MOST_NAMES_TRIED = 100
 
 
 def rename_new(source: Path, target: Path, mark: str) -> None:
-    """Rename a file, in one step, to a name that nothing has.
+    """Rename a file, in one step, to a free name.
 
     Args:
-        source: of the file.
-        target: its new name.
-        mark: of the journal's row, by which a reservation is known again.
+        source: path of the file.
+        target: its new path.
+        mark: of the journal's row. It marks a reservation as ours.
 
     Raises:
-        FileExistsError: when something stands at the target.
-        OSError: of EXDEV when it is on another file system, and whatever else the system refuses.
+        FileExistsError: when the target exists.
+        OSError: with EXDEV when the target is on another file system, or for another error of the system.
     """
     if os.name == "nt":
         source.rename(target)
@@ -51,24 +52,24 @@ def rename_new(source: Path, target: Path, mark: str) -> None:
     try:
         source.replace(target)
     except OSError:
-        if stands(source):  # else it was done, whatever a network drive answered
+        if stands(source):  # otherwise it succeeded, whatever a network drive answered
             remove_reservation(target, mark)
         raise
     remove_guard(target, mark)
 
 
 def give_back(path: Path, source: Path, mark: str) -> None:
-    """Put what was taken by mistake back where it came from, or beside what has come there since.
+    """Rename a file back to its source; if another file has taken that name, to a free name beside it.
 
     Raises:
-        OSError: when it cannot be put there now.
+        OSError: when that is not possible now.
     """
     remove_reservation(source, mark)
     for _ in range(MOST_NAMES_TRIED):
         try:
             rename_new(path, free_place(source), mark)
         except (FileExistsError, FileNotFoundError) as error:
-            if not stands(path):  # a network drive may answer so although it was done
+            if not stands(path):  # a network drive may answer so after a success
                 remove_guard(source, mark)
                 return
             if isinstance(error, FileNotFoundError):
@@ -79,7 +80,7 @@ def give_back(path: Path, source: Path, mark: str) -> None:
 
 
 def remove_reservation(target: Path, mark: str) -> None:
-    """Remove what reserved a name for a row of the journal, in whatever state, and nothing else."""
+    """Remove the reservation of a name for a row of the journal, whole or not, and no other file."""
     with suppress(FileNotFoundError, NotADirectoryError):
         if target.is_symlink() and str(target.readlink()) == _text(mark):
             target.unlink(missing_ok=True)
@@ -94,12 +95,12 @@ def remove_reservation(target: Path, mark: str) -> None:
 
 
 def remove_guard(target: Path, mark: str) -> None:
-    """Remove what vouched for a reservation, once a picture has replaced that."""
+    """Remove the guard of a reservation, after a picture has replaced the reservation."""
     _guard(target, mark).unlink(missing_ok=True)
 
 
 def _reserve(target: Path, mark: str) -> None:
-    """Take a name; a reservation that this row made before holds good."""
+    """Reserve a name. A reservation that this row made before is still valid."""
     try:
         target.symlink_to(_text(mark))
     except FileExistsError:
@@ -117,7 +118,7 @@ def _reserve_by_file(target: Path, mark: str) -> None:
     try:
         file = target.open("xb")
     except FileExistsError:
-        guard.unlink(missing_ok=True)  # before it vouches for another's file
+        guard.unlink(missing_ok=True)  # before it marks the file of somebody else as ours
         raise
     try:
         with file:
@@ -136,7 +137,7 @@ def _guard(target: Path, mark: str) -> Path:
 
 
 def _exclusive_call() -> Callable[[bytes, bytes], int] | None:
-    """Return the system's rename that refuses a name that is taken; it returns 0, or sets errno."""
+    """Return the system call that renames and fails if the name is taken. It returns 0, or sets errno."""
     if os.name == "nt":
         return None
     library = ctypes.CDLL(None, use_errno=True)

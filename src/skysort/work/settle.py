@@ -1,23 +1,23 @@
-"""Bringing a row of the journal that was begun to one of its ends, by what files there are.
+"""Settling an unfinished row of the journal: the files that are there say how far its move went.
 
 While a row is unfinished, these files may be there: `source` and `place` as in the row, `coming` beside the place,
-`going` beside the source. The last two have names that the journal and the row make unique, so that nothing of
-another journal, or of anybody else, is ever taken for them.
+`going` beside the source. The names of the last two hold the journal's token and the row's number, so no file of
+another journal, or of anybody else, has such a name.
 
-    what was done last          source  coming  place   going   brought to its end by `settle`
+    last step                   source  coming  place   going   what `settle` does
     row written                 here                            not done
     copying                     here    part                    coming removed, not done
     copy noted in the journal   here    here                    coming removed, not done
     name reserved, where no one
       call renames and refuses  here    (here)  reserved        both removed, not done
-    renamed into place          here            here            source removed, done; if it cannot be, or is still
-                                                                written to, place is removed, not done
-    source taken out of sight                   here    here    going removed, done; or given back as above
+    renamed into place          here            here            source removed, done; if that fails, or a program
+                                                                still writes to it, place is removed, not done
+    source renamed to going                     here    here    going removed, done; or given back as above
     source removed                              here            done
 
-One rename within a file system goes from the first line to the last. That the copy was noted tells a copy of our
-own at the place from another picture with the same bytes. Nothing is ever removed but what was just read and has
-the row's digest and time, while another file has the same bytes and its name is on the disk.
+One rename within a file system goes from the first line to the last. The journal's note of a copy tells our own
+copy at the place from another picture with the same bytes. A file is removed only if it was just read, has the
+digest and the time of the row, and another file has the same bytes and its name is on the disk.
 """
 
 import errno
@@ -41,13 +41,13 @@ TEMPORARY = re.compile(r"\.skysort-([0-9a-f]+)-[0-9]+\.(?:coming|going|guard)")
 
 
 def settle(row: JournalEntry) -> End:
-    """Bring an unfinished row to one of its ends.
+    """Finish the move of an unfinished row, or roll it back.
 
     Returns:
         `done`, `not done`, or `gone` for a picture that somebody took from both places.
 
     Raises:
-        OSError: when that cannot be told now, as of a drive that is not there.
+        OSError: when the state is not known now, as without the drive.
     """
     coming, going = coming_of(row), going_of(row)
     if row.kind == "stay":
@@ -73,9 +73,9 @@ def settle(row: JournalEntry) -> End:
 
 
 def remove_source(row: JournalEntry) -> bool:
-    """Remove the source of a copy, and nothing that may have taken its name; tell whether it is gone.
+    """Remove the source of a copy, but no other file that may have taken its name; tell whether it is gone.
 
-    It is given back where it is no longer what was read, or somebody still has it open for writing.
+    If the file has changed since it was read, or a program has it open for writing, it gets its name back.
     """
     try:
         row.source.rename(going_of(row))
@@ -86,17 +86,17 @@ def remove_source(row: JournalEntry) -> bool:
 
 
 def coming_of(row: JournalEntry) -> Path:
-    """Return where a copy is until it is whole."""
+    """Return the name of a copy until it is whole."""
     return row.place.with_name(f"{row.mark}.coming")
 
 
 def going_of(row: JournalEntry) -> Path:
-    """Return where a source is until it is removed."""
+    """Return the name of a source just before it is removed."""
     return row.source.with_name(f"{row.mark}.going")
 
 
 def temporary_files_of_others(folders: Iterable[Path], token: str) -> Iterator[Path]:
-    """Yield what other journals than the one with a token have under way below some folders, or left there."""
+    """Yield the temporary files below some folders that are of other journals than the one with a token."""
     for top in folders:
         for folder, _, names in os.walk(top):
             for name in names:
@@ -106,7 +106,7 @@ def temporary_files_of_others(folders: Iterable[Path], token: str) -> Iterator[P
 
 
 def is_file(path: Path, file: Identity) -> bool:
-    """Tell whether a file is the very one."""
+    """Tell whether the file at a path has an identity."""
     try:
         return identity(path) == file
     except (ChangedError, FileNotFoundError, NotADirectoryError):
@@ -122,27 +122,27 @@ def holds(path: Path, row: JournalEntry) -> bool:
 
 
 def has_grown(path: Path, row: JournalEntry) -> bool:
-    """Tell whether a file has the bytes of a row, and more behind them: an upload that had not ended."""
+    """Tell whether a file has the bytes of a row and more after them, as an upload that had not ended."""
     try:
         if identity(path).size <= row.file.size:
             return False
-        digest, left = hashlib.sha256(), row.file.size
+        digest, remaining = hashlib.sha256(), row.file.size
         with path.open("rb") as file:
-            while left and (block := file.read(min(left, READ_AT_A_TIME))):
+            while remaining and (block := file.read(min(remaining, READ_AT_A_TIME))):
                 digest.update(block)
-                left -= len(block)
+                remaining -= len(block)
     except (ChangedError, FileNotFoundError, NotADirectoryError):
         return False
     return digest.hexdigest() == row.digest
 
 
 def _is_what_was_read(path: Path, row: JournalEntry) -> bool:
-    """Tell whether a file has the bytes of a row, and its time: cameras write equal black pictures all night."""
+    """Tell whether a file has the bytes of a row, and its time: at night, cameras write equal black pictures."""
     return holds(path, row) and identity(path).mtime_ns == row.file.mtime_ns
 
 
 def _has_arrived(row: JournalEntry) -> bool:
-    """Tell whether what is at the place came there by this row; there is no coming any more."""
+    """Tell whether this row put the file at the place there. Call it when there is no `coming`."""
     if not holds(row.place, row):
         return False
     if row.kind == "remove" or row.copied:
@@ -156,7 +156,7 @@ def _has_arrived(row: JournalEntry) -> bool:
 
 
 def _let_go(row: JournalEntry) -> bool:
-    """Remove the source that was taken out of sight, or give it back; tell whether it was removed."""
+    """Remove `going`, or give it its name back; tell whether it was removed."""
     going = going_of(row)
     if is_open_for_writing(going) is not True and _is_what_was_read(going, row):
         going.unlink(missing_ok=True)
@@ -166,7 +166,7 @@ def _let_go(row: JournalEntry) -> bool:
 
 
 def _without_source(row: JournalEntry) -> End:
-    """Remove the source of a copy that has arrived; where that has to stay, remove the copy."""
+    """Remove the source of a copy that has arrived. If the source must stay, remove the copy."""
     if _is_what_was_read(row.source, row):
         sync_folder(row.place.parent)
         try:
@@ -189,6 +189,6 @@ def _not_arrived(row: JournalEntry) -> End:
     if stands(row.source):
         return "not done"
     for folder in (row.source.parent, row.place.parent):
-        if not folder.is_dir():  # it was there when the row was written: perhaps a drive
+        if not folder.is_dir():  # it was there when the row was written: perhaps its drive is gone
             raise FileNotFoundError(errno.ENOENT, "the folder is not there now", str(folder))
     return "gone"

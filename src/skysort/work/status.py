@@ -1,4 +1,4 @@
-"""How the watcher of a journal stands: from its status file, and by whether it is alive."""
+"""The state of a watcher, from its status file and its lock."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from skysort.work.journal import journal_folder
 from skysort.work.status_file import State, status_file, watcher_lock
 
 SECONDS_UNTIL_STALE = LONGEST_DELAY + 60.0
-"""A watcher writes its status every 10 seconds, and before each wait; a large picture may take a minute beside."""
+"""A watcher writes its status every 10 seconds and before each wait. A large picture may add a minute."""
 
 
 def _time(text: str) -> str:
@@ -31,7 +31,7 @@ Time = Annotated[str, AfterValidator(_time)]
 
 
 class StatusFile(BaseModel):
-    """status.json, as `StatusWriter` writes it. A person may have edited it, so each field is checked."""
+    """status.json, as `StatusWriter` writes it. A person may have edited the file, so every field is checked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,57 +55,59 @@ class StatusFile(BaseModel):
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a watcher."""
+    """The state of a watcher."""
 
     file: StatusFile | None
-    """What the status file holds; None where there is none that can be read."""
+    """Content of the status file; None if there is none, or it cannot be read."""
     is_alive: bool | None
-    """None where the system does not tell."""
+    """None where the system cannot tell."""
     age: float | None
-    """Seconds since the status was written; None where it was not."""
+    """Seconds since the watcher wrote the status; None without a status."""
     unreadable: str = ""
-    """Why the status file cannot be read; empty where it can be, or there is none."""
+    """Why the status file cannot be read; empty if it can, or there is none."""
 
     @property
     def problems(self) -> list[str]:
-        """What is not well, in words; nothing when all is."""
+        """The problems of the watcher, one sentence each; empty if there is none."""
         file = self.file
         if self.unreadable:
-            return [f"its status cannot be read: {self.unreadable}; a watcher at work writes it anew"]
+            return [f"cannot read the status file: {self.unreadable}; a running watcher writes it anew"]
         if file is None:
             return [
-                "its status is not there; is the disk full?" if self.is_alive else "no watcher was at work here"
+                "the watcher runs without a status file; is the disk full?"
+                if self.is_alive
+                else "no watcher has run here"
             ]
         problems = []
         if file.state == "ended":
-            problems.append("it has ended")
+            problems.append("the watcher has ended")
         elif self.is_alive is False and file.state == "watching":
-            problems.append("it is not at work: it was killed, or the power went")
+            problems.append("the watcher does not run: it was killed, or the power failed")
         elif self.age is not None and self.age > SECONDS_UNTIL_STALE:
-            problems.append(f"its status is stale: written {_ago(self.age)}, expected every 10 seconds")
+            problems.append(f"the status is stale: written {_ago(self.age)}, expected every 10 seconds")
         if file.trouble:
-            problems.append(f"nothing can go on: {file.trouble}")
+            problems.append(f"the watcher cannot go on: {file.trouble}")
         if file.failing:
             pictures = counted(file.failing, "picture")
-            problems.append(f"{pictures} could not be dealt with; it tries again, and the log says why")
+            problems.append(f"{pictures} could not be sorted; the watcher tries again, see the log")
         if file.closed:
-            problems.append(f"{counted(file.closed, 'folder')} could not be read; the log says why")
+            problems.append(f"{counted(file.closed, 'folder')} could not be read; the log has the reasons")
         return problems
 
     def as_json(self) -> str:
-        """Return all of it as one JSON object."""
+        """Return the state as one JSON object."""
         file = self.file.model_dump(mode="json") if self.file else {}
         more = {"alive": self.is_alive, "age": self.age, "problems": self.problems}
         return json.dumps(file | more, indent=2)
 
     def as_text(self) -> str:
-        """Return it in lines for a person."""
+        """Return the state as text for a person."""
         file = self.file
         lines = [f"{file.state if file else 'unknown'}, as of {_ago(self.age)}"]
         if file:
-            dealt_with = ", ".join(f"{num:,} {action}" for action, num in sorted(file.actions.items()))
+            pictures = ", ".join(f"{num:,} {action}" for action, num in sorted(file.actions.items()))
             facts = {name: getattr(file, name) for name in ("inbox", "aside", "started", "process")}
-            facts["pictures"] = dealt_with or "none yet"
+            facts["pictures"] = pictures or "none yet"
             counts = ("unreadable", "waiting", "stuck", "failing", "failures", "closed", "passed_over")
             facts |= {name.replace("_", " "): f"{getattr(file, name):,}" for name in counts}
             facts["last"] = file.last or "none"
@@ -115,10 +117,10 @@ class Status:
 
 
 def status_of(aside: Path) -> Status:
-    """Return how the watcher stands that sets pictures aside into a folder.
+    """Return the state of the watcher that sets pictures aside into a folder.
 
     Raises:
-        NotUnderstoodError: when no watcher has kept a journal for that folder.
+        NotUnderstoodError: when the folder has no journal.
     """
     folder = journal_folder(aside)
     if not folder.is_dir():
@@ -148,7 +150,7 @@ def _is_held(lock: Path) -> bool | None:
             return False
     except LockedError:
         return True
-    except SkysortError:  # it may not be opened
+    except SkysortError:  # this user may not open the lock
         return None
 
 

@@ -33,7 +33,7 @@ class Counts:
     failing: int = 0
     """Pictures whose last try failed."""
     closed: int = 0
-    """Folders that may not be read."""
+    """Folders that cannot be read."""
     passed_over: int = 0
     """Links, and files that are no pictures."""
     last: float | None = None

@@ -1,4 +1,4 @@
-"""What to watch, where pictures go, and which folders cannot be asked for."""
+"""The options of a watch, and the checks of its folders."""
 
 import math
 import os
@@ -18,14 +18,14 @@ from skysort.work.journal_entries import Settings
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """What to watch, and where pictures go."""
+    """The inbox, the folders for pictures, and the settings of a watch."""
 
     inbox: Path
     aside: Path
     keep_to: Path | None = None
     """None: pictures to keep stay."""
     review: Path | None = None
-    """None: pictures that a person has to look at stay."""
+    """None: pictures to review stay."""
     copy: bool = False
     dry_run: bool = False
     once: bool = False
@@ -33,16 +33,17 @@ class WatchOptions:
     settle: float = 2.0
     """Seconds for which a file must not change."""
     stuck: float = 600.0
-    """Seconds after which an upload that does not end is told of, and an unreadable picture taken for one."""
+    """Seconds after which an unfinished upload is logged as stuck, and an unreadable picture is no longer taken
+    for an unfinished upload."""
     metrics: Path | None = None
     unsure_below: float | None = None
-    """Where the likeliest class has a smaller probability than this, a picture is to be looked at."""
+    """A picture whose confidence is below this goes to review."""
 
     def __post_init__(self) -> None:
-        """Refuse times that never come, and a bound that is none.
+        """Check the times and the bound.
 
         Raises:
-            NotUnderstoodError: for one that is not a number of seconds, or not from 0 to 1.
+            NotUnderstoodError: for a time that is not finite or negative, or a bound that is not from 0 to 1.
         """
         check_bound(self.unsure_below)
         for name in ("settle", "stuck"):
@@ -64,11 +65,11 @@ class WatchOptions:
         return {name: folder for name, folder in to.items() if folder}
 
     def with_folders(self) -> "WatchOptions":
-        """Return the options with absolute folders, which are there and apart from each other.
+        """Make missing folders; return the options with absolute folders, none of which lies in another.
 
         Raises:
-            NotUnderstoodError: when one lies in another, or in a journal.
-            SkysortError: when one cannot be made.
+            NotUnderstoodError: when there is no inbox, or a folder lies in another one or in a journal.
+            SkysortError: when a folder cannot be made.
         """
         if not self.inbox.is_dir():
             raise NotUnderstoodError("path-not-found", f"{self.inbox}: no such folder")
@@ -79,13 +80,13 @@ class WatchOptions:
         if not self.dry_run:
             for folder in resolved.values():
                 _make(folder)
-            check_apart(by_option, resolved["aside"])  # now that all are there, however they are spelt
+            check_apart(by_option, resolved["aside"])  # now that all exist, links and capitals count, too
         return WatchOptions(
             **vars(self) | {"inbox": inbox} | {name.replace("-", "_"): folder for name, folder in resolved.items()}
         )
 
     def settings(self, classifier: Classifier, rule: Rule) -> Settings:
-        """Return what the journal tells sessions apart by; the folders must be absolute."""
+        """Return the settings that identify a session in the journal. The folders must be absolute."""
         decision, threshold = (rule.name, rule.threshold) if isinstance(rule, Decision) else (None, None)
         unknown = None if classifier.table.unknown is None else classifier.table.unknown.threshold
         return Settings(
@@ -96,40 +97,40 @@ class WatchOptions:
 
 
 def check_apart(folders: Mapping[str, Path], journal_of: Path) -> None:
-    """Make sure that no folder lies in another one, and none in a journal's folder, which Skysort writes to.
+    """Make sure that no folder lies in another one or in a journal's folder.
 
     Args:
-        folders: absolute, by what to call them in messages.
-        journal_of: the folder whose journal is to be used.
+        folders: absolute, by their names in messages.
+        journal_of: the folder whose journal will be used.
 
     Raises:
-        NotUnderstoodError: when one does.
+        NotUnderstoodError: when a folder lies in another one or in a journal's folder.
     """
     for (one, folder), (other, above) in permutations(folders.items(), 2):
         if lies_in(folder, above):
             raise NotUnderstoodError(
                 "folders-overlap",
-                f"{one} {folder} and {other} {above} must not be in one another: what goes to one would be sorted"
-                " again, or mixed with what goes to the other",
+                f"{one} {folder} lies in {other} {above}: pictures would be sorted again, or mixed with others;"
+                " choose folders that are apart",
             )
     for name, folder in folders.items():
         for above in (folder, *folder.parents):
             if above == journal_folder(journal_of) or _is_journal(above):
                 raise NotUnderstoodError(
                     "folders-overlap",
-                    f"{name} {folder} lies in {above}, where a journal is kept; pictures need another folder",
+                    f"{name} {folder} lies in {above}, the folder of a journal; choose another folder",
                 )
 
 
 def _is_journal(folder: Path) -> bool:
     try:
         return (folder / "journal.sqlite").is_file()
-    except OSError:  # who may not look into it cannot write to it either
+    except OSError:  # a folder that we may not read is none that we write to
         return False
 
 
 def lies_in(folder: Path, above: Path) -> bool:
-    """Tell whether a folder is another one, or below it, also where the two are spelt or mounted differently."""
+    """Tell whether a folder is another one, or below it, even through links, capitals or a second mount."""
     if folder.is_relative_to(above):
         return True
     try:
@@ -148,14 +149,14 @@ def _is_same(path: Path, wanted: os.stat_result) -> bool:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(exist_ok=True)  # not its parents: a drive that is not there must not be made up
+        folder.mkdir(exist_ok=True)  # not its parents: they may be the mount point of a missing drive
         sync_folder(folder.parent)
     except OSError as error:
         raise SkysortError("system", f"could not make {folder}: {error.strerror or error}") from None
 
 
 def lock_of(inbox: Path) -> Path:
-    """Return what to lock against a second watcher: the folder itself, where the system can."""
+    """Return the path to lock against a second watcher: the folder itself, where the system can lock one."""
     if os.name == "posix":
         return inbox
     lock = inbox / ".skysort"

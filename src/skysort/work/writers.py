@@ -1,4 +1,4 @@
-"""Whether a process still has a file open for writing, as far as the system tells."""
+"""Does a process still have a file open for writing? Not every system can tell."""
 
 import errno
 import os
@@ -11,8 +11,8 @@ LOCAL = frozenset(
     {"bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfsplus", "jfs", "msdos", "nilfs2", "ntfs3",
      "overlay", "ramfs", "reiserfs", "tmpfs", "ubifs", "vfat", "xfs", "zfs"}
 )  # fmt: skip
-"""File systems whose read leases can be trusted. NFS and SMB refuse a lease for reasons of their own, with the
-very error that means a writer elsewhere. FUSE grants a lease without asking the drive behind it."""
+"""File systems whose read leases are reliable. NFS and SMB refuse leases for other reasons, with the same error
+that means a writer elsewhere. FUSE grants a lease without asking the drive behind it."""
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -20,18 +20,18 @@ OPENED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 
 WRITES = os.O_WRONLY | os.O_RDWR
 
 _is_local_by_mount: dict[tuple[int, int], bool] = {}
-"""By the number of the mount, which may be given again, and the number of its device."""
+"""By the number of the mount, which the system may reuse, and the number of its device."""
 
 
 def is_open_for_writing(path: Path) -> bool | None:
     """Tell whether a process has a file open for writing, or mapped into memory for that.
 
-    On a local file system Linux answers for certain, to the file's owner and to root, by a read lease.
-    Elsewhere on Linux, what `/proc` shows of this user's processes can say yes, but never no: another user, or
-    another computer of a network drive, may write.
+    On a local file system Linux knows for certain, by a read lease, which the file's owner and root may take.
+    Elsewhere on Linux, `/proc` shows this user's processes. It can say yes, but never no: another user, or another
+    computer on a network drive, may be writing.
 
     Returns:
-        None where the system does not tell, or the file cannot be opened.
+        None where the system cannot tell, or the file cannot be opened.
     """
     if sys.platform != "linux":
         return None
@@ -52,8 +52,8 @@ def _by_lease(path: Path) -> bool | None:
     try:
         if not _is_local(descriptor):
             return None
-        # Who opens the file in this moment makes the kernel send a signal, which by itself ends a process. This
-        # one does nothing.
+        # If another process opens the file at this moment, the kernel sends a signal. Its default would end this
+        # process; SIGURG is ignored by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -66,8 +66,8 @@ def _by_lease(path: Path) -> bool | None:
 
 def _is_local(descriptor: int) -> bool:
     """Tell whether an open file is on a local file system, by the kind of its mount: proc_pid_mountinfo(5)."""
-    told = Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii")
-    number = int(told.split("mnt_id:", 1)[1].split()[0]) if "mnt_id:" in told else -1
+    info = Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii")
+    number = int(info.split("mnt_id:", 1)[1].split()[0]) if "mnt_id:" in info else -1
     mount = (number, os.fstat(descriptor).st_dev)
     if mount not in _is_local_by_mount:
         kinds = {
@@ -79,7 +79,7 @@ def _is_local(descriptor: int) -> bool:
 
 
 def _is_shown_by_proc(path: Path) -> bool:
-    """Look through the open files of all processes that may be looked at."""
+    """Search the open files of all processes that this user may inspect."""
     wanted = os.fsencode(path.parent.resolve() / path.name)
     with suppress(OSError), os.scandir(b"/proc") as processes:
         for process in processes:
@@ -92,9 +92,9 @@ def _is_shown_by_proc(path: Path) -> bool:
 
 
 def _is_written_by(process: bytes, descriptor: os.DirEntry[bytes], wanted: bytes) -> bool:
-    """Tell whether a descriptor is of a file and open for writing: proc_pid_fdinfo(5)."""
+    """Tell whether a descriptor has a file open for writing: proc_pid_fdinfo(5)."""
     with suppress(OSError, ValueError, IndexError):
         if os.readlink(descriptor.path) == wanted:  # noqa: PTH115 - a Path takes no bytes
-            told = Path(os.fsdecode(process), "fdinfo", os.fsdecode(descriptor.name)).read_text("ascii")
-            return bool(int(told.split("flags:", 1)[1].split()[0], 8) & WRITES)
+            info = Path(os.fsdecode(process), "fdinfo", os.fsdecode(descriptor.name)).read_text("ascii")
+            return bool(int(info.split("flags:", 1)[1].split()[0], 8) & WRITES)
     return False
