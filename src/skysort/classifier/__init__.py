@@ -1,1 +1,1 @@
-"""The portable classifier: a folder that says what it is, proves itself, and runs on ONNX Runtime."""
+"""The portable classifier: a folder with a model for ONNX Runtime, a description and a proof."""

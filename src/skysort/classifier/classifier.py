@@ -1,4 +1,4 @@
-"""A classifier in use: loaded, proved, and ready for pictures."""
+"""A classifier, loaded and checked against its proof, ready for pictures."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -12,7 +12,7 @@ import numpy as np
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import DIGESTED, MODEL, PROOF, ClassifierTable, find_classifier, read_table
-from skysort.classifier.given import Given, Picture, pictures_in
+from skysort.classifier.inputs import PictureInput, PictureSource, pictures_in
 from skysort.classifier.ood import why_unknown
 from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
 from skysort.classifier.proof import Logits, prove, write_proof
@@ -24,14 +24,14 @@ from skysort.data.parallel import groups, in_order, threads_for
 from skysort.data.sources.base import SkippedFiles
 
 BATCH_PIXEL_BYTES = 2**20
-"""Pictures of a batch together, as uint8: 341 of 32x32 RGB, 7 of 224x224."""
+"""Size of a batch as uint8: 341 pictures of 32x32 RGB, or 7 of 224x224."""
 SMALL_FILES_AT_A_TIME = 32
-"""Handed to a thread together, since one alone takes hardly longer to decode than to hand over."""
+"""Files per task of a thread. A single small file takes hardly longer to decode than to hand over."""
 FILES_LOOKED_AT = 32
-"""At most, by their sizes, before it is clear how many threads decode."""
+"""At most so many files are decoded before their sizes decide the number of threads."""
 
 Decoded = tuple[str, Pixels | str]
-"""A path, and its picture or the reason why there is none."""
+"""A path, and the picture or the reason why there is none."""
 
 
 class Classifier:
@@ -41,10 +41,10 @@ class Classifier:
         path: a run folder, its `classifier/` folder, or a copy of that.
 
     Raises:
-        NotUnderstoodError: when there is nothing at the path.
-        SkysortError: when a file is missing, damaged, altered, of a newer version, or gives other logits than its
-            proof.
-        MemoryError: when there is too little memory for it.
+        NotUnderstoodError: when the path does not exist. SkysortError: when a file is missing, damaged, altered
+        or of a newer version, or the model does not give the
+            logits of its proof.
+        MemoryError: when there is too little memory.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -52,11 +52,12 @@ class Classifier:
         with reading(folder):
             self._open(folder, read_table(folder))
             self.difference = prove(folder / PROOF, self.logits, self.table.meaning)
-        """Largest difference of any logit from the proof's."""
+        """Largest difference of a logit from the proof."""
 
     @classmethod
     def unproved(cls, folder: Path, table: ClassifierTable) -> Self:
-        """Return a classifier that is being made: the folder has its model.onnx, and `write` adds the rest."""
+        """Return a classifier that is not complete: the folder has model.onnx, and `write` adds the other
+        files."""
         classifier = cls.__new__(cls)
         classifier._open(folder, table)
         return classifier
@@ -67,14 +68,14 @@ class Classifier:
         self._session = Session(folder / MODEL, self.shape, len(self.classes))
 
     def write(self, pictures: Pixels, logits: Logits) -> None:
-        """Write the proof and the table of a classifier that is being made, and prove it.
+        """Write the proof, check the classifier against it, and write classifier.json.
 
         Args:
-            pictures: (N, C, H, W) uint8, to be kept as the proof.
-            logits: (N, classes) float32 that these must give.
+            pictures: (N, C, H, W) uint8, for the proof.
+            logits: (N, classes) float32, which the model must give for these pictures.
 
         Raises:
-            SkysortError: when the classifier's own logits differ by too much, or a file cannot be written.
+            SkysortError: when the logits of the model differ by too much, or a file cannot be written.
         """
         write_proof(self.folder / PROOF, pictures, logits, self.table.meaning)
         self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
@@ -83,57 +84,62 @@ class Classifier:
         self.table.write(self.folder)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        """Pickle it by its folder, which is loaded and proved again."""
+        """Pickle the path of the folder; unpickling loads and checks it again."""
         return type(self), (self.folder.absolute(),)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of model.onnx, which is what decides every answer but whether a picture is called unknown."""
+        """SHA-256 of model.onnx, which decides every answer except whether a picture is unknown."""
         return self.table.files[MODEL]
 
     def decision(self, name: str) -> Decision:
         """Return a decision by its name.
 
         Raises:
-            NotUnderstoodError: when there is none of this name.
+            NotUnderstoodError: when the classifier has no decision of this name.
         """
         for decision in self.table.decisions:
             if decision.name == name:
                 return decision
         if not self.table.decisions:
             raise NotUnderstoodError(
-                "unknown-decision", f"{self.folder} holds no decision; make one with skysort decide"
+                "unknown-decision", f"{self.folder} has no decision; make one with skysort decide"
             )
         raise unknown("decision", name, [decision.name for decision in self.table.decisions])
 
     def logits(self, pictures: Pixels) -> Logits:
-        """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures, N any number."""
+        """Return (N, classes) float32 logits for any number N of (N, C, H, W) uint8 pictures."""
         step = self.batch_size
         parts = [self._session.run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
-    def predict(self, pictures: Given | Iterable[Given]) -> list[Prediction]:
-        """Return a prediction for every picture, in order.
+    def predict(self, pictures: PictureInput | Iterable[PictureInput]) -> list[Prediction]:
+        """Return one prediction per picture, in order.
 
         Args:
             pictures: one or several of: the path of an image file, a folder (searched at any depth), or a zip or
                 tar archive; the bytes of an image file, or a file opened with "rb"; a PIL image; a (H, W, 3) or
-                (H, W) uint8 array, RGB or grey. What has no file name is called `<picture 0>` and so on.
+                (H, W) uint8 array, RGB or grey. A picture without a file name gets the path `<picture 0>` and so
+                on.
 
         Raises:
-            NotUnderstoodError: for anything else, or a path that is not there.
+            NotUnderstoodError: for any other type, or a path that does not exist.
         """
         return list(self.stream(pictures))
 
     def stream(
-        self, pictures: Given | Iterable[Given], passed: SkippedFiles | None = None
+        self, pictures: PictureInput | Iterable[PictureInput], passed: SkippedFiles | None = None
     ) -> Generator[Prediction, None, None]:
-        """Yield predictions as `predict` does, holding two batches of pictures and a folder's names at a time.
+        """Yield predictions as `predict` does, with two batches of pictures in memory. The pictures may be
+        endless.
 
-        The pictures may be without end. The next batch is decoded on threads while the network is at work; they
-        end with the generator. By its end `passed` holds files under the paths that are no pictures, or hidden.
+        Threads decode the next batch while the network runs. They end with the generator.
+
+        Args:
+            pictures: as for `predict`.
+            passed: collects the files under the paths that are hidden, or are no pictures.
         """
-        # Archives close last: until the threads of the decoding have ended, they may be read.
+        # Archives close last: the decoding threads may read them until they end.
         with ExitStack() as archives:
             files = pictures_in(pictures, self.shape, archives, passed or SkippedFiles())
             with closing(self._decoded(files)) as decoded:
@@ -141,20 +147,20 @@ class Classifier:
                     yield from self._predictions(batch)
 
     def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
-        """Return a prediction for each of some pictures that are decoded to this classifier's shape."""
+        """Return one prediction per picture, decoded to this classifier's shape."""
         return list(self._predictions(decoded))
 
     @property
     def batch_size(self) -> int:
-        """How many pictures are run through the network together."""
+        """Number of pictures that go through the network together."""
         return max(1, BATCH_PIXEL_BYTES // (self.shape.channels * self.shape.size**2))
 
-    def _decoded(self, files: Iterator[Picture]) -> Generator[Decoded, None, None]:
+    def _decoded(self, files: Iterator[PictureSource]) -> Generator[Decoded, None, None]:
         """Yield each file's picture, or the reason why there is none.
 
-        Threads go on decoding the next batch while the network is at work on one.
+        Threads decode the next batch while the network runs.
         """
-        # One large file among the first is enough: beside it, small ones hardly count.
+        # One large file decides: small ones hardly count beside it.
         threads = 1
         for path, read in islice(files, FILES_LOOKED_AT):
             picture, size = self._decode_file(path, read)
@@ -166,12 +172,12 @@ class Classifier:
         ahead = max(2 * threads, self.batch_size // num)
         for group in in_order(self._decode_files, groups(files, num), threads, ahead):
             for (path, read), first_try in group:
-                # Where memory was short, once more: while this waits for room, threads take no further files.
+                # If memory was short, try again. The threads take no further files while this waits for memory.
                 yield path, self._decode_file(path, read)[0] if first_try is None else first_try
 
-    def _decode_files(self, files: Iterable[Picture]) -> list[tuple[Picture, Pixels | str | None]]:
-        """Return with each file its picture, or why there is none; None where there was too little memory."""
-        decoded: list[tuple[Picture, Pixels | str | None]] = []
+    def _decode_files(self, files: Iterable[PictureSource]) -> list[tuple[PictureSource, Pixels | str | None]]:
+        """Return each file with its picture, the reason why there is none, or None if memory was short."""
+        decoded: list[tuple[PictureSource, Pixels | str | None]] = []
         for path, read in files:
             picture = None
             with suppress(MemoryError):
@@ -180,10 +186,10 @@ class Classifier:
         return decoded
 
     def _decode_file(self, path: str, read: Callable[[], bytes | Pixels]) -> tuple[Pixels | str, int]:
-        """Return a picture, or why there is none, and how many bytes were decoded.
+        """Return a picture or the reason why there is none, and the size of the file.
 
         Raises:
-            MemoryError: that names the picture.
+            MemoryError: when memory is short. The message names the picture.
         """
         size = 0
         try:
@@ -210,16 +216,16 @@ class Classifier:
 
 
 def predict(
-    classifier: str | PathLike[str] | Classifier, pictures: Given | Iterable[Given]
+    classifier: str | PathLike[str] | Classifier, pictures: PictureInput | Iterable[PictureInput]
 ) -> Iterator[Prediction]:
-    """Yield one prediction per picture, in order. The pictures may be without end.
+    """Yield one prediction per picture, in order. The pictures may be endless.
 
     Args:
         classifier: a run folder, its `classifier/` folder, a copy of that, or a loaded classifier.
         pictures: as for `Classifier.predict`: paths, folders, archives, bytes, open files, images or arrays.
 
     Raises:
-        NotUnderstoodError: when there is nothing at a path, or for what is no picture.
+        NotUnderstoodError: when a path does not exist, or an argument is no picture.
         SkysortError: when the classifier is damaged.
     """
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
@@ -227,15 +233,15 @@ def predict(
 
 
 def load(path: str | PathLike[str]) -> Classifier:
-    """Load a classifier and prove it.
+    """Load a classifier and check it against its proof.
 
     Args:
         path: a run folder, its `classifier/` folder, or a copy of that.
 
     Raises:
-        NotUnderstoodError: when there is nothing at the path.
-        SkysortError: when a file is missing, damaged, altered, of a newer version, or gives other logits than its
-            proof.
-        MemoryError: when there is too little memory for it.
+        NotUnderstoodError: when the path does not exist. SkysortError: when a file is missing, damaged, altered
+        or of a newer version, or the model does not give the
+            logits of its proof.
+        MemoryError: when there is too little memory.
     """
     return Classifier(path)

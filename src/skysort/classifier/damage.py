@@ -1,4 +1,4 @@
-"""Whatever a damaged file makes a library raise, turned into one error that says so."""
+"""Errors of libraries that read a damaged file, turned into one error that names the file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,18 +7,18 @@ from pathlib import Path
 from skysort.core.errors import SkysortError
 
 LONGEST_REASON = 300
-"""Characters: ONNX Runtime quotes whole shapes and its own source files."""
+"""Characters. ONNX Runtime quotes whole shapes and its own source files."""
 LACK_OF_MEMORY = ("bad_alloc", "allocate memory", "failed to map", "start new thread")
-"""In errors of ONNX Runtime, of the system that loads a library, and of threads: each takes room for its stack."""
+"""Texts in errors of ONNX Runtime, of the loader of libraries, and of threads, each of which needs a stack."""
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what is raised below into an error about a file or folder that is read.
+    """Turn any error of the block into one that names the file or folder that it reads.
 
     Raises:
-        MemoryError: for a lack of memory, which is no property of the file.
-        SkysortError: when the system cannot read it, or it is damaged. One that is raised below stays as it is.
+        MemoryError: for a lack of memory, which is not the fault of the file.
+        SkysortError: when the system cannot read the file, or it is damaged. A SkysortError of the block passes.
     """
     try:
         yield
@@ -33,11 +33,11 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def lacks_memory(error: Exception) -> bool:
-    """Tell whether an error that is no MemoryError says that memory was short."""
+    """Tell whether the message of an error means a lack of memory."""
     return any(text in str(error) for text in LACK_OF_MEMORY)
 
 
 def short_reason(error: Exception) -> str:
-    """Return what an error says, in one line."""
+    """Return the message of an error, shortened to one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"

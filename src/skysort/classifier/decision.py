@@ -1,4 +1,4 @@
-"""A decision: which pictures are set aside, and what was promised of those to keep."""
+"""A decision: which pictures are set aside, and the guarantee for those to keep."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from skysort.core.errors import NotUnderstoodError, unknown
 from skysort.core.models import FrozenModel
 
 ABOVE_ALL = math.nextafter(1.0, 2.0)
-"""The lowest threshold that no probability reaches."""
+"""The lowest threshold that no probability can reach."""
 
 Action = Literal["keep", "set-aside", "review"]
 
@@ -23,44 +23,45 @@ class Calibration(FrozenModel):
 
     pictures: int = Field(ge=1)
     lost: int = Field(ge=0)
-    """How many of them the threshold sets aside."""
+    """How many of these pictures the threshold sets aside."""
     groups: int | None = None
-    """None where every picture is a group of its own."""
+    """Number of groups; None where every picture is a group of its own."""
     lost_groups: int | None = None
-    """Groups of which any picture to keep is set aside."""
+    """Groups with at least one picture that the threshold sets aside."""
 
 
 class SetAside(FrozenModel):
-    """How many of some pictures are set aside."""
+    """The share of pictures that is set aside."""
 
     pictures: int = Field(ge=1)
     groups: int | None = None
-    """What the share is of, if not of pictures: groups of them, which are lost when any picture is."""
+    """Number of groups, if `share` is a share of groups: a group counts as lost when one of its pictures is."""
     share: float
     interval95: tuple[float, float]
 
 
 class Decision(FrozenModel):
-    """What classifier.json holds of a decision."""
+    """A decision, as classifier.json holds it."""
 
     name: str = Field(min_length=1)
     keep: tuple[str, ...] = Field(min_length=1)
     """Classes, in the classifier's order."""
     threshold: float = Field(gt=0, le=ABOVE_ALL)
-    """A picture is set aside when the summed probability of the classes not kept reaches it."""
+    """A picture is set aside when the summed probability of the other classes reaches this."""
     lose_at_most: float = Field(gt=0, lt=1)
-    """Share of the pictures to keep, or of their groups."""
+    """Largest share of the pictures to keep, or of their groups, that may be set aside."""
     confidence: float = Field(gt=0, lt=1)
+    """Probability that the limit holds."""
     calibration: Calibration
     left_out: int = 0
-    """Calibration pictures that were not counted, since training or validation has the like."""
+    """Calibration pictures that leak into training or validation. They do not count."""
     set_aside: SetAside | None
-    """Of the calibration pictures of the other classes; None where there are none."""
+    """The share of the other classes' calibration pictures that is set aside; None where there are none."""
     date: str
-    """When it was made."""
+    """The day of the decision."""
 
     def action(self, prediction: Prediction) -> Action:
-        """Return what to do with a picture; one that got no label is never set aside."""
+        """Return the action for a picture. A picture without a label goes to review."""
         if prediction.status != "ok":
             return "review"
         probabilities = np.array([list(prediction.probabilities.values())])
@@ -69,10 +70,10 @@ class Decision(FrozenModel):
 
 
 def check_kept(classes: Sequence[str], keep: Collection[str]) -> None:
-    """Make sure that classes can be kept, and that others are left to set aside.
+    """Make sure that the classes to keep exist, and that others remain to set aside.
 
     Raises:
-        NotUnderstoodError: when a class to keep is not there, or no other class is left.
+        NotUnderstoodError: when a class to keep does not exist, or none or all are to be kept.
     """
     for name in keep:
         if name not in classes:
@@ -90,13 +91,13 @@ def probability_not_kept(
 ) -> NDArray[np.float64]:
     """Return the (N,) summed probability of the classes that are not kept, from (N, classes) probabilities.
 
-    A picture's sum is the same to the last bit however many others it is computed with.
+    The sum of a picture does not depend on the other pictures of the batch, to the last bit.
 
     Raises:
-        NotUnderstoodError: when a class to keep is not there, or no other class is left.
+        NotUnderstoodError: when a class to keep does not exist, or none or all are to be kept.
     """
     check_kept(classes, keep)
     others = [number for number, name in enumerate(classes) if name not in keep]
-    # np.sum chooses its order by the shape; what rounding makes of a sum may be above 1.
+    # cumsum, since the order of np.sum depends on the shape. Rounding may lift a sum above 1.
     sums: NDArray[np.float64] = np.minimum(probabilities[:, others].cumsum(axis=1)[:, -1], 1.0)
     return sums

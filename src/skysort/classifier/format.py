@@ -1,4 +1,4 @@
-"""What a classifier folder holds, and how it is found, written and read."""
+"""The files of a classifier folder, and functions that find, write and read it."""
 
 import hashlib
 import json
@@ -20,26 +20,26 @@ WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
 README = "README.md"
 CHECKED = (MODEL, PROOF)
-"""With classifier.json, these decide what a classifier answers."""
+"""These files, with classifier.json, decide the answers of a classifier."""
 DIGESTED = (*CHECKED, WEIGHTS)
 LARGEST_BYTES = {TABLE: 2**24, MODEL: 2**31, PROOF: 2**31, WEIGHTS: 2**33}
-"""A table of 1,000 classes and 100 decisions has about 2**22, a proof of 32 pictures of 4096x4096 pixels 2**30.7,
-and ONNX sets the bound of a model."""
+"""A table of 1,000 classes and 100 decisions has about 2**22 bytes, a proof of 32 pictures of 4096x4096 pixels
+2**30.7. The limit of a model is that of ONNX."""
 DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
-"""Fields of classifier.json that decide what a classifier answers; the others describe it."""
+"""Fields of classifier.json that decide the answers of a classifier. The others describe it."""
 
 
 class PictureFormat(FrozenModel):
-    """What pictures are made to be before the network sees them."""
+    """The format of the pictures that the network takes."""
 
     size: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
     resize: Literal["stretch", "crop", "pad"]
     decoding: dict[str, str] = Field(default_factory=lambda: dict(PIXELS_FROM_BYTES))
-    """How an image file becomes such pixels, in words: for whoever uses model.onnx without Skysort."""
+    """How an image file becomes such pixels, in words, for programs that use model.onnx without Skysort."""
 
     def shape(self) -> Shape:
-        """Return it as the decoder takes it."""
+        """Return the format as the decoder takes it."""
         return Shape(self.size, self.channels, self.resize)
 
 
@@ -52,33 +52,33 @@ class Headline(FrozenModel):
 
 
 class KeptShare(FrozenModel):
-    """Of calibration pictures, how many a threshold keeps."""
+    """The number of calibration pictures that a threshold keeps."""
 
     pictures: int
     kept: int
     groups: int | None = None
-    """What the threshold was set by, if not by pictures: groups of them, by the picture least like the classes."""
+    """Number of groups, if the threshold was set by groups. The lowest score in a group counts."""
     left_out: int = 0
-    """Calibration pictures that were not counted, since training or validation has the like."""
+    """Calibration pictures that leak into training or validation. They do not count."""
 
 
 class OodThreshold(FrozenModel):
-    """From where on a picture is of none of the classes."""
+    """The threshold below which a picture counts as out-of-distribution: of none of the classes."""
 
     score: Literal["negative-energy"] = "negative-energy"
     threshold: float
     """Pictures with a lower score are unknown."""
     keep: float
-    """The share of pictures like the calibration split's that it was set to keep."""
+    """The share of in-distribution pictures that the threshold was set to keep."""
     calibration: KeptShare
 
 
 class Temperature(FrozenModel):
-    """What a network's logits are divided by, so that confidences are as often right as they say."""
+    """The divisor of a network's logits that calibrates the confidences."""
 
     value: float = Field(1.0, gt=0)
     reason: str
-    """What it was fitted to, or why it is 1."""
+    """The pictures that it was fitted to, or why it is 1."""
 
 
 class ClassifierTable(FrozenModel):
@@ -95,60 +95,60 @@ class ClassifierTable(FrozenModel):
     test_time_flip: bool
     """Whether model.onnx returns the mean of the logits of a picture and of its mirror image."""
     parameters: int
-    """How many training changed."""
+    """Number of trained parameters."""
     temperature: float = Field(gt=0)
-    """What the network's logits are divided by inside model.onnx, fitted on validation; else 1."""
+    """Divisor of the network's logits inside model.onnx. Fitted on validation pictures, otherwise 1."""
     temperature_reason: str
-    """What it was fitted to, or why it is 1."""
+    """The pictures that it was fitted to, or why it is 1."""
     decisions: tuple[Decision, ...] = ()
-    """What to do with a picture, each by its name; made after the classifier."""
+    """Made by `skysort decide`, after training."""
     unknown: OodThreshold | None = None
-    """None where every picture is taken for one of the classes."""
+    """None where every picture gets one of the classes."""
     data: dict[str, str]
-    """Source and fingerprint of the pictures it learned from."""
+    """Source and fingerprint of the training pictures."""
     figures: Headline | None = None
-    """None until the classifier has been measured."""
+    """None until the classifier is measured."""
     seconds: dict[str, float]
-    """What making it took: `training`."""
+    """Time of `training`."""
     proof_difference: float | None = None
-    """Largest difference of any logit between ONNX Runtime and PyTorch on the proof pictures, when it was made."""
+    """Largest difference of a logit between ONNX Runtime and PyTorch on the proof pictures, at export."""
     files: dict[str, str]
-    """SHA-256 of the files that are read, by name: model.onnx, proof.npz and model.safetensors."""
+    """SHA-256 by file name, of model.onnx, proof.npz and model.safetensors."""
     versions: dict[str, str]
-    """What made it."""
+    """Versions of Skysort, Python and the libraries that made it."""
     machine: str
-    """What it was made on: processor, device, threads."""
+    """Processor, device and threads of the computer that made it."""
 
     @field_validator("classes")
     @classmethod
     def _no_name_twice(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
         twice = [name for name in classes if classes.count(name) > 1]
         if twice:
-            raise ValueError(f"'{twice[0]}' stands for two of them")
+            raise ValueError(f"two classes are called '{twice[0]}'")
         return classes
 
     @model_validator(mode="after")
     def _decisions_fit(self) -> Self:
         names = [decision.name for decision in self.decisions]
         if len(set(names)) < len(names):
-            raise ValueError("two decisions have one name")
+            raise ValueError("two decisions have the same name")
         for decision in self.decisions:
             if not set(decision.keep) < set(self.classes):
-                raise ValueError(f"decision '{decision.name}' keeps other classes than some of these")
+                raise ValueError(f"decision '{decision.name}' must keep some of the classes, and not all")
         return self
 
     @property
     def meaning(self) -> str:
-        """A digest of all that decides what the classifier answers, kept in its proof."""
+        """SHA-256 of the fields that decide the answers. The proof holds it, too."""
         deciding = self.model_dump(mode="json", include=set(DECIDING))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def with_unknown(self, threshold: OodThreshold) -> Self:
-        """Return it with a threshold below which a picture is unknown."""
+        """Return the table with a threshold below which a picture is unknown."""
         return self.model_copy(update={"unknown": threshold})
 
     def with_decision(self, decision: Decision) -> Self:
-        """Return it with a decision, in place of one of the same name."""
+        """Return the table with a decision, which replaces one of the same name."""
         others = (other for other in self.decisions if other.name != decision.name)
         return self.model_copy(update={"decisions": (*others, decision)})
 
@@ -158,11 +158,11 @@ class ClassifierTable(FrozenModel):
 
 
 def find_classifier(path: Path) -> Path:
-    """Return the classifier folder that a path means: itself, or the one inside a run folder.
+    """Return the classifier folder at a path, or inside the run folder at that path.
 
     Raises:
-        NotUnderstoodError: when there is nothing at the path.
-        SkysortError: when what is there holds no classifier.
+        NotUnderstoodError: when the path does not exist.
+        SkysortError: when there is no classifier.
     """
     inside = path / "classifier"
     for folder in (path, inside):
@@ -170,7 +170,7 @@ def find_classifier(path: Path) -> Path:
             if folder is inside and inside.is_symlink():
                 raise SkysortError(
                     "altered-classifier",
-                    f"{inside} is a link; name the folder that it leads to, or copy that here",
+                    f"{inside} is a link; give the path of its target, or copy the target here",
                 )
             return folder
     if not path.exists():
@@ -178,17 +178,17 @@ def find_classifier(path: Path) -> Path:
     if (path / "recipe.toml").is_file():
         if (path / "classifier").is_dir() and any((path / "classifier").iterdir()):
             raise SkysortError(
-                "not-a-classifier", f"{path / 'classifier'} is no classifier: it holds other files, and no {TABLE}"
+                "not-a-classifier", f"{path / 'classifier'} is no classifier: it has other files, but no {TABLE}"
             )
         raise SkysortError(
             "run-not-finished",
-            f"{path} is a run without a classifier yet; finish it: skysort resume {path}",
+            f"{path} is an unfinished run, which has no classifier yet; finish it: skysort resume {path}",
         )
-    raise SkysortError("not-a-classifier", f"{path} is no run and no classifier: it holds no {TABLE}")
+    raise SkysortError("not-a-classifier", f"{path} is neither a run nor a classifier: it has no {TABLE}")
 
 
 def read_table(folder: Path) -> ClassifierTable:
-    """Read classifier.json and check against it the files that decide answers.
+    """Read classifier.json, and check the digests of the files that decide the answers.
 
     Raises:
         SkysortError: when one of these files is missing, damaged, altered, a link or of a newer version.
@@ -202,7 +202,7 @@ def read_table(folder: Path) -> ClassifierTable:
 
 
 def check_file(folder: Path, name: str, table: ClassifierTable) -> None:
-    """Make sure that a file of a classifier folder is as it was made.
+    """Make sure that a file of a classifier folder has the digest in classifier.json.
 
     Raises:
         SkysortError: when it is missing, altered or a link.
@@ -210,15 +210,22 @@ def check_file(folder: Path, name: str, table: ClassifierTable) -> None:
     path = folder / name
     _check_is_file(path)
     if sha256(path) != table.files.get(name):
-        raise SkysortError("altered-classifier", f"{path} has been altered: its SHA-256 is not the one in {TABLE}")
+        raise SkysortError("altered-classifier", f"{path} was altered: its SHA-256 is not the one in {TABLE}")
 
 
 def _check_is_file(path: Path) -> None:
     if path.is_symlink():
         raise SkysortError(
-            "altered-classifier", f"{path} is a link; a classifier folder holds its own files. Copy the file here"
+            "altered-classifier",
+            f"{path} is a link; copy its target here, since a classifier folder must hold its own files",
         )
     if not path.is_file():
-        raise SkysortError("damaged-classifier", f"the classifier in {path.parent} lacks {path.name}")
-    if path.stat().st_size > LARGEST_BYTES[path.name]:
-        raise SkysortError("damaged-classifier", f"{path} is damaged: it is larger than any {path.name}")
+        raise SkysortError(
+            "damaged-classifier",
+            f"the classifier in {path.parent} lacks {path.name}; copy the folder again, or train again",
+        )
+    if (size := path.stat().st_size) > LARGEST_BYTES[path.name]:
+        raise SkysortError(
+            "damaged-classifier",
+            f"{path} is damaged: {size:,} bytes, expected at most {LARGEST_BYTES[path.name]:,}",
+        )

@@ -1,4 +1,4 @@
-"""Long calls into a library, which Ctrl-C and other signals reach."""
+"""Long calls into a library that Ctrl-C and other signals can interrupt."""
 
 import os
 import threading
@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 1.0
-"""Where signals do not end the waiting for a lock, as on Windows, this long passes until one is seen."""
+"""On Windows a signal does not wake a thread that waits. It is handled within this time."""
 SECONDS_TO_TERMINATE = 5.0
-"""ONNX Runtime looks between two operators whether it is to end; one operator may take this long."""
+"""ONNX Runtime checks between two operators whether it must end. One operator may take this long."""
 
 
 class _Worker:
-    """A thread that works while another waits for it."""
+    """A thread that runs functions for another thread, which waits."""
 
     def __init__(self) -> None:
         self.work: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
@@ -31,30 +31,30 @@ class _Worker:
             except BaseException as error:
                 outcome = None, error
             self.done.put(outcome)
-            del function, outcome  # else they would be held until the next
+            del function, outcome  # release them now, not at the next call
 
     def result(self) -> tuple[Any, BaseException | None]:
-        """Wait for what the function returned or raised; signals are handled meanwhile."""
+        """Wait for the result or the error of the function. Signals are handled meanwhile."""
         while True:
             with suppress(Empty):
                 return self.done.get(timeout=SECONDS_BETWEEN_LOOKS)
 
 
 _idle: list[_Worker] = []
-"""At most one: only the main thread uses it."""
+"""At most one worker: only the main thread uses it."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # threads do not live on in a child
+    os.register_at_fork(after_in_child=_idle.clear)  # a forked child has none of its parent's threads
 
 
 def interruptible(function: Callable[[], Result], terminate: Callable[[], None]) -> Result:
-    """Call a function, so that a signal's handler runs while a library is at work in it.
+    """Call a function in such a way that signal handlers can run meanwhile.
 
-    Python runs handlers on the main thread, between two of its own instructions. Hence the main thread waits while
-    another works. Called from any other thread it is a plain call.
+    Python runs signal handlers on the main thread, between two Python instructions. So a worker thread calls the
+    function, and the main thread waits. From any other thread this is a plain call.
 
     Args:
-        function: what to call.
-        terminate: makes the function end soon, and is called when a handler raises, as that of Ctrl-C does.
+        function: a long call into a library.
+        terminate: makes the function end soon. It is called when a signal handler raises, as that of Ctrl-C does.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()

@@ -1,4 +1,4 @@
-"""Prediction rows as they are everywhere: path,label,confidence,status,reason,p:<class>,…"""
+"""Predictions, and their rows in every CSV file: path,label,confidence,status,reason,p:<class>,…"""
 
 import csv
 import re
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 SIGNIFICANT_DIGITS = 9
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a formula begins with in a spreadsheet; the last four are the first four in full width."""
+"""Characters that begin a formula in a spreadsheet. The last four are the first four in full width."""
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one picture."""
+    """A classifier's prediction for one picture."""
 
     path: str
     label: str | None
@@ -25,9 +25,9 @@ class Prediction:
     confidence: float | None
     """Probability of the label."""
     status: Literal["ok", "unknown", "unreadable"]
-    """`unknown`: like none of the classes, by the classifier's threshold for it, if it has one."""
+    """`unknown`: like none of the classes, by the classifier's threshold, if it has one."""
     reason: str
-    """Why there is no label; empty when there is one."""
+    """Why there is no label; empty if there is one."""
     probabilities: dict[str, float]
     """By class, in the classifier's order; empty for an unreadable picture."""
 
@@ -40,7 +40,14 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why_unknown: str = "") -> Prediction:
-    """Return the prediction for a picture from its (classes,) probabilities, or from why it is unknown."""
+    """Return the prediction for a picture from its (classes,) probabilities.
+
+    Args:
+        path: of the picture.
+        shares: the probabilities.
+        classes: in the same order.
+        why_unknown: the reason if the picture is unknown; it then gets no label.
+    """
     best = int(shares.argmax())
     probabilities = dict(zip(classes, shares.tolist(), strict=True))
     if why_unknown:
@@ -49,26 +56,25 @@ def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why
 
 
 def unreadable(path: str, reason: str) -> Prediction:
-    """Return the row of a picture that could not be read."""
+    """Return the prediction for a picture that cannot be read."""
     return Prediction(path, None, None, "unreadable", reason, {})
 
 
 def write_rows(rows: Iterable[Sequence[str]], file: IO[str], *, for_people: bool = False) -> None:
-    """Write rows as CSV, each ended by a line feed alone.
+    """Write rows as CSV, each with a line feed at its end.
 
     Args:
-        rows: their cells.
-        file: text.
-        for_people: whether a person may open it in a spreadsheet, which would compute what looks like a formula.
+        rows: of cells. file: text. for_people: whether a person may open it in a spreadsheet, which would
+        compute cells that look like formulas.
     """
     if for_people:
         rows = (list(map(spreadsheet_cell, row)) for row in rows)
-    # Python quotes just those line ends that are its own: so that a name with a \r in it is read back as one.
+    # Python quotes only the characters of its own line end. With "\r\n" it also quotes a name with a \r in it.
     csv.writer(_LineFeeds(file), lineterminator="\r\n").writerows(rows)
 
 
 def spreadsheet_cell(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins like one.
+    """Return a cell with an apostrophe in front if a spreadsheet would take it for a formula.
 
     Numbers stay as they are. Source: https://owasp.org/www-community/attacks/CSV_Injection
 
@@ -79,7 +85,7 @@ def spreadsheet_cell(cell: str) -> str:
 
 
 class _LineFeeds:
-    """A file to the CSV writer, which gives it a row at a time."""
+    """Stands for the file, and shortens the line end of each row that the CSV writer writes."""
 
     def __init__(self, file: IO[str]) -> None:
         self.file = file
@@ -94,15 +100,14 @@ def header(classes: Sequence[str]) -> list[str]:
 
 
 def cells(prediction: Prediction, classes: Iterable[str]) -> list[str]:
-    """Return one row, in the order of the header."""
-    given = prediction.probabilities
+    """Return the row of a prediction, in the order of the header."""
     return [
         prediction.path,
         prediction.label or "",
         _digits(prediction.confidence),
         prediction.status,
         prediction.reason,
-        *(_digits(given.get(name)) for name in classes),
+        *(_digits(prediction.probabilities.get(name)) for name in classes),
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the README of a classifier folder says: its classes, what model.onnx takes, and how to use it by itself."""
+"""The README of a classifier folder: its classes, the input of model.onnx, and a program that uses it alone."""
 
 from collections.abc import Sequence
 from string import Template
@@ -8,24 +8,24 @@ from skysort.classifier.format import PictureFormat
 _TEXT = Template("""\
 # A classifier made by Skysort
 
-It sorts pictures into: $classes. Where Skysort is installed, without its extras:
+It sorts pictures into: $classes. With Skysort, which needs no extras for this:
 
     skysort predict $folder picture.jpg
 
-Whatever runs ONNX can run model.onnx. It takes uint8 pictures of shape (N, $channels, $size, $size) and returns
-(N, $num_classes) logits, in the order above, whose softmax is the probabilities. Its metadata holds the names of
-the classes as a JSON list, `classes`. Prepare pictures as training did; another filter costs accuracy:
+Any program that runs ONNX can run model.onnx. It takes uint8 pictures of shape (N, $channels, $size, $size) and
+returns (N, $num_classes) logits, in the order above. Their softmax gives the probabilities. Its metadata has the
+names of the classes as a JSON list, `classes`. Prepare pictures as training did. Another filter costs accuracy:
 
 $decoding
 
-classifier.json says the same and more. proof.npz holds pictures and the logits they must give, with a digest of
-classes and settings. model.safetensors holds the weights for PyTorch.
+classifier.json has the same facts and more. proof.npz holds pictures and the logits that the model must give for
+them, with a digest of classes and settings. model.safetensors holds the weights for PyTorch.
 
 ## Without Skysort
 
-Saved in this folder, this needs onnxruntime, NumPy and Pillow. It gives the answers of `skysort predict` for whole
-files. It does not handle damaged files, a JPEG without its end marker, a TIFF of 12 bits per channel, or a BMP
-whose alpha is zero throughout:
+Save this program in this folder. It needs onnxruntime, NumPy and Pillow. For intact files it gives the answers of
+`skysort predict`. It does not handle damaged files, a JPEG without its end marker, a TIFF of 12 bits per channel,
+or a BMP whose alpha is zero throughout:
 
 ```python
 $sample```
@@ -40,7 +40,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it at import
 import onnxruntime
 
 FOLDER = Path(__file__).parent
@@ -52,7 +52,7 @@ def prepared(path):
     """Return the ($channels, SIZE, SIZE) uint8 picture that the model takes."""
     with Image.open(path) as image:
         if min(image.size) > 2 * SIZE:
-            image.draft(None, (2 * SIZE, 2 * SIZE))  # a JPEG is decoded smaller; others stay as they are
+            image.draft(None, (2 * SIZE, 2 * SIZE))  # decodes a JPEG at a smaller size; no effect on other formats
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -70,7 +70,7 @@ unknown = json.loads((FOLDER / "classifier.json").read_text("utf-8"))["unknown"]
 
 
 def predict(path):
-    """Return the label, or None for a picture like none of the classes, and each class's probability."""
+    """Return the label, or None for a picture like none of the classes, and the probability of each class."""
     (logits,) = session.run(None, {"pictures": prepared(path)[None]})
     score = np.logaddexp.reduce(logits[0].astype(np.float64))
     probabilities = dict(zip(classes, np.exp(logits[0] - score).tolist()))
@@ -96,7 +96,7 @@ def readme(folder: str, classes: Sequence[str], pictures: PictureFormat) -> str:
     Args:
         folder: its name.
         classes: in the order of the logits.
-        pictures: what the model takes.
+        pictures: the input of the model.
     """
     return _TEXT.substitute(
         classes=", ".join(classes),
@@ -110,7 +110,7 @@ def readme(folder: str, classes: Sequence[str], pictures: PictureFormat) -> str:
 
 
 def sample(pictures: PictureFormat) -> str:
-    """Return a program that uses model.onnx as Skysort does, without it."""
+    """Return a program that uses model.onnx as Skysort does, without Skysort."""
     return _SAMPLE.substitute(
         size=pictures.size,
         channels=pictures.channels,

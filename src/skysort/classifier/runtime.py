@@ -1,4 +1,4 @@
-"""ONNX Runtime, which is imported here and nowhere else."""
+"""ONNX Runtime. No other module imports it."""
 
 import os
 from pathlib import Path
@@ -13,38 +13,38 @@ from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels, Shape
 
 ONLY_FATAL = 4
-"""What ONNX Runtime writes to standard error itself; errors are raised as well."""
+"""Log level of ONNX Runtime on standard error. It raises errors as well."""
 
 
 def onnx_runtime() -> Any:
-    """Import ONNX Runtime, which takes long, and return the module; it sends no telemetry.
+    """Import ONNX Runtime, which takes long, and return the module, with telemetry turned off.
 
     Raises:
-        MemoryError: when its library does not fit into the memory that this process may use.
+        MemoryError: when there is too little memory to load it.
     """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read by the import: from 1.29 on it sends telemetry otherwise
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read at import; from version 1.29 on it would send telemetry
     try:
         import onnxruntime
     except ImportError as error:
         if lacks_memory(error):
             raise MemoryError(f"ONNX Runtime: {short_reason(error)}") from None
         raise
-    # It may have been imported before, by the program that uses Skysort.
+    # The program that uses Skysort may have imported it before.
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 
 class Session:
-    """A model on ONNX Runtime, on the CPU, whose answers are checked.
+    """A model on ONNX Runtime, on the CPU. Its inputs, outputs and logits are checked.
 
     Args:
-        model: an ONNX file, from (N, C, H, W) uint8 pictures to (N, classes) float32 logits, N any number.
+        model: an ONNX file, from (N, C, H, W) uint8 pictures to (N, classes) float32 logits, for any N.
         shape: of the pictures that it must take.
-        num_classes: that it must tell apart.
+        num_classes: the number of logits that it must give.
 
     Raises:
-        MemoryError: when there is too little memory for it.
-        SkysortError: when ONNX Runtime cannot load the file, or it takes or gives something else.
+        MemoryError: when there is too little memory.
+        SkysortError: when ONNX Runtime cannot load the file, or its input or output is another one.
     """
 
     def __init__(self, model: Path, shape: Shape, num_classes: int) -> None:
@@ -52,9 +52,9 @@ class Session:
         self.runtime = onnx_runtime()
         options = self.runtime.SessionOptions()
         options.log_severity_level = ONLY_FATAL
-        # Threads that wait in a loop for more to do take the cores from those that decode.
+        # Threads that spin while they wait would take the cores from the threads that decode.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A model is one file, whose digest was checked. Below a file there is no folder to take weights from.
+        # A model is one file, whose digest was checked. This path lies below a file, so no weights can be there.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(model / "no-folder")
         )
@@ -70,27 +70,26 @@ class Session:
         if outputs[0].shape[1] != num_classes:
             raise SkysortError(
                 "altered-classifier",
-                f"{model.parent}: classifier.json names {num_classes} classes,"
-                f" the model tells {outputs[0].shape[1]} apart",
+                f"{model.parent}: classifier.json has {num_classes} classes, but the model gives"
+                f" {outputs[0].shape[1]} logits",
             )
         any_number, *given = inputs[0].shape
         expected = [shape.channels, shape.size, shape.size]
         if given != expected or isinstance(any_number, int) or inputs[0].type != "tensor(uint8)":
             raise SkysortError(
                 "altered-classifier",
-                f"{model.parent}: the model does not take the pictures that classifier.json describes:"
-                f" expected any number of {expected} in uint8,"
-                f" found {inputs[0].shape} in {inputs[0].type}",
+                f"{model.parent}: the model takes other pictures than classifier.json says: expected any number of"
+                f" {expected} in uint8, found {inputs[0].shape} in {inputs[0].type}",
             )
 
     def run(self, pictures: Pixels) -> Logits:
         """Return (N, classes) float32 logits for (N, C, H, W) uint8 pictures.
 
-        On the main thread, Ctrl-C ends it.
+        On the main thread, Ctrl-C interrupts it.
 
         Raises:
-            MemoryError: when there is too little memory for it.
-            SkysortError: when ONNX Runtime cannot run the model, or its answers are no finite logits.
+            MemoryError: when there is too little memory.
+            SkysortError: when ONNX Runtime cannot run the model, or the logits are NaN or infinite.
         """
         options = self.runtime.RunOptions()
 
@@ -101,11 +100,11 @@ class Session:
             (logits,) = interruptible(lambda: self.session.run(None, {self.input: pictures}, options), terminate)
         expected = (len(pictures), self.num_classes)
         if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
-            found = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
+            kind = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
             raise SkysortError(
                 "damaged-classifier",
-                f"{self.model} is damaged: expected float32 {expected} logits, found {found}",
+                f"{self.model} is damaged: expected float32 {expected} logits, found {kind}",
             )
         if not np.isfinite(logits).all():
-            raise SkysortError("diverged", f"{self.model} gives logits that are not finite; train it anew")
+            raise SkysortError("diverged", f"{self.model} gives logits that are NaN or infinite; train it again")
         return logits

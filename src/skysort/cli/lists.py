@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from skysort.classifier.given import ListedPath
+from skysort.classifier.inputs import ListedPath
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import check_not_special
 from skysort.data.listing import is_image_name

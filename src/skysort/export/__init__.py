@@ -1,1 +1,1 @@
-"""The one bridge from a trained network to a classifier folder."""
+"""Export of a trained network into a classifier folder."""

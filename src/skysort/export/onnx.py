@@ -1,4 +1,4 @@
-"""From the trained network to the classifier folder. No other module turns PyTorch into files for use."""
+"""Export of a trained network into a classifier folder: the one bridge from PyTorch to files for use."""
 
 import io
 import json
@@ -27,17 +27,17 @@ from skysort.networks.layers import PictureNetwork
 def export_classifier(
     folder: Path, network: PictureNetwork, table: ClassifierTable, proof_pictures: Pixels
 ) -> tuple[Classifier, Logits]:
-    """Write a trained network into a classifier folder that is being made: its weights and its model.
+    """Write the weights and the ONNX model of a trained network into a new classifier folder.
 
     Args:
-        folder: to write them into.
+        folder: of the classifier.
         network: trained. It is moved to the CPU and switched to evaluation mode.
-        table: of the classifier; its temperature and its mirror images become a part of the model.
+        table: of the classifier. Its temperature and test-time flip become a part of the model.
         proof_pictures: (N, C, H, W) uint8.
 
     Returns:
-        The classifier on ONNX Runtime, to be written with `Classifier.write`, and the (N, classes) logits that
-        PyTorch computes for the proof's pictures.
+        The classifier on ONNX Runtime, to complete with `Classifier.write`, and the (N, classes) logits that
+        PyTorch computes for the proof pictures.
 
     Raises:
         SkysortError: when the network cannot be exported, or a file cannot be written.
@@ -54,15 +54,15 @@ def export_classifier(
 
 
 def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -> None:
-    """Make sure, before training, that a person's own network returns logits and can be exported.
+    """Make sure, before training, that a user's own network returns logits and can be exported.
 
     Args:
-        network: a person's own; do not use it afterwards.
+        network: the user's own. Do not use it afterwards.
         shape: of its pictures.
         classes: in the order of the logits.
 
     Raises:
-        SkysortError: when it does not, or cannot.
+        SkysortError: when it does not return logits or cannot be exported.
     """
     with torch.no_grad():
         for is_training in (True, False):
@@ -83,7 +83,7 @@ def _black(num: int, shape: Shape) -> Tensor:
 
 
 def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
-    """Return the network as an ONNX model from uint8 pictures, any number, to logits; it names the classes."""
+    """Return the network as an ONNX model from any number of uint8 pictures to logits, with the class names."""
     try:
         program = torch.onnx.export(
             network.eval(),
@@ -101,17 +101,17 @@ def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> 
         raise SkysortError(
             "network-failed",
             f"{own.target} cannot be exported to ONNX, which a classifier needs: {_reason(error)}"
-            "\n  code that depends on the values in its tensors, or on the size of the batch, cannot be exported",
+            "\n  the code must not depend on values in its tensors or on the size of the batch",
         ) from error
     assert program is not None  # it is None only when written to a file
-    ClearMetadataAndDocStringPass()(program.model)  # they quote code, with folders of this computer
+    ClearMetadataAndDocStringPass()(program.model)  # they quote code and paths of this computer
     program.model.metadata_props["classes"] = json.dumps(classes)
     serialized: bytes = program.model_proto.SerializeToString()
     return serialized
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first cause of an error, and the line of the person's own code where it arose."""
+    """Return the first cause of an error, and the line of the user's own code that raised it."""
     chain = [error]
     while before := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(before)
