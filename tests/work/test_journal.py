@@ -125,14 +125,14 @@ def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
 def test_its_questions_are_answered_from_an_index(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """At ten million rows, what reads them all takes minutes."""
     asked: list[str] = []
-    plain = journal._database._connect
+    plain = journal._database.connect
 
     def traced() -> sqlite3.Connection:
         database = plain()
         database.set_trace_callback(asked.append)
         return database
 
-    monkeypatch.setattr(journal._database, "_connect", traced)
+    monkeypatch.setattr(journal._database, "connect", traced)
     journal._database.connection.set_trace_callback(asked.append)
     journal.put_at(Path("/a/b"))
     journal.taken_from(Path("/a/b"))

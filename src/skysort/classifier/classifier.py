@@ -41,9 +41,9 @@ class Classifier:
         path: a run folder, its `classifier/` folder, or a copy of that.
 
     Raises:
-        NotUnderstoodError: when the path does not exist. SkysortError: when a file is missing, damaged, altered
-        or of a newer version, or the model does not give the
-            logits of its proof.
+        NotUnderstoodError: when the path does not exist.
+        SkysortError: when a file is missing, damaged, altered or of a newer version, or the model does not give
+            the logits of its proof.
         MemoryError: when there is too little memory.
     """
 
@@ -56,8 +56,7 @@ class Classifier:
 
     @classmethod
     def unproved(cls, folder: Path, table: ClassifierTable) -> Self:
-        """Return a classifier that is not complete: the folder has model.onnx, and `write` adds the other
-        files."""
+        """Return an unfinished classifier: the folder has model.onnx, and `write` adds the other files."""
         classifier = cls.__new__(cls)
         classifier._open(folder, table)
         return classifier
@@ -130,8 +129,7 @@ class Classifier:
     def stream(
         self, pictures: PictureInput | Iterable[PictureInput], passed: SkippedFiles | None = None
     ) -> Generator[Prediction, None, None]:
-        """Yield predictions as `predict` does, with two batches of pictures in memory. The pictures may be
-        endless.
+        """Yield predictions as `predict` does. The pictures may be endless: two batches are in memory at a time.
 
         Threads decode the next batch while the network runs. They end with the generator.
 
@@ -239,9 +237,9 @@ def load(path: str | PathLike[str]) -> Classifier:
         path: a run folder, its `classifier/` folder, or a copy of that.
 
     Raises:
-        NotUnderstoodError: when the path does not exist. SkysortError: when a file is missing, damaged, altered
-        or of a newer version, or the model does not give the
-            logits of its proof.
+        NotUnderstoodError: when the path does not exist.
+        SkysortError: when a file is missing, damaged, altered or of a newer version, or the model does not give
+            the logits of its proof.
         MemoryError: when there is too little memory.
     """
     return Classifier(path)

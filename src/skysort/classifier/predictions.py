@@ -64,8 +64,10 @@ def write_rows(rows: Iterable[Sequence[str]], file: IO[str], *, for_people: bool
     """Write rows as CSV, each with a line feed at its end.
 
     Args:
-        rows: of cells. file: text. for_people: whether a person may open it in a spreadsheet, which would
-        compute cells that look like formulas.
+        rows: of cells.
+        file: text.
+        for_people: whether a person may open it in a spreadsheet, which would compute cells that look like
+            formulas.
     """
     if for_people:
         rows = (list(map(spreadsheet_cell, row)) for row in rows)

@@ -62,8 +62,7 @@ def read_proof(path: Path) -> tuple[Pixels, Logits, str]:
 
 
 def _array(proof: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Return an array that `np.savez` wrote. A damaged header cannot make it use more memory than the file has
-    bytes."""
+    """Return an array that `np.savez` wrote. Whatever its header says, it takes no more memory than the file."""
     member = proof.getinfo(f"{name}.npy")
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{member.filename} is compressed")

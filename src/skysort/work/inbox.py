@@ -17,8 +17,8 @@ from skysort.work.writers import is_open_for_writing
 UNFINISHED_ENDINGS = frozenset({".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".download"})
 LONGEST_DELAY = 300.0
 PATIENCE = 5
-"""Factor on the settling time, where the system does not say who writes, for a file that was never seen to grow: a
-program that copies may set the size first."""
+"""Where the system cannot tell who writes, a file that was never seen to grow must be unchanged for this many
+settling times: a program that copies may set the size first."""
 
 FileTest = Callable[[Path, Identity], bool]
 """Tells something about a file, by its path and its identity."""

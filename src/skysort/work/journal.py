@@ -11,14 +11,15 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import sync_folder
+from skysort.core.locks import locked
 from skysort.work.journal_columns import COLUMNS, NAMES, cells_of, entry_of, is_folder, split
-from skysort.work.journal_database import JournalDatabase
+from skysort.work.journal_database import SECONDS_FOR_OTHERS, JournalDatabase
 from skysort.work.journal_entries import CellError, JournalEntry, Settings, mark_of, replaced, settings_of
 from skysort.work.journal_file import check_whole, journal_errors
 
@@ -51,11 +52,12 @@ class Journal:
     def __init__(self, folder: Path, *, make: bool = False) -> None:
         self.folder = journal_folder(folder)
         self.path = self.folder / "journal.sqlite"
+        self._lock = self.folder / "lock"
         with journal_errors(self.path):
             if make:
                 self.folder.mkdir(exist_ok=True)  # not its parents: they may be the mount point of a missing drive
                 sync_folder(self.folder.parent)
-                (self.folder / "lock").touch()
+                self._lock.touch()
             check_whole(self.path)
         if not make and not self.path.exists():
             raise NotUnderstoodError("no-journal", f"{folder} has no journal: {self.path} is not there")
@@ -77,7 +79,8 @@ class Journal:
         """Close the journal. All that was written is on the disk."""
         self._database.close()
 
-    def moving(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def moving(self) -> Iterator[None]:
         """Be the only process that moves pictures for this journal; see `skysort.work.moves.moving`.
 
         Raises:
@@ -85,7 +88,9 @@ class Journal:
             JournalError: when the journal's file was removed or replaced since it was opened.
             DamagedJournalError: when the file has lost its end.
         """
-        return self._database.exclusive()
+        self._database.check_files()
+        with locked(self._lock, wait=SECONDS_FOR_OTHERS):
+            yield
 
     def session(self, settings: Settings) -> int:
         """Return the number of the session with these settings. Equal settings have the same number."""
@@ -223,7 +228,7 @@ class Journal:
         yield from self._read(f"correction IS NOT NULL AND {IN_EFFECT} ORDER BY id DESC")
 
     def _read(self, where: str, values: Sequence[object] = ()) -> Iterator[JournalEntry]:
-        with journal_errors(self.path), self._database.reader() as connection:
+        with journal_errors(self.path), closing(self._database.connect()) as connection:
             yield from self._query(connection, where, values)
 
     def _query(

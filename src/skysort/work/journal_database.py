@@ -1,4 +1,4 @@
-"""The SQLite database of a journal: its tables, its connections, its transactions and its lock."""
+"""The SQLite database of a journal: its tables, its connections and its transactions."""
 
 import os
 import secrets
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from skysort.core.locks import locked
 from skysort.work.journal_columns import COLUMNS
 from skysort.work.journal_entries import DamagedJournalError, token_of
 from skysort.work.journal_file import OpenedFiles, cut_short, has_lost_rows, journal_errors, last_id
@@ -60,13 +59,12 @@ class JournalDatabase:
 
     def __init__(self, path: Path, *, make: bool) -> None:
         self.path = path
-        self.lock = path.with_name("lock")
         self.last_id = 0
         """The largest number of a row that this process has seen."""
         self._files: OpenedFiles | None = None
         self._may_write = make or os.access(path.parent, os.W_OK)
         with journal_errors(path):
-            self.connection = self._connect()
+            self.connection = self.connect()
         try:
             self.token = self._prepare()
         except BaseException:
@@ -77,12 +75,6 @@ class JournalDatabase:
         """Close the database. Every finished transaction is on the disk already."""
         with suppress(sqlite3.Error):
             self.connection.close()
-
-    @contextmanager
-    def reader(self) -> Iterator[sqlite3.Connection]:
-        """Open a second connection: one with an unfinished query may not write."""
-        with closing(self._connect()) as connection:
-            yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -104,19 +96,6 @@ class JournalDatabase:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Be the only process that moves pictures for this journal.
-
-        Raises:
-            SkysortError: when another process has been moving pictures for a minute.
-            JournalError: when the file was removed or replaced since it was opened.
-            DamagedJournalError: when the file has lost its end.
-        """
-        self.check_files()
-        with locked(self.lock, wait=SECONDS_FOR_OTHERS):
-            yield
-
     def check_files(self) -> None:
         """Make sure that the files are still those that were opened, and have lost no rows.
 
@@ -126,12 +105,13 @@ class JournalDatabase:
         """
         with journal_errors(self.path):
             if self._files and (shorter := self._files.check()):
-                with self.reader() as connection:
+                with closing(self.connect()) as connection:
                     if has_lost_rows(connection, self.last_id):
                         raise cut_short(self.path, shorter[0])
                 self._files.written()
 
-    def _connect(self) -> sqlite3.Connection:
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection, which the caller must close. One with an unfinished query may not write."""
         if self._may_write:
             return sqlite3.connect(self.path, timeout=SECONDS_FOR_OTHERS, isolation_level=None)
         # SQLite would create files for the write-ahead log even to read. Without such a file, nobody is writing.

@@ -33,8 +33,7 @@ class WatchOptions:
     settle: float = 2.0
     """Seconds for which a file must not change."""
     stuck: float = 600.0
-    """Seconds after which an unfinished upload is logged as stuck, and an unreadable picture is no longer taken
-    for an unfinished upload."""
+    """Seconds after which an unfinished upload is logged as stuck, and an unreadable picture goes to review."""
     metrics: Path | None = None
     unsure_below: float | None = None
     """A picture whose confidence is below this goes to review."""
