@@ -57,7 +57,12 @@ def refused(code: str, *facts: object, exit_code: int = 1) -> Iterator[None]:
     with pytest.raises(SkysortError) as error:
         yield
     assert (error.value.code, error.value.exit_code) == (code, exit_code)
-    assert [fact for fact in map(str, facts) if fact not in str(error.value)] == [], str(error.value)
+    assert lacking(str(error.value), *facts) == [], str(error.value)
+
+
+def lacking(message: str, *facts: object) -> list[str]:
+    """Return the facts that a message lacks."""
+    return [fact for fact in map(str, facts) if fact not in message]
 
 
 def numbers(text: str) -> list[str]:

@@ -215,7 +215,7 @@ def test_bad_tars(
         archive.add(folder, "pictures")
     (tmp_path / "half.tgz").write_bytes((tmp_path / "whole.tgz").read_bytes()[:10_000])
     check_refused(skysort_command("train", tmp_path / "half.tgz"), 1, "damaged-archive", "half.tgz")
-    monkeypatch.setattr("skysort.data.sources.archive.MAX_UNPACKED_BYTES", 2**20)
+    monkeypatch.setattr("skysort.data.sources.archive_files.MAX_UNPACKED_BYTES", 2**20)
     (tmp_path / "bomb.tar.gz").write_bytes(gzip.compress(bytes(2**25)))
     check_refused(skysort_command("train", tmp_path / "bomb.tar.gz"), 1, "unsafe-archive", "100 times")
 

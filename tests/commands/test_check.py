@@ -298,7 +298,7 @@ def test_archives_tables_and_names_are_checked_alike(
 def test_weights_that_even_classes_out_are_suggested(skysort_command: Command, make_folder: MakeFolder) -> None:
     ended = skysort_command("check", make_folder({"rare": 5, "common": 45}), "--quiet")
     assert ended.code == 0
-    assert "Weights that make classes count alike: rare 5, common 0.56." in ended.out
+    assert "(rare 5, common 0.56)" in ended.out
     settings = re.findall(r"--set (\S+=\w+)", ended.out)
     assert settings == ["loss.class_weights=balanced", "training.sampling=balanced"]
     assert all(Recipe.load("swift", [setting]) for setting in settings)
@@ -363,7 +363,7 @@ def test_labels_in_file_names_and_corrections_are_checked_as_they_are_trained_on
     check_refused(skysort_command("check", folder), 1, "no-labels", folder)
     checked = skysort_command("check", folder, table, *by_name)
     assert checked.out.splitlines()[0] == "24 pictures of 2 classes"
-    assert "1 picture stands in more than one source and counts once; 1 picture has a new label" in checked.err
+    assert "1 picture is in more than one source and counts once; 1 picture has a new label" in checked.err
     refused = skysort_command("check", folder, "--label-by", "(")
     check_refused(refused, 2, "invalid-recipe", "pictures.label_by", "'('")
     refused = skysort_command("check", table, *by_name)

@@ -13,7 +13,7 @@ from skysort.core.files import whole_folder
 from skysort.core.progress import SilentProgress
 from skysort.data import parallel, store
 from skysort.data.decode import Shape, decode
-from skysort.data.exif import open_originals
+from skysort.data.exif import open_metadata
 from skysort.data.sources import base
 from skysort.data.sources.base import ArchiveSource, FolderSource
 from skysort.data.store import Store, open_store
@@ -116,16 +116,16 @@ def test_the_outdated_store_is_removed(make_folder: MakeFolder, cache: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["pixels", "sums", "digests", "first_equal", "first_near", "table", "checksums", "originals"]
+    "name", ["pixels", "sums", "digests", "first_equal", "first_near", "table", "checksums", "metadata"]
 )
 def test_a_byte_that_was_altered_in_the_cache_is_noticed(
     make_folder: MakeFolder, cache: Path, decoded: list[bytes], name: str
 ) -> None:
     folder = make_folder({"cat": 2, "dog": 2})
-    before, sizes = opened(folder), open_originals(FolderSource(folder), SilentProgress())
+    before, sizes = opened(folder), open_metadata(FolderSource(folder), SilentProgress())
     pixels = before.pixels.copy()
     decoded.clear()
-    (file,) = cache.parent.glob("originals/*" if name == "originals" else f"stores/*/{name}.*")
+    (file,) = cache.parent.glob("metadata/*" if name == "metadata" else f"stores/*/{name}.*")
     content = bytearray(file.read_bytes())
     content[-9] ^= 1
     file.write_bytes(content)
@@ -133,8 +133,8 @@ def test_a_byte_that_was_altered_in_the_cache_is_noticed(
     np.testing.assert_array_equal(after.pixels, pixels)
     np.testing.assert_array_equal(after.first_near, before.first_near)
     assert after.listing.paths == before.listing.paths
-    assert len(decoded) == (0 if name == "originals" else 4)
-    again = open_originals(FolderSource(folder), SilentProgress())
+    assert len(decoded) == (0 if name == "metadata" else 4)
+    again = open_metadata(FolderSource(folder), SilentProgress())
     assert again and sizes and again.cameras == sizes.cameras
     np.testing.assert_array_equal(again.sizes, sizes.sizes)
 

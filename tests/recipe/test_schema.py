@@ -17,6 +17,7 @@ from skysort.recipe.load import recipe_names
 from skysort.recipe.networks import ConvNetwork
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Augment, Normalisation
+from tests.conftest import lacking
 
 
 def refusal(*settings: str, name: str = "convnet", code: str = "invalid-recipe") -> str:
@@ -25,10 +26,6 @@ def refusal(*settings: str, name: str = "convnet", code: str = "invalid-recipe")
         Recipe.load(name, settings)
     assert caught.value.code == code
     return str(caught.value)
-
-
-def lacking(message: str, *facts: str) -> list[str]:
-    return [fact for fact in facts if fact not in message]
 
 
 def own(tmp_path: Path, text: str) -> str:

@@ -1,9 +1,10 @@
-"""What image files say besides their pixels: their size, when they were taken, and with which camera."""
+"""Metadata of image files: size, capture time and camera."""
 
 import json
 import re
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,40 +12,59 @@ from numpy.typing import NDArray
 from skysort.core.cache import cache_folder
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
-from skysort.data.decode import ImageMetadata, UnreadablePictureError, read_original
+from skysort.data.decode import EXIF_ORIENTATION, TURNED, UnreadablePictureError, opened, readable_format
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.base import PixelSource, Source
 from skysort.data.store import digest
 
 FORMAT = 2
-ORIGINALS_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.json")
+CACHE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.json")
 
 NUM_FOR_MEDIAN = 50
-"""Image files that are looked at for a median size."""
+"""Number of image files that the median size is taken over."""
+
+EXIF_PART = 0x8769
+TAKEN, SUBSECONDS = 0x9003, 0x9291
+CAMERA = (0x010F, 0x0110, 0xA431)
+"""Tags of the maker, the model and, in the EXIF part, the body's serial number."""
+
+
+@dataclass(frozen=True)
+class ImageMetadata:
+    """Metadata of one image file. Width and height are in pixels, upright."""
+
+    width: int
+    height: int
+    taken: float | None = None
+    """Seconds since 1970 on the camera's clock; None if it is not recorded."""
+    camera: str = ""
 
 
 @dataclass(frozen=True)
 class MetadataTable:
-    """A row a picture of a source's listing."""
+    """Metadata of a source's pictures, one row per picture of its listing."""
 
     sizes: NDArray[np.int64]
-    """(N, 2) width and height, upright; 0 where it cannot be read."""
+    """(N, 2) width and height, upright; 0 if the picture cannot be read."""
     taken: NDArray[np.float64]
-    """(N,) seconds on the camera's own clock; NaN where the file does not say."""
+    """(N,) seconds since 1970 on the camera's clock; NaN if not recorded."""
     cameras: tuple[str, ...]
-    """(N,) maker, model and serial number, as far as the file says."""
+    """(N,) maker, model and serial number, as far as they are recorded."""
 
 
-def open_originals(source: Source, progress: Progress) -> MetadataTable | None:
-    """Read the heads of a source's image files, from the cache where it is up to date; None where it has no files.
+def open_metadata(source: Source, progress: Progress) -> MetadataTable | None:
+    """Read the metadata of a source's image files, from the cache if it is up to date.
+
+    Returns:
+        The table, or None if the source has no image files.
 
     Raises:
-        SkysortError: when the source cannot be listed or the cache cannot be written.
+        SkysortError: if the source cannot be listed or the cache cannot be written.
     """
     if isinstance(source, PixelSource):
         return None
     family, key = digest(source.identity), digest(source.stamp(), str(FORMAT))
-    file = cache_folder() / "originals" / f"{family}-{key}.json"
+    file = cache_folder() / "metadata" / f"{family}-{key}.json"
     try:
         checksum, text = file.read_text(encoding="utf-8").split("\n")
         if int(checksum) != zlib.crc32(text.encode()):
@@ -56,17 +76,17 @@ def open_originals(source: Source, progress: Progress) -> MetadataTable | None:
         text = json.dumps(rows)
         write_whole(file, f"{zlib.crc32(text.encode())}\n{text}")
         for other in file.parent.glob(f"{family}-*"):
-            if other != file and ORIGINALS_NAME.fullmatch(other.name):
+            if other != file and CACHE_NAME.fullmatch(other.name):
                 other.unlink(missing_ok=True)
     width, height, taken, cameras = zip(*rows, strict=True)
     return MetadataTable(np.array([width, height], np.int64).T, np.array(taken, np.float64), cameras)
 
 
 def median_size(source: Source) -> tuple[int, int] | None:
-    """Return width and height in the median of some of a source's image files; None where it has none.
+    """Return the median width and height of a sample of a source's image files; None if it has none.
 
     Raises:
-        SkysortError: when the source cannot be listed.
+        SkysortError: if the source cannot be listed.
     """
     if isinstance(source, PixelSource):
         return None
@@ -76,8 +96,8 @@ def median_size(source: Source) -> tuple[int, int] | None:
             try:
                 content = read(row)
                 if isinstance(content, bytes):
-                    original = read_original(content)
-                    sizes.append((original.width, original.height))
+                    metadata = read_metadata(content)
+                    sizes.append((metadata.width, metadata.height))
             except UnreadablePictureError:
                 continue
     if not sizes:
@@ -93,13 +113,41 @@ def _read(source: Source, progress: Progress) -> list[tuple[int, int, float | No
             try:
                 content = read(row)
                 if isinstance(content, bytes):
-                    return read_original(content)
+                    return read_metadata(content)
             except UnreadablePictureError:
                 pass
             return ImageMetadata(0, 0)
 
         rows = []
-        for original in in_order(read_row, range(len(listing)), threads_for(np.inf)):
-            rows.append((original.width, original.height, original.taken, original.camera))
+        for metadata in in_order(read_row, range(len(listing)), threads_for(np.inf)):
+            rows.append((metadata.width, metadata.height, metadata.taken, metadata.camera))
             tell(1, "")
     return rows
+
+
+def read_metadata(content: bytes) -> ImageMetadata:
+    """Read the metadata of an image file, without its pixels.
+
+    Raises:
+        UnreadablePictureError: if it is not a readable picture.
+        MemoryError: if this computer has too little free memory now.
+    """
+    kind = readable_format(content)
+    with opened(kind, content) as image:
+        width, height = image.size
+        exif = image.getexif()
+        if exif.get(EXIF_ORIENTATION) in TURNED and kind != "TIFF":  # Pillow already swaps the size of a TIFF
+            width, height = height, width
+        part = exif.get_ifd(EXIF_PART)
+        camera = " ".join(str(value).strip() for tag in CAMERA if (value := exif.get(tag) or part.get(tag)))
+        return ImageMetadata(width, height, _capture_time(part), camera)
+
+
+def _capture_time(exif: dict[int, object]) -> float | None:
+    """Return the capture time, in seconds since 1970. The clock counts as UTC, because only differences matter."""
+    try:
+        moment = datetime.strptime(str(exif[TAKEN]).strip("\0 "), "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        fraction = str(exif.get(SUBSECONDS, "")).strip("\0 ")
+        return moment.timestamp() + (float(f"0.{fraction}") if fraction.isdecimal() else 0.0)
+    except (KeyError, ValueError):
+        return None

@@ -7,7 +7,8 @@ import numpy as np
 
 from skysort.core.text import counted
 from skysort.data.dataset import Dataset
-from skysort.data.quality.check import CheckResult, Finding
+from skysort.data.quality.check import CheckResult
+from skysort.data.quality.findings import Finding
 from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.page import write_page
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
-from skysort.data.quality.check import quick_findings, summary
+from skysort.data.quality.check import summary
+from skysort.data.quality.findings import quick_findings
 from skysort.data.splits import PreparedData, smaller_than_they_are
 from skysort.recipe.sections import Pictures
 from skysort.runs.plan import TrainingPlan

@@ -8,7 +8,7 @@ from skysort.core.errors import require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.dataset import Data, open_dataset
-from skysort.data.exif import open_originals
+from skysort.data.exif import open_metadata
 from skysort.data.quality import check as quality
 from skysort.data.quality.check import CheckResult
 from skysort.data.quality.grouping import groups_of
@@ -53,7 +53,7 @@ def check(
     shape = found.shape(pictures.size, pictures.channels, pictures.resize)
     dataset = open_dataset(found, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
-    result = quality.check(found.name, dataset, groups, open_originals(dataset.source, progress))
+    result = quality.check(found.name, dataset, groups, open_metadata(dataset.source, progress))
     if output is not None:
         page = Path(output)
         page.mkdir(parents=True, exist_ok=True)

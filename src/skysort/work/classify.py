@@ -17,7 +17,7 @@ from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import room_for
 from skysort.data.parallel import in_order, threads_for
-from skysort.data.sources.archive import check_file_size
+from skysort.data.sources.archive_files import check_file_size
 from skysort.work.attempts import MOST_DEATHS, Attempts
 from skysort.work.journal_entries import By, Identity, JournalEntry, Kind
 from skysort.work.names import ChangedError, identity_of

@@ -80,7 +80,7 @@ def test_each_readable_format_is_told_from_its_first_bytes(form: str) -> None:
 def test_formats_that_are_not_read_have_a_name_and_a_reason(head: bytes, name: str) -> None:
     assert picture_format(head) == name
     if name not in READABLE:
-        with pytest.raises(UnreadablePictureError, match=f"^{name} is not read here; convert it to JPEG$"):
+        with pytest.raises(UnreadablePictureError, match=rf"\b{name}; convert it to JPEG$"):
             decode(head, SHAPE)
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from skysort.core.errors import SkysortError
 from skysort.data.decode import UnreadablePictureError
-from skysort.data.sources import archive as module
-from skysort.data.sources.archive import check_file_size, is_archive, open_archive
-from tests.conftest import picture_bytes, refused
+from skysort.data.sources import archive_files as module
+from skysort.data.sources.archive import is_archive, open_archive
+from skysort.data.sources.archive_files import check_file_size
+from tests.conftest import lacking, picture_bytes, refused
 
 CENTRAL = b"PK\x01\x02"
 LOCAL = b"PK\x03\x04"
@@ -97,7 +98,7 @@ def test_names_in_a_zip_that_are_not_utf8_are_code_page_437_and_it_says_so(tmp_p
     with open_archive(path) as archive:
         assert archive.names == ("Möwe", "é".encode().decode("cp437"), "plain")
         assert len(archive.remarks) == 1
-        assert "they are read as code page 437, as in Möwe." in archive.remarks[0]
+        assert lacking(archive.remarks[0], str(tmp_path), "code page 437", " Möwe.") == []
         assert archive.read("Möwe") == picture_bytes(0, (4, 4))
 
 
@@ -168,7 +169,7 @@ def test_a_member_larger_than_any_picture_has_a_reason(tmp_path: Path) -> None:
     path = patch(
         write_zip(tmp_path / "x.zip", "cat/1.png"), CENTRAL, 24, struct.pack("<I", module.MAX_FILE_BYTES + 2**20)
     )
-    assert member_reason(path).startswith("a file of 513 MiB, more than 512")
+    assert lacking(member_reason(path), "513 MiB", "512 MiB") == []
 
 
 def test_a_member_that_unpacks_to_more_than_it_says_does_not_fill_the_memory(tmp_path: Path) -> None:
@@ -207,13 +208,13 @@ def test_an_encrypted_member_has_a_reason(tmp_path: Path) -> None:
 def test_a_member_of_unsupported_compression_has_a_reason(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png")
     patch(patch(path, CENTRAL, 10, struct.pack("<H", 97)), LOCAL, 8, struct.pack("<H", 97))
-    assert "compressed" in member_reason(path)
+    assert "deflate" in member_reason(path)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_that_could_unpack_without_end_has_a_reason(tmp_path: Path, compression: int) -> None:
     path = write_zip(tmp_path / "x.zip", "cat/1.png", compression=compression)
-    assert member_reason(path) == "is compressed in a way that is neither deflate nor none"
+    assert "deflate" in member_reason(path)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -280,7 +281,7 @@ def test_of_two_members_with_one_name_the_later_one_counts(tmp_path: Path, endin
         assert archive.names == ("cat/1.png",)
         assert archive.read("cat/1.png") == picture_bytes(2, (4, 4))
         (remark,) = archive.remarks
-        assert remark.endswith("such as cat/1.png; the last one counts, and 2 files are left out")
+        assert lacking(remark, f"x{ending}", " cat/1.png", "2 files") == []
 
 
 @pytest.mark.parametrize("ending", TARS)
@@ -312,7 +313,7 @@ def test_a_link_or_a_device_in_a_tar_has_a_reason_and_is_not_followed(tmp_path: 
     entry = tarfile.TarInfo("cat/1.png")
     entry.type, entry.linkname = kind, "/etc/passwd"
     path = write_tar(tmp_path / "x.tar", entry, "cat/2.png")
-    assert member_reason(path) == "a link or a device inside the archive, not a file"
+    assert "link or a device" in member_reason(path)
     with open_archive(path) as archive:
         assert archive.read("cat/2.png") == picture_bytes(1, (4, 4))
 
@@ -347,7 +348,7 @@ def test_a_temporary_folder_that_is_full_is_an_error_that_names_it(
         def write(self, _content: object) -> int:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.tempfile, "TemporaryFile", Full)
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
     path = write_tar(tmp_path / "x.tgz", "cat/1.png")
     check_refused(path, "system", "No space left on device", "$TMPDIR")
 
@@ -413,5 +414,5 @@ def test_a_member_that_unpacks_to_much_that_is_no_picture_is_not_unpacked(tmp_pa
 def test_a_large_file_is_refused_where_memory_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     check_file_size(2**27)
     monkeypatch.setattr("skysort.data.memory.MAX_BYTES", 2**27)
-    with pytest.raises(UnreadablePictureError, match="a file of 128 MiB, more than 64"):
+    with pytest.raises(UnreadablePictureError, match=r"128 MiB.* 64 MiB"):
         check_file_size(2**27)

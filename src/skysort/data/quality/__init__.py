@@ -1,1 +1,1 @@
-"""What would make figures lie: duplicates, groups and leaks."""
+"""Quality of the data: duplicates, groups, leaks and other problems."""

@@ -10,7 +10,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.progress import Progress
 from skysort.core.text import counted
 from skysort.data.dataset import Dataset
-from skysort.data.exif import open_originals
+from skysort.data.exif import open_metadata
 from skysort.recipe.sections import Pictures
 
 Indices = NDArray[np.int64]
@@ -92,7 +92,7 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Indices:
 
 def _bursts(dataset: Dataset, seconds: float, progress: Progress) -> Indices:
     """Group pictures of one folder and camera that were taken less than so many seconds one after another."""
-    originals = open_originals(dataset.source, progress)
+    originals = open_metadata(dataset.source, progress)
     paths = dataset.listing.paths
     taken = np.full(len(paths), np.nan)
     cameras = [""] * len(paths)

@@ -1,1 +1,1 @@
-"""Where pictures come from: folders, archives and tables."""
+"""Sources of pictures: folders, archives and CSV files."""

@@ -1,4 +1,4 @@
-"""Several sources of one data set, as a folder and later corrections: a later source corrects an earlier one."""
+"""Several sources of one data set, such as a folder and corrections: a later source corrects an earlier one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,40 +20,41 @@ PathSource = FolderSource | ArchiveSource | TableSource
 
 @dataclass(frozen=True)
 class SeveralSources:
-    """Folders, archives and CSV files that are one data set."""
+    """Folders, archives and CSV files that make one data set."""
 
     sources: tuple[PathSource, ...]
-    """In order: what a later one says of a picture counts."""
+    """In order; the label in a later source replaces that in an earlier one."""
 
     @property
     def identity(self) -> str:
-        """Those of all sources."""
+        """The identities of all sources."""
         return "\n".join(source.identity for source in self.sources)
 
     def stamp(self) -> str:
-        """Return those of all sources."""
+        """Return the stamps of all sources."""
         return "\n".join(source.stamp() for source in self.sources)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Listing, Reader]]:
-        """List the pictures of all sources, and read them while the context lasts."""
+        """Return the joined listing and a reader of the pictures, which works inside the context."""
         with ExitStack() as opened:
-            found = [opened.enter_context(source.opened()) for source in self.sources]
+            sources = [opened.enter_context(source.opened()) for source in self.sources]
             prefixes = _prefixes([source.path for source in self.sources])
-            listing = _joined([listing for listing, _ in found], prefixes)
-            starts = np.cumsum([0, *(len(own) for own, _ in found)])
+            listing = _joined([listing for listing, _ in sources], prefixes)
+            starts = np.cumsum([0, *(len(source_listing) for source_listing, _ in sources)])
 
             def read(row: int) -> bytes:
                 number = int(np.searchsorted(starts, row, side="right")) - 1
-                content = found[number][1](row - int(starts[number]))
-                assert isinstance(content, bytes)  # as files are
+                _, read_one = sources[number]
+                content = read_one(row - int(starts[number]))
+                assert isinstance(content, bytes)  # these sources read files
                 return content
 
             yield listing, read
 
 
 def _prefixes(paths: Sequence[Path]) -> list[str]:
-    """Return what stands before the paths of each source: its name, and a number where another has the same."""
+    """Return the prefix of each source's paths: its name, with a number if an earlier source has the same name."""
     prefixes: list[str] = []
     times: Counter[str] = Counter()
     for path in paths:
@@ -68,16 +69,20 @@ def _joined(listings: Sequence[Listing], prefixes: Sequence[str]) -> Listing:
     classes = tuple(sorted(set(labels), key=natural))
     number = {name: index for index, name in enumerate(classes)}
     splits = [split for listing in listings for split in listing.splits]
-    if set(splits) & {"validation", "calibration", "test"}:  # what is held out is declared: the rest is not
+    if set(splits) & {
+        "validation",
+        "calibration",
+        "test",
+    }:  # the sources declare the held-out splits, so the rest is for training
         splits = [split or "train" for split in splits]
     groups = [name for listing in listings for name in listing.groups or ("",) * len(listing)]
-    named = list(zip(listings, prefixes, strict=True))
+    with_prefix = list(zip(listings, prefixes, strict=True))
     return Listing(
-        tuple(_below(prefix, path) for listing, prefix in named for path in listing.paths),
+        tuple(_below(prefix, path) for listing, prefix in with_prefix for path in listing.paths),
         np.array([number[name] for name in labels], np.int64),
         classes,
         tuple(splits),
-        tuple(_below(prefix, path) for listing, prefix in named for path in listing.left_out),
+        tuple(_below(prefix, path) for listing, prefix in with_prefix for path in listing.left_out),
         tuple(groups) if any(groups) else None,
         tuple(remark for listing in listings for remark in listing.remarks),
         tuple(index for index, listing in enumerate(listings) for _ in listing.paths),
@@ -85,21 +90,21 @@ def _joined(listings: Sequence[Listing], prefixes: Sequence[str]) -> Listing:
 
 
 def _below(prefix: str, path: str) -> str:
-    """Return a path as the joined listing has it; an absolute one, as a CSV file may have, stays."""
+    """Return a path with its prefix. An absolute path, as a CSV file may hold, stays as it is."""
     return path if Path(path).is_absolute() else prefix + path
 
 
 def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
-    """Let each picture that stands in several sources count once, in its first place, with its newest label.
+    """Count a picture that is in several sources once: at its first place, with its newest label.
 
-    A picture that its first source puts in no split goes to the split of a later one.
+    If the first source gives the picture no split, it gets the split of a later source.
 
     Args:
-        listing: of several sources.
+        listing: the joined listing of several sources.
         equal: (N,) numbers that are equal for equal pictures; -1 for unreadable ones.
 
     Returns:
-        The listing of the rows that are kept, and these rows.
+        The listing of the remaining rows, and these rows.
     """
     origins = np.array(listing.origins)
     first, last = np.full(equal.max(initial=-1) + 1, len(origins)), np.full(equal.max(initial=-1) + 1, -1)
@@ -113,10 +118,10 @@ def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
 
     labels, splits = listing.labels.copy(), list(listing.splits)
     groups = None if listing.groups is None else list(listing.groups)
-    for together in rows_of.values():
-        newest = max(together, key=lambda row: (origins[row], row))
-        for row in together:
-            if origins[row] == origins[together[0]]:
+    for same_picture in rows_of.values():
+        newest = max(same_picture, key=lambda row: (origins[row], row))
+        for row in same_picture:
+            if origins[row] == origins[same_picture[0]]:
                 labels[row] = labels[newest]
                 splits[row] = splits[row] or splits[newest]
                 if groups is not None:
@@ -124,7 +129,7 @@ def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     is_kept = ~is_shared | (origins == first[equal])
     rows = np.flatnonzero(is_kept)
     num_corrected = int((labels != listing.labels)[rows].sum())
-    kept = replace(
+    corrected = replace(
         listing,
         labels=labels,
         splits=tuple(splits),
@@ -134,14 +139,14 @@ def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     filled = {listing.classes[label] for label in labels[rows]}
     classes = tuple(name for name in listing.classes if name in filled)
     number = np.array([classes.index(name) if name in filled else -1 for name in listing.classes])
-    return replace(kept.at(rows), labels=number[labels[rows]], classes=classes), rows
+    return replace(corrected.at(rows), labels=number[labels[rows]], classes=classes), rows
 
 
-def _remark(num_again: int, num_corrected: int) -> list[str]:
-    if not num_again:
+def _remark(num_repeated: int, num_corrected: int) -> list[str]:
+    if not num_repeated:
         return []
-    stand = "picture stands" if num_again == 1 else "pictures stand"
+    are = "picture is" if num_repeated == 1 else "pictures are"
     return [
-        f"{num_again:,} {stand} in more than one source and count{'s' if num_again == 1 else ''} once;"
+        f"{num_repeated:,} {are} in more than one source and count{'s' if num_repeated == 1 else ''} once;"
         f" {counted(num_corrected, 'picture has', 'pictures have')} a new label"
     ]
