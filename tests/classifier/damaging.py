@@ -1,4 +1,4 @@
-"""Ways to damage a classifier folder: each makes from a good one a folder that no longer answers as it should."""
+"""Ways to damage a classifier folder, so that it no longer gives the right answers."""
 
 import io
 import json
@@ -28,7 +28,7 @@ FLATTENED = (
 
 
 def sign(folder: Path, *names: str) -> None:
-    """Write into classifier.json the digests of files that were changed, as whoever means harm would."""
+    """Write the digests of changed files into classifier.json, as an attacker would."""
     path = folder / "classifier.json"
     table = json.loads(path.read_text("utf-8"))
     table["files"].update({name: sha256(folder / name) for name in names})
@@ -44,7 +44,7 @@ def table(**changes: object) -> Damage:
 
 
 def content(name: str, change: Callable[[bytes], bytes]) -> Damage:
-    """Return what changes the bytes of a file, and signs it."""
+    """Return a function that changes the bytes of a file, and updates its digest."""
 
     def damage(folder: Path) -> None:
         (folder / name).write_bytes(change((folder / name).read_bytes()))
@@ -55,7 +55,7 @@ def content(name: str, change: Callable[[bytes], bytes]) -> Damage:
 
 
 def proof(compressed: bool = False, **arrays: NDArray[Any] | bytes | None) -> Damage:
-    """Return what writes other arrays, or bytes in their place, into the proof, or leaves some out."""
+    """Return a function that writes other arrays or bytes into the proof, or leaves some out."""
 
     def damage(folder: Path) -> None:
         pictures, logits, meaning = read_proof(folder / "proof.npz")
@@ -77,7 +77,7 @@ def npy(array: NDArray[Any]) -> bytes:
 
 
 def header(text: str, version: int = 1) -> bytes:
-    """Return an array's file with a header that says whatever, and few bytes behind it."""
+    """Return the file of an array with any header and few bytes after it."""
     line = text.encode("latin-1") + b"\n"
     return b"\x93NUMPY" + bytes([version, 0]) + len(line).to_bytes(2, "little") + line + bytes(64)
 
@@ -96,7 +96,7 @@ def model(
     inputs: Sequence[str] = ("pictures",),
     outputs: Sequence[str] = ("logits",),
 ) -> onnx.ModelProto:
-    """Return a model of some nodes behind FLATTENED, from `x` to `logits`."""
+    """Return a model with some nodes after FLATTENED, from `x` to `logits`."""
     numbers = {"rows": np.array([0, -1]), "weights": np.zeros((3072, 2), np.float32), **(constants or {})}
     graph = helper.make_graph(
         [*FLATTENED, *nodes],
@@ -109,7 +109,7 @@ def model(
 
 
 def replaced(made: onnx.ModelProto) -> Damage:
-    """Return what puts a model in the place of the classifier's, with a proof of zeros that it may meet."""
+    """Return a function that replaces the classifier's model, with a proof of zeros."""
 
     def damage(folder: Path) -> None:
         (folder / "model.onnx").write_bytes(made.SerializeToString())
@@ -147,7 +147,7 @@ NOTHING = model(node("Identity", "x"))
 
 
 def outside(location: str, *, made: bool = False) -> Damage:
-    """Return what lets the model take its weights from another file."""
+    """Return a function that makes the model read its weights from another file."""
     changed = onnx.ModelProto()
     changed.CopyFrom(NOTHING)
     (weights,) = (tensor for tensor in changed.graph.initializer if tensor.name == "weights")
@@ -185,7 +185,7 @@ def as_pipe(folder: Path) -> None:
 
 
 def grown(name: str) -> Damage:
-    """Return what makes a file 100 GB, of which the disk holds nothing."""
+    """Return a function that makes a file 100 GB large and sparse."""
 
     def damage(folder: Path) -> None:
         with (folder / name).open("r+b") as file:

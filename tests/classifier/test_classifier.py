@@ -79,7 +79,7 @@ def test_weights_in_pytorch_give_the_logits_of_the_proof(finished_run: Path) -> 
 def test_the_proof_has_no_calibration_or_test_picture(finished_run: Path) -> None:
     pictures, _, _ = read_proof(finished_run / "classifier" / "proof.npz")
     assert len(np.unique(pictures.reshape(len(pictures), -1), axis=0)) == 32
-    # Rows of the training split alone: their own labels would be in predictions.csv otherwise.
+    # Only rows of the training split: the labels of others would be in predictions.csv.
     held_out = (finished_run / "predictions.csv").read_text("utf-8") + (
         finished_run / "calibration.csv"
     ).read_text("utf-8")
@@ -104,7 +104,7 @@ def test_a_missing_or_altered_file_is_refused_by_name(name: str, classifier_copy
         skysort.load(classifier_copy)
 
 
-def test_what_decides_no_answer_may_be_altered_or_missing(classifier_copy: Path) -> None:
+def test_files_that_decide_no_answer_may_be_altered_or_missing(classifier_copy: Path) -> None:
     readme = classifier_copy / "README.md"
     readme.write_bytes(readme.read_bytes().replace(b"\n", b"\r\n") + b"A note.\r\n")
     table = classifier_copy / "classifier.json"
@@ -129,7 +129,7 @@ def test_a_damaged_table_is_refused(content: str, classifier_copy: Path) -> None
         skysort.load(classifier_copy)
 
 
-def test_a_class_taken_out_of_the_table_is_noticed(classifier_copy: Path) -> None:
+def test_a_class_removed_from_the_table_is_an_error(classifier_copy: Path) -> None:
     change_table(classifier_copy, classes=["airplane"])
     with refused("altered-classifier", classifier_copy, "classifier.json", " 1 class", " 2 "):
         skysort.load(classifier_copy)
@@ -158,15 +158,13 @@ def test_an_edited_table_that_would_change_the_answers_is_refused(
     ("classes", "problem"),
     [(["bird", "bird"], "'bird'"), (["bird", ""], "at least 1 character")],
 )
-def test_classes_that_cannot_be_told_apart_are_refused(
-    classes: list[str], problem: str, classifier_copy: Path
-) -> None:
+def test_two_classes_of_one_name_are_refused(classes: list[str], problem: str, classifier_copy: Path) -> None:
     change_table(classifier_copy, classes=classes)
     with refused("damaged-file", classifier_copy / "classifier.json", "classes", problem):
         skysort.load(classifier_copy)
 
 
-def test_figures_are_no_part_of_what_is_proved(classifier_copy: Path) -> None:
+def test_figures_are_no_part_of_the_proof(classifier_copy: Path) -> None:
     change_table(classifier_copy, figures=None, recipe="renamed")
     assert skysort.load(classifier_copy).table.figures is None
 
@@ -181,7 +179,7 @@ def test_a_model_that_gives_other_logits_than_the_proof_is_refused(classifier_co
         skysort.load(classifier_copy)
 
 
-def test_a_classifier_that_is_made_is_proved_as_it_is_written(classifier_copy: Path, tmp_path: Path) -> None:
+def test_writing_a_classifier_checks_its_proof(classifier_copy: Path, tmp_path: Path) -> None:
     pictures, logits, _ = read_proof(classifier_copy / "proof.npz")
     whole = skysort.load(classifier_copy)
     threshold = OodThreshold(threshold=0.5, keep=0.95, calibration=KeptShare(pictures=20, kept=19))
@@ -197,7 +195,7 @@ def test_a_classifier_that_is_made_is_proved_as_it_is_written(classifier_copy: P
     assert (written.table.unknown, written.difference) == (threshold, written.table.proof_difference)
 
 
-def test_no_path_no_classifier(tmp_path: Path) -> None:
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with refused("path-not-found", tmp_path / "nothing", exit_code=2):
         skysort.load(tmp_path / "nothing")
     with refused("not-a-classifier", tmp_path):
@@ -220,12 +218,12 @@ def test_predict_gives_label_confidence_probabilities_and_status(finished_run: P
     assert all(name in bad.reason for name in ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"))
 
 
-def test_predict_refuses_a_path_that_is_not_there_before_it_starts(finished_run: Path, tmp_path: Path) -> None:
+def test_predict_refuses_a_missing_path_before_it_starts(finished_run: Path, tmp_path: Path) -> None:
     with refused("path-not-found", tmp_path / "none.jpg", exit_code=2):
         skysort.load(finished_run).predict([tmp_path / "none.jpg"])
 
 
-def test_a_stream_reads_no_further_than_it_is_followed(finished_run: Path, tmp_path: Path) -> None:
+def test_a_stream_reads_only_as_far_as_its_reader(finished_run: Path, tmp_path: Path) -> None:
     for number in range(3000):
         (tmp_path / f"{number}.png").write_bytes(picture_bytes(number % 7, (8, 8)))
     stream = skysort.load(finished_run).stream(tmp_path)
@@ -252,13 +250,13 @@ def test_a_stream_keeps_order_and_unreadable_rows_over_many_batches(
         assert rows[number].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
 
 
-def test_threads_of_the_network_that_wait_leave_the_cores_to_decoding(finished_run: Path) -> None:
+def test_waiting_threads_of_the_network_leave_the_cores_to_decoding(finished_run: Path) -> None:
     options = skysort.load(finished_run)._session.session.get_session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 @pytest.mark.parametrize("size", [(8, 8), (60, 60)])
-def test_the_next_batch_is_decoded_while_the_network_is_at_work(
+def test_the_next_batch_is_decoded_while_the_network_runs(
     size: tuple[int, int], finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(700):
@@ -326,7 +324,7 @@ def test_large_files_are_decoded_on_threads_though_small_ones_come_first(
     assert [row.status for row in rows] == ["ok"] * (num_thumbnails + 5)
 
 
-def test_a_picture_that_memory_was_too_short_for_is_tried_once_more(
+def test_a_picture_that_memory_was_too_short_for_is_tried_again(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(40):
@@ -348,7 +346,7 @@ def test_a_picture_that_memory_was_too_short_for_is_tried_once_more(
 
 
 @pytest.mark.parametrize("num_before", [0, 3])
-def test_a_picture_that_there_is_no_memory_for_is_named_with_what_it_takes(
+def test_a_lack_of_memory_names_the_picture_and_its_need(
     num_before: int, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(num_before):
@@ -362,7 +360,7 @@ def test_a_picture_that_there_is_no_memory_for_is_named_with_what_it_takes(
     assert needed >= 3000 * 2000 * 3 / 1e6 > free == 5
 
 
-def test_large_logits_are_proved_by_their_own_scale(tmp_path: Path) -> None:
+def test_large_logits_may_differ_in_proportion(tmp_path: Path) -> None:
     pictures, logits = np.zeros((1, 3, 8, 8), np.uint8), np.array([[4e6, -4e6]], np.float32)
     write_proof(tmp_path / "proof.npz", pictures, logits, "same")
     assert prove(tmp_path / "proof.npz", lambda _: logits + 1, "same") == 1

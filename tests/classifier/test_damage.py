@@ -13,7 +13,7 @@ from tests.classifier.damaging import LATER, WAYS
 from tests.conftest import picture_bytes
 
 MOST_MEMORY = 300 * 2**20
-"""Bytes more than before; 100 damaged folders together need far less."""
+"""Further bytes of memory. 100 damaged folders together need far less."""
 
 
 def loaded(folder: Path) -> str:
@@ -36,7 +36,7 @@ def test_a_damaged_folder_is_refused_in_one_line(way: str, finished_run: Path, t
 
 
 @pytest.mark.parametrize("way", sorted(LATER.keys() - {"no end for one picture"}))
-def test_an_answer_that_is_none_is_an_error(way: str, finished_run: Path, tmp_path: Path) -> None:
+def test_invalid_logits_are_an_error(way: str, finished_run: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(finished_run / "classifier", tmp_path / "copy")
     LATER[way](folder)
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
@@ -47,9 +47,7 @@ def test_an_answer_that_is_none_is_an_error(way: str, finished_run: Path, tmp_pa
 
 
 @pytest.mark.parametrize("megabytes", [160, 180, 200, 220, 230, 240, 250])
-def test_too_little_address_space_is_told_as_lack_of_memory(
-    megabytes: int, finished_run: Path, tmp_path: Path
-) -> None:
+def test_too_little_address_space_is_a_lack_of_memory(megabytes: int, finished_run: Path, tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(picture_bytes(1))
     limit = megabytes * 2**20
     script = f"""
@@ -60,7 +58,7 @@ from skysort.cli import main
 main()
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    if ended.returncode == 0:  # there was enough of it
+    if ended.returncode == 0:  # there was enough memory
         return
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert ended.stderr.startswith("skysort: ") and ended.stderr.endswith("[out-of-memory]\n")

@@ -35,7 +35,7 @@ def test_a_picture_is_set_aside_when_the_other_classes_together_reach_the_thresh
     assert made(0.5, keep=("bird", "gull")).action(prediction) == "set-aside"
 
 
-def test_a_picture_without_a_label_is_to_be_looked_at() -> None:
+def test_a_picture_without_a_label_goes_to_review() -> None:
     assert made(1e-9).action(unreadable("1.jpg", "no image")) == "review"
 
 
@@ -49,9 +49,9 @@ def test_a_threshold_above_all_sets_nothing_aside_and_is_read_back_to_the_bit(tm
         assert read_json(path, Decision) == made(threshold)
 
 
-def test_the_probability_of_a_picture_is_the_same_in_any_batch_and_never_above_1() -> None:
+def test_the_probability_of_a_picture_does_not_depend_on_its_batch_and_is_at_most_1() -> None:
     logits = np.random.default_rng(0).normal(0, 8, (1_000, 40)).astype(np.float32)
-    logits[:500, 0] = -60  # so that the other classes sum to 1, or to what rounding makes of it
+    logits[:500, 0] = -60  # so that the other classes sum to 1, up to rounding
     classes = [str(number) for number in range(40)]
     together = probability_not_kept(softmax(logits), classes, ["0"])
     alone = [probability_not_kept(softmax(logits[[row]]), classes, ["0"])[0] for row in range(1_000)]
@@ -76,12 +76,12 @@ def test_classes_to_keep_must_be_some_and_not_all(
 
 
 @pytest.mark.parametrize("threshold", [0.0, math.nan, math.inf, 1.1])
-def test_a_threshold_that_none_can_have_made_is_refused(threshold: float) -> None:
+def test_an_impossible_threshold_is_refused(threshold: float) -> None:
     with pytest.raises(ValidationError, match="threshold"):
         made(threshold)
 
 
-def test_a_decision_that_says_more_than_is_known_is_refused(tmp_path: Path) -> None:
+def test_a_decision_with_unknown_fields_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "decision.json"
     path.write_text(json.dumps({**made(0.9).model_dump(mode="json"), "unless": "rain"}), encoding="utf-8")
     with refused("damaged-file", path, "unless: Extra inputs are not permitted"):

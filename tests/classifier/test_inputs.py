@@ -60,18 +60,18 @@ def test_every_kind_of_picture_gets_the_same_answer(classifier: Classifier, path
     assert (said(found), found.path) == (like(expected), str(path))
 
 
-def test_pictures_without_a_file_are_called_by_their_number(classifier: Classifier, path: Path) -> None:
+def test_pictures_without_a_file_name_get_a_number(classifier: Classifier, path: Path) -> None:
     array = np.zeros((8, 8, 3), np.uint8)
     rows = classifier.predict([array, path, Image.new("L", (3, 3)), path.read_bytes()])
     assert [row.path for row in rows] == ["<picture 0>", str(path), "<picture 2>", "<picture 3>"]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "HSV", "LAB"])
-def test_images_of_every_mode_are_taken(mode: str, classifier: Classifier) -> None:
+def test_images_of_every_mode_are_accepted(mode: str, classifier: Classifier) -> None:
     assert classifier.predict(Image.new(mode, (20, 10)))[0].status == "ok"
 
 
-def test_an_image_in_memory_is_set_upright_and_laid_over_white_as_a_file_is(
+def test_an_image_in_memory_is_turned_and_laid_over_white_as_a_file_is(
     classifier: Classifier, tmp_path: Path
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 4), np.uint8)
@@ -123,19 +123,19 @@ def test_anything_else_is_refused(given: Any, facts: list[str], classifier: Clas
         classifier.predict(given)
 
 
-def test_a_path_that_is_not_there_is_refused(classifier: Classifier) -> None:
+def test_predict_refuses_a_missing_path(classifier: Classifier) -> None:
     with refused("path-not-found", "nothing.jpg", exit_code=2):
         classifier.predict("nothing.jpg")
 
 
-def test_a_list_is_checked_before_anything_is_read(classifier: Classifier, path: Path) -> None:
+def test_a_list_is_checked_before_any_picture_is_read(classifier: Classifier, path: Path) -> None:
     with path.open("rb") as file:
         with refused("wrong-value", "picture 1", exit_code=2):
             classifier.predict([file, 7])  # type: ignore[list-item]
         assert file.tell() == 0
 
 
-def test_a_camera_may_use_one_array_for_every_picture(classifier: Classifier) -> None:
+def test_an_array_may_be_reused_for_every_picture(classifier: Classifier) -> None:
     def frames() -> Iterator[NDArray[np.uint8]]:
         frame = np.zeros((20, 20, 3), np.uint8)
         for value in range(0, 250, 10):
@@ -146,7 +146,7 @@ def test_a_camera_may_use_one_array_for_every_picture(classifier: Classifier) ->
     assert [said(row) for row in classifier.predict(frames())] == [like(row) for row in expected]
 
 
-def test_a_stream_takes_no_more_of_an_endless_camera_than_it_needs(classifier: Classifier) -> None:
+def test_a_stream_reads_no_more_of_an_endless_source_than_it_needs(classifier: Classifier) -> None:
     num_taken = 0
 
     def frames() -> Iterator[NDArray[np.uint8]]:

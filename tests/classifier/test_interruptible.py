@@ -19,14 +19,14 @@ def nothing() -> None:
     pass
 
 
-def test_it_returns_and_raises_what_the_function_does() -> None:
+def test_results_and_errors_of_the_function_pass() -> None:
     assert interruptible(lambda: 7, nothing) == 7
     with pytest.raises(KeyError, match="lost"):
         interruptible(lambda: {}["lost"], nothing)
     assert interruptible(lambda: 8, nothing) == 8
 
 
-def test_the_main_thread_has_one_thread_work_for_it_and_others_work_themselves() -> None:
+def test_the_main_thread_uses_one_worker_and_other_threads_none() -> None:
     first, second = (interruptible(threading.current_thread, nothing) for _ in range(2))
     assert first is second is not threading.main_thread()
     found = []
@@ -38,7 +38,7 @@ def test_the_main_thread_has_one_thread_work_for_it_and_others_work_themselves()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_has_a_thread_of_its_own() -> None:
+def test_a_child_process_has_a_worker_of_its_own() -> None:
     interruptible(lambda: 7, nothing)
     child = os.fork()
     if not child:
@@ -48,7 +48,7 @@ def test_a_child_process_has_a_thread_of_its_own() -> None:
 
 
 def started(*words: object) -> subprocess.Popen[str]:
-    """Start a command that prints a line each time it begins to wait for ONNX Runtime."""
+    """Start a command that prints a line each time it starts to wait for ONNX Runtime."""
     script = f"""
 import sys
 from skysort.classifier import interruptible
@@ -73,7 +73,7 @@ STARTED: list[subprocess.Popen[str]] = []
 
 @pytest.fixture(autouse=True)
 def none_goes_on() -> Iterator[None]:
-    """Kill what was started: where a signal does not end it, it would compute for ever."""
+    """Kill the process: if a signal does not end it, it would compute forever."""
     yield
     while STARTED:
         STARTED.pop().kill()

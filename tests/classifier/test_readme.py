@@ -93,10 +93,10 @@ def test_the_sample_gives_the_answers_of_predict_without_skysort(
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize(("size", "channels"), [(32, 3), (28, 1), (100, 3)])
-def test_the_sample_makes_the_very_pixels(resize: Any, size: int, channels: Any, pictures: list[Path]) -> None:
+def test_the_sample_makes_the_same_pixels(resize: Any, size: int, channels: Any, pictures: list[Path]) -> None:
     program = sample(PictureFormat(size=size, channels=channels, resize=resize))
     names: dict[str, Any] = {"__file__": __file__}
-    exec(program.partition("\nsession = ")[0], names)  # what is behind needs a model of this size
+    exec(program.partition("\nsession = ")[0], names)  # the rest needs a model of this size
     for path in pictures:
         expected = decode(path.read_bytes(), Shape(size, channels, resize))
         assert np.array_equal(names["prepared"](path), expected), path.name
@@ -166,7 +166,7 @@ def test_the_model_names_its_classes(finished_run: Path) -> None:
     assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["airplane", "bird"]
 
 
-def test_classifier_json_and_the_readme_say_how_pictures_are_made(finished_run: Path) -> None:
+def test_classifier_json_and_the_readme_describe_the_decoding(finished_run: Path) -> None:
     pictures = read_table(finished_run / "classifier").pictures
     text = (finished_run / "classifier" / "README.md").read_text("utf-8")
     assert "bicubic" in pictures.decoding["resampling"]
@@ -174,7 +174,7 @@ def test_classifier_json_and_the_readme_say_how_pictures_are_made(finished_run: 
         assert f"- {what}: {how}.\n" in text
 
 
-def test_class_names_may_hold_what_a_template_would_take() -> None:
+def test_class_names_may_hold_template_placeholders() -> None:
     text = readme("$folder", ["$x", "${y", "{z}", "50 %"], PictureFormat(size=8, channels=3, resize="pad"))
     assert "$x, ${y, {z}, 50 %" in text
     assert "skysort predict $folder " in text

@@ -60,7 +60,7 @@ def test_an_answer_leaves_no_device_id_and_no_event(
     assert list(home.rglob("*")) == []
 
 
-def test_processes_that_a_program_starts_send_no_telemetry_either() -> None:
+def test_child_processes_send_no_telemetry_either() -> None:
     script = (
         "import subprocess, sys; from skysort.classifier.runtime import onnx_runtime; onnx_runtime();"
         "subprocess.run([sys.executable, '-c', 'import os; print(os.environ[\"ORT_DISABLE_TELEMETRY\"])'])"

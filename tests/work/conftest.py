@@ -14,7 +14,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where nothing is waited for; a usual one where the system has none."""
+    """A folder in memory, where syncs are quick; otherwise a usual one."""
     if not SHARED_MEMORY.is_dir():
         yield tmp_path
         return
@@ -25,7 +25,7 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def across(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the inbox a file system of its own."""
+    """Make the inbox look like a file system of its own."""
     plain = moves.rename_new
 
     def rename(source: Path, target: Path, mark: str) -> None:

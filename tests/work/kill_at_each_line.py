@@ -1,9 +1,9 @@
-"""Kill a process that moves pictures before a line of its code, for many lines; see what a restart makes of it.
+"""Kill a process that moves pictures before a line of its code, for many lines, and check it after a restart.
 
     python -m tests.work.kill_at_each_line SCENARIO FOLDER OTHER_FOLDER NUM SEED
 
-Pictures go from FOLDER to OTHER_FOLDER and back. NUM lines are taken by chance; 0 is every line. Each process is
-killed, restarted and killed again by chance, and restarted. It ends with an error if anything is lost.
+Pictures go from FOLDER to OTHER_FOLDER and back. NUM is the number of random lines; 0 means every line. Each
+process is killed, restarted, killed again at a random line, and restarted. The script fails if a picture is lost.
 """
 
 import ctypes
@@ -109,7 +109,7 @@ def prepare_undo(inbox: Path, aside: Path, kind: str) -> None:
 
 
 def put_aside(inbox: Path, aside: Path, kind: Any) -> None:
-    """Do what a watcher does with complete pictures."""
+    """Move pictures as a watcher does."""
     with Journal(aside, make=True) as opened, opened.moving():
         finish_unfinished(opened)
         rows, taken = [], set[Path]()
@@ -131,7 +131,7 @@ def take_all_back(_inbox: Path, aside: Path, _kind: str) -> None:
 
 
 def forked(work: Callable[[], None], kill_at: int = 0, count_into: Path | None = None) -> int:
-    """Run something in a process of its own, which is killed before a line; return how many lines it has."""
+    """Run a function in a process, and kill the process before a line; return the number of lines."""
     process = os.fork()
     if process == 0:
         num = 0

@@ -1,9 +1,9 @@
-"""Kill a watcher at moments taken by chance, while pictures arrive, and restart it; see that nothing is lost.
+"""Kill a watcher at random moments, while pictures arrive, restart it, and check that no picture is lost.
 
     python -m tests.work.kill_while_watching SCENARIO FOLDER OTHER_FOLDER NUM SEED
 
-Pictures go from FOLDER to OTHER_FOLDER. What arrives is good, unreadable, uploaded in pieces, huge, or under a
-name that was there before. Now and then pictures are taken back, or that is, and this is killed, too.
+Pictures go from FOLDER to OTHER_FOLDER. They are good, unreadable, uploaded in pieces, huge, or have a name that
+existed before. Now and then the script undoes moves, or redoes them, and kills that process, too.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ from tests.work.test_watch import picture
 
 MOST_WAITING = 150
 LONGEST = 20.0
-"""Seconds until one is killed that waits and does not compute."""
+"""Seconds before a process that waits, and uses no processor time, is killed."""
 
 system: Callable[[bytes, bytes], int] = renaming._exclusive_rename  # type: ignore[assignment]
 
@@ -58,7 +58,7 @@ def main() -> None:
     for round_ in range(num):
         process = os.fork()
         if process == 0:
-            # Every third as it runs day and night, the others again and again, which kills more of the moves.
+            # Every third watcher runs as usual. The others run with --once in a loop, so more kills hit a move.
             watch_until_killed(top, other, once=round_ % 3 > 0)
 
         def go_on() -> None:
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def take_back_and_kill(other: Path, chance: random.Random) -> bool:
-    """Take some pictures back, or take that back; tell whether it was killed before it had ended."""
+    """Undo some moves, or redo them; tell whether the process was killed before its end."""
     redo, last = chance.random() < 0.5, chance.randrange(1, 20)
     process = os.fork()
     if process == 0:
@@ -106,7 +106,7 @@ def take_back_and_kill(other: Path, chance: random.Random) -> bool:
 
 
 def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> int:
-    """Kill a process when it has computed for so long, however busy the computer is; return how it ended."""
+    """Kill a process after so many seconds of processor time; return its exit status."""
     began = time.monotonic()
 
     def computed() -> float:
@@ -137,12 +137,12 @@ def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
 
 def end_uploads(inbox: Path) -> None:
     for part in list(inbox.rglob("*.part")):
-        part.rename(free_place(part.with_suffix("")))  # what was taken back may stand there
+        part.rename(free_place(part.with_suffix("")))  # an undone picture may be there
 
 
 def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
-    """Let a picture come in one of the ways in which they do; return its bytes, which no other has."""
-    end = b"picture %d" % number  # behind a picture's end it harms nothing
+    """Let a picture arrive in one of several ways; return its bytes, which are unique."""
+    end = b"picture %d" % number  # bytes after the end of a picture do no harm
     content = picture(chance.choice([10, 200])) + end
     kind = chance.random()
     if kind < 0.1:
@@ -152,7 +152,7 @@ def arrive(inbox: Path, chance: random.Random, number: int) -> bytes:
     name = chance.choice(["a.png", "b.png", "c/a.png", f"{number}.png", "caf\udce9.png"])
     path = inbox / name
     path.parent.mkdir(exist_ok=True)
-    if os.path.lexists(path):  # a camera that replaces its own picture has thrown it away itself
+    if os.path.lexists(path):  # the camera itself overwrites its own picture
         path = inbox / f"{number}.png"
     part = path.with_name(path.name + ".part")
     if os.path.lexists(part):

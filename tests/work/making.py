@@ -1,4 +1,4 @@
-"""What the tests of moving share: pictures, rows and a classifier that decides by the first pixel."""
+"""Helpers for tests of moves: pictures, rows and a classifier that decides by the first pixel."""
 
 import hashlib
 import os
@@ -61,13 +61,13 @@ def files_below(*folders: Path) -> dict[Path, bytes]:
 def check_that_nothing_is_lost(
     arrived: Sequence[bytes], journal: Path, *folders: Path, unknown: Sequence[bytes] = EVERYTHING
 ) -> None:
-    """Every byte sequence that arrived is there as often as it arrived, and where the journal says.
+    """Every picture that arrived is there, as often as it arrived, and where the journal says.
 
     Args:
         arrived: contents of files.
-        journal: the folder that it is of.
-        folders: where they may be.
-        unknown: what the journal need not know of.
+        journal: the folder of the journal.
+        folders: where the pictures may be.
+        unknown: contents that the journal need not know.
     """
     found = files_below(*folders)
     there, expected = Counter(found.values()), Counter(arrived)
@@ -94,5 +94,5 @@ def with_session(journal: Journal, rows: Sequence[JournalEntry]) -> list[Journal
 
 
 def errno_of(outcome: MoveResult) -> int | None:
-    """Return the system's number of the error for which a row was not done."""
+    """Return the errno of a failed move."""
     return getattr(outcome.error, "errno", None)

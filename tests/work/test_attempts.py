@@ -55,7 +55,7 @@ def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path
         begun.__enter__()
         note = (tmp_path / "attempts.json").read_bytes()
         begun.__exit__(None, None, None)
-        (tmp_path / "attempts.json").write_bytes(note)  # who is killed does not come so far as to remove it
+        (tmp_path / "attempts.json").write_bytes(note)  # a killed process cannot remove it
         return Attempts(tmp_path / "attempts.json")
 
     assert not Attempts(tmp_path / "attempts.json").is_suspect(path, file)
@@ -73,20 +73,20 @@ def test_a_file_is_suspect_after_one_death_and_given_up_after_two(tmp_path: Path
     ['[["\\u0000", 1, 1, 1, 1, true]]', '[["x", 1, 1, 1, Infinity, true]]', '[["\\ud800", 1, 1, 1, 1, true]]',
      "[" * 100_000, "{}", "[3]", "\xff"],
 )  # fmt: skip
-def test_a_damaged_note_keeps_nothing_from_being_judged(content: str, tmp_path: Path) -> None:
+def test_a_damaged_record_stops_no_classification(content: str, tmp_path: Path) -> None:
     (tmp_path / "attempts.json").write_text(content, "latin-1")
     assert not Attempts(tmp_path / "attempts.json").is_suspect(tmp_path / "a.png", Identity(1, 1, 1))
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), SkysortError("failed", "odd")])
-def test_what_ends_the_judging_but_not_the_process_makes_no_suspect(error: BaseException, tmp_path: Path) -> None:
+def test_an_error_that_the_process_survives_makes_no_suspect(error: BaseException, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(AIRPLANE)
     with pytest.raises(type(error)), Attempts(tmp_path / "attempts.json").recording([tmp_path / "a.png"]):
         raise error
     assert not (tmp_path / "attempts.json").exists()
 
 
-def test_a_signal_while_the_note_comes_to_the_disk_makes_no_suspect(
+def test_a_signal_during_the_write_of_the_record_makes_no_suspect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.png").write_bytes(AIRPLANE)
@@ -103,7 +103,7 @@ def test_a_signal_while_the_note_comes_to_the_disk_makes_no_suspect(
     assert not (tmp_path / "attempts.json").exists()
 
 
-def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
+def test_a_suspect_stays_one_if_the_record_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.png"
@@ -126,7 +126,7 @@ def test_a_note_that_cannot_be_written_leaves_a_suspect_one(
 @pytest.mark.parametrize(
     "note", [b"", b"{", b"[[1]]", b'{"a": 1}', b"[1, 2]", b"\xff\xfe", b'[["a", "b", 1, 1, 1, 1]]']
 )
-def test_a_note_that_cannot_be_read_is_told_and_begun_anew(
+def test_an_unreadable_record_is_logged_and_removed(
     note: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "attempts.json").write_bytes(note)
@@ -136,7 +136,7 @@ def test_a_note_that_cannot_be_read_is_told_and_begun_anew(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a process")
-def test_a_picture_that_ends_the_process_twice_is_unreadable_and_the_others_are_judged(
+def test_a_picture_that_kills_two_processes_is_unreadable_and_the_others_are_sorted(
     top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(top, {"inbox/2b.png": BIRD})
@@ -202,9 +202,9 @@ def test_a_lack_of_memory_is_never_a_property_of_a_picture(
     assert once(top, keep_to=top / "blog").actions == {"keep": 1}
 
 
-def test_where_pictures_cannot_be_judged_together_each_is_by_itself(top: Path) -> None:
+def test_if_a_batch_fails_each_picture_runs_alone(top: Path) -> None:
     class Small(FirstPixel):
-        """Has the memory for one picture."""
+        """Has memory for one picture only."""
 
         def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
             if len(decoded) > 1:
@@ -217,7 +217,7 @@ def test_where_pictures_cannot_be_judged_together_each_is_by_itself(top: Path) -
 @pytest.mark.parametrize(
     "error", [RuntimeError("odd"), SkysortError("failed", "odd"), OverflowError("odd"), ValueError("odd")]
 )
-def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
+def test_an_error_of_one_picture_stops_no_other_and_is_logged_once(
     error: Exception, top: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Odd(FirstPixel):
@@ -236,7 +236,7 @@ def test_an_answer_that_cannot_be_had_is_one_pictures_and_told_once(
     "error", [RuntimeError("odd"), OverflowError("odd"), KeyError("odd"), RecursionError("odd")]
 )
 @pytest.mark.parametrize("step", ["decode", "act", "free_place"])
-def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
+def test_an_unforeseen_error_of_one_picture_stops_no_other(
     step: str, error: Exception, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     target: Any = {"decode": module, "act": batch, "free_place": watcher}[step]
@@ -268,7 +268,7 @@ def test_an_error_that_nobody_foresaw_is_one_pictures_and_the_others_go_on(
 
 
 @pytest.mark.parametrize("seconds", [-(10**10), -1, 0, 9_300_000_000, 10**11, -9_300_000_000, 10**12])
-def test_any_time_that_a_file_system_holds_harms_nothing(seconds: int, in_memory: Path) -> None:
+def test_every_modification_time_of_a_file_system_works(seconds: int, in_memory: Path) -> None:
     put(in_memory, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
     os.utime(in_memory / "inbox" / "a.png", (seconds, seconds))
     assert once(in_memory).actions == {"set-aside": 1, "keep": 1}
@@ -291,7 +291,7 @@ def test_a_disk_error_of_one_picture_is_tried_again(top: Path, monkeypatch: pyte
     assert once(top).actions == {"set-aside": 1}
 
 
-def test_the_note_is_on_the_disk_while_pictures_are_judged(top: Path) -> None:
+def test_the_record_is_on_the_disk_during_classification(top: Path) -> None:
     noted: list[list[str]] = []
 
     class Looking(FirstPixel):
@@ -304,9 +304,7 @@ def test_the_note_is_on_the_disk_while_pictures_are_judged(top: Path) -> None:
     assert noted == [[f"{number}.png" for number in range(5)]]
 
 
-def test_a_file_that_there_is_no_memory_for_is_not_read_and_not_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_memory_is_too_short_for_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     large = tmp_path / "large.tif"
     with large.open("wb") as file:
         file.truncate(20_000_000)

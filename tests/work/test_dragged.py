@@ -56,17 +56,17 @@ def test_a_picture_in_the_folder_of_another_class_is_a_correction(to: str, sorte
         assert corrected(journal) == ({sorted_to / to: "dog"}, 0)
 
 
-def test_a_look_that_finds_the_label_right_counts(sorted_to: Path) -> None:
+def test_a_review_that_confirms_the_label_counts(sorted_to: Path) -> None:
     (sorted_to / "unsure" / "c.jpg").rename(sorted_to / "cat" / "c.jpg")
     assert words(sorted_to) == {"sorted/cat/c.jpg": "cat"}
 
 
-def test_who_tidies_up_within_a_class_says_nothing(sorted_to: Path) -> None:
+def test_a_move_within_a_class_is_no_correction(sorted_to: Path) -> None:
     (sorted_to / "cat" / "sub" / "a.jpg").rename(sorted_to / "cat" / "a.jpg")
     assert words(sorted_to) == {}
 
 
-def test_other_bytes_and_other_places_say_nothing(sorted_to: Path) -> None:
+def test_other_bytes_and_other_folders_are_no_correction(sorted_to: Path) -> None:
     (sorted_to / "dog").mkdir()
     (sorted_to / "dog" / "b.jpg").write_bytes(b"x.jpg")
     (sorted_to / "cat" / "b.jpg").unlink()
@@ -74,7 +74,7 @@ def test_other_bytes_and_other_places_say_nothing(sorted_to: Path) -> None:
     assert words(sorted_to) == {}
 
 
-def test_what_was_taken_back_is_not_dragged(sorted_to: Path) -> None:
+def test_an_undone_picture_does_not_count_as_dragged(sorted_to: Path) -> None:
     with Journal(sorted_to) as journal:
         assert all(
             not taken.problem for taken in take_back(journal, journal.rows(takeable="moves"), UndoRequest())
@@ -86,7 +86,7 @@ def test_what_was_taken_back_is_not_dragged(sorted_to: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 def test_a_pipe_in_place_of_a_picture_is_not_read(sorted_to: Path) -> None:
-    """It would hold everything up."""
+    """Reading it would block."""
     (sorted_to / "dog").mkdir()
     (sorted_to / "cat" / "b.jpg").unlink()
     os.mkfifo(sorted_to / "dog" / "b.jpg")
@@ -101,7 +101,7 @@ def test_a_pipe_in_place_of_a_picture_is_not_read(sorted_to: Path) -> None:
 
 
 def test_a_drive_that_fails_makes_no_correction(sorted_to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the picture still stands where it was put is not known then."""
+    """It is not known then whether the picture still is where Skysort put it."""
     (sorted_to / "dog").mkdir()
     (sorted_to / "dog" / "b.jpg").write_bytes(b"b.jpg")
     plain = os.lstat
@@ -120,7 +120,7 @@ def test_a_drive_that_fails_makes_no_correction(sorted_to: Path, monkeypatch: py
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
     def ended(*_: object) -> None:
-        raise AssertionError("it holds everything up")  # no OSError, which is passed over
+        raise AssertionError("it blocks")  # no OSError, which would be ignored
 
     before = signal.signal(signal.SIGALRM, ended)
     signal.alarm(seconds)
@@ -136,7 +136,7 @@ def within(seconds: int) -> Iterator[None]:
     [(("cat", "dog"), {"aside/b.jpg": "dog", "keep/a.jpg": "cat", "keep/sub/c.jpg": "cat"}),
      (CLASSES, {"keep/a.jpg": "cat", "keep/sub/c.jpg": "cat"})],
 )  # fmt: skip
-def test_a_watcher_has_folders_of_classes_where_one_is_left(
+def test_a_watchers_folder_stands_for_a_class_if_only_one_goes_there(
     classes: tuple[str, ...], expected: dict[str, str], tmp_path: Path
 ) -> None:
     folders = {
@@ -168,12 +168,12 @@ def sorted_twice(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("deleted", ["cat", "dog"])
-def test_what_another_classifier_put_into_a_folder_is_nobodys_word(deleted: str, sorted_twice: Path) -> None:
+def test_a_copy_by_another_classifier_is_no_correction(deleted: str, sorted_twice: Path) -> None:
     (sorted_twice / deleted / "a.jpg").unlink()
     assert words(sorted_twice) == {}
 
 
-def test_what_was_taken_back_and_dragged_there_afterwards_is_a_persons_word(sorted_twice: Path) -> None:
+def test_a_picture_dragged_after_an_undo_is_a_correction(sorted_twice: Path) -> None:
     with Journal(sorted_twice) as journal:
         rows = [row for row in journal.rows(takeable="moves") if row.label == "dog"]
         assert [taken.problem for taken in take_back(journal, rows, UndoRequest())] == [""]

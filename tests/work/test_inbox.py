@@ -64,7 +64,7 @@ def test_a_file_that_is_open_for_writing_is_not_taken(top: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who writes")
 def test_an_upload_that_stalls_is_taken_when_it_has_ended(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copier may set the size first, and the bytes that are still to come are zeros."""
+    """A program that copies may set the size first. The missing bytes are zeros."""
     content = several("JPEG", 1)
     with watching(top), (top / "inbox" / "a.jpg").open("wb") as upload:
         upload.truncate(len(content))
@@ -83,7 +83,7 @@ def test_an_upload_that_stalls_is_taken_when_it_has_ended(top: Path, monkeypatch
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "PNG", "WEBP", "MPO", "JPEG"])
 def test_a_file_whose_container_has_not_ended_waits_and_is_then_judged_as_it_is(form: str, top: Path) -> None:
-    """Its label is the one that `predict` gives, or none where its first picture is not whole either."""
+    """Its label is that of `predict`, or none if its first picture is incomplete, too."""
     content = several(form)
     cut = content[: len(content) * 2 // 3]
     has_picture = form in ("GIF", "TIFF", "PNG", "MPO")
@@ -100,7 +100,7 @@ def test_a_file_whose_container_has_not_ended_waits_and_is_then_judged_as_it_is(
 
 
 @pytest.mark.parametrize("grew", [False, True])
-def test_where_the_system_does_not_tell_who_writes_one_that_nobody_saw_grow_waits_longer(
+def test_without_knowledge_of_writers_a_file_that_never_grew_waits_longer(
     grew: bool, top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -119,7 +119,7 @@ def test_where_the_system_does_not_tell_who_writes_one_that_nobody_saw_grow_wait
     assert inbox.take(9) == [top / "inbox" / "a.png"]
 
 
-def test_pictures_are_told_by_their_content_and_the_rest_is_counted(
+def test_content_decides_what_is_a_picture_and_other_files_are_counted(
     top: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ["a.jfif", "b.jpe", "c.mpo", "d", "e.txt", "f.JPG.bak", "IMG_1"]
@@ -140,7 +140,7 @@ def test_pictures_are_told_by_their_content_and_the_rest_is_counted(
 
 
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg", "a"])
-def test_a_picture_of_a_format_that_is_not_read_is_to_look_at(name: str, top: Path) -> None:
+def test_a_picture_of_an_unsupported_format_goes_to_review(name: str, top: Path) -> None:
     put(top, {f"inbox/{name}": b"8BPS\0\x01" + bytes(100)})
     assert once(top, review=top / "review", stuck=0.0).actions == {"review": 1}
     with Journal(top / "aside") as journal:
@@ -148,7 +148,7 @@ def test_a_picture_of_a_format_that_is_not_read_is_to_look_at(name: str, top: Pa
     assert "PSD" in row.reason
 
 
-def test_what_is_no_picture_yet_is_taken_when_it_is_one(top: Path) -> None:
+def test_a_file_that_becomes_a_picture_is_sorted(top: Path) -> None:
     put(top, {"inbox/upload": b""})
     inbox = Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, lambda *_: False, by_own_time=False)
     inbox.sweep()
@@ -167,7 +167,7 @@ def test_linked_folders_are_passed_over_and_counted(top: Path) -> None:
     assert (top / "private" / "a.png").exists()
 
 
-def test_once_with_a_folder_that_may_not_be_read_is_an_error_after_all_else_was_done(
+def test_a_closed_folder_is_an_error_after_the_other_pictures_are_sorted(
     top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/closed/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
@@ -186,7 +186,7 @@ def test_once_with_a_folder_that_may_not_be_read_is_an_error_after_all_else_was_
     assert once(top).actions == {"set-aside": 1}
 
 
-def test_an_error_is_told_once_until_it_is_another(top: Path) -> None:
+def test_an_error_is_logged_once_until_it_changes(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     inbox = Inbox(top / "inbox", 0.0, 600.0, lambda *_: False, lambda *_: False, by_own_time=False)
     inbox.sweep()

@@ -22,7 +22,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "aside", make=True)
 
 
-def test_a_row_comes_back_as_it_was(journal: Journal) -> None:
+def test_a_row_is_read_as_it_was_written(journal: Journal) -> None:
     (row,) = journal.plan(with_session(journal, [ROW]))
     assert journal.unfinished() == [replaced(row, probabilities=(0.666666667, 0.333333333))]
     assert journal.settings(row.session) == SETTINGS
@@ -32,7 +32,7 @@ def test_a_row_comes_back_as_it_was(journal: Journal) -> None:
     assert found.done and found.done >= found.planned and journal.unfinished() == []
 
 
-def test_what_did_not_come_about_leaves_no_row_and_its_number_is_not_used_again(journal: Journal) -> None:
+def test_a_failed_move_leaves_no_row_and_its_number_is_not_reused(journal: Journal) -> None:
     first, second = journal.plan(with_session(journal, [ROW, ROW]))
     journal.finish([first], [second])
     (third,) = journal.plan(with_session(journal, [ROW]))
@@ -42,7 +42,7 @@ def test_what_did_not_come_about_leaves_no_row_and_its_number_is_not_used_again(
 def test_two_processes_that_begin_a_journal_together_give_it_one_token(journal: Journal, tmp_path: Path) -> None:
     first = journal.token
     with sqlite3.connect(journal.path) as other:
-        other.execute("PRAGMA user_version = 0")  # as a process has read it that comes second
+        other.execute("PRAGMA user_version = 0")  # as a second process may have read it before
     with Journal(tmp_path / "aside", make=True) as second:
         assert second.token == first
 
@@ -74,7 +74,7 @@ def test_writing_is_all_or_nothing(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("open_elsewhere", [False, True])
-def test_who_may_only_read_reads(
+def test_a_user_without_write_permission_can_read(
     open_elsewhere: bool, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.plan(with_session(journal, [ROW]))
@@ -89,24 +89,24 @@ def test_who_may_only_read_reads(
     assert sorted(journal.folder.iterdir()) == before
 
 
-def test_on_a_drive_that_is_not_there_none_is_begun(tmp_path: Path) -> None:
+def test_no_journal_is_created_on_a_missing_drive(tmp_path: Path) -> None:
     with refused("journal-not-available", tmp_path / "drive" / "aside.journal", os.strerror(errno.ENOENT)):
         Journal(tmp_path / "drive" / "aside", make=True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_journal_none_is_begun(tmp_path: Path) -> None:
+def test_reading_creates_no_journal(tmp_path: Path) -> None:
     with refused("no-journal", tmp_path / "aside.journal", exit_code=2):
         Journal(tmp_path / "aside")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_rows_than_sqlite_can_count_are_all(journal: Journal) -> None:
+def test_a_limit_beyond_sqlites_integers_means_all_rows(journal: Journal) -> None:
     journal.plan(with_session(journal, [ROW, ROW]))
     assert len(list(journal.rows(last=10**30))) == 2
 
 
-def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None:
+def test_a_newer_journal_is_refused(journal: Journal, tmp_path: Path) -> None:
     journal.close()
     with sqlite3.connect(journal.path) as database:
         database.execute("PRAGMA user_version = 2")
@@ -115,15 +115,15 @@ def test_a_newer_journal_is_left_alone(journal: Journal, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"no journal " * 500, b"SQLite format 3\0" + b"x" * 5000])
-def test_a_damaged_journal_is_told(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_journal_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "aside.journal").mkdir()
     (tmp_path / "aside.journal" / "journal.sqlite").write_bytes(content)
     with refused("damaged-journal", tmp_path / "aside.journal" / "journal.sqlite", ".recover"):
         Journal(tmp_path / "aside", make=True)
 
 
-def test_its_questions_are_answered_from_an_index(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At ten million rows, what reads them all takes minutes."""
+def test_every_query_uses_an_index(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ten million rows, a full scan takes minutes."""
     asked: list[str] = []
     plain = journal._database.connect
 

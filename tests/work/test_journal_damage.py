@@ -1,4 +1,4 @@
-"""A damaged cell of a journal is a damaged journal, whoever reads it; a journal that is taken away is noticed."""
+"""A damaged cell is a damaged journal for every reader, and the removal of a journal in use is an error."""
 
 import io
 import json
@@ -57,7 +57,7 @@ def damage(top: Path, statement: str, *values: object) -> None:
 
 
 def read_all(top: Path) -> list[str]:
-    """Use the journal in every way; return what each said that was an error, which must be that it is damaged."""
+    """Use the journal in every way; return the messages of errors, each of which must be a DamagedJournalError."""
     said = []
 
     def opened(use: Callable[[Journal], object]) -> Callable[[], object]:
@@ -141,7 +141,7 @@ def test_each_setting_is_checked(name: str, value: object, top: Path) -> None:
      "DROP TABLE mounts", "DROP TABLE sessions", "ALTER TABLE rows DROP COLUMN reason",
      "UPDATE rows SET probabilities = '[]'", "PRAGMA user_version = 2", "PRAGMA user_version = -5"],
 )  # fmt: skip
-def test_what_is_missing_or_elsewhere_is_damage(statement: str, top: Path) -> None:
+def test_a_missing_table_or_row_is_damage(statement: str, top: Path) -> None:
     damage(top, statement)
     assert read_all(top)
 
@@ -166,7 +166,7 @@ def test_a_journal_that_was_cut_or_overwritten_is_damaged(share: float, top: Pat
         assert set(before.values()) <= set(after.values())
 
 
-# A journal that is taken away while it is in use.
+# A journal that is removed or damaged while it is in use.
 
 
 def rows_of(opened: Journal, top: Path, name: str = "c.png") -> list[JournalEntry]:
@@ -222,7 +222,7 @@ def overwritten(folder: Path) -> None:
     removed, all_removed, folder_removed, folder_renamed, log_removed, index_removed, replaced_by_a_backup,
     rows_cut, log_cut, overwritten,
 ])  # fmt: skip
-def test_nothing_is_moved_once_the_journal_was_taken_away(take_away: Callable[[Path], None], top: Path) -> None:
+def test_nothing_is_moved_after_the_journal_was_taken_away(take_away: Callable[[Path], None], top: Path) -> None:
     with Journal(top / "aside") as journal:
         rows = rows_of(journal, top)
         with moving(journal):
@@ -253,7 +253,7 @@ def test_no_row_is_lost_with_the_log(take_away: Callable[[Path], None], top: Pat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows removes no file that is in use")
-def test_the_log_of_a_former_journal_is_not_taken_for_that_of_its_backup(top: Path) -> None:
+def test_the_log_of_a_former_journal_is_not_applied_to_its_backup(top: Path) -> None:
     with Journal(top / "aside") as journal:
         with moving(journal):
             act(journal, rows_of(journal, top))
@@ -265,8 +265,8 @@ def test_the_log_of_a_former_journal_is_not_taken_for_that_of_its_backup(top: Pa
     assert (top / "aside.journal" / "journal.sqlite-wal.former").exists()
 
 
-def test_a_look_at_the_files_lets_no_other_process_remove_the_log(top: Path) -> None:
-    """Who closes a file lets go of all locks that this process has on it, and SQLite has some."""
+def test_a_check_of_the_files_keeps_sqlites_locks(top: Path) -> None:
+    """Closing a file releases all locks of this process on it, and SQLite holds some."""
     with Journal(top / "aside") as journal:
         with moving(journal):
             act(journal, rows_of(journal, top))
@@ -327,7 +327,9 @@ def test_a_log_without_its_rows_is_damage(top: Path) -> None:
                 Journal(top / "aside", make=make)
 
 
-def test_who_writes_for_long_is_waited_for_and_named(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_that_another_process_writes_to_for_long_is_named(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(journal_database, "SECONDS_FOR_OTHERS", 0.05)
     with Journal(top / "aside") as journal:
         other = sqlite3.connect(journal.path, isolation_level=None)

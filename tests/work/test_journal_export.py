@@ -16,7 +16,7 @@ FORMULA = JournalEntry(
 
 
 @pytest.mark.parametrize(("raw", "quote"), [(False, "'"), (True, "")])
-def test_csv_holds_no_formula_unless_it_is_asked_for_as_it_is(raw: bool, quote: str, tmp_path: Path) -> None:
+def test_csv_holds_no_formula_unless_raw(raw: bool, quote: str, tmp_path: Path) -> None:
     file = io.StringIO(newline="")
     with Journal(tmp_path / "aside", make=True) as journal:
         journal.finish(journal.plan(with_session(journal, [FORMULA])), [])

@@ -90,7 +90,7 @@ def test_a_name_that_is_taken_is_refused_and_both_files_stay(
     assert not (inbox / "d.jpg").exists()
 
 
-def test_names_get_numbers_that_fit_and_are_found_quickly(tmp_path: Path) -> None:
+def test_numbered_names_fit_and_are_found_quickly(tmp_path: Path) -> None:
     for number in (1, *range(2, 40)):
         numbered(tmp_path / "x.jpg", number).touch()
     assert free_place(tmp_path / "x.jpg") == tmp_path / "x-40.jpg"
@@ -102,7 +102,7 @@ def test_names_get_numbers_that_fit_and_are_found_quickly(tmp_path: Path) -> Non
         place.touch()
 
 
-def test_a_name_taken_in_the_last_moment_leaves_all_as_it_was(inbox: Path, aside: Path, across: None) -> None:
+def test_a_name_taken_at_the_last_moment_changes_nothing(inbox: Path, aside: Path, across: None) -> None:
     row = row_for(inbox / "a.jpg", aside / "a.jpg")
     (aside / "a.jpg").write_bytes(b"mine")
     (outcome,) = do(aside, row)
@@ -112,7 +112,7 @@ def test_a_name_taken_in_the_last_moment_leaves_all_as_it_was(inbox: Path, aside
         assert list(journal.rows()) == []
 
 
-def test_a_picture_that_changed_since_it_was_judged_stays(inbox: Path, aside: Path) -> None:
+def test_a_picture_that_changed_after_it_was_read_stays(inbox: Path, aside: Path) -> None:
     row = row_for(inbox / "a.jpg", aside / "a.jpg")
     (inbox / "a.jpg").write_bytes(b"another")
     os.utime(inbox / "a.jpg", ns=(1, 1))
@@ -148,7 +148,7 @@ def test_a_picture_replaced_while_it_is_moved_is_given_back(
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("failing", ["fsync", "unlink", "utime"])
-def test_what_fails_leaves_each_picture_in_one_place(
+def test_after_a_failure_each_picture_is_in_one_place(
     code: int, failing: str, inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
@@ -168,7 +168,7 @@ def test_what_fails_leaves_each_picture_in_one_place(
     assert [outcome.end for outcome in outcomes] == ends[failing]
 
 
-def test_a_source_that_cannot_be_removed_takes_its_copy_back(
+def test_if_the_source_cannot_be_removed_the_copy_is(
     inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_only(_source: Path, target: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_source_that_cannot_be_removed_takes_its_copy_back(
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
 
 
-def test_a_copy_that_is_not_what_was_read_is_no_copy(
+def test_a_copy_that_differs_from_its_source_is_removed(
     inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = row_for(inbox / "a.jpg", aside / "a.jpg")
@@ -197,7 +197,7 @@ def test_a_copy_that_is_not_what_was_read_is_no_copy(
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture"}
 
 
-def test_an_unfinished_move_to_a_drive_that_is_not_there_waits_for_it(inbox: Path, aside: Path) -> None:
+def test_an_unfinished_move_waits_for_a_missing_drive(inbox: Path, aside: Path) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
         row.source.rename(row.place)
@@ -210,7 +210,7 @@ def test_an_unfinished_move_to_a_drive_that_is_not_there_waits_for_it(inbox: Pat
         assert outcome.end == "done" and journal.unfinished() == []
 
 
-def test_a_picture_that_somebody_took_is_told(inbox: Path, aside: Path) -> None:
+def test_a_picture_that_somebody_took_away_is_gone(inbox: Path, aside: Path) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
         row.source.unlink()
@@ -236,7 +236,7 @@ def test_a_copy_is_not_removed_when_its_original_is_gone(inbox: Path, aside: Pat
     assert files_below(inbox, aside) == {aside / "a.jpg": b"picture"}
 
 
-def test_equal_bytes_that_came_under_the_name_since_are_another_picture(inbox: Path, aside: Path) -> None:
+def test_equal_bytes_that_arrive_later_under_the_name_are_another_picture(inbox: Path, aside: Path) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
         (row,) = journal.plan(with_session(journal, [row_for(inbox / "a.jpg", aside / "a.jpg")]))
         row.source.rename(row.place)
@@ -246,7 +246,7 @@ def test_equal_bytes_that_came_under_the_name_since_are_another_picture(inbox: P
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture", aside / "a.jpg": b"picture"}
 
 
-def test_an_upload_that_begins_where_a_picture_was_to_return_to_is_left_alone(inbox: Path, aside: Path) -> None:
+def test_an_undo_leaves_an_upload_at_its_target_alone(inbox: Path, aside: Path) -> None:
     do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
     with Journal(aside) as journal, journal.moving():
         (moved,) = journal.rows()
@@ -258,7 +258,7 @@ def test_an_upload_that_begins_where_a_picture_was_to_return_to_is_left_alone(in
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"", aside / "a.jpg": b"picture"}
 
 
-def test_equal_bytes_that_came_since_they_were_copied_are_another_picture(
+def test_equal_bytes_that_arrive_after_the_copy_are_another_picture(
     inbox: Path, aside: Path, across: None
 ) -> None:
     with Journal(aside, make=True) as journal, journal.moving():
@@ -273,10 +273,10 @@ def test_equal_bytes_that_came_since_they_were_copied_are_another_picture(
     assert files_below(inbox, aside) == {inbox / "a.jpg": b"picture", aside / "a.jpg": b"picture"}
 
 
-def test_names_are_on_the_disk_before_a_source_is_removed_and_before_it_is_written_down(
+def test_names_are_on_the_disk_before_a_source_is_removed_and_the_row_is_done(
     inbox: Path, aside: Path, across: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a power cut leaves is what was brought to the disk, in this order."""
+    """After a power cut, only synced names and bytes remain, so the order matters."""
     steps: list[str] = []
 
     def told(what: str, module: Any, name: str) -> None:
@@ -350,7 +350,7 @@ def test_a_rename_is_not_done_until_both_names_are_on_the_disk(
     check_that_nothing_is_lost([b"picture"], aside, inbox, aside)
 
 
-def test_what_cannot_be_looked_at_now_is_not_taken_for_gone(
+def test_a_file_that_cannot_be_read_now_does_not_count_as_gone(
     inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Path.lstat
@@ -369,7 +369,7 @@ def test_what_cannot_be_looked_at_now_is_not_taken_for_gone(
         assert [outcome.end for outcome in finish_unfinished(journal)] == ["not done"]
 
 
-def test_undo_leaves_alone_what_was_not_put_there(inbox: Path, aside: Path) -> None:
+def test_undo_leaves_other_files_alone(inbox: Path, aside: Path) -> None:
     do(aside, row_for(inbox / "a.jpg", aside / "a.jpg"))
     (aside / "a.jpg").write_bytes(b"another")
     with Journal(aside) as journal:
@@ -378,7 +378,7 @@ def test_undo_leaves_alone_what_was_not_put_there(inbox: Path, aside: Path) -> N
     assert files_below(inbox, aside) == {aside / "a.jpg": b"another"}
 
 
-def test_many_are_taken_back_while_another_process_writes(
+def test_many_moves_are_undone_while_another_process_writes(
     inbox: Path, aside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "ROWS_AT_A_TIME", 4)
@@ -396,7 +396,7 @@ def test_many_are_taken_back_while_another_process_writes(
 
 
 class MovesAndUndos(RuleBasedStateMachine):
-    """Pictures move, are taken back, and that again, in any order; a person meddles now and then."""
+    """Moves, undos and redos in any order, while a person renames and deletes files."""
 
     names = st.sampled_from(["a.jpg", "b.jpg", "sub/a.jpg", "caf\udce9.jpg", "-x\n.jpg"])
 
@@ -475,7 +475,7 @@ TestMovesAndUndos = MovesAndUndos.TestCase
 TestMovesAndUndos.settings = settings(max_examples=settings.default.max_examples // 5, stateful_step_count=12)
 
 
-def test_identity_is_of_files_alone(tmp_path: Path) -> None:
+def test_only_regular_files_have_an_identity(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"123")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert identity(tmp_path / "a").size == 3

@@ -21,7 +21,7 @@ def written(form: str, *predictions: Prediction) -> tuple[str, tuple[int, int]]:
     return file.getvalue(), counts
 
 
-def test_csv_has_a_row_a_picture_and_a_column_a_class() -> None:
+def test_csv_has_one_row_per_picture_and_one_column_per_class() -> None:
     text, counts = written("csv", GOOD, BAD)
     header, good, bad = csv.reader(io.StringIO(text, newline=""))
     assert header == ["path", "label", "confidence", "status", "reason", "p:air,plane", "p:bird"]
@@ -41,7 +41,7 @@ def test_csv_keeps_line_ends_in_names() -> None:
 FORMULAS = ["=1+1.jpg", "+a.jpg", "-2+3.jpg", "@a.jpg", "\t=1.jpg", "\r=1.jpg", "\n=1.jpg", "\uff1d1.jpg"]
 
 
-def test_csv_holds_no_formula_unless_it_is_asked_for_as_it_is() -> None:
+def test_csv_holds_no_formula_unless_raw() -> None:
     rows = [Prediction(path, None, None, "unreadable", "=reason", {}) for path in [*FORMULAS, "a=b.jpg", "'a.jpg"]]
     for raw, quote in ((False, "'"), (True, "")):
         file = io.StringIO(newline="")
@@ -68,7 +68,7 @@ def test_json_keeps_full_precision() -> None:
     assert json.loads(written("json", GOOD)[0])[0]["probabilities"] == GOOD.probabilities
 
 
-def test_the_table_is_a_line_a_picture_whatever_its_name() -> None:
+def test_the_table_has_one_line_per_picture_whatever_its_name() -> None:
     text, _ = written("table", GOOD, BAD)
     good, bad = text.splitlines()
     assert good.split() == ["bird", "0.667", "a/ü.jpg"]
@@ -76,7 +76,7 @@ def test_the_table_is_a_line_a_picture_whatever_its_name() -> None:
 
 
 def check_megadetector(results: dict[str, Any]) -> None:
-    """Hold results against https://lila.science/megadetector-output-format, format 1.6."""
+    """Check results against https://lila.science/megadetector-output-format, format 1.6."""
     categories = {"detection_categories", "classification_categories", "classification_category_descriptions"}
     assert {"info", "images", "detection_categories"} <= set(results) <= {"info", "images"} | categories
     assert results["info"]["format_version"] == "1.6"
@@ -109,7 +109,7 @@ def test_megadetectors_format_is_as_published(predictions: tuple[Prediction, ...
     assert counts == (len(predictions), sum(prediction is BAD for prediction in predictions))
 
 
-def test_megadetectors_format_names_what_is_on_the_whole_frame() -> None:
+def test_megadetectors_format_classifies_the_whole_frame() -> None:
     results = json.loads(written("megadetector", GOOD, BAD)[0])
     good, bad = results["images"]
     (detection,) = good["detections"]

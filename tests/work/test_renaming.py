@@ -25,7 +25,7 @@ def refused(path: Path, *_arguments: object) -> None:
 
 @pytest.fixture(params=["links", "no links"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on a drive that knows no rename which refuses, and in one case no links either."""
+    """A folder on a drive without an exclusive rename, and in one case without links."""
     monkeypatch.setattr(renaming, "_exclusive_rename", unsupported)
     if request.param == "no links":
         monkeypatch.setattr(Path, "symlink_to", refused)
@@ -44,7 +44,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_nothing_is_left_behind_a_rename(folder: Path) -> None:
+def test_a_rename_leaves_no_other_file(folder: Path) -> None:
     rename_new(folder / "a.jpg", folder / "b.jpg", MARK)
     assert files_below(folder) == {folder / "b.jpg": b"picture"}
 
@@ -58,7 +58,7 @@ def test_a_name_that_is_taken_is_refused(folder: Path, content: bytes) -> None:
     assert files_below(folder) == {folder / "a.jpg": b"picture", folder / "b.jpg": content}
 
 
-def test_a_reservation_of_another_journal_is_refused_and_left(folder: Path) -> None:
+def test_a_reservation_of_another_journal_stays(folder: Path) -> None:
     renaming._reserve(folder / "b.jpg", OTHER)
     before = names_in(folder)
     with pytest.raises(FileExistsError):
@@ -69,7 +69,7 @@ def test_a_reservation_of_another_journal_is_refused_and_left(folder: Path) -> N
     assert names_in(folder) == ["a.jpg"]
 
 
-def test_a_reservation_of_its_own_from_before_holds_good(with_links: Path) -> None:
+def test_an_earlier_reservation_of_the_same_row_is_valid(with_links: Path) -> None:
     renaming._reserve(with_links / "b.jpg", MARK)
     rename_new(with_links / "a.jpg", with_links / "b.jpg", MARK)
     assert files_below(with_links) == {with_links / "b.jpg": b"picture"}
@@ -82,7 +82,7 @@ def test_no_program_writes_into_a_reservation(with_links: Path) -> None:
 
 
 @pytest.mark.parametrize("num_bytes", [0, 1, 20])
-def test_a_reservation_that_is_half_written_is_known(
+def test_a_half_written_reservation_is_recognised(
     num_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "symlink_to", refused)
@@ -95,14 +95,14 @@ def test_a_reservation_that_is_half_written_is_known(
 
 
 @pytest.mark.parametrize("content", [b"", b"reserved", b"picture"])
-def test_a_file_that_nobody_vouches_for_is_no_reservation(content: bytes, tmp_path: Path) -> None:
+def test_a_file_without_a_guard_is_no_reservation(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(content)
     remove_reservation(tmp_path / "b.jpg", MARK)
     assert files_below(tmp_path) == {tmp_path / "b.jpg": content}
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EXDEV])
-def test_what_fails_leaves_no_reservation(code: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_rename_leaves_no_reservation(code: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(_source: Path, _target: Path) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -113,7 +113,7 @@ def test_what_fails_leaves_no_reservation(code: int, folder: Path, monkeypatch: 
 
 
 def test_a_full_drive_leaves_no_reservation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link needs no room; where there are none, the file that cannot be written to is removed."""
+    """A link needs no space. Without links, the half-written file is removed."""
     monkeypatch.setattr(renaming, "_exclusive_rename", unsupported)
     monkeypatch.setattr(Path, "symlink_to", refused)
     monkeypatch.setattr(renaming, "_text", lambda _mark: "x" * 100_000)
@@ -131,7 +131,7 @@ def test_a_full_drive_leaves_no_reservation(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("answer", [FileExistsError, FileNotFoundError])
-def test_what_was_given_back_although_a_drive_denies_it_is_done(
+def test_a_file_given_back_counts_although_the_drive_reports_an_error(
     answer: type[OSError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "going").write_bytes(b"picture")
@@ -145,7 +145,7 @@ def test_what_was_given_back_although_a_drive_denies_it_is_done(
     assert files_below(tmp_path) == {tmp_path / "a.jpg": b"picture"}
 
 
-def test_what_cannot_be_given_back_stays(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_given_back_stays(tmp_path: Path) -> None:
     (tmp_path / "going").write_bytes(b"picture")
     with pytest.raises(FileNotFoundError):
         give_back(tmp_path / "going", tmp_path / "gone" / "a.jpg", MARK)

@@ -1,4 +1,4 @@
-"""Two journals with one target, drives that answer wrongly, uploads that go on, and errors while settling."""
+"""Two journals with one target, drives that report wrong errors, uploads that go on, and errors of `settle`."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ def inbox(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other(tmp_path: Path, inbox: Path) -> Path:
-    """A second inbox with the very same file."""
+    """A second inbox with an equal file."""
     (tmp_path / "other" / "inbox").mkdir(parents=True)
     (tmp_path / "other" / "inbox" / "a.jpg").write_bytes(b"picture")
     os.utime(tmp_path / "other" / "inbox" / "a.jpg", ns=TIME)
@@ -43,7 +43,7 @@ def keep(inbox: Path) -> Path:
     return inbox.with_name("keep")
 
 
-def test_no_two_journals_have_one_token(tmp_path: Path) -> None:
+def test_two_journals_have_different_tokens(tmp_path: Path) -> None:
     marks = set()
     for name in ("one", "two"):
         with Journal(tmp_path / name, make=True) as journal:
@@ -55,10 +55,10 @@ def test_no_two_journals_have_one_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("done_first", ["planned", "copied", "placed"])
-def test_what_another_journal_has_put_there_is_not_ours(
+def test_a_copy_of_another_journal_is_not_ours(
     done_first: str, tmp_path: Path, inbox: Path, other: Path, keep: Path, across: None
 ) -> None:
-    """Same name, bytes and time: taking it for its own copy, a restart would remove the second picture."""
+    """Name, bytes and time are equal. A restart must not take it for its own copy and remove the source."""
     with Journal(tmp_path / "two", make=True) as second, second.moving():
         (row,) = second.plan(with_session(second, [row_for(other / "a.jpg", keep / "a.jpg")]))
         if done_first != "planned":
@@ -73,7 +73,9 @@ def test_what_another_journal_has_put_there_is_not_ours(
     assert files_below(keep, inbox, other) == {keep / "a.jpg": b"picture", other / "a.jpg": b"picture"}
 
 
-def test_within_a_file_system_too(tmp_path: Path, inbox: Path, other: Path, keep: Path) -> None:
+def test_a_move_of_another_journal_within_a_file_system_is_not_ours(
+    tmp_path: Path, inbox: Path, other: Path, keep: Path
+) -> None:
     with Journal(tmp_path / "two", make=True) as second, second.moving():
         second.plan(with_session(second, [row_for(other / "a.jpg", keep / "a.jpg")]))
         (inbox / "a.jpg").rename(keep / "a.jpg")
@@ -81,9 +83,7 @@ def test_within_a_file_system_too(tmp_path: Path, inbox: Path, other: Path, keep
     assert files_below(keep, other) == {keep / "a.jpg": b"picture", other / "a.jpg": b"picture"}
 
 
-def test_a_copy_is_not_taken_for_done_by_what_somebody_else_put_there(
-    tmp_path: Path, inbox: Path, keep: Path
-) -> None:
+def test_a_strangers_file_does_not_finish_a_copy(tmp_path: Path, inbox: Path, keep: Path) -> None:
     with Journal(tmp_path / "one", make=True) as journal, journal.moving():
         journal.plan(with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg", "copy")]))
         (keep / "a.jpg").write_bytes(b"picture")
@@ -91,7 +91,7 @@ def test_a_copy_is_not_taken_for_done_by_what_somebody_else_put_there(
     assert files_below(keep) == {keep / "a.jpg": b"picture"}
 
 
-def test_names_that_others_have_under_way_are_left(tmp_path: Path, inbox: Path, keep: Path, across: None) -> None:
+def test_temporary_files_of_other_journals_stay(tmp_path: Path, inbox: Path, keep: Path, across: None) -> None:
     strangers = {keep / ".skysort-1.coming": b"1", keep / ".skysort-ffffffffffff-1.coming": b"2"}
     for path, content in strangers.items():
         path.write_bytes(content)
@@ -103,7 +103,7 @@ def test_names_that_others_have_under_way_are_left(tmp_path: Path, inbox: Path, 
 
 @pytest.mark.parametrize("answer", [FileExistsError, FileNotFoundError, TimeoutError])
 @pytest.mark.parametrize("step", ["within", "into place", "out of sight", "removed"])
-def test_a_step_that_was_done_although_a_drive_denies_it_is_settled(
+def test_a_step_counts_although_the_drive_reports_an_error(
     step: str, answer: type[OSError], tmp_path: Path, inbox: Path, keep: Path, monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_step_that_was_done_although_a_drive_denies_it_is_settled(
     assert files_below(keep, inbox) == {keep / "a.jpg": b"picture"}
 
 
-def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_judged(
+def test_a_picture_settled_after_its_classification_gets_no_second_row(
     tmp_path: Path, inbox: Path, keep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_row: JournalEntry) -> settle.End:
@@ -147,14 +147,14 @@ def test_no_second_row_is_written_for_a_picture_that_was_settled_since_it_was_ju
                 for again in (replaced(row, place=keep / "a-2.jpg"), replaced(row, source=row.place)):
                     (outcome,) = act(journal, [again])
                     assert (outcome.end, errno_of(outcome)) == (None, errno.EBUSY)
-        with moving(journal):  # settles it; the picture was judged before that
+        with moving(journal):  # settles it; the picture was classified before that
             (outcome,) = act(journal, [replaced(row, place=keep / "a-2.jpg")])
             assert (outcome.end, errno_of(outcome)) == ("not done", errno.ENOENT)
         assert [(found.place.name, found.done is None) for found in journal.rows()] == [("a.jpg", False)]
         assert [back.problem for back in take_back(journal, journal.rows(takeable="moves"), UndoRequest())] == [""]
 
 
-def test_what_somebody_took_away_cannot_be_taken_back(tmp_path: Path, inbox: Path, keep: Path) -> None:
+def test_a_picture_that_somebody_took_away_cannot_be_undone(tmp_path: Path, inbox: Path, keep: Path) -> None:
     with Journal(tmp_path / "one", make=True) as journal, journal.moving():
         journal.plan(with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg")]))
         (inbox / "a.jpg").unlink()
@@ -165,7 +165,7 @@ def test_what_somebody_took_away_cannot_be_taken_back(tmp_path: Path, inbox: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 @pytest.mark.parametrize("file_systems", [1, 2])
-def test_what_is_open_for_writing_stays(
+def test_a_file_open_for_writing_stays(
     file_systems: int, tmp_path: Path, inbox: Path, keep: Path, request: pytest.FixtureRequest
 ) -> None:
     if file_systems == 2:
@@ -179,7 +179,7 @@ def test_what_is_open_for_writing_stays(
 
 @pytest.mark.parametrize("goes_on", ["grown", "open"])
 @pytest.mark.parametrize("killed", [False, True])
-def test_an_upload_that_goes_on_while_it_is_copied_stays(
+def test_an_upload_that_grows_during_the_copy_stays(
     goes_on: str, killed: bool, tmp_path: Path, inbox: Path, keep: Path, across: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -213,7 +213,7 @@ def test_an_upload_that_goes_on_while_it_is_copied_stays(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
-def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Path, keep: Path) -> None:
+def test_a_copy_open_for_writing_is_not_removed(tmp_path: Path, inbox: Path, keep: Path) -> None:
     with Journal(tmp_path / "one", make=True) as journal:
         with moving(journal):
             act(journal, with_session(journal, [row_for(inbox / "a.jpg", keep / "a.jpg", "copy")]))
@@ -225,7 +225,7 @@ def test_a_copy_that_somebody_writes_to_is_not_removed(tmp_path: Path, inbox: Pa
         assert going_of(back.row).name not in {path.name for path in keep.iterdir()}
 
 
-def test_what_others_have_under_way_is_found(tmp_path: Path, inbox: Path, keep: Path) -> None:
+def test_temporary_files_of_other_journals_are_found(tmp_path: Path, inbox: Path, keep: Path) -> None:
     with Journal(tmp_path / "one", make=True) as journal:
         names = [
             f".skysort-{'f' * 12}-3.coming",

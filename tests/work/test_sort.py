@@ -27,7 +27,7 @@ from tests.work.making import CLASSES, FirstPixel, files_below, row_for, with_se
 from tests.work.test_watch import AIRPLANE, BIRD, picture, put
 
 
-def test_what_another_process_has_left_unfinished_since_is_not_sorted_again(
+def test_a_move_that_another_process_left_unfinished_meanwhile_is_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, to = tmp_path / "holiday", tmp_path / "sorted"
@@ -68,7 +68,7 @@ def with_links(top: Path) -> Path:
     return top / "holiday"
 
 
-def test_links_are_followed_to_copy_and_what_else_is_there_is_counted(tmp_path: Path) -> None:
+def test_copying_follows_links_and_counts_other_files(tmp_path: Path) -> None:
     with_links(tmp_path)
     before = files_below(tmp_path)
     outcomes, passed = sort(tmp_path / "holiday", tmp_path / "to")
@@ -84,7 +84,7 @@ def test_links_are_followed_to_copy_and_what_else_is_there_is_counted(tmp_path: 
 
 @pytest.mark.parametrize("link", ["0.png", "z.png", "sub/0.png", "0/a.png"])
 def test_a_link_beside_its_own_target_is_the_same_picture(link: str, tmp_path: Path) -> None:
-    """The real name is sorted, whichever comes first."""
+    """It is sorted under its real name, whichever name comes first."""
     put(tmp_path, {"holiday/sub/a.png": AIRPLANE, "holiday/b.png": AIRPLANE})
     for name in (link, "9/second.png"):
         (tmp_path / "holiday" / name).parent.mkdir(exist_ok=True)
@@ -96,7 +96,7 @@ def test_a_link_beside_its_own_target_is_the_same_picture(link: str, tmp_path: P
 
 
 @pytest.mark.parametrize("real", [".cache/a.png", "@eaDir/a.png", "../elsewhere/a.png"])
-def test_a_link_to_what_is_not_sorted_itself_keeps_its_own_name(real: str, tmp_path: Path) -> None:
+def test_a_link_to_a_file_that_is_not_sorted_itself_keeps_its_own_name(real: str, tmp_path: Path) -> None:
     put(tmp_path, {"holiday/b.png": AIRPLANE, "elsewhere/c.png": AIRPLANE})
     target = (tmp_path / "holiday" / real).resolve()
     put(tmp_path, {str(target): AIRPLANE})
@@ -117,7 +117,7 @@ def test_nothing_is_moved_out_of_another_folder(tmp_path: Path) -> None:
     assert len(passed.links) == 3 and numbers(passed.remarks()[-1])[0] == "3"
 
 
-def test_what_is_unsure_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_unsure_pictures_have_a_folder_of_their_own(tmp_path: Path) -> None:
     put(tmp_path, {"holiday/a.png": AIRPLANE, "holiday/b.png": BIRD})
     sort(tmp_path / "holiday", tmp_path / "none", unsure_below=0.9)
     assert {path.parent.name for path in files_below(tmp_path / "none")} == {"airplane", "bird"}
@@ -140,7 +140,7 @@ def test_a_class_called_unsure_keeps_its_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "to").exists()
 
 
-def test_too_little_memory_for_one_picture_keeps_no_other_and_it_is_tried_again_alone(
+def test_a_picture_that_memory_is_too_short_for_is_tried_again_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
@@ -161,7 +161,7 @@ def test_too_little_memory_for_one_picture_keeps_no_other_and_it_is_tried_again_
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), OverflowError("odd"), KeyError("odd")])
-def test_an_error_that_nobody_foresaw_is_one_pictures(
+def test_an_unforeseen_error_of_one_picture_stops_no_other_sort(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, {f"holiday/{number}.png": picture(number) for number in range(5)})
@@ -198,9 +198,9 @@ def test_a_file_that_lacks_only_its_end_is_sorted_by_its_picture(tmp_path: Path)
     assert set(files_below(tmp_path / "to")) == {tmp_path / "to" / "airplane" / "a.gif"}
 
 
-def test_two_folders_that_are_sorted_into_one_at_a_time_note_apart_what_they_judge(tmp_path: Path) -> None:
+def test_two_sorts_into_one_folder_keep_separate_records(tmp_path: Path) -> None:
     class Meanwhile(FirstPixel):
-        """Sorts another folder while it judges the first, and looks at the notes then."""
+        """Sorts another folder during the classification of the first, and reads the records then."""
 
         def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
             sort(tmp_path / "other", tmp_path / "to")

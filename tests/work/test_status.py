@@ -29,7 +29,7 @@ def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
 
 
 def written(top: Path, ago: float, **changed: Any) -> Path:
-    """Let a watcher have written its status so long ago."""
+    """Write a watcher's status file as of some seconds ago."""
     once(top)
     path = status_file(journal_folder(top / "aside"))
     told = json.loads(path.read_text("utf-8"))
@@ -38,13 +38,13 @@ def written(top: Path, ago: float, **changed: Any) -> Path:
     return path
 
 
-def test_a_watcher_at_work_is_well_until_it_ends(top: Path) -> None:
+def test_a_running_watcher_has_no_problem_until_it_ends(top: Path) -> None:
     with watching(top):
         put(top, {"inbox/a.png": AIRPLANE})
         until((top / "aside" / "a.png").exists)
         found = status_of(top / "aside")
         assert (found.is_alive, found.problems) == (True, [])
-        with refused("in-use", top / "inbox"):  # asking has not let go of it
+        with refused("in-use", top / "inbox"):  # status has not released the lock
             once(top)
     found = status_of(top / "aside")
     (problem,) = found.problems
@@ -55,7 +55,7 @@ def test_a_watcher_at_work_is_well_until_it_ends(top: Path) -> None:
     assert json.loads(found.as_json())["problems"] == [problem]
 
 
-def test_one_that_was_killed_is_not_well(top: Path) -> None:
+def test_a_killed_watcher_is_a_problem(top: Path) -> None:
     written(top, 3.0)
     found = status_of(top / "aside")
     assert found.is_alive is False and len(found.problems) == 1
@@ -73,7 +73,7 @@ def test_one_that_was_killed_is_not_well(top: Path) -> None:
         (3.0, {"stuck": 4, "waiting": 9}, None),
     ],
 )
-def test_what_is_not_well_is_said(ago: float, changed: dict[str, Any], facts: list[str] | None, top: Path) -> None:
+def test_each_problem_is_reported(ago: float, changed: dict[str, Any], facts: list[str] | None, top: Path) -> None:
     written(top, ago, **changed)
     with locked(watcher_lock(journal_folder(top / "aside"))):
         problems = status_of(top / "aside").problems
@@ -82,7 +82,7 @@ def test_what_is_not_well_is_said(ago: float, changed: dict[str, Any], facts: li
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"time": 3}', b'{"time": "yesterday"}', b"\xff"])
-def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> None:
+def test_a_damaged_status_file_is_a_problem(content: bytes, top: Path) -> None:
     written(top, 3.0).write_bytes(content)
     found = status_of(top / "aside")
     (problem,) = found.problems
@@ -90,7 +90,7 @@ def test_a_status_that_cannot_be_read_is_not_well(content: bytes, top: Path) -> 
     assert found.as_text() and found.as_json()
 
 
-def test_a_status_that_may_not_be_read_is_told_from_one_that_is_not_there(top: Path) -> None:
+def test_an_unreadable_status_file_is_not_a_missing_one(top: Path) -> None:
     path = written(top, 3.0)
     path.unlink()
     found = status_of(top / "aside")
@@ -106,7 +106,7 @@ def test_a_status_that_may_not_be_read_is_told_from_one_that_is_not_there(top: P
     [("actions", 3), ("actions", {"keep": "x"}), ("failing", "two"), ("waiting", None), ("last", []),
      ("trouble", 1), ("state", "asleep"), ("closed", -1), ("time", "2026-11-27T00:00:00"), ("process", {})],
 )  # fmt: skip
-def test_a_status_with_a_wrong_value_is_one_that_cannot_be_read(name: str, value: object, top: Path) -> None:
+def test_a_status_file_with_a_wrong_value_is_a_problem(name: str, value: object, top: Path) -> None:
     written(top, 3.0, **{name: value})
     found = status_of(top / "aside")
     (problem,) = json.loads(found.as_json())["problems"]
@@ -119,9 +119,7 @@ def test_a_folder_without_a_journal_is_named(top: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
-def test_where_the_disk_is_full_an_old_status_does_not_pass_for_new(
-    top: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_on_a_full_disk_no_old_status_remains(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     disk = top / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
@@ -153,6 +151,6 @@ def test_where_the_disk_is_full_an_old_status_does_not_pass_for_new(
         (2e5, "2 days"),
     ],
 )
-def test_times_are_said_in_words(seconds: float, text: str) -> None:
+def test_times_are_given_in_words(seconds: float, text: str) -> None:
     ago: Callable[[float], str] = module._ago
     assert ago(seconds) == f"{text} ago"

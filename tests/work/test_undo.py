@@ -43,7 +43,7 @@ def corrections(top: Path) -> list[str | None]:
         return [row.correction for row in journal.corrections()]
 
 
-def test_a_picture_that_has_grown_since_is_taken_back_whole(top: Path) -> None:
+def test_a_picture_that_has_grown_returns_whole(top: Path) -> None:
     do(top, "sub/a.gif")
     with (top / "aside" / "sub" / "a.gif").open("ab") as upload:
         upload.write(b" and the rest")
@@ -57,7 +57,7 @@ def test_a_picture_that_has_grown_since_is_taken_back_whole(top: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"sub/a.giF and the rest", b"sub/a.gi", b"", b"another__"])
-def test_what_does_not_begin_as_it_did_is_another_file(content: bytes, top: Path) -> None:
+def test_a_file_with_another_beginning_is_another_file(content: bytes, top: Path) -> None:
     do(top, "sub/a.gif")
     (top / "aside" / "sub" / "a.gif").write_bytes(content)
     (taken,) = undo(top)
@@ -73,7 +73,7 @@ def test_a_copy_that_has_grown_is_not_removed(top: Path) -> None:
     assert str(top / "aside" / "a.gif") in taken.problem.split() and (top / "aside" / "a.gif").exists()
 
 
-def test_a_correction_is_what_a_person_said(top: Path) -> None:
+def test_only_a_persons_choice_is_a_correction(top: Path) -> None:
     do(top, "a.jpg", "b.jpg")
     assert [taken.correction for taken in undo(top)] == [None, None]
     assert corrections(top) == []
@@ -86,13 +86,13 @@ def test_a_correction_is_what_a_person_said(top: Path) -> None:
 
 
 @pytest.mark.parametrize("action", ["review", "keep", "set-aside"])
-def test_a_look_that_finds_the_label_right_is_kept(action: str, top: Path) -> None:
+def test_a_review_that_confirms_the_label_is_recorded(action: str, top: Path) -> None:
     do(top, "a.jpg", action=action)
     (taken,) = undo(top, UndoRequest(is_correction=True, label="airplane"))
     assert taken.row.label == taken.correction == "airplane" and corrections(top) == ["airplane"]
 
 
-def test_what_must_look_is_of_no_class_by_itself() -> None:
+def test_undoing_a_review_is_no_correction() -> None:
     settings = Settings("watch", classes=CLASSES, keep=("bird",))
     row = JournalEntry("move", Path("/a"), Path("/b"), "", None, "review", "bird")  # type: ignore[arg-type]
     assert corrected_label(row, settings) is None
@@ -116,14 +116,16 @@ def test_pictures_to_keep_can_be_sent_on(kind: str, top: Path) -> None:
     ("action", "folders", "fact"),
     [("set-aside", {}, "--keep-to"), ("keep", {"keep-to": "/blog"}, "aside/a.jpg")],
 )
-def test_what_cannot_be_sent_on_says_why(action: str, folders: dict[str, str], fact: str, top: Path) -> None:
+def test_a_picture_that_cannot_be_sent_on_has_a_reason(
+    action: str, folders: dict[str, str], fact: str, top: Path
+) -> None:
     do(top, "a.jpg", action=action, aside=str(top / "aside"), **folders)
     (taken,) = undo(top, UndoRequest(keep=True))
     assert fact in taken.problem and (top / "aside" / "a.jpg").exists()
 
 
 @pytest.mark.parametrize("where", ["inbox", "aside"])
-def test_a_folder_that_was_renamed_is_not_made_anew(where: str, top: Path) -> None:
+def test_a_renamed_folder_is_not_created_again(where: str, top: Path) -> None:
     do(top, "a.jpg", "sub/b.jpg")
     (top / where).rename(top / "renamed")
     for taken in undo(top):
@@ -133,15 +135,17 @@ def test_a_folder_that_was_renamed_is_not_made_anew(where: str, top: Path) -> No
     assert [taken.problem for taken in undo(top)] == ["", ""]
 
 
-def test_folders_below_an_inbox_are_made_anew(top: Path) -> None:
+def test_folders_below_an_inbox_are_created_again(top: Path) -> None:
     do(top, "sub/b.jpg")
     (top / "inbox" / "sub").rmdir()
     assert [taken.problem for taken in undo(top)] == [""]
     assert (top / "inbox" / "sub" / "b.jpg").exists()
 
 
-def test_nothing_is_put_where_a_drive_below_the_inbox_was(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each camera may have its card mounted below the inbox; without it, there is an empty folder."""
+def test_nothing_is_put_on_the_mount_point_of_a_drive_below_the_inbox(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera's card may be mounted below the inbox. Without the card, the mount point is an empty folder."""
     drives = {Path(top.anchor), top / "inbox" / "sub"}
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) in drives)
     do(top, "sub/b.jpg")

@@ -104,7 +104,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> None:
+def test_pictures_go_to_the_folder_of_their_action_and_into_the_journal(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/sub/a.png": BIRD, "inbox/sub/deep/b.png": picture(11)})
     put(top, {"inbox/broken.png": b"no", "inbox/notes.txt": b"hello", "inbox/.hidden.png": BIRD})
     counts = once(top, keep_to=top / "blog", review=top / "review", stuck=0)
@@ -129,7 +129,7 @@ def test_pictures_go_where_they_belong_and_the_journal_says_so(top: Path) -> Non
         assert journal.settings(airplane.session) == replace(SETTINGS, folders=folders)
 
 
-def test_what_stays_is_written_down_once(top: Path) -> None:
+def test_a_picture_that_stays_is_written_down_once(top: Path) -> None:
     put(top, {"inbox/a.png": BIRD, "inbox/broken.png": b"no"})
     assert once(top, stuck=0).actions == {"keep": 1, "review": 1}
     before = rows(top)
@@ -140,7 +140,7 @@ def test_what_stays_is_written_down_once(top: Path) -> None:
     assert once(top).actions == {"set-aside": 1}
 
 
-def test_another_threshold_is_another_session_that_judges_anew(top: Path) -> None:
+def test_another_threshold_is_another_session_that_sorts_again(top: Path) -> None:
     def decision(threshold: float) -> Decision:
         return Decision(
             name="keep-bird", keep=("bird",), threshold=threshold, lose_at_most=0.1, confidence=0.9,
@@ -156,7 +156,7 @@ def test_another_threshold_is_another_session_that_judges_anew(top: Path) -> Non
     assert [(found.decision, found.threshold) for found in sessions] == [("keep-bird", 0.8), ("keep-bird", 0.95)]
 
 
-def test_a_name_that_is_there_gets_a_number(top: Path) -> None:
+def test_a_name_that_exists_gets_a_number(top: Path) -> None:
     put(top, {"aside/a.png": b"mine"})
     for value in range(4):
         put(top, {"inbox/a.png": picture(value)})
@@ -165,14 +165,14 @@ def test_a_name_that_is_there_gets_a_number(top: Path) -> None:
     assert {row.source.name for row in rows(top)} == {"a.png"}
 
 
-def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
+def test_an_undone_picture_stays_in_every_session(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     once(top)
     with Journal(top / "aside") as journal:
         (taken,) = take_back(journal, journal.rows(takeable="moves"), UndoRequest(is_correction=True))
         assert (taken.problem, taken.correction) == ("", "bird")
     assert once(top, review=top / "review").actions == {}
-    os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as by a file system that keeps times less exactly
+    os.utime(top / "inbox" / "a.png", ns=(1, 1))  # as on a file system with coarse times
     assert once(top).actions == {}
     assert found(top) == {"inbox/a.png": AIRPLANE}
     with Journal(top / "aside") as journal:
@@ -183,9 +183,7 @@ def test_what_was_taken_back_stays_whoever_judges_it_next(top: Path) -> None:
 
 
 @pytest.mark.parametrize("on_the_drive", ["inbox", "aside"])
-def test_nothing_is_taken_back_where_a_drive_was(
-    on_the_drive: str, top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_undo_needs_the_drive(on_the_drive: str, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drives = {Path(top.anchor), top / on_the_drive}
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) in drives)
     put(top, {"inbox/sub/a.png": AIRPLANE})
@@ -216,16 +214,14 @@ def test_copies_leave_the_inbox_as_it_is(top: Path) -> None:
     assert once(top, copy=True).actions == {}
 
 
-def test_a_dry_run_says_what_it_would_do_and_leaves_no_trace(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_dry_run_logs_its_plan_and_leaves_no_trace(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": BIRD})
     assert once(top, dry_run=True, keep_to=top / "blog").actions == {"keep": 1, "set-aside": 1}
     assert {"would: keep", "would: set aside"} <= set(events(caplog))
     assert sorted(path.name for path in top.iterdir()) == ["inbox"]
 
 
-def test_what_is_not_complete_waits_and_is_told_when_it_is_stuck(
-    top: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_incomplete_file_waits_and_is_logged_when_stuck(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     half = AIRPLANE[: len(AIRPLANE) // 2]
     put(top, {"inbox/a.png": half, "inbox/b.png.part": half})
     assert once(top).actions == {}
@@ -259,7 +255,7 @@ def test_a_file_that_grows_waits(top: Path) -> None:
     finally:
         ended.set()
         thread.join()
-    assert once(top).actions == {"set-aside": 1}  # bytes behind the picture's end harm nothing
+    assert once(top).actions == {"set-aside": 1}  # bytes after the end of a picture do no harm
 
 
 def test_links_are_not_followed(top: Path) -> None:
@@ -282,7 +278,7 @@ def test_an_inbox_may_be_a_link_and_pictures_may_be_equal_or_have_two_names(top:
     assert {row.source.parent for row in rows(top)} == {top / "cam"}
 
 
-def test_a_folder_that_cannot_be_read_keeps_nothing_from_going_on(
+def test_a_closed_folder_stops_no_other(
     top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = os.scandir
@@ -322,9 +318,7 @@ def test_a_folder_that_has_vanished_is_not_closed(
 
 
 @pytest.mark.parametrize("by_own_time", [False, True])
-def test_a_file_from_a_clock_that_is_behind_is_old_for_who_looks_but_once_alone(
-    top: Path, by_own_time: bool
-) -> None:
+def test_the_time_of_a_file_counts_only_for_once(top: Path, by_own_time: bool) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     os.utime(top / "inbox" / "a.png", (time.time() - 900,) * 2)
     inbox = inbox_of(top, by_own_time=by_own_time)
@@ -398,7 +392,9 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
         ("inbox", {"aside": "aside", "keep_to": "aside"}, "folders-overlap", ["--aside", "--keep-to"]),
     ],
 )
-def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]) -> None:
+def test_folders_that_overlap_or_do_not_exist_are_refused(
+    top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]
+) -> None:
     order = WatchOptions(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
     with refused(code, *facts, exit_code=2):
         watch_inbox(cast(Classifier, FirstPixel()), RULE, order, Stop())
@@ -406,7 +402,7 @@ def test_folders_that_cannot_be(top: Path, inbox: str, to: dict[str, str], code:
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
 @pytest.mark.parametrize("name", ["settle", "stuck"])
-def test_times_that_never_come_are_refused(name: str, seconds: float, top: Path) -> None:
+def test_infinite_and_negative_times_are_refused(name: str, seconds: float, top: Path) -> None:
     with refused("wrong-value", f"--{name}", seconds, exit_code=2):
         once(top, **{name: seconds})
 
@@ -419,7 +415,7 @@ def test_a_bound_on_confidence_is_from_0_to_1(bound: float, top: Path) -> None:
         list(sort_pictures(cast(Classifier, FirstPixel()), top / "inbox", top / "to", unsure_below=bound))
 
 
-def test_what_is_unsure_is_to_look_at_until_the_bound_is_another(top: Path) -> None:
+def test_unsure_pictures_go_to_review_until_the_bound_changes(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/broken.png": b"no"})
     assert once(top, unsure_below=0.95, stuck=0.0).actions == {"review": 2}
     assert once(top, unsure_below=0.95, stuck=0.0).actions == {}
@@ -429,12 +425,12 @@ def test_what_is_unsure_is_to_look_at_until_the_bound_is_another(top: Path) -> N
     assert once(top, unsure_below=0.9, stuck=0.0).actions == {"set-aside": 1, "review": 1}
 
 
-def test_a_drive_that_is_not_there_is_not_made_up(top: Path) -> None:
+def test_no_folder_is_created_for_a_missing_drive(top: Path) -> None:
     with refused("system", top / "drive" / "aside", os.strerror(errno.ENOENT)):
         once(top, review=top / "drive" / "aside")
 
 
-def test_what_was_left_half_written_beside_the_journal_is_removed(top: Path) -> None:
+def test_half_written_files_beside_the_journal_are_removed(top: Path) -> None:
     put(top, {"aside.journal/.status.json.1a2b3c4d.partial": b"{"})
     once(top)
     assert not list((top / "aside.journal").glob(".*"))
@@ -445,7 +441,7 @@ def test_a_second_watcher_is_refused(top: Path) -> None:
         once(top)
 
 
-def test_a_damaged_journal_is_told_and_nothing_is_touched(top: Path) -> None:
+def test_with_a_damaged_journal_nothing_is_moved(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     put(top, {"aside.journal/journal.sqlite": b"This is no journal at all. " * 200})
     with refused("damaged-journal", top / "aside.journal" / "journal.sqlite", ".recover"):
@@ -461,16 +457,16 @@ def test_labels_to_keep_are_checked() -> None:
         LabelRule.among(CLASSES, CLASSES)
 
 
-def test_a_time_beyond_what_the_journal_holds_harms_nothing(top: Path) -> None:
+def test_a_time_too_late_for_the_journal_works(top: Path) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
     os.utime(top / "inbox" / "a.png", ns=(1, 13_569_465_600 * 10**9))  # the year 2400
     assert once(top).actions == {"set-aside": 1}
 
 
-def test_a_move_that_is_not_finished_is_not_begun_anew(
+def test_an_unfinished_move_is_not_made_a_second_time(
     top: Path, across: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else the picture would be copied a second time, under another name."""
+    """Otherwise the picture would be copied a second time, under another name."""
     put(top, {"inbox/a.png": AIRPLANE})
     rename, unlink = Path.rename, Path.unlink
 
@@ -494,10 +490,10 @@ def test_a_move_that_is_not_finished_is_not_begun_anew(
     check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
 
 
-def test_what_was_settled_since_it_was_judged_gets_no_second_row(
+def test_a_file_settled_after_its_classification_gets_no_second_row(
     top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process was killed when the copy was in place, and the drive failed once when the next began."""
+    """A process was killed when the copy was in place, and the drive failed once at the next start."""
     put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
     with Journal(top / "aside", make=True) as journal, journal.moving():
         row = row_for(top / "inbox" / "a.png", top / "aside" / "a.png")
@@ -525,7 +521,7 @@ def test_what_was_settled_since_it_was_judged_gets_no_second_row(
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), OverflowError("odd"), KeyError("odd"), RuntimeError("odd")])
-def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_going_on(
+def test_a_row_that_cannot_be_settled_stops_no_other_picture(
     error: Exception, top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE, "inbox/b.png": AIRPLANE})
@@ -545,7 +541,7 @@ def test_an_unfinished_row_that_cannot_be_settled_keeps_no_other_picture_from_go
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_signal_ends_what_is_being_judged_and_the_picture_waits(top: Path) -> None:
+def test_a_signal_interrupts_classification_and_the_picture_stays(top: Path) -> None:
     class Endless(FirstPixel):
         def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
             ended = threading.Event()
@@ -605,7 +601,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("poll", [False, True])
-def test_what_comes_while_it_watches_is_dealt_with(poll: bool, top: Path, impatient: None) -> None:
+def test_pictures_that_arrive_during_the_watch_are_sorted(poll: bool, top: Path, impatient: None) -> None:
     put(top, {"inbox/before.png": AIRPLANE})
     with watching(top, poll=poll, keep_to=top / "blog"):
         until(lambda: (top / "aside" / "before.png").exists())
@@ -619,7 +615,7 @@ def test_what_comes_while_it_watches_is_dealt_with(poll: bool, top: Path, impati
     assert json.loads((top / "aside.journal" / "status.json").read_text())["state"] == "ended"
 
 
-def test_what_is_hidden_or_no_file_is_left_alone_when_it_comes(top: Path, impatient: None) -> None:
+def test_hidden_files_and_pipes_that_arrive_stay(top: Path, impatient: None) -> None:
     with watching(top):
         put(top, {"inbox/first.png": AIRPLANE})
         until((top / "aside" / "first.png").exists)
@@ -640,7 +636,7 @@ def test_a_backup_may_truncate_the_journals_log_while_it_watches(top: Path, impa
     with watching(top):
         put(top, {"inbox/a.png": AIRPLANE})
         until((top / "aside" / "a.png").exists)
-        time.sleep(0.2)  # the watcher writes what came of it, and then nothing
+        time.sleep(0.2)  # the watcher writes the result, and then nothing
         subprocess.run([sys.executable, "-c", checkpoint, top / "aside.journal" / "journal.sqlite"], check=True)
         assert (top / "aside.journal" / "journal.sqlite-wal").stat().st_size == 0
         put(top, {"inbox/b.png": AIRPLANE})
@@ -649,7 +645,7 @@ def test_a_backup_may_truncate_the_journals_log_while_it_watches(top: Path, impa
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a folder that is watched cannot be removed there")
-def test_an_inbox_that_is_made_anew_is_watched_and_locked(top: Path, impatient: None) -> None:
+def test_a_new_inbox_of_the_same_name_is_watched_and_locked(top: Path, impatient: None) -> None:
     with watching(top):
         put(top, {"inbox/a.png": AIRPLANE})
         until((top / "aside" / "a.png").exists)
@@ -668,7 +664,7 @@ def test_an_inbox_that_is_made_anew_is_watched_and_locked(top: Path, impatient: 
         RuntimeError("Error creating recommended watcher: Too many open files (os error 24)"),
     ],
 )
-def test_where_the_system_watches_no_more_it_looks_again_and_again(
+def test_at_the_systems_limit_the_watcher_polls(
     error: Exception, top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = watchfiles.watch
@@ -686,11 +682,9 @@ def test_where_the_system_watches_no_more_it_looks_again_and_again(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("odd"), RecursionError("odd"), OSError("Error creating a file")])
-def test_an_error_of_a_look_through_the_inbox_is_not_taken_for_one_of_what_the_system_tells(
-    error: Exception, top: Path
-) -> None:
+def test_an_error_of_a_sweep_is_not_swallowed_as_one_of_watchfiles(error: Exception, top: Path) -> None:
     def sweep() -> None:
-        stop.set()  # so that this ends where the error is passed over
+        stop.set()  # so that the loop ends even if it swallows the error
         raise error
 
     stop = Stop()
@@ -699,7 +693,7 @@ def test_an_error_of_a_look_through_the_inbox_is_not_taken_for_one_of_what_the_s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
-def test_pictures_are_not_put_where_a_drive_was(
+def test_nothing_is_put_on_the_mount_point_of_a_missing_drive(
     top: Path, impatient: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     def mount() -> int:
@@ -726,7 +720,7 @@ def test_pictures_are_not_put_where_a_drive_was(
         subprocess.run(["umount", top / "drive"], check=False)
 
 
-def test_a_full_disk_is_waited_for(
+def test_the_watcher_waits_for_a_full_disk(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
@@ -741,7 +735,7 @@ def test_a_full_disk_is_waited_for(
         status = top / "aside.journal" / "status.json"
         until(lambda: "No space left" in json.loads(status.read_text())["trouble"])
         assert found(top) == {"inbox/a.png": AIRPLANE}
-        with refused("in-use", top / "inbox"):  # held while it waits, too
+        with refused("in-use", top / "inbox"):  # locked during the wait, too
             once(top)
         monkeypatch.setattr(batch, "act", plain)
         until(lambda: found(top) == {"aside/a.png": AIRPLANE})
@@ -796,7 +790,7 @@ def test_a_disk_that_is_full_and_holds_the_journal_loses_nothing(top: Path) -> N
         subprocess.run(["umount", disk], check=True)
 
 
-def test_a_folder_that_cannot_be_written_to_is_waited_for(
+def test_the_watcher_waits_for_a_read_only_folder(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(top, {"inbox/a.png": AIRPLANE})
@@ -818,7 +812,9 @@ def test_a_folder_that_cannot_be_written_to_is_waited_for(
     check_that_nothing_is_lost([AIRPLANE], top / "aside", top / "inbox", top / "aside")
 
 
-def test_a_drive_that_vanishes_is_waited_for(top: Path, impatient: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_watcher_waits_for_a_missing_drive(
+    top: Path, impatient: None, caplog: pytest.LogCaptureFixture
+) -> None:
     with watching(top, keep_to=top / "blog"):
         until((top / "aside.journal" / "status.json").exists)
         (top / "blog").rename(top / "gone")
@@ -829,9 +825,7 @@ def test_a_drive_that_vanishes_is_waited_for(top: Path, impatient: None, caplog:
         until(lambda: found(top) == {"blog/a.png": BIRD})
 
 
-def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_that_ends_once_is_in_both_status_files(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -846,7 +840,7 @@ def test_what_keeps_a_single_look_from_going_on_is_told_in_both_files(
     assert "\nskysort_in_trouble 0.0\n" in (top / "skysort.prom").read_text()
 
 
-def test_metrics_are_told_where_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_metrics_are_written_although_the_status_cannot_be(top: Path, caplog: pytest.LogCaptureFixture) -> None:
     StatusWriter(top / "gone" / "status.json", top / "skysort.prom", {}).write(Counts(), "watching")
     assert events(caplog) == ["cannot write status"]
     assert "skysort_in_trouble 0.0" in (top / "skysort.prom").read_text()
@@ -888,10 +882,10 @@ def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(
     assert "100 kills of a watcher" in ended.stdout
 
 
-def test_what_another_watcher_has_under_way_is_told_once_and_left(
+def test_temporary_files_of_another_journal_are_logged_once_and_stay(
     top: Path, impatient: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It takes a look through all folders, which is not for each try, nor for each run from cron."""
+    """The scan of all folders takes long, so it happens neither at each try nor with --once."""
     event = "temporary file of another journal, left alone"
     theirs = "aside/.skysort-0123456789ab-3.coming"
     put(top, {"inbox/a.png": AIRPLANE, theirs: b"half"})

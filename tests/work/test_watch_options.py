@@ -39,7 +39,7 @@ def once(**folders: Path) -> None:
 @pytest.mark.parametrize("below", ["", "cam", "cam/2026"])
 @pytest.mark.parametrize("option", ["inbox", "keep_to", "review"])
 def test_no_folder_lies_in_the_journal(option: str, below: str, tmp_path: Path) -> None:
-    """Else uploads would lie among what Skysort writes and clears away."""
+    """Otherwise uploads would be among files that Skysort writes and removes."""
     for name in ("in", "x.journal"):
         (tmp_path / name).mkdir()
     before = fill(tmp_path / "x.journal" / below)
@@ -61,15 +61,15 @@ def test_no_folder_lies_in_the_journal_of_another_watch(option: str, tmp_path: P
     assert files_below(tmp_path) == before
 
 
-def test_what_others_keep_in_a_journals_folder_stays(tmp_path: Path) -> None:
-    """A folder of that name may have been there before."""
+def test_other_files_in_a_journals_folder_stay(tmp_path: Path) -> None:
+    """A folder of that name may exist before."""
     (tmp_path / "in").mkdir()
     before = fill(tmp_path / "x.journal")
     once(inbox=tmp_path / "in", aside=tmp_path / "x")
     assert before.items() <= files_below(tmp_path).items()
 
 
-def test_folders_that_are_one_and_the_same_by_other_names_are_refused(tmp_path: Path) -> None:
+def test_one_folder_by_two_names_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in" / "aside").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
     with refused("folders-overlap", "--aside", tmp_path / "in" / "aside", exit_code=2):

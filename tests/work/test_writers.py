@@ -57,13 +57,13 @@ def test_a_file_that_is_mapped_for_writing_is_open(tmp_path: Path) -> None:
     assert is_open_for_writing(path) is False
 
 
-def test_a_link_a_folder_and_nothing_are_not_told_of(tmp_path: Path) -> None:
+def test_links_folders_and_missing_files_have_no_answer(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
     for path in (tmp_path / "link", tmp_path, tmp_path / "none"):
         assert not is_open_for_writing(path)
 
 
-def test_asking_leaves_no_lease_and_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_leaves_no_lease_and_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
     path = tmp_path / "a.jpg"
@@ -72,7 +72,7 @@ def test_asking_leaves_no_lease_and_ends_no_process(tmp_path: Path, monkeypatch:
 
     def opened_meanwhile(descriptor: int, command: int, argument: int) -> Any:
         if command == fcntl.F_SETLEASE and argument == fcntl.F_UNLCK:
-            with pytest.raises(BlockingIOError):  # makes the kernel tell who holds the lease
+            with pytest.raises(BlockingIOError):  # the kernel notifies the holder of the lease
                 os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         return plain(descriptor, command, argument)
 
@@ -83,9 +83,7 @@ def test_asking_leaves_no_lease_and_ends_no_process(tmp_path: Path, monkeypatch:
         pass
 
 
-def test_where_leases_are_not_known_nothing_is_said_for_certain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_leases_the_answer_is_never_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
     def refused(*_arguments: object) -> None:
@@ -101,7 +99,7 @@ def test_where_leases_are_not_known_nothing_is_said_for_certain(
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "smb3", "fuse.sshfs", "fuseblk", "9p", "virtiofs"])
 @pytest.mark.parametrize("is_refused", [False, True])
-def test_on_a_network_drive_a_lease_says_nothing(
+def test_on_a_network_drive_leases_do_not_count(
     is_refused: bool, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NFS without a delegation and SMB without an oplock refuse a lease although nobody writes."""
