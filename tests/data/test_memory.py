@@ -19,6 +19,7 @@ from skysort.data.formats.container import png_pixels
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import HEADROOM_BYTES, SHARE, TooLargeError, free_bytes, most_bytes, room_for
 from skysort.data.sources.base import read_file
+from tests.conftest import lacking
 
 GIB = 2**30
 SHAPE = Shape(32, 3)
@@ -105,9 +106,9 @@ def test_a_limit_on_address_space_is_a_bound() -> None:
 
 
 def test_what_can_never_fit_is_refused_and_what_does_not_fit_now_is_a_lack(computer: Computer) -> None:
-    with pytest.raises(TooLargeError, match="644 MB allowed here"), room_for(GIB):
+    with pytest.raises(TooLargeError, match=r"\b644 MB"), room_for(GIB):
         pass
-    lack = pytest.raises(MemoryError, match="a picture takes 500 MB to decode, and 432 MB are free")
+    lack = pytest.raises(MemoryError, match=r"\b500 MB.*\b432 MB")
     with lack, room_for(500_000_000):
         pass
     with room_for(300_000_000):
@@ -160,7 +161,7 @@ def refused(content: bytes) -> str:
 
 
 def test_a_few_bytes_that_would_take_gigabytes_are_refused(computer: Computer) -> None:
-    assert refused(huge_webp()) == "9999 x 9999 pixels: 2,400 MB to decode, more than the 644 MB allowed here"
+    assert lacking(refused(huge_webp()), "9999 x 9999 pixels: ", "2,400 MB", "644 MB") == []
     computer.has(2**26, 2**26)
     assert refused(saved(Image.new("L", (4000, 3000)), "PNG")).startswith("4000 x 3000 pixels: ")
     assert "pixels: " in refused(saved(Image.new("1", (4000, 3000)), "TIFF", compression="group4"))
@@ -277,7 +278,7 @@ def test_a_progressive_jpeg_counts_what_is_kept_for_its_scans(computer: Computer
 def test_a_jpeg_of_hundreds_of_scans_is_refused() -> None:
     content = saved(Image.new("RGB", (64, 48)), "JPEG", progressive=True)
     last = content.rindex(b"\xff\xda")
-    assert "scans, more than 64," in refused(content[:-2] + 100 * content[last:-2] + content[-2:])
+    assert lacking(refused(content[:-2] + 100 * content[last:-2] + content[-2:]), "scans", "64") == []
     assert decode(content[:-2] + 20 * content[last:-2] + content[-2:], SHAPE).shape == (3, 32, 32)
 
 
@@ -289,4 +290,4 @@ def test_hundreds_of_scans_without_an_end_marker_are_refused_before_any_is_decod
     last = content[content.rindex(b"\xff\xda") :]
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", lambda _: pytest.fail("it is decoded"))
     assert unfinished(content + between + 100 * last) is None
-    assert "scans, more than 64," in refused(content + between + 100 * last)
+    assert lacking(refused(content + between + 100 * last), "scans", "64") == []

@@ -227,7 +227,7 @@ def test_a_picture_over_the_limit_is_a_row_with_a_reason(
     (folder / "cat/big.png").write_bytes(picture_bytes(9, (200, 200)))
     monkeypatch.setattr("skysort.data.memory.SMALL_BYTES", 150_000)
     monkeypatch.setattr("skysort.data.memory.MAX_BYTES", 150_000)
-    assert opened(folder).unreadable[2].startswith("200 x 200 pixels: 1 MB to decode, more than")
+    assert opened(folder).unreadable[2].startswith("200 x 200 pixels: ")
 
 
 def test_a_damaged_member_of_a_zip_is_a_row_with_a_reason(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_pictures_that_a_run_learned_from_are_told_apart_from_others(
     rows = (tmp_path / "out" / "predictions.csv").read_text("utf-8").splitlines()
     assert len(rows) == len(members) + 10 + 1
     assert f"learned from {num_learned} more pictures" in (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert "is found in no path" in capsys.readouterr().err  # what groups the run's own does not fit these
+    assert "matches no path" in capsys.readouterr().err  # what groups the run's own does not fit these
 
 
 def test_other_pictures_are_grouped_as_the_runs_own_where_that_fits(trained: Path, tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
-"""The table of pictures before any is decoded, and the one rule for which files are pictures.
+"""The table of pictures before they are decoded, and the rules for which files are pictures.
 
-All verbs follow this rule:
+All commands follow these rules:
 
-- Hidden files and folders (their names begin with a dot) and those that systems leave behind (`@eaDir`,
-  `#recycle`, `lost+found`, …) are passed over. Where they hold pictures, one line names them.
-- A file is a picture if its name ends as a picture's does (`.jpg`) or if its first bytes are a picture's, whatever
-  its name. Only files with other endings are opened to see that.
-- A picture in a format that Skysort does not read, and a picture that is damaged, gets a row with the reason.
+- They skip hidden files and folders (whose names begin with a dot) and those that systems create (`@eaDir`,
+  `#recycle`, `lost+found`, …). If these hold pictures, one line names them.
+- A file is a picture if its name has a picture's ending, such as `.jpg`, or its first bytes are those of a
+picture.
+  Only files with other endings are opened to check this.
+- A damaged picture, or one in a format that Skysort cannot read, gets a row with the reason.
 - All other files are counted and named.
-- Verbs that read or copy (train, check, evaluate, predict, sort) follow links to folders, but not in circles.
-  Verbs that move pictures (watch, sort --move) leave links alone.
+- Commands that read or copy (train, check, evaluate, predict, sort) follow links to folders, but not in circles.
+  Commands that move pictures (watch, sort --move) do not touch links.
 """
 
 import re
@@ -27,14 +28,15 @@ EXTENSIONS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif",
     ".tiff", ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2",
 })  # fmt: skip
-"""Endings of pictures, also of those that are not read here: such a file gets a row that says so."""
+"""Endings of pictures. They include formats that Skysort cannot read, so that such files get a row with the
+reason."""
 _LEFT_BEHIND = frozenset({
     # Windows
     "$recycle.bin", "system volume information", "thumbs.db", "thumbs.db:encryptable",
     "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini",
     # macOS, also on the network drives and sticks it writes to
     "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder", "icon\r",
-    # Linux and Android: what a check of the file system found again
+    # Linux and Android: files that a check of the file system recovered
     "lost+found", "lost.dir",
     # Synology, QNAP, Asustor, TerraMaster, NetApp, Buffalo
     "@eadir", "@tmp", "@sharebin", "@sharesnap", "@synoresource", "@recycle", "@recently-snapshot", "@__thumb",
@@ -43,35 +45,39 @@ _LEFT_BEHIND = frozenset({
     "__pycache__",
 })  # fmt: skip
 _LEFT_BY_OLD_WINDOWS = frozenset({"RECYCLER", "RECYCLED"})
-"""Spelled so by Windows up to XP; in small letters they are what a class of waste is called."""
+"""Folders of Windows up to XP, in capitals. In lower case, they may be names of classes."""
 _FOUND_BY_CHKDSK = re.compile(r"found\.\d{3}")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures by path, each with its class and the split that the data itself puts it in."""
+    """Pictures by path, each with its class and the split that the data declares."""
 
     paths: tuple[str, ...]
-    """(N,) relative to the source, with forward slashes."""
+    """(N,) paths relative to the source, with forward slashes."""
     labels: NDArray[np.int64]
     """(N,) index into classes."""
     classes: tuple[str, ...]
     splits: tuple[str, ...]
-    """(N,) `train`, `validation`, `calibration`, `test`, or empty where the data has no splits."""
+    """(N,) `train`, `validation`, `calibration` or `test`; empty if the data declares no split."""
     left_out: tuple[str, ...] = field(default=())
-    """Files that are no picture, or have no class; empty folders, with a slash."""
+    """Paths of files that are not pictures or have no class, and of empty folders, which end in a slash."""
     groups: tuple[str, ...] | None = field(default=None)
-    """(N,) names of what must stay in one split, as the frames of one video; empty for a picture on its own."""
+    """(N,) names of groups that must stay in one split, such as the frames of a video; empty for no group."""
     remarks: tuple[str, ...] = field(default=())
-    """Lines to print once the pictures are listed: pictures that were passed over, and why."""
+    """Lines to print after listing, about pictures that were skipped, and why."""
     origins: tuple[int, ...] | None = field(default=None)
-    """(N,) which of several sources each picture is of; None for one source."""
+    """(N,) index of each picture's source, if there are several; None for one source."""
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def only(self, classes: Sequence[str]) -> "tuple[Listing, NDArray[np.int64]]":
-        """Keep some classes, in the order given; return the rows kept, too."""
+        """Return the listing of some classes, in the given order, and their rows.
+
+        Raises:
+            SkysortError: if a class is not there.
+        """
         missing = [name for name in classes if name not in self.classes]
         if missing:
             raise SkysortError("unknown-class", f"no class '{missing[0]}'; there are: {', '.join(self.classes)}")
@@ -82,7 +88,7 @@ class Listing:
         return replace(self.at(rows), labels=number[self.labels[rows]], classes=tuple(classes)), rows
 
     def at(self, rows: NDArray[np.int64]) -> "Listing":
-        """Keep some rows."""
+        """Return the listing of some rows."""
         return replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
@@ -94,12 +100,12 @@ class Listing:
 
 
 def numbered(labels: NDArray[np.int64], classes: tuple[str, ...], num_training: int | None = None) -> Listing:
-    """List pictures that have no file of their own, as `bird/00042` or `train/bird/00042`.
+    """List pictures without image files, under paths such as `bird/00042` or `train/bird/00042`.
 
     Args:
         labels: (N,) index into classes.
-        classes: their names.
-        num_training: so many are the training split and the rest the test split; None for no splits.
+        classes: names of the classes.
+        num_training: number of training pictures; the others are the test split. None: no splits.
     """
     if num_training is None:
         paths = tuple(f"{classes[label]}/{row:05d}" for row, label in enumerate(labels))
@@ -113,17 +119,17 @@ def numbered(labels: NDArray[np.int64], classes: tuple[str, ...], num_training: 
 
 
 def natural(name: str) -> str:
-    """Return a key that sorts numbers inside names by value.
+    """Return a sort key that orders numbers inside names by value.
 
     >>> sorted(["10", "2", "a10", "a9"], key=natural)
     ['2', '10', 'a9', 'a10']
     """
-    # The name itself comes last, so that "1" and "01" have an order, too.
+    # The name itself comes last, so that "1" and "01" are ordered too.
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0").zfill(24), name) + "\0" + name
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is hidden, or one that systems and tools leave behind."""
+    """Return whether a file or folder is hidden, or created by a system or tool."""
     folded = name.casefold()
     return (
         name.startswith(".")
@@ -134,15 +140,15 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Tell by its ending whether a file should be a picture."""
+    """Return whether a file's ending is that of a picture."""
     return PurePosixPath(name).suffix.lower() in EXTENSIONS
 
 
 def class_name(name: str) -> str:
-    """Return the name of a class as it is written everywhere, from a name of a folder or a cell of a table.
+    """Return the normalised name of a class, from the name of a folder or a cell of a table.
 
-    Systems differ in how they spell an accented letter; here it is NFC. A class must be text: bytes that are not
-    UTF-8 are read as Windows-1252 or, where that has no such letter, Latin-1.
+    Systems encode accented letters differently; the result is in NFC. Bytes that are not UTF-8 are read as
+    Windows-1252 or, if that fails, Latin-1.
 
     >>> class_name("M\\udcf6we") == class_name("Mo\\u0308we") == "M\\xf6we"
     True

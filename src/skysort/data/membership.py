@@ -1,4 +1,4 @@
-"""pictures.csv: which picture is in which split of a run, and what it looks like as a digest."""
+"""pictures.csv: the split and the digest of each picture of a run."""
 
 import csv
 import shlex
@@ -23,15 +23,15 @@ class Member:
 
     split: str
     name: str
-    """Of its class."""
+    """Name of its class."""
     digest: str
-    """Of its pixels as the network sees them: equal pictures have equal ones."""
+    """Digest of its pixels at the network's size. Equal pictures have equal digests."""
     path: str
-    """Relative to where the pictures were."""
+    """Path relative to the source of the pictures."""
 
 
 def member_rows(prepared: PreparedData) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the file: its columns, and one row per readable picture."""
+    """Yield the rows of the file: the header, then one row per readable picture."""
     yield COLUMNS
     listing = prepared.dataset.listing
     for split, rows in prepared.splits.items():
@@ -40,15 +40,15 @@ def member_rows(prepared: PreparedData) -> Iterator[tuple[str, ...]]:
 
 
 def read_members(path: Path) -> Iterator[Member]:
-    """Yield the pictures of a run.
+    """Yield the pictures of a run from its pictures.csv.
 
     Raises:
-        SkysortError: when the file is missing or damaged.
+        SkysortError: if the file is missing or damaged.
     """
     if not path.exists():
         raise SkysortError(
             "damaged-run",
-            f"{path} is missing, which lists the pictures that the run learned from; write it again with:"
+            f"the list of the run's pictures, {path}, is missing; write it again with:"
             f" skysort evaluate {shlex.quote(str(path.parent))}",
         )
     try:
@@ -58,14 +58,19 @@ def read_members(path: Path) -> Iterator[Member]:
                 raise ValueError(f"expected the columns {','.join(COLUMNS)}")
             for row in rows:
                 if len(row) != len(COLUMNS) or len(row[2]) != HEX_DIGITS:
-                    raise ValueError(f"row {rows.line_num} is no picture's")
+                    raise ValueError(f"line {rows.line_num} is not a row of a picture")
                 yield Member(*row)
     except (OSError, ValueError, csv.Error) as error:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
 
 
 def digests_of(dataset: Dataset, rows: NDArray[np.int64]) -> list[str]:
-    """Return the digests of readable pictures, 32 hexadecimal digits each, for (N,) rows of the listing."""
+    """Return the digests of readable pictures, 32 hexadecimal digits each.
+
+    Args:
+        dataset: the decoded pictures.
+        rows: (N,) rows of its listing.
+    """
     digests = dataset.store.digests[dataset.positions[rows]]
     return [digest.tobytes().hex() for digest in digests]
 
@@ -73,12 +78,12 @@ def digests_of(dataset: Dataset, rows: NDArray[np.int64]) -> list[str]:
 def learned_rows(
     dataset: Dataset, rows: NDArray[np.int64], groups: NDArray[np.int64], learned: frozenset[str]
 ) -> NDArray[np.int64]:
-    """Return those of (N,) readable rows that a run has learned from, or that are in a group with one of these.
+    """Return the rows of pictures that a run learned from, and of all pictures in a group with one of them.
 
     Args:
-        collection: decoded to the run's shape.
-        rows: of its listing.
-        groups: for each row of the listing, a number that pictures have in common which are not independent.
+        dataset: pictures decoded to the run's shape.
+        rows: (N,) rows of its readable pictures.
+        groups: for each row of the listing, the number of its group.
         learned: digests of the pictures that the run learned from.
     """
     is_learned = np.array([digest in learned for digest in digests_of(dataset, rows)], bool)

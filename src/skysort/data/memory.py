@@ -1,4 +1,4 @@
-"""How much memory decoding may take, on this computer or in the container around it."""
+"""Limits on the memory for decoding, on this computer or in its container."""
 
 import os
 import re
@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 SHARE = 0.6
-"""Of all memory, for decoding. On a computer of 1 GB the rest holds the system, Python and ONNX Runtime."""
+"""Share of all memory that decoding may take. On a computer with 1 GB, the rest is for the system, Python and ONNX
+Runtime."""
 MAX_BYTES = 2**31
-"""On any computer: 500 megapixels of RGB. What is larger takes minutes, and no camera makes it."""
+"""Limit on any computer: 500 megapixels of RGB. Larger pictures take minutes, and no camera makes them."""
 HEADROOM_BYTES = 100 * 2**20
-"""Stay free."""
+"""Memory that stays free."""
 SMALL_BYTES = 2**24
-"""What takes less is not counted: asking the system would cost more than it brings."""
+"""Smaller amounts are not counted, because asking the system for its free memory would take too long."""
 ASSUMED_BYTES = 2**31
-"""Where the system does not say how much memory there is."""
+"""Total memory, if the system does not report it."""
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 class TooLargeError(Exception):
-    """Something takes more memory than decoding may ever take here."""
+    """A picture needs more memory than decoding may take on this computer."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class _Limit:
 
 
 def most_bytes() -> int:
-    """Return how many bytes one picture may take while it is decoded."""
+    """Return the memory, in bytes, that one picture may take while it is decoded."""
     return min(MAX_BYTES, int(SHARE * min(limit.total for limit in _limits())))
 
 
 def free_bytes() -> int:
-    """Return how many bytes this process can still take, the headroom left aside."""
+    """Return the bytes that this process can still take, without the headroom."""
     return min(limit.free for limit in _limits()) - HEADROOM_BYTES
 
 
@@ -48,13 +49,13 @@ _taken = 0
 
 @contextmanager
 def room_for(num_bytes: int) -> Iterator[None]:
-    """Wait until there is memory for a picture, and count it as taken inside the block.
+    """Wait until there is memory for a picture, and reserve it inside the block.
 
-    All threads together take no more than one of the largest pictures may. Not to be nested.
+    All threads together take no more than one picture of the largest size. Blocks must not be nested.
 
     Raises:
-        TooLargeError: when there can never be room for it on this computer.
-        MemoryError: when there is no room now, with nothing else of ours in memory.
+        TooLargeError: if the picture can never fit on this computer.
+        MemoryError: if it does not fit now, although this process holds no other picture.
     """
     global _taken
     if num_bytes < SMALL_BYTES:
@@ -62,14 +63,12 @@ def room_for(num_bytes: int) -> Iterator[None]:
         return
     most = most_bytes()
     if num_bytes > most:
-        raise TooLargeError(f"{_megabytes(num_bytes)} to decode, more than the {_megabytes(most)} allowed here")
+        raise TooLargeError(f"decoding takes {_megabytes(num_bytes)}, and this computer allows {_megabytes(most)}")
     with _changed:
         _changed.wait_for(lambda: not _taken or num_bytes + _taken <= min(most, free_bytes()))
         free = free_bytes()
         if free < num_bytes:
-            raise MemoryError(
-                f"a picture takes {_megabytes(num_bytes)} to decode, and {_megabytes(free)} are free"
-            )
+            raise MemoryError(f"decoding a picture takes {_megabytes(num_bytes)}, and {_megabytes(free)} are free")
         _taken += num_bytes
     try:
         yield
@@ -84,13 +83,13 @@ def _megabytes(num_bytes: int) -> str:
 
 
 def _limits() -> Iterator[_Limit]:
-    """Yield each bound on this process's memory that the system tells of; the computer's own first."""
+    """Yield all limits on this process's memory that the system reports, first that of the computer."""
     yield _computer()
     for directory, limit, usage in _control_groups():
-        with suppress(OSError, ValueError):  # a group without a bound says "max"
+        with suppress(OSError, ValueError):  # a group without a limit holds "max"
             total = int((directory / limit).read_text())
             stat = (directory / "memory.stat").read_text()
-            # The kernel gives this part of its cache back before it refuses.
+            # The kernel frees this part of its cache before it refuses memory.
             cache = re.search(r"^(?:total_)?inactive_file (\d+)", stat, re.MULTILINE)
             used = int((directory / usage).read_text()) - (int(cache[1]) if cache else 0)
             yield _Limit(total, total - used)
@@ -108,7 +107,7 @@ def _computer() -> _Limit:
         meminfo = (PROC / "meminfo").read_text()
         lines = dict(re.findall(r"^(\w+):\s*(\d+) kB", meminfo, re.MULTILINE))
         return _Limit(1024 * int(lines["MemTotal"]), 1024 * int(lines["MemAvailable"]))
-    except (OSError, KeyError):  # not Linux: what is free is not told
+    except (OSError, KeyError):  # other systems than Linux do not report free memory here
         pass
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -118,9 +117,9 @@ def _computer() -> _Limit:
 
 
 def _control_groups() -> Iterator[tuple[Path, str, str]]:
-    """Yield this process's memory groups and those above: the folder, its file of the bound, and of the use.
+    """Yield this process's memory control groups and their parents: the folder, the limit file and the usage file.
 
-    A container sees its own group as the root, so folders that are not there count as the root.
+    In a container, its own group appears as the root; folders that do not exist are skipped later.
     """
     with suppress(OSError):
         text = (PROC / "self/cgroup").read_text()

@@ -1,4 +1,4 @@
-"""Out-of-distribution pictures: pictures of none of a run's classes, to measure how many are called unknown."""
+"""Out-of-distribution pictures: pictures of none of a run's classes, which should be called unknown."""
 
 from dataclasses import dataclass
 
@@ -11,34 +11,34 @@ from skysort.data.decode import Shape
 
 @dataclass(frozen=True)
 class OodPictures:
-    """Pictures of none of the classes."""
+    """Out-of-distribution pictures, listed and decoded."""
 
     source: str
-    """A name, or an absolute path."""
+    """Name of a built-in data set, or an absolute path."""
     dataset: Dataset
     rows: Indices
-    """Of the dataset's listing: its test split if it has one, else all."""
+    """Rows of the listing: the test split if there is one, else all."""
 
 
 def open_ood(data: Data, classes: tuple[str, ...], shape: Shape, progress: Progress) -> OodPictures:
     """Find and decode out-of-distribution pictures.
 
     Args:
-        data: as it was understood.
-        classes: that none of them may be of.
-        shape: to decode them to.
-        progress: where to say how far it is.
+        data: the data that a person named.
+        classes: classes that must not be in it.
+        shape: size and channels of the decoded pictures.
+        progress: receives the progress.
 
     Raises:
-        NotUnderstoodError: when one of the classes is in it.
-        SkysortError: when it cannot be read.
+        NotUnderstoodError: if it has pictures of one of the classes.
+        SkysortError: if it cannot be read.
     """
     dataset = open_dataset(data, shape, progress)
     for name in dataset.listing.classes:
         if name in classes:
             raise NotUnderstoodError(
                 "overlapping-classes",
-                f"{data.name} has pictures of class '{name}', which the classifier learns; out-of-distribution"
-                " pictures are of none of its classes. Name others with --ood",
+                f"{data.name} has pictures of class '{name}', which the classifier learns; give --ood pictures"
+                " of none of its classes",
             )
     return OodPictures(data.name, dataset, dataset.rows_of_test())

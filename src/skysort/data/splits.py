@@ -1,4 +1,4 @@
-"""A run's pictures: found, decoded and cut into splits, and what data.json says of them."""
+"""A run's pictures, decoded and cut into splits, and their description in data.json."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -29,48 +29,48 @@ class Unreadable(FrozenModel):
 
 
 class LeftOut(FrozenModel):
-    """Files that are no pictures or have no label, and empty folders."""
+    """Files that are not pictures or have no label, and empty folders."""
 
     files: int
-    """How many."""
+    """Number of files and folders."""
     first: tuple[str, ...]
-    """Paths of the first of them."""
+    """Paths of the first ones."""
 
 
 class OodTable(FrozenModel):
-    """Pictures of none of the classes."""
+    """The out-of-distribution pictures."""
 
     source: Source
-    """A name, or an absolute path."""
+    """Name of a built-in data set, or an absolute path."""
     fingerprint: str
 
 
 class DataTable(FrozenModel):
-    """data.json: what a run learned from."""
+    """The content of data.json: the data that a run learned from."""
 
     format: Literal[1] = 1
     source: Source | Annotated[tuple[Source, ...], Field(min_length=2)]
-    """A name or an absolute path; several absolute paths of one data set."""
+    """Name of a built-in data set, an absolute path, or several absolute paths of one data set."""
     fingerprint: str
-    """Digest of all that training sees."""
+    """Digest of everything that training sees."""
     split_digest: str
-    """Digest of which picture is in which part."""
+    """Digest of the split of each picture."""
     classes: tuple[str, ...]
     counts: dict[str, dict[str, int]]
-    """Readable pictures by part and class."""
+    """Number of readable pictures per split and class."""
     unreadable: tuple[Unreadable, ...] = ()
     left_out: LeftOut
     ood: OodTable | None = None
     groups_digest: str
-    """Digest of which pictures are not independent."""
+    """Digest of the groups of the pictures."""
     data_dir: str | None = None
-    """Where named data was looked for, if that was said."""
+    """Folder of built-in data sets, if it was given."""
 
 
 MUCH_LARGER = 3
-"""Times the size that a network sees."""
+"""Skysort gives advice if pictures are this many times larger than the size that the network sees."""
 MOST_TRAINING_PICTURES = 2000
-"""Of those trained on that are measured again: more would tell little, and take long."""
+"""Number of training pictures that are measured after training. More would add little and take long."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +81,24 @@ class PreparedData:
     shape: Shape
     dataset: Dataset
     groups: Indices
-    """(N,) numbers that are equal for pictures kept together in one split; -1 for unreadable ones."""
+    """(N,) numbers that are equal for pictures of one group, which stay in one split; -1 for unreadable ones."""
     splits: dict[str, Indices]
-    """Rows of the dataset's listing."""
+    """Rows of the dataset's listing, per split."""
     ood: OodPictures | None = None
-    """Pictures of none of the classes, to measure on."""
+    """Out-of-distribution pictures, if there are any."""
 
     def measured(self, *, all_of_train: bool) -> dict[str, Indices]:
-        """Return the rows that figures are of: all of each split, but a share of train unless all is asked."""
+        """Return the rows to measure on, per split: all of them, but only a sample of train unless
+        `all_of_train`."""
         most = len(self.splits["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.splits, "train": evenly(self.splits["train"], most)}
 
     def leaks(self, split: str) -> Indices:
-        """Return the rows of a split of which an earlier split has the like.
+        """Return the rows of a split that leak: an earlier split has an identical picture or one like it.
 
-        Alike are equal pictures, near-duplicates, also where the recipe parts them, and those of one group, with
-        all that are of a group with one of these. The parts are used in their order: what train and validation
-        have tells nothing new in calibration.
+        Leaks are identical pictures, near-duplicates (even if the recipe lets splits part them), pictures of one
+        group, and all pictures in a group with one of these. The order of the splits counts: a picture that train
+        or validation already has is no new evidence in calibration.
         """
         names = list(self.splits)
         rows, earlier = (
@@ -105,28 +106,28 @@ class PreparedData:
             np.concatenate([self.splits[name] for name in names[: names.index(split)]]),
         )
         near = self.dataset.near()
-        is_alike = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
-        return rows[np.isin(self.groups[rows], self.groups[rows[is_alike]])]
+        is_leak = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
+        return rows[np.isin(self.groups[rows], self.groups[rows[is_leak]])]
 
     def unreadable_of(self, split: str) -> Indices:
-        """Return the rows that could not be read of what the data itself declares to be a part."""
+        """Return the rows of unreadable pictures that the data declares to be in a split."""
         declared = self.dataset.listing.splits
         if split == "test" and split not in declared and "validation" not in self.splits:
-            split = "validation"  # which is held out, and all that is
+            split = "validation"  # the only split that the data holds out
         return np.array([row for row in sorted(self.dataset.unreadable) if declared[row] == split], np.int64)
 
     def to_calibrate(self) -> Indices:
-        """Return the rows of the calibration split that thresholds are set by: all but its leaks."""
+        """Return the rows of the calibration split that set thresholds: all except its leaks."""
         return np.setdiff1d(self.splits["calibration"], self.leaks("calibration"))
 
     def described(self) -> DataTable:
-        """Return what data.json holds."""
+        """Return the content of data.json."""
         listing = self.dataset.listing
-        digest, of_groups = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+        split_digest, groups_digest = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
         counts = {}
         for split, rows in self.splits.items():
-            digest.update(split.encode() + rows.astype("<i8").tobytes())
-            of_groups.update(split.encode() + self.groups[rows].astype("<i8").tobytes())
+            split_digest.update(split.encode() + rows.astype("<i8").tobytes())
+            groups_digest.update(split.encode() + self.groups[rows].astype("<i8").tobytes())
             numbers = np.bincount(listing.labels[rows], minlength=len(listing.classes))
             counts[split] = dict(zip(listing.classes, numbers.tolist(), strict=True))
         unreadable = self.dataset.unreadable.items()
@@ -134,18 +135,18 @@ class PreparedData:
         return DataTable(
             source=self.data.source,
             fingerprint=self.dataset.fingerprint(),
-            split_digest=digest.hexdigest(),
+            split_digest=split_digest.hexdigest(),
             classes=listing.classes,
             counts=counts,
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
             left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             ood=ood,
-            groups_digest=of_groups.hexdigest(),
+            groups_digest=groups_digest.hexdigest(),
             data_dir=None if self.data.data_dir is None else str(self.data.data_dir.absolute()),
         )
 
     def normalisation(self, normalise: str | Normalisation) -> Normalisation:
-        """Return the figures that a recipe's `normalise` stands for."""
+        """Return the mean and standard deviation that a recipe's `normalise` stands for."""
         if isinstance(normalise, Normalisation):
             return normalise
         if normalise == "data":
@@ -158,29 +159,29 @@ class PreparedData:
     def _rows_for_statistics(self) -> Indices:
         """Return the store's rows whose mean and standard deviation normalise pictures.
 
-        They are the training pictures; of classes taken out of a larger set, that set's, as the tutorials
-        have it, less those that this run keeps to measure with.
+        They are the training pictures. If the classes are part of a larger data set, they are the training
+        pictures of that set, as in the tutorials, except those that this run measures on.
         """
         rows = self.dataset.rows
         if self.data.named is None or self.data.named.classes is None:
             return rows[self.splits["train"]]
         training = np.flatnonzero(np.array(self.dataset.store.listing.splits) == "train")
-        kept = [rows[numbers] for split, numbers in self.splits.items() if split != "train"]
-        return np.setdiff1d(training, np.concatenate(kept))
+        held_out = [rows[numbers] for split, numbers in self.splits.items() if split != "train"]
+        return np.setdiff1d(training, np.concatenate(held_out))
 
 
 def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None = None) -> PreparedData:
-    """Find, decode and cut what a person named.
+    """List and decode pictures, and cut them into splits.
 
     Args:
-        data: as it was understood.
-        pictures: of a resolved recipe, so that the protocol is set.
-        progress: where to say how far it is.
-        ood: pictures of none of the classes.
+        data: the data that a person named.
+        pictures: a section of a resolved recipe, so that the protocol is set.
+        progress: receives the progress.
+        ood: out-of-distribution pictures, if there are any.
 
     Raises:
-        NotUnderstoodError: when out-of-distribution pictures are of one of the classes.
-        SkysortError: when it is not there, cannot be read, or cannot be cut.
+        NotUnderstoodError: if out-of-distribution pictures belong to one of the classes.
+        SkysortError: if the data is missing, unreadable, or cannot be cut into splits.
     """
     if pictures.protocol is None:
         raise ValueError("expected a resolved recipe, found one without a protocol")
@@ -196,19 +197,19 @@ def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None
 
 
 def smaller_than_they_are(prepared: PreparedData) -> str | None:
-    """Return what to say where a network sees pictures at much less than their own size, else None."""
+    """Return advice if pictures are much larger than the size that the network sees, else None."""
     size = prepared.shape.size
     median = median_size(prepared.dataset.source)
     if median is None or min(median) < MUCH_LARGER * size:
         return None
     width, height = median
     return (
-        f"pictures are {width}x{height} in the median, and the network sees them at {size}x{size}; --set"
-        f" pictures.size={2 * size} or more shows it finer marks, and takes longer"
+        f"the median size of the pictures is {width}x{height}, and the network sees them at {size}x{size};"
+        f" --set pictures.size={2 * size} or more shows finer details and takes longer"
     )
 
 
 def evenly(rows: Indices, num: int) -> Indices:
-    """Return at most `num` of (N,) rows, evenly apart."""
+    """Return at most `num` of (N,) rows, at even distances."""
     chosen: Indices = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
     return chosen

@@ -1,4 +1,4 @@
-"""The store: all pictures of a source decoded once, in a cache file that is mapped into memory."""
+"""The store: all pictures of a source, decoded once into a cache file that is mapped into memory."""
 
 import hashlib
 import json
@@ -31,37 +31,37 @@ DIGEST_BYTES = 16
 CHUNK_PIXEL_BYTES = 2**21
 CHECKED_AT_ONCE = 2**20
 CHECKSUMS = "checksums.json"
-"""In the cache: the CRC-32 of each file beside it."""
+"""File with the CRC-32 of each other file of a store."""
 MOST_MAPPED_BYTES = 2**28
-"""Up to so many pixels stay in memory once they were looked at; of more, only what is looked at."""
+"""Pixels of a larger file do not stay in memory after they were copied."""
 SECONDS_PARTIALS_ARE_KEPT = 86_400
 STORE_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Store:
-    """Decoded pictures, and what could not be decoded."""
+    """The decoded pictures of a source, and the reasons for unreadable ones."""
 
     listing: Listing
     positions: NDArray[np.int64]
-    """(N,) where in the pixels each row of the listing is; -1 for an unreadable picture."""
+    """(N,) position in `pixels` of each row of the listing; -1 for an unreadable picture."""
     unreadable: dict[int, str]
-    """Reasons by row of the listing."""
+    """Reasons of unreadable pictures, by row of the listing."""
     pixels: Pixels
     """(M, C, H, W) uint8, mapped from the file, read-only."""
     mapped: mmap.mmap
-    """What holds the pixels."""
+    """The mapping that holds the pixels."""
     digests: NDArray[np.uint8]
-    """(M, 16): BLAKE2b of each picture's pixels; equal pictures have equal ones."""
+    """(M, 16) BLAKE2b of each picture's pixels. Equal pictures have equal digests."""
     first_equal: NDArray[np.int64]
-    """(M,) the first picture that equals each one, itself for most."""
+    """(M,) position of the first picture that equals each one; its own for most."""
     first_near: NDArray[np.int64]
-    """(M,) the first of the equal pictures and near-duplicates of each one, itself for most."""
+    """(M,) position of the first identical picture or near-duplicate of each one; its own for most."""
     sums: NDArray[np.int64]
-    """(M, C, 2): the sum of each channel's pixels, and of their squares."""
+    """(M, C, 2) sum of each channel's pixels, and of their squares."""
 
     def copy(self, positions: NDArray[np.int64]) -> Pixels:
-        """Return pictures, (N, C, H, W) uint8; of a large file, no more of it stays in memory than before."""
+        """Return a copy of pictures, (N, C, H, W) uint8. The pages of a large file are released again."""
         copied = self.pixels[positions]
         if self.pixels.nbytes > MOST_MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self.mapped.madvise(mmap.MADV_DONTNEED)
@@ -69,13 +69,13 @@ class Store:
 
 
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
-    """Return the decoded pictures of a source, from the cache where it is up to date.
+    """Return the decoded pictures of a source, from the cache if it is up to date.
 
-    The cache is keyed by the source's identity and stamp, the shape and Pillow's version. Its files are read once,
-    to notice bytes that were altered.
+    The key of the cache is the source's identity and stamp, the shape and Pillow's version. All its files are read
+    once to verify their checksums.
 
     Raises:
-        SkysortError: when the source cannot be listed or the cache cannot be written.
+        SkysortError: if the source cannot be listed or the cache cannot be written.
     """
     family = digest(source.identity, str(sorted(asdict(shape).items())))
     key = digest(source.stamp(), PIL.__version__, str(FORMAT))
@@ -84,15 +84,15 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
         try:
             return _open(folder, shape)
         except (OSError, ValueError, KeyError):
-            shutil.rmtree(folder)  # altered, or a tool that cleans caches by age took one file and left another
+            shutil.rmtree(folder)  # damaged, or a cleaning tool deleted some of its files
     try:
         with whole_folder(folder) as beside:
             _fill(beside, source, shape, progress)
     except SkysortError as error:
-        if not folder.is_dir():  # else another process decoded the same meanwhile, and its store serves
+        if not folder.is_dir():  # else another process made the same store meanwhile
             if isinstance(error.__cause__, OSError):
                 raise SkysortError(
-                    error.code, f"{error}; $SKYSORT_CACHE says where decoded pictures are kept"
+                    error.code, f"{error}; set $SKYSORT_CACHE to another folder for decoded pictures"
                 ) from None
             raise
     _remove_outdated(folder, family)
@@ -100,15 +100,15 @@ def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
 
 
 def digest(*parts: str) -> str:
-    """Return a name that changes with any of some texts."""
+    """Return a digest of texts, in hexadecimal, for names of cache files."""
     joined = "\0".join(parts).encode("utf-8", "surrogateescape")
     return hashlib.blake2b(joined, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def _fill(folder: Path, source: Source, shape: Shape, progress: Progress) -> None:
-    """Decode everything into files of records and one table.
+    """Decode all pictures into files of records and one table.
 
-    Plain writes, not a mapping: a full disk is then an error and not a crash, and memory stays flat.
+    It writes files instead of a mapping, so that a full disk is an error and not a crash, and memory stays low.
     """
     unreadable: dict[int, str] = {}
     digests = bytearray()
@@ -171,7 +171,7 @@ def _first_near(file: Path, shape: Shape, first_equal: NDArray[np.int64], progre
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some rows, decoded."""
+    """The decoded pictures of some rows."""
 
     num_rows: int
     unreadable: dict[int, str]
@@ -203,11 +203,12 @@ def _decode_row(read: Reader, shape: Shape, row: int) -> Pixels | str:
 
 
 def _mean_file_size(read: Reader, num_rows: int) -> float:
-    sizes = list(_some_file_sizes(read, num_rows))
+    """Return the mean size of a sample of image files, in bytes."""
+    sizes = list(_sample_file_sizes(read, num_rows))
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def _some_file_sizes(read: Reader, num_rows: int) -> Iterator[int]:
+def _sample_file_sizes(read: Reader, num_rows: int) -> Iterator[int]:
     for row in np.linspace(0, num_rows - 1, 16).astype(int):
         try:
             content = read(int(row))
@@ -217,9 +218,9 @@ def _some_file_sizes(read: Reader, num_rows: int) -> Iterator[int]:
 
 
 def _remove_outdated(folder: Path, family: str) -> None:
-    """Remove stores of the same source and shape from before its files changed, and abandoned attempts.
+    """Remove outdated stores of the same source and shape, and remains of killed processes.
 
-    Nothing else in the folder is touched: $SKYSORT_CACHE may be one that holds other things.
+    It touches nothing else in the folder, because $SKYSORT_CACHE may hold other files.
     """
     for other in folder.parent.glob(f"{family}-*"):
         if other != folder and STORE_NAME.fullmatch(other.name):
@@ -232,7 +233,7 @@ def _remove_outdated(folder: Path, family: str) -> None:
 
 def _open(folder: Path, shape: Shape) -> Store:
     if json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) != _checksums(folder):
-        raise ValueError(f"{folder} is altered")
+        raise ValueError(f"{folder} is damaged")
     table = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     listing = Listing(
         tuple(table["paths"]),
@@ -251,7 +252,7 @@ def _open(folder: Path, shape: Shape) -> Store:
     if num_readable == 0:
         first = f"{listing.paths[0]}: {unreadable[0]}"
         raise SkysortError(
-            "no-readable-pictures", f"none of {len(listing):,} pictures can be read; the first, {first}"
+            "no-readable-pictures", f"none of the {len(listing):,} pictures can be read; the first is {first}"
         )
     with (folder / "pixels.bin").open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -127,10 +127,10 @@ def test_where_not_all_that_are_alike_are_compared_it_is_said(
         [*(frame(seed, Image.fromarray(DRAWN[0])) for seed in range(50)), stored(Image.fromarray(DRAWN[1]))]
     )
     first_near(pixels, np.arange(51), LineProgress())
-    assert "much like" not in capsys.readouterr().err
+    assert "similar to" not in capsys.readouterr().err
     monkeypatch.setattr(near_duplicates, "WINDOW", 3)
     first_near(pixels, np.arange(51), LineProgress())
-    assert re.search(r"^\d+ pictures are much like more than 3 others each", capsys.readouterr().err, re.MULTILINE)
+    assert re.search(r"^\d+ pictures are similar to more than 3 others", capsys.readouterr().err, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("num", "size"), [(0, 32), (3, 32), (60, 8), (60, 1)])

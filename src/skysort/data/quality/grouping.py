@@ -1,4 +1,4 @@
-"""Groups: pictures that must not be parted, as one would give the other away."""
+"""Groups of pictures that must stay in one split, because one would reveal the others' labels."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,14 @@ Indices = NDArray[np.int64]
 
 
 def groups_of(dataset: Dataset, pictures: Pictures, progress: Progress) -> Indices:
-    """Return (N,) numbers that are equal for pictures to be kept together; -1 for unreadable ones.
+    """Return (N,) numbers that are equal for pictures to keep together; -1 for unreadable ones.
 
-    Such are equal pictures, near-duplicates unless the recipe parts them, those of a group that the data or the
-    recipe declares, bursts, and whatever these join.
+    A group joins identical pictures, near-duplicates (unless the recipe sets them apart), pictures of one group
+    that the data or the recipe declares, and bursts.
 
     Raises:
-        SkysortError: when the recipe's `group_by` is found in no path, or no picture of a burst can be told.
+        SkysortError: if the recipe's `group_by` matches no path, or `burst_seconds` is set and no picture has a
+            capture time.
     """
     alike = dataset.equal() if pictures.near_duplicates == "apart" else dataset.near()
     listing = dataset.listing
@@ -36,11 +37,11 @@ def groups_of(dataset: Dataset, pictures: Pictures, progress: Progress) -> Indic
 
 
 def joined(alike: Indices, declared: Sequence[Indices]) -> Indices:
-    """Join groupings: what one of them keeps together, stays together with all that the others add.
+    """Join groupings: pictures that any of them keeps together end in one group.
 
     Args:
         alike: (N,) numbers of groups; -1 for pictures to leave out.
-        declared: (N,) numbers each; -1 for a picture on its own.
+        declared: further groupings, (N,) numbers each; -1 for pictures without a group.
     """
     if not declared:
         return alike
@@ -60,56 +61,55 @@ def joined(alike: Indices, declared: Sequence[Indices]) -> Indices:
 
 
 def numbered(names: Iterable[str | tuple[str, ...]]) -> Indices:
-    """Return a number for each name, the same for the same; -1 for an empty one."""
+    """Return a number per name, equal for equal names; -1 for an empty name."""
     number: dict[str | tuple[str, ...], int] = {}
     return np.array([number.setdefault(name, len(number)) if name else -1 for name in names], np.int64)
 
 
 def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Indices:
-    """Group paths by what a pattern's brackets match, or all of it where it has none."""
-    found = [re.search(pattern, path) for path in paths]
-    num_without = found.count(None)
+    """Group paths by the text in a pattern's brackets, or by the whole match if it has no brackets."""
+    matches = [re.search(pattern, path) for path in paths]
+    num_without = matches.count(None)
     if num_without == len(paths):
         raise SkysortError(
-            "no-groups", f"pictures.group_by = '{pattern}' is found in no path; the first is {paths[0]}"
+            "no-groups", f"pictures.group_by = '{pattern}' matches no path; the first is {paths[0]}"
         )
-    # A bracket that takes no part in the match is told apart from one that matches nothing.
-    groups = numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in found)
+    # repr tells brackets outside the match (None) from brackets that match an empty text.
+    groups = numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in matches)
     num_groups = int(groups.max()) + 1 + num_without
-    doubt = ""
+    warning = ""
     if num_groups == len(paths):
-        doubt = ", each with a group of its own: none are kept together"
+        warning = "; no two pictures share a group, so it keeps none together"
     elif num_groups == 1:
-        doubt = ", which is all of them: they cannot be parted"
-    progress.say(f"pictures.group_by: {counted(len(paths), 'picture')} in {counted(num_groups, 'group')}{doubt}")
+        warning = "; all pictures share it, so they cannot be cut into splits"
+    progress.say(f"pictures.group_by: {counted(len(paths), 'picture')} in {counted(num_groups, 'group')}{warning}")
     if num_without:
         progress.say(
-            f"pictures.group_by: not found in {num_without:,} of {len(paths):,} paths, each a group of its own;"
-            f" the first is {paths[found.index(None)]}"
+            f"pictures.group_by does not match {num_without:,} of {len(paths):,} paths and makes each one a"
+            f" group of its own; the first is {paths[matches.index(None)]}"
         )
     return groups
 
 
 def _bursts(dataset: Dataset, seconds: float, progress: Progress) -> Indices:
-    """Group pictures of one folder and camera that were taken less than so many seconds one after another."""
-    originals = open_metadata(dataset.source, progress)
+    """Group pictures of one folder and camera that follow each other within less than `seconds`."""
+    metadata = open_metadata(dataset.source, progress)
     paths = dataset.listing.paths
     taken = np.full(len(paths), np.nan)
     cameras = [""] * len(paths)
-    if originals is not None:
-        taken = originals.taken[dataset.rows]
-        cameras = [originals.cameras[row] for row in dataset.rows]
+    if metadata is not None:
+        taken = metadata.taken[dataset.rows]
+        cameras = [metadata.cameras[row] for row in dataset.rows]
     num_without = int(np.isnan(taken).sum())
     if num_without == len(paths):
         raise SkysortError(
             "no-groups",
-            "pictures.burst_seconds takes pictures with a capture time (EXIF's DateTimeOriginal),"
-            " and none has one",
+            "pictures.burst_seconds needs pictures with a capture time (EXIF DateTimeOriginal), and none has one",
         )
     if num_without:
         progress.say(f"pictures.burst_seconds: {num_without:,} of {len(paths):,} pictures have no capture time")
     place = numbered((path.rpartition("/")[0], camera) for path, camera in zip(paths, cameras, strict=True))
-    order = np.lexsort((taken, place))  # those without a time come last in each place
+    order = np.lexsort((taken, place))  # pictures without a time come last in each place
     apart = np.diff(taken[order], prepend=np.nan)
     starts = (np.diff(place[order], prepend=-1) != 0) | ~(apart < seconds)
     groups = np.empty(len(paths), np.int64)
