@@ -112,8 +112,8 @@ class Watching(_Moving):
 
     def work(self) -> None:
         keep, review = self.far / "keep", self.far / "review"
-        order = WatchOptions(self.inbox, self.target, keep, review, once=True, settle=0.0, stuck=0.0)
-        watch_inbox(FIRST_PIXEL, LabelRule(("bird",)), order, Stop())
+        options = WatchOptions(self.inbox, self.target, keep, review, once=True, settle=0.0, stuck=0.0)
+        watch_inbox(FIRST_PIXEL, LabelRule(("bird",)), options, Stop())
 
     def check(self) -> None:
         self.check_well_placed(

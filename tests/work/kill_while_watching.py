@@ -74,10 +74,10 @@ def main() -> None:
         end_uploads(inbox)
     end_uploads(inbox)
     time.sleep(0.05)
-    order = WatchOptions(
+    options = WatchOptions(
         inbox, other / "aside", other / "blog", other / "review", once=True, settle=0.02, stuck=0.0
     )
-    counts = watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    counts = watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), options, Stop())
     check_that_nothing_is_lost(
         arrived, other / "aside", inbox, other / "aside", other / "blog", other / "review", unknown=[]
     )
@@ -124,12 +124,12 @@ def kill_after(seconds: float, process: int, meanwhile: Callable[[], None]) -> i
 
 
 def watch_until_killed(top: Path, other: Path, *, once: bool) -> None:
-    order = WatchOptions(
+    options = WatchOptions(
         top / "inbox", other / "aside", other / "blog", other / "review", once=once, settle=0.005, stuck=0.05
     )
     try:
         while True:
-            watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+            watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), options, Stop())
     except BaseException as error:
         print(repr(error), file=sys.stderr)
         os._exit(1)

@@ -34,8 +34,8 @@ GOOD = {f"inbox/{number}.png": picture(number) for number in range(5)}
 
 
 def once(top: Path, classifier: Any = None, **changed: Any) -> Counts:
-    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
-    return watch_inbox(cast(Classifier, classifier or FirstPixel()), LabelRule(("bird",)), order, Stop())
+    options = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.0, "stuck": 0.0, **changed})
+    return watch_inbox(cast(Classifier, classifier or FirstPixel()), LabelRule(("bird",)), options, Stop())
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ def top(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Path:
 
 
 def once(top: Path, **changed: Any) -> Counts:
-    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    options = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
+    return watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), options, Stop())
 
 
 def several(form: str, num: int = 6) -> bytes:

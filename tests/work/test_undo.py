@@ -31,11 +31,11 @@ def do(top: Path, *names: str, kind: str = "move", action: str = "set-aside", **
         assert {outcome.end for outcome in act(journal, rows)} == {"done"}
 
 
-def undo(top: Path, wish: UndoRequest | None = None) -> list[UndoResult]:
-    wish = wish or UndoRequest()
+def undo(top: Path, request: UndoRequest | None = None) -> list[UndoResult]:
+    request = request or UndoRequest()
     with Journal(top / "aside") as journal:
-        rows = journal.rows(takeable="undos" if wish.by == "redo" else "moves")
-        return list(take_back(journal, rows, wish))
+        rows = journal.rows(takeable="undos" if request.by == "redo" else "moves")
+        return list(take_back(journal, rows, request))
 
 
 def corrections(top: Path) -> list[str | None]:

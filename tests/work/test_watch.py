@@ -79,8 +79,8 @@ def put(top: Path, files: dict[str, bytes]) -> None:
 
 
 def once(top: Path, rule: Rule = RULE, **changed: Any) -> Counts:
-    order = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
-    return watch_inbox(cast(Classifier, FirstPixel()), rule, order, Stop())
+    options = WatchOptions(top / "inbox", top / "aside", **{"once": True, "settle": 0.01, **changed})
+    return watch_inbox(cast(Classifier, FirstPixel()), rule, options, Stop())
 
 
 def found(top: Path) -> dict[str, bytes]:
@@ -395,9 +395,9 @@ def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
 def test_folders_that_overlap_or_do_not_exist_are_refused(
     top: Path, inbox: str, to: dict[str, str], code: str, facts: list[str]
 ) -> None:
-    order = WatchOptions(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
+    options = WatchOptions(top / inbox, **{name: top / folder for name, folder in to.items()}, once=True)  # type: ignore[arg-type]
     with refused(code, *facts, exit_code=2):
-        watch_inbox(cast(Classifier, FirstPixel()), RULE, order, Stop())
+        watch_inbox(cast(Classifier, FirstPixel()), RULE, options, Stop())
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0])
@@ -568,12 +568,12 @@ def test_a_signal_interrupts_classification_and_the_picture_stays(top: Path) -> 
 def watching(top: Path, **changed: Any) -> Iterator[None]:
     """Watch on a thread, as `skysort watch` does until it is stopped."""
     stop = Stop()
-    order = WatchOptions(top / "inbox", top / "aside", **{"settle": 0.05, **changed})
+    options = WatchOptions(top / "inbox", top / "aside", **{"settle": 0.05, **changed})
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            watch_inbox(cast(Classifier, FirstPixel()), RULE, order, stop)
+            watch_inbox(cast(Classifier, FirstPixel()), RULE, options, stop)
         except BaseException as error:
             failed.append(error)
 

@@ -32,8 +32,8 @@ def fill(folder: Path) -> dict[Path, bytes]:
 
 
 def once(**folders: Path) -> None:
-    order = WatchOptions(**folders, once=True, settle=0.0)  # type: ignore[arg-type]
-    watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), order, Stop())
+    options = WatchOptions(**folders, once=True, settle=0.0)  # type: ignore[arg-type]
+    watch_inbox(cast(Classifier, FirstPixel()), LabelRule(("bird",)), options, Stop())
 
 
 @pytest.mark.parametrize("below", ["", "cam", "cam/2026"])

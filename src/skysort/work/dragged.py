@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
-from skysort.work.names import stands
+from skysort.work.names import exists
 from skysort.work.settle import holds
 
 
@@ -67,7 +67,7 @@ def is_at(path: Path, row: JournalEntry) -> bool:
 def _is_gone(path: Path) -> bool:
     """Tell whether a path certainly does not exist."""
     try:
-        return not stands(path)
+        return not exists(path)
     except OSError:
         return False
 

@@ -40,7 +40,7 @@ def identity_of(status: os.stat_result, path: Path) -> Identity:
     return Identity(status.st_ino & LARGEST_INTEGER, status.st_size, mtime_ns)
 
 
-def stands(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Tell whether a path exists. `os.path.lexists` would return False for a drive that fails.
 
     Raises:

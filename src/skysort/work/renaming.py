@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from skysort.work.names import ChangedError, free_place, identity, stands
+from skysort.work.names import ChangedError, exists, free_place, identity
 
 RENAME_NOREPLACE = 1  # Linux: linux/fs.h
 RENAME_EXCL = 4  # macOS: sys/stdio.h
@@ -52,7 +52,7 @@ def rename_new(source: Path, target: Path, mark: str) -> None:
     try:
         source.replace(target)
     except OSError:
-        if stands(source):  # otherwise it succeeded, whatever a network drive answered
+        if exists(source):  # otherwise it succeeded, whatever a network drive answered
             remove_reservation(target, mark)
         raise
     remove_guard(target, mark)
@@ -69,7 +69,7 @@ def give_back(path: Path, source: Path, mark: str) -> None:
         try:
             rename_new(path, free_place(source), mark)
         except (FileExistsError, FileNotFoundError) as error:
-            if not stands(path):  # a network drive may answer so after a success
+            if not exists(path):  # a network drive may answer so after a success
                 remove_guard(source, mark)
                 return
             if isinstance(error, FileNotFoundError):
@@ -85,7 +85,7 @@ def remove_reservation(target: Path, mark: str) -> None:
         if target.is_symlink() and str(target.readlink()) == _text(mark):
             target.unlink(missing_ok=True)
     guard = _guard(target, mark)
-    if not stands(guard):
+    if not exists(guard):
         return
     with suppress(ChangedError, FileNotFoundError):
         whole = _text(mark).encode()

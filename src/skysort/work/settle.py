@@ -30,7 +30,7 @@ from typing import Literal
 
 from skysort.core.files import sha256, sync_folder
 from skysort.work.journal_entries import Identity, JournalEntry
-from skysort.work.names import LARGEST_INTEGER, ChangedError, identity, stands
+from skysort.work.names import LARGEST_INTEGER, ChangedError, exists, identity
 from skysort.work.renaming import give_back, remove_guard, remove_reservation
 from skysort.work.writers import is_open_for_writing
 
@@ -52,7 +52,7 @@ def settle(row: JournalEntry) -> End:
     coming, going = coming_of(row), going_of(row)
     if row.kind == "stay":
         return "done"
-    if stands(coming):
+    if exists(coming):
         remove_reservation(row.place, row.mark)
         coming.unlink(missing_ok=True)
         arrived = False
@@ -60,13 +60,13 @@ def settle(row: JournalEntry) -> End:
         remove_guard(row.place, row.mark)
     else:
         remove_reservation(row.place, row.mark)
-    if stands(going):
+    if exists(going):
         if arrived:
             _let_go(row)
         else:
             give_back(going, row.source, row.mark)
     if row.kind == "remove":
-        return "not done" if stands(row.source) else "done"
+        return "not done" if exists(row.source) else "done"
     if not arrived:
         return _not_arrived(row)
     return _without_source(row) if row.kind == "move" and row.copied else "done"
@@ -80,7 +80,7 @@ def remove_source(row: JournalEntry) -> bool:
     try:
         row.source.rename(going_of(row))
     except FileNotFoundError:
-        if not stands(going_of(row)):
+        if not exists(going_of(row)):
             return True
     return _let_go(row)
 
@@ -173,7 +173,7 @@ def _without_source(row: JournalEntry) -> End:
             if remove_source(row):
                 return "done"
         except OSError:
-            if stands(going_of(row)):
+            if exists(going_of(row)):
                 give_back(going_of(row), row.source, row.mark)
             if not holds(row.source, row):
                 raise
@@ -186,7 +186,7 @@ def _without_source(row: JournalEntry) -> End:
 
 
 def _not_arrived(row: JournalEntry) -> End:
-    if stands(row.source):
+    if exists(row.source):
         return "not done"
     for folder in (row.source.parent, row.place.parent):
         if not folder.is_dir():  # it was there when the row was written: perhaps its drive is gone

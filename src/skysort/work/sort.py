@@ -39,7 +39,7 @@ class UnsortedFiles(SkippedFiles):
     """The files of the folder that were not sorted."""
 
     links: list[Path] = field(default_factory=list)
-    """Links to pictures elsewhere, which `--move` leaves there."""
+    """Paths through links to pictures elsewhere, which `--move` leaves there."""
     same: list[Path] = field(default_factory=list)
     """Further names of pictures that were sorted under another name."""
 
@@ -48,8 +48,8 @@ class UnsortedFiles(SkippedFiles):
         lines = super().remarks()
         if self.links:
             lines.append(
-                f"{counted(len(self.links), 'link')} to pictures outside the folder left alone: --move takes"
-                f" nothing out of other folders; the first is {self.links[0]}"
+                f"{counted(len(self.links), 'picture')} behind links left alone: --move takes nothing out of other"
+                f" folders; the first is {self.links[0]}"
             )
         if self.same:
             lines.append(

@@ -11,7 +11,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_entries import By, JournalEntry, Kind, Settings, replaced
 from skysort.work.mounts import Mounts
 from skysort.work.moves import MoveResult, act, moving
-from skysort.work.names import free_place, identity, stands
+from skysort.work.names import exists, free_place, identity
 from skysort.work.settle import has_grown
 
 ROWS_PER_BATCH = 200
@@ -133,7 +133,7 @@ def _opposite(row: JournalEntry, request: UndoRequest, settings: Settings, taken
     place = row.source
     if request.keep:
         kind, place = "move", free_place(_place_to_keep(row, settings), taken)
-    elif kind != "remove" and (place in taken or stands(place)):
+    elif kind != "remove" and (place in taken or exists(place)):
         raise OSError(f"another file is at {place}; the picture stays at {row.place}")
     correction = request.label or (corrected_label(row, settings) if request.is_correction else None)
     return replaced(

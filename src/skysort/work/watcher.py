@@ -21,7 +21,7 @@ from skysort.work.journal import Journal
 from skysort.work.journal_entries import Identity, JournalEntry, Kind, Settings
 from skysort.work.mounts import Mounts
 from skysort.work.moves import MoveResult, moving
-from skysort.work.names import free_place, stands
+from skysort.work.names import exists, free_place
 from skysort.work.settle import temporary_files_of_others
 from skysort.work.status_file import Counts, State, StatusWriter
 from skysort.work.watch_options import WatchOptions
@@ -214,7 +214,7 @@ class Watcher:
     def failed(self, path: Path, error: Exception) -> None:
         """Count a failure, defer the file, and log each error of a file once."""
         with suppress(OSError):
-            if not stands(path):
+            if not exists(path):
                 self.inbox.forget(path)
                 tell(logging.INFO, "taken away by somebody", path=str(path))
                 return
