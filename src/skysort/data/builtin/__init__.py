@@ -1,1 +1,1 @@
-"""The data that has a name: found, downloaded and read."""
+"""Built-in data sets: finding, downloading and reading them."""

@@ -1,6 +1,6 @@
-"""CIFAR-10 in the two shapes it is handed out in: binary records, and pickles.
+"""CIFAR-10 in the two published formats: binary records, and pickles.
 
-Both hold 10,000 pictures a file, each a label and 3,072 bytes: red, green and blue, row by row.
+Both hold 10,000 pictures per file. A picture is a label and 3,072 bytes: red, green and blue, row by row.
 Source: the data set's own description, https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
@@ -26,7 +26,7 @@ Records = tuple[NDArray[np.int64], Pixels]
 """(N,) labels and (N, 3072) uint8 pixels."""
 
 
-# What a damaged pickle, or one of something else, can end in.
+# The errors that a damaged pickle, or one with other content, can raise.
 _BROKEN = (
     pickle.UnpicklingError, OSError, LookupError, TypeError, ValueError, EOFError, AttributeError, ArithmeticError,
     MemoryError, Warning,
@@ -39,7 +39,7 @@ def binary_source(folder: Path) -> PixelSource:
 
 
 def pickled_source(folder: Path) -> PixelSource:
-    """Return the source for `cifar-10-batches-py`, torchvision's folder: the same names without ending."""
+    """Return the source for `cifar-10-batches-py`, torchvision's folder: the same names without an ending."""
     return _source(folder, "", _pickled_records)
 
 
@@ -75,11 +75,11 @@ def _binary_records(file: Path) -> Records:
 
 def _pickled_records(file: Path) -> Records:
     try:
-        with warnings.catch_warnings(action="error"):  # numpy warns of what no writer of such files does
+        with warnings.catch_warnings(action="error"):  # numpy warns about content that no such file has
             content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
             return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
     except _BROKEN as error:
-        raise SkysortError("damaged-data", f"{file} is no CIFAR-10 batch: {error}") from None
+        raise SkysortError("damaged-data", f"{file} is not a CIFAR-10 batch: {error}") from None
 
 
 def _checked(file: Path, labels: NDArray[np.int64], pixels: NDArray[Any]) -> Records:
@@ -96,23 +96,23 @@ def _checked(file: Path, labels: NDArray[np.int64], pixels: NDArray[Any]) -> Rec
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Admits numpy arrays and plain containers; everything else a pickle could call is refused."""
+    """Loads only numpy arrays and plain containers, and refuses everything else that a pickle could call."""
 
     _ADMITTED = frozenset({("numpy", "ndarray"), ("numpy", "dtype")})
 
     def find_class(self, module: str, name: str) -> Any:
-        """Resolve a name, if it is one that building an array takes."""
+        """Resolve a name, if building an array needs it."""
         if (module, name) in self._ADMITTED:
             return super().find_class(module, name)
         if (module, name) in {
             ("numpy.core.multiarray", "_reconstruct"),
             ("numpy._core.multiarray", "_reconstruct"),
         }:
-            # Its home has moved between numpy's versions; what it does has not.
+            # Its module differs between numpy versions; its behaviour does not.
             return np.empty(0).__reduce__()[0]
         if (module, name) in {
             ("numpy.core.numeric", "_frombuffer"),
             ("numpy._core.numeric", "_frombuffer"),
         }:
             return np.empty(0).__reduce_ex__(5)[0]
-        raise pickle.UnpicklingError(f"refused: it asks for {module}.{name}, which is no array")
+        raise pickle.UnpicklingError(f"it calls {module}.{name}, and only arrays are allowed")

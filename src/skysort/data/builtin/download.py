@@ -1,4 +1,4 @@
-"""Fetching named data that is not there: verified, resumable, and whole or not at all."""
+"""Downloads of built-in data sets: verified, resumable, and complete or not at all."""
 
 import http.client
 import re
@@ -26,7 +26,7 @@ CHUNK_BYTES = 2**16
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as its publisher has it."""
+    """A file with the size and digest of the published one."""
 
     name: str
     num_bytes: int
@@ -35,52 +35,53 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class RemoteData:
-    """What a data set is downloaded from, and the folder that comes of it."""
+    """The published files of a data set, and the folder that they are put into."""
 
     title: str
     folder: str
-    """Below the data folder."""
+    """Name of the folder in the data folder."""
     files: tuple[RemoteFile, ...]
     mirrors: tuple[str, ...]
-    """Addresses of folders that hold the files, in the order they are tried."""
+    """Addresses of folders with the files, in the order in which they are tried."""
     place: Callable[[Path, Path], None]
-    """Makes the content of a new folder out of the folder of downloaded files."""
+    """Takes the folder of downloaded files and a new folder, and fills the new folder."""
 
     @property
     def num_bytes(self) -> int:
-        """Of all files together."""
+        """Size of all files together."""
         return sum(file.num_bytes for file in self.files)
 
 
 class _MirrorError(Exception):
-    """This mirror does not give the file; the message is the reason."""
+    """A mirror does not provide the file. The message is the reason."""
 
 
 def is_offline() -> bool:
-    """Tell whether $SKYSORT_OFFLINE forbids downloads."""
+    """Return whether $SKYSORT_OFFLINE forbids downloads."""
     return environ.get("SKYSORT_OFFLINE", "") not in ("", "0")
 
 
 def download(published: RemoteData, data_folder: Path, remedy: str, progress: Progress) -> None:
-    """Download a data set into its folder, which appears whole or not at all.
+    """Download a data set into its folder, which appears complete or not at all.
 
-    Until then everything is in a hidden folder beside it. After an interruption or a lost connection that folder
-    stays, and the next download goes on from there.
+    Until it is complete, all files are in a hidden folder beside it. After an interruption that folder stays, and
+    the next download continues from it.
 
     Args:
-        published: what to download.
-        data_folder: where its folder is made.
-        remedy: what a person can do who has to get it by hand, for the message when no mirror gives it.
-        progress: where to say what is downloaded, and how far it is.
+        published: the data set to download.
+        data_folder: the folder in which its folder is created.
+        remedy: advice on getting the data by hand, for the message if no mirror works.
+        progress: receives the progress.
 
     Raises:
-        SkysortError: when no mirror gives a file, it cannot be written, or another process downloads the same.
+        SkysortError: if no mirror provides a file, it cannot be written, or another process downloads the same
+            data.
     """
     target = data_folder / published.folder
     waiting = data_folder / f".{published.folder}.download"
     progress.say(
         f"Downloading {published.title} ({published.num_bytes:,} bytes) from {published.mirrors[0]} to {target};"
-        " SKYSORT_OFFLINE=1 turns downloads off"
+        " set SKYSORT_OFFLINE=1 to turn downloads off"
     )
     lock = data_folder / f".{published.folder}.lock"
     with writing(target):
@@ -94,21 +95,21 @@ def download(published: RemoteData, data_folder: Path, remedy: str, progress: Pr
                 published.place(waiting, whole)
             shutil.rmtree(waiting)
         finally:
-            with suppress(OSError):  # kept as long as it holds anything to go on from
+            with suppress(OSError):  # it stays while it holds files to continue from
                 waiting.rmdir()
-            with suppress(OSError):  # Windows keeps what is open; it is empty, and serves the next time
+            with suppress(OSError):  # Windows keeps open files; an empty lock file does no harm
                 lock.unlink()
 
 
 def move_all(waiting: Path, whole: Path) -> None:
-    """Take the downloaded files as they are."""
+    """Move the downloaded files to the new folder as they are."""
     for file in waiting.iterdir():
         if not file.name.startswith("."):
             file.replace(whole / file.name)
 
 
 def unpack_only(folder: str, names: tuple[str, ...]) -> Callable[[Path, Path], None]:
-    """Return how to take some files, and no others, out of the one folder of the one downloaded tar archive."""
+    """Return a function that unpacks only the named files of a folder in the one downloaded tar archive."""
 
     def place(waiting: Path, whole: Path) -> None:
         (path,) = (file for file in waiting.iterdir() if not file.name.startswith("."))
@@ -116,7 +117,7 @@ def unpack_only(folder: str, names: tuple[str, ...]) -> Callable[[Path, Path], N
             for name in names:
                 member = archive.extractfile(f"{folder}/{name}")
                 if member is None:
-                    raise SkysortError("damaged-data", f"{path}: {folder}/{name} is no file")
+                    raise SkysortError("damaged-data", f"{path}: {folder}/{name} is not a file")
                 with member, (whole / name).open("wb") as file:
                     shutil.copyfileobj(member, file)
 
@@ -124,8 +125,8 @@ def unpack_only(folder: str, names: tuple[str, ...]) -> Callable[[Path, Path], N
 
 
 def _fetch(file: RemoteFile, published: RemoteData, waiting: Path, remedy: str, progress: Progress) -> None:
-    """Get one file, verified, from the first mirror that gives it."""
-    if (waiting / file.name).exists():  # which it is only once verified
+    """Download one file from the first mirror that provides it, and verify it."""
+    if (waiting / file.name).exists():  # it has this name only after verification
         return
     reasons = []
     for mirror in published.mirrors:
@@ -146,7 +147,7 @@ def _fetch(file: RemoteFile, published: RemoteData, waiting: Path, remedy: str, 
 
 
 class _Partial:
-    """A file that is on its way: the bytes so far, and the ETag of what they are the beginning of."""
+    """A partly downloaded file: its bytes so far, and the ETag of the file that they belong to."""
 
     def __init__(self, waiting: Path, file: RemoteFile) -> None:
         self.path = waiting / f".{file.name}.partial"
@@ -163,7 +164,7 @@ class _Partial:
 
     @contextmanager
     def opened(self, num_kept: int, etag: str) -> Iterator[IO[bytes]]:
-        """Open it to be written behind the bytes that are kept. A disk that takes no more ends it."""
+        """Open the file to continue after the first `num_kept` bytes. A full disk removes the file."""
         try:
             with writing(self._target):
                 if not num_kept:
@@ -177,7 +178,7 @@ class _Partial:
             raise
 
     def finish(self) -> None:
-        """Give it its name."""
+        """Give the file its final name."""
         with writing(self._target):
             self.path.replace(self._target)
             self.remove()
@@ -188,7 +189,7 @@ class _Partial:
 
 
 def _continue(url: str, file: RemoteFile, partial: _Partial, progress: Progress) -> None:
-    """Download what is missing of a file."""
+    """Download the missing part of a file."""
     if partial.num_bytes > file.num_bytes:
         partial.remove()
     num_kept = partial.num_bytes
@@ -196,7 +197,7 @@ def _continue(url: str, file: RemoteFile, partial: _Partial, progress: Progress)
         return
     with _answer(url, partial) as answer:
         if answer.status != HTTPStatus.PARTIAL_CONTENT:
-            num_kept = 0  # a server without ranges, or another file by now: from the beginning
+            num_kept = 0  # the server has no ranges, or the file changed: start again
         _check_size(file, num_kept, answer)
         with (
             partial.opened(num_kept, answer.headers.get("ETag", "")) as output,
@@ -205,21 +206,21 @@ def _continue(url: str, file: RemoteFile, partial: _Partial, progress: Progress)
             _copy(answer, file.num_bytes - num_kept, output, tell)
     if not partial.num_bytes:
         partial.remove()
-        raise _MirrorError("the connection ended before anything came")
+        raise _MirrorError("the connection ended before any data arrived")
     if partial.num_bytes < file.num_bytes:
         raise _MirrorError(
-            f"the connection ended after {partial.num_bytes:,} of {file.num_bytes:,} bytes,"
-            " which are kept to go on from"
+            f"the connection ended after {partial.num_bytes:,} of {file.num_bytes:,} bytes;"
+            " the next download continues from there"
         )
 
 
 @contextmanager
 def _answer(url: str, partial: _Partial) -> Iterator[Any]:
-    """Ask for what is missing of a file, if it still is the same there."""
+    """Request the missing part of a file, if the file on the server is still the same."""
     headers = {"User-Agent": "skysort"}
     if partial.num_bytes:
         headers["Range"] = f"bytes={partial.num_bytes}-"
-        if re.fullmatch(r'"[!#-~]*"', partial.etag):  # a weak one does not vouch for bytes (RFC 9110, 13.1.5)
+        if re.fullmatch(r'"[!#-~]*"', partial.etag):  # a weak ETag does not identify bytes (RFC 9110, 13.1.5)
             headers["If-Range"] = partial.etag
     try:
         with urlopen(Request(url, headers=headers), timeout=SECONDS_WITHOUT_ANSWER) as answer:
@@ -227,7 +228,7 @@ def _answer(url: str, partial: _Partial) -> Iterator[Any]:
     except HTTPError as error:
         error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            partial.remove()  # the file there is shorter than what is here
+            partial.remove()  # the server's file is shorter than the local part
         raise _MirrorError(f"the server answered {error.code} {error.reason}") from None
     except URLError as error:
         raise _MirrorError(_no_connection(error.reason)) from None
@@ -238,8 +239,8 @@ def _answer(url: str, partial: _Partial) -> Iterator[Any]:
 def _no_connection(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return (
-            f"its certificate is not trusted ({reason.verify_message}); behind a proxy with a certificate of its"
-            " own, set SSL_CERT_FILE to the file that holds it"
+            f"its certificate is not trusted ({reason.verify_message}); if a proxy uses its own certificate, set"
+            " SSL_CERT_FILE to the file that holds it"
         )
     if isinstance(reason, TimeoutError):
         return f"no answer within {SECONDS_WITHOUT_ANSWER:.0f} seconds"
@@ -248,14 +249,14 @@ def _no_connection(reason: object) -> str:
 
 
 def _check_size(file: RemoteFile, num_kept: int, answer: Any) -> None:
-    """Make sure, before anything is written, that the server has a file of the right size."""
+    """Make sure, before writing, that the server's file has the expected size."""
     length = answer.headers.get("Content-Length", "")
     if length.isdecimal() and num_kept + int(length) != file.num_bytes:
-        raise _MirrorError(f"the file there has {num_kept + int(length):,} bytes, expected {file.num_bytes:,}")
+        raise _MirrorError(f"its file has {num_kept + int(length):,} bytes; expected {file.num_bytes:,}")
 
 
 def _copy(answer: Any, num_bytes: int, output: IO[bytes], tell: Tell) -> None:
-    """Copy so many bytes, or as many as come."""
+    """Copy `num_bytes` bytes, or as many as arrive."""
     while num_bytes:
         try:
             chunk = answer.read1(min(num_bytes, CHUNK_BYTES))
@@ -269,7 +270,7 @@ def _copy(answer: Any, num_bytes: int, output: IO[bytes], tell: Tell) -> None:
 
 
 def _check_digest(file: RemoteFile, partial: _Partial) -> None:
-    found = sha256(partial.path)
-    if found != file.sha256:
+    digest = sha256(partial.path)
+    if digest != file.sha256:
         partial.remove()
-        raise _MirrorError(f"another file than was published: expected SHA-256 {file.sha256}, found {found}")
+        raise _MirrorError(f"its file is not the published one: expected SHA-256 {file.sha256}, found {digest}")

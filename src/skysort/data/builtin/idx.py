@@ -1,7 +1,8 @@
 """MNIST's file format, IDX, plain or gzipped.
 
-Two zero bytes, a type (8: unsigned byte), the number of dimensions, each dimension as a big-endian 32-bit
-integer, then the bytes. Source: the format's description on MNIST's page, http://yann.lecun.com/exdb/mnist/
+A file holds two zero bytes, a type (8: unsigned byte), the number of dimensions, each dimension as a big-endian
+32-bit integer, and then the data. Source: the format's description on MNIST's page,
+http://yann.lecun.com/exdb/mnist/
 """
 
 import gzip
@@ -31,8 +32,8 @@ def idx_source(folder: Path, classes: tuple[str, ...]) -> PixelSource:
             if pictures.ndim != 3 or labels.shape != pictures.shape[:1] or labels.max() >= len(classes):
                 raise SkysortError(
                     "damaged-data",
-                    f"{file}: pictures of shape {pictures.shape} and labels of shape {labels.shape}"
-                    f" up to {labels.max()} do not fit together",
+                    f"{file}: pictures of shape {pictures.shape} do not fit labels of shape {labels.shape}"
+                    f" up to {labels.max()}",
                 )
         all_labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
         num_training = len(train)
@@ -53,18 +54,18 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
     """Return the array in an IDX file of unsigned bytes.
 
     Raises:
-        SkysortError: when it is no such file, or a short one.
+        SkysortError: if it is not such a file, or is incomplete.
     """
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         zeros, kind, num_dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise SkysortError("damaged-data", f"{file} is no IDX file: {error}") from None
+        raise SkysortError("damaged-data", f"{file} is not an IDX file: {error}") from None
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions)
     if zeros or kind != UNSIGNED_BYTE or num_dimensions not in (1, 3) or len(body) != prod(shape) or not len(body):
         raise SkysortError(
             "damaged-data",
-            f"{file} is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data",
+            f"{file} is not a complete IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data",
         )
     return body.reshape(shape)

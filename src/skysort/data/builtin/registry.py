@@ -1,4 +1,4 @@
-"""The data that has a name: what it is, where it is looked for and had from, and its own picture size."""
+"""The built-in data sets: their descriptions, folders, downloads and picture sizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ from skysort.data.sources.base import ArchiveSource, FolderSource, PixelSource, 
 
 NUM_SKIES = 10_000
 MOST_SKIES = 10_000_000
-"""Decoded, these take 31 GB at 32x32."""
+"""This many pictures take 31 GB when they are decoded at 32x32."""
 SKIES_VERSION = 1
-"""One more whenever skies.draw draws otherwise, so that no cached picture outlives its drawing."""
+"""Increase this when skies.draw changes, so that pictures in the cache become outdated."""
 DIGITS = tuple("0123456789")
 BIRDS_VS_AIRPLANES = ("airplane", "bird")
 CIFAR_FILES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
@@ -32,7 +32,7 @@ FASHION = (
 )  # fmt: skip
 
 
-# Sizes and digests of the publishers' files as many public projects record them, among them TensorFlow Datasets.
+# Sizes and digests of the published files, as many public projects record them, among them TensorFlow Datasets.
 CIFAR_10 = RemoteData(
     "CIFAR-10",
     "cifar-10-batches-bin",
@@ -115,41 +115,41 @@ FASHION_MNIST = RemoteData(
 
 
 class MissingDataError(SkysortError):
-    """Named data is in none of the places it is looked for."""
+    """A built-in data set is not in the data folder."""
 
     def __init__(self, title: str, folder: Path, remedy: str) -> None:
         super().__init__("missing-data", f"{title} is not in {folder}; {remedy}")
         self.remedy = remedy
-        """What a person can do about it."""
+        """Advice on how to get the data."""
 
 
 @dataclass(frozen=True)
 class NamedData:
-    """A data set with a name."""
+    """A built-in data set."""
 
     description: str
     size: int
-    """Side of its pictures in pixels, used unless a recipe sets another."""
+    """Side of its pictures, in pixels. A recipe may set another size."""
     channels: Literal[1, 3]
     num_classes: int
     open: Callable[[Path, int], Source]
-    """Takes the data folder and the picture size (for what is drawn). Downloads nothing, but raises
-    MissingDataError."""
+    """Takes the data folder and the picture size (for drawn pictures) and returns the source. It does not
+    download, and raises MissingDataError if the data is missing."""
     classes: tuple[str, ...] | None = None
-    """The classes taken of a larger set, in order."""
+    """The classes, in order, if the data set is a part of a larger one."""
     others: tuple[str, ...] = ()
-    """The classes of that set that are not taken; `<name>:others` has these."""
+    """The other classes of the larger data set; `<name>:others` has these."""
     in_tutorials: bool = False
     mirror_means_the_same: bool = True
-    """False for what is read, as digits are."""
+    """False if mirror images mean something else, as for digits."""
     published: RemoteData | None = None
-    """Where it can be downloaded."""
+    """Download of the data set; None if there is none."""
 
     def open_or_download(self, folder: Path, size: int, progress: Progress) -> Source:
-        """Open it, after downloading it if it is not there.
+        """Open the data set, and download it first if it is missing.
 
         Raises:
-            SkysortError: when it is not there and cannot be downloaded, or $SKYSORT_OFFLINE forbids it.
+            SkysortError: if it is missing and cannot be downloaded, or $SKYSORT_OFFLINE forbids it.
         """
         try:
             return self.open(folder, size)
@@ -157,17 +157,15 @@ class NamedData:
             if self.published is None:
                 raise
             if is_offline():
-                raise SkysortError(
-                    "missing-data", f"{missing}; SKYSORT_OFFLINE keeps it from being downloaded"
-                ) from None
+                raise SkysortError("missing-data", f"{missing}; SKYSORT_OFFLINE forbids downloads") from None
             download(self.published, folder, missing.remedy, progress)
         return self.open(folder, size)
 
 
-def data_folder(asked: Path | None) -> Path:
-    """Return where named data is looked for: as asked, else $SKYSORT_DATA, else in the cache folder."""
-    named = environ.get("SKYSORT_DATA")
-    return asked or (Path(named) if named else cache_folder() / "data")
+def data_folder(data_dir: Path | None) -> Path:
+    """Return the folder of built-in data sets: `data_dir`, else $SKYSORT_DATA, else one in the cache folder."""
+    from_environment = environ.get("SKYSORT_DATA")
+    return data_dir or (Path(from_environment) if from_environment else cache_folder() / "data")
 
 
 def _cifar10(folder: Path, _size: int) -> Source:
@@ -183,9 +181,8 @@ def _cifar10(folder: Path, _size: int) -> Source:
     raise MissingDataError(
         "CIFAR-10",
         folder,
-        f"put cifar-10-batches-bin/ into {folder} (the binary version from"
-        " https://www.cs.toronto.edu/~kriz/cifar.html, unpacked), or name the folder that has it"
-        " with --data-dir or $SKYSORT_DATA",
+        f"unpack the binary version from https://www.cs.toronto.edu/~kriz/cifar.html to"
+        f" {folder}/cifar-10-batches-bin, or give the folder that holds it with --data-dir or $SKYSORT_DATA",
     )
 
 
@@ -196,8 +193,8 @@ def _idx(published: RemoteData, classes: tuple[str, ...]) -> Callable[[Path, int
             raise MissingDataError(
                 published.title,
                 folder,
-                f"put its four IDX files (train-images-idx3-ubyte.gz and so on) into {own}/, or name the folder"
-                f" that has {published.folder}/ with --data-dir or $SKYSORT_DATA",
+                f"put its four IDX files (train-images-idx3-ubyte.gz and so on) into {own}/, or give the folder"
+                f" that holds {published.folder}/ with --data-dir or $SKYSORT_DATA",
             )
         return idx_source(own, classes)
 
@@ -209,9 +206,9 @@ def _digits(_folder: Path, _size: int) -> Source:
         require("the data set 'digits'", "train", "sklearn")
         from sklearn.datasets import load_digits
 
-        found = load_digits()
-        pixels = np.round(found.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0 … 16
-        labels = found.target.astype(np.int64)
+        digits = load_digits()
+        pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0 … 16
+        labels = digits.target.astype(np.int64)
         return numbered(labels, DIGITS), lambda row: pixels[row]
 
     return PixelSource("digits", (), load)
@@ -221,7 +218,7 @@ def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
     def source(_folder: Path, size: int) -> Source:
         if size < skies.SMALLEST:
             raise SkysortError(
-                "wrong-value", f"skies are drawn from {skies.SMALLEST} pixels on; pictures.size = {size}"
+                "wrong-value", f"skies needs pictures.size of at least {skies.SMALLEST}, found {size}"
             )
 
         def load() -> tuple[Listing, Reader]:
@@ -235,13 +232,13 @@ def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
 
 NAMED = {
     "skies": NamedData(
-        "birds and airplanes drawn by this program; skies:2000 draws so many", 32, 3, 2, _skies(NUM_SKIES)
+        "birds and airplanes that Skysort draws; skies:2000 draws 2,000 of them", 32, 3, 2, _skies(NUM_SKIES)
     ),
     "digits": NamedData(
         "1,797 handwritten digits, 8x8, from scikit-learn", 8, 1, 10, _digits, mirror_means_the_same=False
     ),
     "birds-vs-airplanes": NamedData(
-        "the two classes of CIFAR-10; birds-vs-airplanes:others has the other eight",
+        "two classes of CIFAR-10; birds-vs-airplanes:others has the other eight",
         32,
         3,
         2,
@@ -271,16 +268,17 @@ NAMED = {
 
 
 def find_named(name: str) -> NamedData | None:
-    """Return the data of a name, or None for what is no name of any.
+    """Return the built-in data set of a name, or None if there is none.
 
     Raises:
-        NotUnderstoodError: for `skies:` with no sensible number behind it, or `:others` behind data that is all of
-            its set.
+        NotUnderstoodError: if the number after `skies:` is out of range, or `:others` follows a data set that has
+            all classes.
     """
     if name.endswith(":others") and (subset := NAMED.get(name.removesuffix(":others"))):
         if not subset.others:
             raise NotUnderstoodError(
-                "unknown-data-set", f"'{name}': {name.removesuffix(':others')} leaves out no classes"
+                "unknown-data-set",
+                f"'{name}': {name.removesuffix(':others')} has all classes, so there are no others",
             )
         return replace(
             subset, classes=subset.others, others=(), num_classes=len(subset.others), in_tutorials=False
@@ -290,8 +288,10 @@ def find_named(name: str) -> NamedData | None:
         if not number.isdecimal() or not 1 <= int(number) <= MOST_SKIES:
             raise NotUnderstoodError(
                 "wrong-value",
-                f"expected a number of pictures behind 'skies:', from 1 to {MOST_SKIES:,}, found '{number}'",
+                f"expected a number of pictures from 1 to {MOST_SKIES:,} after 'skies:', found '{number}'",
             )
-        every = NAMED["skies"]
-        return NamedData(every.description, every.size, every.channels, every.num_classes, _skies(int(number)))
+        default = NAMED["skies"]
+        return NamedData(
+            default.description, default.size, default.channels, default.num_classes, _skies(int(number))
+        )
     return NAMED.get(name)

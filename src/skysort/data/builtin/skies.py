@@ -1,11 +1,11 @@
-"""Skies: birds and airplanes drawn by the program itself, the named data set that needs no download.
+"""Skies: a built-in data set of drawn birds and airplanes, which needs no download.
 
-A picture is a small scene. A bird or an airplane is a handful of flat surfaces and round tubes in
-space; it is banked, turned and looked at from the side, from below or from between, and painted far
-to near on a sky with clouds. Light, colours, place, extent and sky come from the same distributions
-for both classes: only the shape tells them apart (and a contrail, behind one airplane in ten).
+A picture is a small scene. A bird or an airplane consists of a few flat surfaces and round tubes in
+space. It is banked and turned, seen from the side, from below or from between, and painted from far
+to near on a sky with clouds. Light, colours, position, size and sky come from the same distributions
+for both classes. Only the shape tells them apart, and a contrail behind one airplane in ten.
 
-Scalars are plain Python and not numpy: for some eighty points that is several times faster.
+Scalars are plain Python numbers, not numpy: for about eighty points this is several times faster.
 """
 
 from math import cos, hypot, pi, sin
@@ -18,18 +18,19 @@ from PIL import Image, ImageDraw
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Point = tuple[float, float, float]  # on a subject: x forward, y to its left, z up; a body is about 1 long
+Point = tuple[float, float, float]  # in a subject's axes: x forward, y to its left, z up; a body is about 1 long
 Colour = tuple[float, float, float]  # RGB in 0..255
 
 CLASSES = ("airplane", "bird")
 
-SMALLEST = 8  # pixels; below this a silhouette is a smudge and its label a guess
+SMALLEST = 8  # pixels; in smaller pictures, the classes look the same
 SUPERSAMPLE = 4
 SUN = (-0.35, -0.80, 0.49)  # unit vector towards the light: right, down, to the viewer
-# A tube is painted in three tones, each narrower and nearer to the sun: its two edges in radii, its light.
+# A tube is painted in three tones, each narrower and nearer to the sun. Per tone: its two edges in radii, its
+# light.
 TONES = ((1.0, -1.0, 0.62), (0.95, -0.5, 0.8), (0.8, 0.05, 1.0))
 
-# Colours of the sky by hour, RGB in 0..255: zenith, horizon.
+# Colours of the sky per time of day, RGB in 0..255: zenith, horizon.
 HOURS = np.array(
     [
         [[60, 118, 198], [155, 200, 235]],  # blue day
@@ -40,16 +41,16 @@ HOURS = np.array(
     ],
     np.float32,
 )
-# Colours of the subject, plumage and paint alike.
+# Colours of the subject, for plumage and paint.
 DARK: tuple[Colour, ...] = ((30, 30, 34), (58, 50, 46), (92, 68, 48), (66, 76, 92), (84, 84, 90))
 BRIGHT: tuple[Colour, ...] = ((238, 238, 240), (205, 190, 160), (165, 55, 45))
 VAPOUR: Colour = (250, 250, 250)
 MAIN, SECOND, TRIM, TRAIL = range(4)  # rows of a subject's palette
-CLOUD_GRIDS = (4, 12, 36)  # cells a side, coarse to fine
-FINER = (0.3, 0.12)  # what the second and the third count against those before
+CLOUD_GRIDS = (4, 12, 36)  # cells per side, coarse to fine
+FINER = (0.3, 0.12)  # weights of the second and the third grid against those before
 
 Row = tuple[float, ...]
-Stations = tuple[Row, Row, Row]  # of a tube, nose to tail: x, z, radius
+Stations = tuple[Row, Row, Row]  # stations of a tube, nose to tail: x, z, radius
 FUSELAGE: Stations = (
     (0.50, 0.48, 0.44, 0.37, 0.00, -0.17, -0.30, -0.50),
     (-0.012, -0.010, -0.003, 0.000, 0.000, 0.002, 0.012, 0.032),
@@ -64,8 +65,8 @@ BODY: Stations = (
 )
 BEAK: Stations = ((0.37, 0.32, 0.27), (0.006, 0.018, 0.022), (0.003, 0.016, 0.030))
 FAN = ((-0.20, -0.42, -0.45, -0.43, -0.45, -0.42, -0.20), (0.03, 0.10, 0.05, 0, -0.05, -0.10, -0.03))  # x, y
-# A bird's wing, shoulder to tip: share of the span, then x of its leading edge, of the roots of its
-# feathers and of its trailing edge, which ends in fingers.
+# A bird's wing, shoulder to tip: share of the span, then x of the leading edge, of the roots of the
+# feathers, and of the trailing edge, which ends in fingers.
 WING = (
     (0.00, 0.17, 0.36, 0.50, 0.62, 0.75, 0.80, 0.88, 0.92, 1.00),
     (0.10, 0.15, 0.18, 0.18, 0.15, 0.10, 0.08, 0.03, 0.00, -0.11),
@@ -76,30 +77,30 @@ WRIST = 4  # the station of WING where arm and hand meet
 
 
 class BodyPart(NamedTuple):
-    """A flat surface, its corners given, or a round tube along an axis."""
+    """A flat surface with corners, or a round tube along an axis."""
 
     paint: int  # row of the subject's palette
     points: list[Point]
-    radii: Row = ()  # of a tube at its points
+    radii: Row = ()  # radii of a tube at its points
 
 
 def draw(index: int, size: int, seed: int = 0) -> Pixels:
-    """Picture number `index` of the sky drawn from `seed`: (size, size, 3) uint8 RGB.
+    """Draw picture number `index` of a seed: (size, size, 3) uint8 RGB.
 
-    Its class is `CLASSES[index % 2]`. The scene follows from `seed` and `index` alone, so that one
-    picture can be looked at in any size.
+    Its class is `CLASSES[index % 2]`. The scene depends only on `seed` and `index`, so that the same
+    picture can be drawn at any size.
 
     Raises:
-        ValueError: `index` or `seed` is negative, or `size` is below 8 pixels.
+        ValueError: if `index` or `seed` is negative, or `size` is below 8 pixels.
     """
     if index < 0 or seed < 0:
-        raise ValueError(f"skies: index and seed must be 0 or more, got index {index} and seed {seed}")
+        raise ValueError(f"skies: expected index and seed of at least 0, found index {index} and seed {seed}")
     if size < SMALLEST:
-        raise ValueError(f"skies: size must be at least {SMALLEST} pixels, got {size}")
+        raise ValueError(f"skies: expected a size of at least {SMALLEST} pixels, found {size}")
     dice = Random(f"skies {seed} {index}")
     parts = _bird(dice) if CLASSES[index % 2] == "bird" else _airplane(dice)
     subject = np.asarray(_paint(dice, parts, size), np.float32)  # (S, S, 4), premultiplied
-    opacity = dice.uniform(0.9, 1.0)  # the air between dims it
+    opacity = dice.uniform(0.9, 1.0)  # the air in between dims it
     scene = _sky(dice, size)
     scene *= 1 - subject[..., 3:] * (opacity / 255)
     scene += subject[..., :3] * opacity
@@ -110,7 +111,7 @@ def draw(index: int, size: int, seed: int = 0) -> Pixels:
 
 
 def _sky(dice: Random, size: int) -> Floats:
-    """A gradient, clouds, and now and then land: (size, size, 3) in 0..255."""
+    """Draw a gradient, clouds, and sometimes land: (size, size, 3) in 0..255."""
     hour, other = dice.choice(HOURS), dice.choice(HOURS)
     zenith, horizon = hour + (other - hour) * dice.uniform(0, 0.5)
     down = np.arange(0.5, size, dtype=np.float32)[:, None] / size  # (S, 1), 0 at the top, 1 at the bottom
@@ -127,12 +128,12 @@ def _sky(dice: Random, size: int) -> Floats:
 
 
 def _clouds(dice: Random, size: int) -> tuple[Floats, Floats]:
-    """Cover in 0..1, and light and shade on it in grey levels: two (size, size, 3) of grey."""
+    """Draw the cover in 0..1, and its light and shade in grey levels: two (size, size, 3) arrays of grey."""
     grids = [Image.frombytes("L", (cells, cells), dice.randbytes(cells * cells)) for cells in CLOUD_GRIDS]
     field = grids[0]
     for grid, share in zip(grids[1:], FINER, strict=True):
         field = Image.blend(field.resize(grid.size, Image.Resampling.BICUBIC), grid, share)
-    # The same clouds twice, the second time a little higher: where they differ they are lit or in shade.
+    # The same clouds twice, the second time a little higher: the difference gives light and shade.
     side = field.width
     here, above = (
         np.asarray(field.resize((size, size), Image.Resampling.BICUBIC, box).convert("RGB"), np.float32)
@@ -195,19 +196,19 @@ def _tube(paint: int, stations: Stations, girth: float = 1.0, at: Point = (0, 0,
 
 
 def _attitude(dice: Random) -> NDArray[np.float64]:
-    """Rotation from a subject's axes to the picture's (right, down, to the viewer): (3, 3)."""
+    """Draw the rotation from a subject's axes to the picture's (right, down, to the viewer): (3, 3)."""
     bank, heading = dice.uniform(-0.5, 0.5), dice.uniform(-0.7, 0.7) + dice.choice((0, pi))
     below, climb = dice.uniform(0.0, pi / 2), dice.uniform(-1.25, 1.25)
     (cb, sb), (ch, sh), (ce, se), (cc, sc) = ((cos(a), sin(a)) for a in (bank, heading, below, climb))
     flown = np.array([[ch, -sh * cb, sh * sb], [sh, ch * cb, -ch * sb], [0, sb, cb]])  # banked, then turned
-    # Seen from the side at 0 and from below at pi / 2, then the picture tilted.
+    # The view is from the side at 0 and from below at pi / 2; then the picture is tilted.
     seen = np.array([[cc, -sc * se, sc * ce], [sc, cc * se, -cc * ce], [0, -ce, -se]])
     rotation: NDArray[np.float64] = seen @ flown
     return rotation
 
 
 def _paint(dice: Random, parts: list[BodyPart], size: int) -> Image.Image:
-    """The subject alone: (size, size), RGB times coverage, and the coverage as fourth band."""
+    """Paint only the subject: (size, size), RGB times coverage, with the coverage as the fourth band."""
     brightness = dice.uniform(0.88, 1.05)
     palette = [*(dice.choice(DARK + BRIGHT) for _ in range(3)), VAPOUR]
     side = size * SUPERSAMPLE
@@ -234,7 +235,7 @@ def _paint(dice: Random, parts: list[BodyPart], size: int) -> Image.Image:
     return canvas.reduce(SUPERSAMPLE)
 
 
-Surface = tuple[list[tuple[float, float]], float]  # an outline in the picture, and how brightly it is lit
+Surface = tuple[list[tuple[float, float]], float]  # an outline in the picture, and its brightness
 
 
 def _flat(corners: list[Point]) -> list[Surface]:
@@ -247,7 +248,7 @@ def _flat(corners: list[Point]) -> list[Surface]:
 
 
 def _round(axis: list[Point], radii: Row, scale: float) -> list[Surface]:
-    """Dark, middle and light, each narrower than the last and nearer to the sun."""
+    """Return a dark, a middle and a light surface, each narrower and nearer to the sun than the last."""
     ax, ay = axis[0][0] - axis[-1][0], axis[0][1] - axis[-1][1]
     across = scale / (hypot(ax, ay) or 1.0) * (1 if ax * SUN[1] > ay * SUN[0] else -1)  # to the lit side
     rims = [(x, y, -ay * across * r, ax * across * r) for (x, y, _), r in zip(axis, radii, strict=True)]

@@ -1,1 +1,1 @@
-"""Picture formats by their first bytes, and where their containers end."""
+"""Picture formats: their first bytes, and the ends of their containers."""

@@ -1,4 +1,4 @@
-"""Where the containers of pictures end: what a file that was cut, or filled up with zeros, lacks."""
+"""Ends of picture containers. They show whether a file was cut off, or filled up with zeros."""
 
 import io
 import math
@@ -12,10 +12,10 @@ from PIL import WebPImagePlugin
 from skysort.data.memory import TooLargeError, room_for
 
 ZEROS = bytes(16)
-"""No coded picture ends in so many, but for WebP: they were never written."""
+"""No compressed picture except a WebP ends in this many zeros: they stand for bytes that were never written."""
 
 
-# What Pillow raises on bytes that are no picture, or no whole one; its decoders do not agree on one error.
+# The errors that Pillow's decoders raise on damaged or incomplete pictures.
 BROKEN = (
     OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError, zlib.error, ArithmeticError,
     RuntimeError, AttributeError, AssertionError, Warning,
@@ -24,12 +24,12 @@ BROKEN = (
 
 @dataclass(frozen=True)
 class Ending:
-    """What a picture file lacks."""
+    """The parts that a picture file lacks."""
 
     picture: str | None = None
-    """Of the picture that is decoded, the first; None when it is whole."""
+    """Why the first picture, which is decoded, is incomplete; None if it is complete."""
     file: str | None = None
-    """Of what follows it: later frames or pages, a film, the end of the container."""
+    """Why the rest (later frames or pages, a film, the container's end) is incomplete; None if it is complete."""
 
 
 _CHECKED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"fdAT"})
@@ -47,11 +47,11 @@ def png(content: bytes) -> Ending:
 
 
 def png_pixels(content: bytes) -> bytes:
-    """Return a PNG without the chunks that do not touch its pixels or how it lies.
+    """Return a PNG with only the chunks that its pixels and its orientation need.
 
-    Text, colour profiles and animation may be damaged, or unpack to gigabytes, and the picture is none the worse.
+    Text, colour profiles and animation may be damaged or unpack to gigabytes without any effect on the picture.
     """
-    view = memoryview(content)  # of which slices are no copies
+    view = memoryview(content)  # slices of it are not copies
     kept = [view[:8]]
     for kind, start, end in _chunks(content):
         if kind in _KEPT and (kind in _CHECKED or _matches_checksum(content, start, end)):
@@ -65,7 +65,7 @@ def _matches_checksum(content: bytes, start: int, end: int) -> bool:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of each whole chunk of a PNG, and where its body begins and ends; the last is IEND."""
+    """Yield the kind of each complete chunk of a PNG, and the start and end of its body. The last is IEND."""
     at, kind = 8, b""
     while kind != b"IEND" and at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -76,13 +76,14 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 WEBP_BYTES = 24
-"""For each pixel: two canvases, the frame, its bytes and the image, as libwebp 1.6 and Pillow 13 were measured."""
+"""Bytes per pixel for two canvases, the frame, its bytes and the image, measured with libwebp 1.6 and Pillow
+13."""
 
 
 def webp_size(content: bytes) -> tuple[int, int]:
-    """Return the width and height that a WebP file gives its canvas or its largest frame.
+    """Return the width and height of a WebP file's canvas or largest frame.
 
-    Opening one takes memory for all of them, so that this has to be known before.
+    Opening the file already takes memory for all frames, so the size must be known before.
     """
     width = height = 0
     for kind, start, end in _riff(content, 12, len(content)):
@@ -106,7 +107,7 @@ def webp(content: bytes) -> Ending:
     """Walk the chunks of a WebP file (RFC 9649)."""
     size = int.from_bytes(content[4:8], "little")
     if 8 + size > len(content):
-        return Ending(picture="the WebP file is shorter than it says")
+        return Ending(picture="the WebP file is shorter than its header says")
     frame = 0
     for kind, start, end in _riff(content, 12, 8 + size):
         if not kind.strip().isalnum():
@@ -130,7 +131,8 @@ def _riff(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]
 
 
 def _is_written_to_its_end(kind: bytes, frame: bytes) -> bool:
-    """Return whether a frame that ends in zeros needs them: one that was cut does without its last bytes, too."""
+    """Return whether a frame that ends in zeros needs them. A frame that was cut also opens without its last
+    bytes."""
     if not frame.endswith(ZEROS):
         return True
     return _webp_opens(kind, frame) and not _webp_opens(kind, frame[: -len(ZEROS)])
@@ -159,7 +161,7 @@ def gif(content: bytes) -> Ending:
         kind = content[at]
         if kind == 0x3B:
             return Ending()
-        if kind == 0x2C:  # an image: where it lies, its palette, the size of its codes
+        if kind == 0x2C:  # an image: its position, palette and code size
             start = at + 11 + _palette_bytes(content[at + 9 : at + 10])
         elif kind == 0x21:
             start = at + 2
@@ -183,7 +185,7 @@ def _sub_blocks_end(content: bytes, at: int) -> int:
 
 
 def bmp(content: bytes) -> Ending:
-    """Compare a BMP with the size that its header gives its rows."""
+    """Compare the length of a BMP with the size of its rows by the header."""
     start, header = struct.unpack_from("<II", content, 10)
     try:
         if header == 12:
@@ -193,7 +195,7 @@ def bmp(content: bytes) -> Ending:
             width, height, _, bits, coding = struct.unpack_from("<iiHHI", content, 18)
     except struct.error:
         return Ending(picture="the BMP ends within its header")
-    if coding in (0, 3, 6):  # rows as they are, with or without masks
+    if coding in (0, 3, 6):  # uncompressed rows, with or without masks
         size = (width * bits + 31) // 32 * 4 * abs(height)
         return Ending(picture="the BMP ends before its rows do" if start + size > len(content) else None)
     return Ending(picture="the BMP ends in zeros before its picture does" if content.endswith(ZEROS) else None)
@@ -217,21 +219,21 @@ def boxes(content: bytes) -> Ending:
 
 
 def film(content: bytes) -> str | None:
-    """Walk the boxes of a film; return why it is not whole. Its data may end in zeros."""
+    """Walk the boxes of a film, and return why it is incomplete or None. Its data may end in zeros."""
     if any(end > len(content) for _, end in _boxes(content)):
         return "the film ends before its last box does"
     return None
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the kind of each box and where it ends: beyond the content for one that is cut, or was never written.
+    """Yield the kind and the end of each box. The end of a box that is cut or unwritten is beyond the content.
 
-    What begins as no box is a trailer, as some cameras and programs add, and ends the walk.
+    Bytes that do not begin like a box are a trailer, which some cameras and programs add. They end the walk.
     """
     at = 0
     while at < len(content):
         size, kind = struct.unpack_from(">I4s", content, at) if at + 8 <= len(content) else (0, bytes(4))
-        if size == 0 and kind in _BOXES:  # up to the end of the file
+        if size == 0 and kind in _BOXES:  # the box extends to the end of the file
             size = len(content) - at
         elif size == 1 and at + 16 <= len(content):
             (size,) = struct.unpack_from(">Q", content, at + 8)

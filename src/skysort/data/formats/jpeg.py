@@ -1,4 +1,4 @@
-"""Where a JPEG ends, with the pictures and the film that may follow it in one file."""
+"""End of a JPEG, and of the pictures and the film that may follow it in the same file."""
 
 import io
 import re
@@ -13,24 +13,24 @@ from skysort.data.formats.container import BROKEN, Ending, film
 from skysort.data.formats.tiff import NUM_PICTURES, directories
 from skysort.data.memory import TooLargeError, room_for
 
-# Within a scan FF 00 is data, FF D0 to D7 restart it, and FF FF fills (ITU T.81, B.1.1). Written as ranges,
+# In a scan, FF 00 is data, FF D0 to D7 are restarts, and FF FF is padding (ITU T.81, B.1.1). Written as ranges,
 # the search reads gigabytes per second.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 COEFFICIENT_BYTES = 2
-"""For each pixel of each component, which libjpeg keeps until the last of several scans."""
+"""Bytes per pixel and component that libjpeg keeps until the last of several scans."""
 MAX_SEGMENTS = 10_000
-"""Of one JPEG; a profile of 16 MB takes 255. A file of nothing but segments would take minutes."""
+"""Number of segments that are read. A profile of 16 MB takes 255; a file of only segments would take minutes."""
 MAX_SCANS = 64
-"""Of one JPEG. Encoders write about ten; each takes a pass over the whole picture."""
+"""Number of scans that are decoded. Encoders write about ten, and each takes a pass over the whole picture."""
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _START_OF_FRAME = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _START, END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
 
-# What follows the first picture, in XMP: Google's container of a gain map or a film, and its older film alone.
+# XMP fields about the data after the first picture: Google's container of a gain map or film, and its older film.
 _ITEM_LENGTHS = re.compile(rb'Item:Length\s*=\s*"(\d{1,12})"')
 _FILM_LENGTHS = re.compile(rb'MicroVideoOffset\s*=\s*"(\d{1,12})"')
 _XMP_WITHIN = 65_536
-"""Bytes from the start of a JPEG."""
+"""Bytes from the start of a JPEG in which XMP is looked for."""
 
 
 def jpeg(content: bytes) -> Ending:
@@ -38,35 +38,35 @@ def jpeg(content: bytes) -> Ending:
     end = jpeg_end(content)
     if end is None:
         if num_scans(content) > MAX_SCANS or _last_scan_is_whole(content):
-            return Ending()  # of too many scans, decoding says so: to try whether the last is whole takes as long
+            return Ending()  # decoding reports too many scans; testing the last one would take as long
         return Ending(picture="the JPEG ends before its last scan does")
-    if end == len(content):  # an editor may have dropped what followed, and kept the index of it
+    if end == len(content):  # an editor may have removed the data after it but kept its index
         return Ending()
     following = _following_bytes(content[: min(end, _XMP_WITHIN)])
     if end + following > len(content):
-        return Ending(file="the JPEG says that more follows it, which has not arrived")
+        return Ending(file="the file lacks data that should follow the JPEG")
     for _ in range(_num_pictures(content) - 1):
-        # An index says where, too; those that Pillow writes are wrong from the third picture on.
+        # The index holds the positions, too, but Pillow writes wrong ones from the third picture on.
         start = content.find(_START, end)
         behind = jpeg_end(content, start) if start >= 0 else None
         if behind is None:
-            return Ending(file="the JPEG's index names pictures that have not arrived")
+            return Ending(file="the file lacks pictures that the JPEG's index names")
         end = behind
     return Ending(file=film(content[end:]) if content[end + 4 : end + 8] == b"ftyp" else None)
 
 
 def _following_bytes(head: bytes) -> int:
-    """Return how many bytes XMP says follow the first picture.
+    """Return the number of bytes after the first picture, according to XMP.
 
-    The pictures that the index names are among the container's items (Ultra HDR image format 1.1), and a film is
-    announced in both ways by cameras that serve older programs, too.
+    The container's items include the pictures that the index names (Ultra HDR image format 1.1). Some cameras
+    declare a film in both ways, for older programs.
     """
     items = sum(int(length) for length in _ITEM_LENGTHS.findall(head))
     return max([items, *(int(length) for length in _FILM_LENGTHS.findall(head))])
 
 
 def jpeg_end(content: bytes, start: int = 0) -> int | None:
-    """Return where the JPEG that begins at `start` ends, behind its end marker; None when it does not."""
+    """Return the position after the end marker of the JPEG that begins at `start`; None if it has no end."""
     for code, _, end in _segments(content, start):
         if code == _END_OF_IMAGE:
             return end
@@ -74,16 +74,16 @@ def jpeg_end(content: bytes, start: int = 0) -> int | None:
 
 
 def _segments(content: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
-    """Yield each marker's code, where its segment begins behind the length, and where it ends."""
+    """Yield each marker's code, and the start (after the length) and end of its segment."""
     if not content.startswith(_START, start):
         return
     end = start + 2
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(content, end)
-        if not found:
+        marker = _MARKER.search(content, end)
+        if not marker:
             return
-        code, begin = found[0][1], found.end()
-        if code == _START_OF_IMAGE:  # another picture begins where this one should have ended
+        code, begin = marker[0][1], marker.end()
+        if code == _START_OF_IMAGE:  # another picture begins before this one has ended
             return
         if code in (_END_OF_IMAGE, 0x01):
             end = begin
@@ -94,7 +94,7 @@ def _segments(content: bytes, start: int = 0) -> Iterator[tuple[int, int, int]]:
 
 
 def num_scans(content: bytes) -> int:
-    """Return how many scans the first JPEG in a file has, behind `MAX_SEGMENTS` as many as there can be."""
+    """Return the number of scans of the first JPEG in a file; a very large number beyond `MAX_SEGMENTS`."""
     num = num_segments = 0
     for code, _, _ in _segments(content):
         num_segments += 1
@@ -105,12 +105,12 @@ def num_scans(content: bytes) -> int:
 
 
 def _last_scan_is_whole(content: bytes) -> bool:
-    """Return whether a JPEG lacks its end marker alone: every coefficient came, and more bytes change nothing."""
+    """Return whether a JPEG lacks only its end marker: it has all coefficients, and more bytes change nothing."""
     content = content.rstrip(b"\0").rstrip(b"\xff")
     if not _has_every_scan(content):
         return False
     try:
-        # Where the scan is not whole, the decoder takes what follows for its rest.
+        # If the scan is incomplete, the decoder reads the added bytes as its rest.
         return _pixels_checksum(content) == _pixels_checksum(content + b"\x5a\xc3" * 32)
     except (*BROKEN, TooLargeError):
         return False
@@ -128,27 +128,27 @@ def _pixels_checksum(content: bytes) -> int:
 
 
 def _has_every_scan(content: bytes) -> bool:
-    """Return whether the scans of a JPEG bring every coefficient of every component down to its last bit."""
-    missing = {(0, 0)}  # until a frame says what to expect
+    """Return whether the scans of a JPEG hold every coefficient of every component, to the last bit."""
+    missing = {(0, 0)}  # until a frame header lists the components
     for code, begin, end in _segments(content):
         segment = content[begin:end]
-        with suppress(IndexError, ValueError):  # a segment that is cut brings nothing
+        with suppress(IndexError, ValueError):  # a segment that is cut adds nothing
             if code in _START_OF_FRAME:
                 missing = {(segment[6 + 3 * i], k) for i in range(segment[5]) for k in range(64)}
             elif code == _START_OF_SCAN:
                 components = [segment[1 + 2 * i] for i in range(segment[0])]
                 first, last, bits = segment[1 + 2 * len(components) :][:3]
-                if bits & 15 == 0:  # the position of the lowest bit that this scan brings
+                if bits & 15 == 0:  # the position of the lowest bit in this scan
                     missing -= {(c, k) for c in components for k in range(first, last + 1)}
     return not missing
 
 
 def _num_pictures(content: bytes) -> int:
-    """Return how many pictures a JPEG's index names (CIPA DC-007, 5.2); 1 where it has none."""
+    """Return the number of pictures in a JPEG's index (CIPA DC-007, 5.2); 1 if it has no index."""
     for code, begin, end in _segments(content):
         if code == _START_OF_SCAN:
             break
         if code == 0xE2 and content.startswith(b"MPF\0", begin):
-            with suppress(struct.error):  # an index that cannot be read names nothing
+            with suppress(struct.error):  # an unreadable index names no pictures
                 return next(directories(content[begin + 4 : end]), {}).get(NUM_PICTURES, (1,))[0]
     return 1

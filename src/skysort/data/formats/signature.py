@@ -1,4 +1,4 @@
-"""Which picture format a file begins as, and whether its container has ended."""
+"""The picture format of a file by its first bytes, and whether its container is complete."""
 
 import re
 from collections.abc import Callable
@@ -10,30 +10,30 @@ from skysort.data.formats import container, jpeg, tiff
 from skysort.data.formats.container import Ending
 
 HEAD_BYTES = 64
-"""How much of a file `picture_format` needs."""
+"""Number of bytes that `picture_format` needs."""
 
 
 @dataclass(frozen=True)
 class _Format:
     begins: re.Pattern[bytes]
     ending: Callable[[bytes], Ending] | None = None
-    """Walks the container; None where nothing here knows it."""
+    """Walks the container; None for formats that Skysort does not read."""
 
 
 def _format(begins: bytes, ending: Callable[[bytes], Ending] | None = None) -> _Format:
     return _Format(re.compile(begins, re.DOTALL), ending)
 
 
-# ISO base media files name what they are in the box at their start (ISO/IEC 14496-12, 23008-12).
+# ISO base media files name their kind in the first box (ISO/IEC 14496-12, 23008-12).
 _HEIC = rb"(heic|heix|heim|heis|hevc|hevx|hevm|hevs)"
 
-# Camera raws that are TIFF from the first byte to the last (NEF, ARW, DNG) are told when they are read.
+# Camera raw files in TIFF format (NEF, ARW, DNG) are recognised when they are read.
 _FORMATS = {
     "JPEG": _format(rb"\xff\xd8\xff", jpeg.jpeg),
     "PNG": _format(rb"\x89PNG\r\n\x1a\n", container.png),
     "WebP": _format(rb"RIFF....WEBP", container.webp),
     "GIF": _format(rb"GIF8[79]a", container.gif),
-    # Two letters alone begin many a text; the length of the header that follows is one of seven.
+    # Many texts begin with these two letters. A BMP's header has one of seven lengths.
     "BMP": _format(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", container.bmp),
     "camera raw": _format(
         rb"(II\*\0.{4}CR|II\x1a\0.{4}HEAPCCDR|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD-RAW|FOVb|\0MRM|....ftypcrx )"
@@ -59,11 +59,11 @@ _FORMATS = {
 READABLE = frozenset(
     {"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"} | ({"AVIF"} if features.check("avif") else set())
 )
-"""The formats whose pixels `decode` reads. Pillow 11.3 and later read AVIF where they were built with it."""
+"""The formats that `decode` reads. Pillow 11.3 and later read AVIF if they were built with it."""
 
 
 def picture_format(head: bytes) -> str | None:
-    """Return which picture format a file begins as, whether or not it is read here; None for no picture.
+    """Return the picture format of a file, even if Skysort cannot read it; None if it is no picture.
 
     Args:
         head: the first `HEAD_BYTES` of the file, or more.
@@ -75,17 +75,17 @@ def picture_format(head: bytes) -> str | None:
 
 
 def unfinished(content: bytes) -> str | None:
-    """Return why a picture file has not ended yet; None when it is whole, or no picture.
+    """Return why a picture file is incomplete; None if it is complete, or no picture.
 
-    A file may hold more than the picture that `decode` reads: later frames or pages, or a film. They count.
-    The rows of an uncompressed BMP or TIFF carry no mark: zeros in place of their end are taken for black.
+    Later frames or pages and a film count too, although `decode` does not read them. In an uncompressed BMP or
+    TIFF, missing rows that are zeros cannot be told from black.
     """
     ending = _ending(content)
     return ending.picture or ending.file
 
 
 def cut_short(content: bytes) -> str | None:
-    """Return why the picture that `decode` reads is not whole; None when it is, or no picture."""
+    """Return why the picture that `decode` reads is incomplete; None if it is complete, or no picture."""
     return _ending(content).picture
 
 

@@ -1,4 +1,4 @@
-"""The directories of a TIFF: whether all is there that they name, and whether they are those of a camera raw."""
+"""The directories of a TIFF: whether the file holds all that they name, and whether it is a camera raw file."""
 
 import struct
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from contextlib import suppress
 from skysort.data.formats.container import ZEROS, Ending
 
 _Directory = dict[int, tuple[int, ...]]
-"""The values of the tags that are needed here; all hold whole numbers."""
+"""Values of the tags that are needed here, all integers."""
 
 _TIFF_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
 _PLACES = ((273, 279), (324, 325))
-"""The offsets and the sizes of strips and of tiles."""
+"""Tags of the offsets and sizes of strips, and of tiles."""
 NUM_PICTURES = 0xB001
-"""In the index of an MPO, which is built as a TIFF is (CIPA DC-007, 5.2)."""
+"""Tag in the index of an MPO, which has the structure of a TIFF (CIPA DC-007, 5.2)."""
 _COMPRESSION, _NEW_SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION = 259, 254, 330, 50706
 _WIDTH, _LENGTH, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 278, 322, 323
 _TAGS = frozenset({
@@ -23,7 +23,7 @@ _TAGS = frozenset({
 
 
 def tiff(content: bytes) -> Ending:
-    """Walk the directories of a TIFF, and the strips or tiles that each names (TIFF 6.0)."""
+    """Walk the directories of a TIFF, and the strips or tiles of each (TIFF 6.0)."""
     page = 0
     try:
         for directory in directories(content):
@@ -36,7 +36,7 @@ def tiff(content: bytes) -> Ending:
 
 
 def is_camera_raw(content: bytes) -> bool:
-    """Tell a camera raw that is a TIFF: a DNG, or one that begins with a preview and has its picture below."""
+    """Return whether a TIFF is a camera raw file: a DNG, or a preview with the picture in a subdirectory."""
     with suppress(struct.error, StopIteration):
         first = next(directories(content))
         preview = first.get(_NEW_SUBFILE_TYPE, (0,))[0] & 1
@@ -45,7 +45,7 @@ def is_camera_raw(content: bytes) -> bool:
 
 
 def _missing_in_page(content: bytes, directory: _Directory) -> str | None:
-    if 0 < _num_named(directory) < _num_needed(directory):  # a page of none is for the decoder to refuse
+    if 0 < _num_named(directory) < _num_needed(directory):  # the decoder refuses a page without any
         return "the TIFF names too few strips or tiles for its rows"
     coded = directory.get(_COMPRESSION, (1,))[0] != 1
     for offsets, sizes in _PLACES:
@@ -62,7 +62,7 @@ def _num_named(directory: _Directory) -> int:
 
 
 def _num_needed(directory: _Directory) -> int:
-    """Return how many strips or tiles cover a page (TIFF 6.0, sections 3 and 15)."""
+    """Return the number of strips or tiles that cover a page (TIFF 6.0, sections 3 and 15)."""
 
     def of(tag: int, otherwise: int) -> int:
         return max(1, directory.get(tag, (otherwise,))[0])
@@ -74,10 +74,10 @@ def _num_needed(directory: _Directory) -> int:
 
 
 def directories(content: bytes) -> Iterator[_Directory]:
-    """Yield the directories of a TIFF, or of what is built like one.
+    """Yield the directories of a TIFF, or of data with the same structure.
 
     Raises:
-        struct.error: when one lies beyond the end, or they overlap.
+        struct.error: if a directory is beyond the end, or two overlap.
     """
     order = "<" if content[:1] == b"I" else ">"
     big = content[2:4] in (b"+\0", b"\0+")
@@ -85,7 +85,7 @@ def directories(content: bytes) -> Iterator[_Directory]:
     (at,) = struct.unpack_from(order + offset_as, content, 8 if big else 4)
     room_left = len(content)
     while at:
-        if at > len(content):  # struct takes no offset of 64 bits
+        if at > len(content):  # struct accepts no offset of 64 bits
             raise struct.error("a directory beyond the end")
         (num,) = struct.unpack_from(order + count_as, content, at)
         at += struct.calcsize(count_as)
