@@ -54,7 +54,7 @@ class Decision(FrozenModel):
     """Probability that the limit holds."""
     calibration: Calibration
     left_out: int = 0
-    """Calibration pictures that leak into training or validation. They do not count."""
+    """Calibration pictures that are also in training or validation, or nearly so. They do not count."""
     set_aside: SetAside | None
     """The share of the other classes' calibration pictures that is set aside; None where there are none."""
     date: str

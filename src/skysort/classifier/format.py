@@ -59,7 +59,7 @@ class KeptShare(FrozenModel):
     groups: int | None = None
     """Number of groups, if the threshold was set by groups. The lowest score in a group counts."""
     left_out: int = 0
-    """Calibration pictures that leak into training or validation. They do not count."""
+    """Calibration pictures that are also in training or validation, or nearly so. They do not count."""
 
 
 class OodThreshold(FrozenModel):

@@ -16,7 +16,7 @@ LARGEST_INTEGER = 2**63 - 1
 
 
 class ChangedError(OSError):
-    """Another file is at the path than expected."""
+    """The file at a path is not the expected one."""
 
 
 def identity(path: Path) -> Identity:

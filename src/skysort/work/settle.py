@@ -106,7 +106,7 @@ def temporary_files_of_others(folders: Iterable[Path], token: str) -> Iterator[P
 
 
 def is_file(path: Path, file: Identity) -> bool:
-    """Tell whether the file at a path has an identity."""
+    """Tell whether the file at a path has a given identity."""
     try:
         return identity(path) == file
     except (ChangedError, FileNotFoundError, NotADirectoryError):
