@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from skysort.core.environment import described_machine, today, versions
+from skysort.core.environment import machine_description, today, versions
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
@@ -64,7 +64,7 @@ def report(
     told = {
         "question": question,
         "date": today(),
-        "machine": described_machine(device, threads or num_cores()),
+        "machine": machine_description(device, threads or num_cores()),
         "versions": versions(),
         **figures,
     }

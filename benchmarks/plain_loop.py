@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from skysort.core.environment import described_machine, versions
+from skysort.core.environment import machine_description, versions
 
 Example = tuple[Tensor, int]
 BIRDS_AND_AIRPLANES = ("airplane", "bird")
@@ -304,7 +304,7 @@ def main() -> None:
         "seconds": seconds,
         **found,
         "losses": losses,
-        "machine": described_machine("cpu", asked.threads),
+        "machine": machine_description("cpu", asked.threads),
         "versions": versions(),
     }
     shown = json.dumps(figures, indent=2)

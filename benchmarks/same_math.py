@@ -51,7 +51,7 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 
     from skysort.core.progress import SilentProgress
     from skysort.data.dataset import Data
-    from skysort.data.splits import evenly, prepare
+    from skysort.data.splits import evenly_spaced, prepare
     from skysort.recipe.schema import Recipe
     from skysort.runs.resolve import resolved
 
@@ -61,7 +61,7 @@ def ours(name: str, num_pictures: int, num_epochs: int) -> tuple[Any, Any, Any, 
 
     from skysort.training.setup import pictures_of, starting_network
 
-    split = pictures_of(prepared.dataset, evenly(prepared.splits["train"], num_pictures))
+    split = pictures_of(prepared.dataset, evenly_spaced(prepared.splits["train"], num_pictures))
     network = starting_network(recipe, prepared).to(memory_format=torch.channels_last)
     return recipe, split, network, prepared.normalisation(recipe.pictures.normalise)
 

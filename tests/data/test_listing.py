@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skysort.data.listing import is_hidden, is_image_name, natural, numbered
+from skysort.data.listing import is_hidden, is_image_name, natural, numbered_listing
 from skysort.data.sources.layout import arrange
 from tests.data.sources.test_layout import as_rows
 
@@ -33,7 +33,7 @@ def test_some_classes_are_kept_in_the_order_asked_for() -> None:
 
 
 def test_numbered_pictures_without_parts_are_named_by_class() -> None:
-    assert numbered(np.array([1, 0]), ("x", "y")).paths == ("y/00000", "x/00001")
+    assert numbered_listing(np.array([1, 0]), ("x", "y")).paths == ("y/00000", "x/00001")
 
 
 @pytest.mark.parametrize("name", ["recycler", "recycled", "Recycled", "recycling"])
@@ -42,7 +42,7 @@ def test_a_class_of_waste_is_not_hidden(name: str) -> None:
 
 
 def test_numbered_pictures_with_parts_are_counted_in_each() -> None:
-    listing = numbered(np.array([1, 0, 1]), ("x", "y"), 2)
+    listing = numbered_listing(np.array([1, 0, 1]), ("x", "y"), 2)
     assert listing.paths == ("train/y/00000", "train/x/00001", "test/y/00000")
     assert listing.splits == ("train", "train", "test")
 

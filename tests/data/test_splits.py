@@ -6,7 +6,7 @@ import pytest
 
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
-from skysort.data.splits import PreparedData, prepare, smaller_than_they_are
+from skysort.data.splits import PreparedData, prepare, size_advice
 from skysort.recipe.sections import Pictures
 from tests.conftest import lacking, picture_bytes
 
@@ -42,8 +42,8 @@ def test_pictures_that_are_much_larger_than_the_network_sees_them_are_told_of(
     (tmp_path / "a" / "broken.png").write_bytes(b"no picture")
     pictures = Pictures(size=32, channels=3, protocol="four-way")
     prepared = prepare(Data.find(str(tmp_path)), pictures, SilentProgress())
-    found = smaller_than_they_are(prepared)
+    found = size_advice(prepared)
     assert (found is not None) == said
     if found:
         assert lacking(found, "138x128", "32x32", "--set pictures.size=64") == []
-    assert smaller_than_they_are(prepare(Data.find("skies:60"), pictures, SilentProgress())) is None
+    assert size_advice(prepare(Data.find("skies:60"), pictures, SilentProgress())) is None

@@ -7,7 +7,7 @@ import pytest
 import skysort
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data
-from skysort.data.splits import MOST_TRAINING_PICTURES, evenly, prepare
+from skysort.data.splits import MOST_TRAINING_PICTURES, evenly_spaced, prepare
 from skysort.recipe.schema import Recipe
 from skysort.runs.reopen import prepared_again
 from skysort.runs.resolve import resolved
@@ -45,7 +45,7 @@ def test_folders_of_pictures_are_mirrored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("num", "expected"), [(3, [0, 4, 9]), (10, list(range(10))), (20, list(range(10)))])
 def test_evenly(num: int, expected: list[int]) -> None:
-    assert evenly(np.arange(10), num).tolist() == expected
+    assert evenly_spaced(np.arange(10), num).tolist() == expected
 
 
 def test_figures_of_train_are_of_a_share_unless_a_text_has_one() -> None:

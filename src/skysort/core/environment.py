@@ -53,7 +53,7 @@ def _keep_freed_memory() -> None:
             libc.mallopt(parameter, value)
 
 
-def described_machine(device: str, threads: int) -> str:
+def machine_description(device: str, threads: int) -> str:
     """Describe the processor, its cores, the system, and the device and threads in use, in one line."""
     system = f"{platform.system()} {platform.machine()}"
     in_use = f"{device} with {threads} thread{'' if threads == 1 else 's'}"

@@ -58,14 +58,7 @@ def cut(
         )
     _check_classes(listing, pool, fixed)
     if protocol == "tutorial":
-        held_out = own.get("test", own.get("validation"))
-        if held_out is None:
-            raise SkysortError(
-                "missing-split",
-                "protocol 'tutorial' reports on a split that the data holds out, and this data has none;"
-                " use --set pictures.protocol=four-way",
-            )
-        return {"train": np.union1d(pool, fixed), "test": held_out}
+        return {"train": np.union1d(pool, fixed), "test": _held_out(own)}
     all_shares = WITHOUT_OWN_SPLITS if percentages is None else dict(zip(SPLITS, percentages, strict=True))
     shares = {split: share for split, share in all_shares.items() if split not in own}
     if "test" in own and percentages is None:
@@ -73,6 +66,18 @@ def cut(
     dealt = _deal(listing, pool, groups, shares, seed)
     dealt["train"] = np.union1d(dealt["train"], fixed)
     return {split: np.sort(own[split] if split in own else dealt[split]) for split in SPLITS}
+
+
+def _held_out(own: Mapping[str, Indices]) -> Indices:
+    """Return the rows of the data's own test or validation split."""
+    held_out = own.get("test", own.get("validation"))
+    if held_out is None:
+        raise SkysortError(
+            "missing-split",
+            "protocol 'tutorial' reports on a split that the data holds out, and this data has none;"
+            " use --set pictures.protocol=four-way",
+        )
+    return held_out
 
 
 def how_to_calibrate(

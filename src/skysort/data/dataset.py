@@ -20,7 +20,7 @@ from skysort.data.listing import Listing
 from skysort.data.sources.archive import is_archive
 from skysort.data.sources.base import ArchiveSource, FolderSource, Source
 from skysort.data.sources.csv_table import TableSource
-from skysort.data.sources.several import SeveralSources, counted_once
+from skysort.data.sources.several import SeveralSources, merge_repeated
 from skysort.data.store import Store, open_store
 
 DEFAULT_SIZE = 32
@@ -228,7 +228,7 @@ def open_dataset(data: Data, shape: Shape, progress: Progress, label_by: str | N
         listing, rows = listing.only(data.named.classes)
     elif listing.origins is not None:
         equal = np.where(store.positions >= 0, store.first_equal[store.positions], -1)
-        listing, rows = counted_once(listing, equal)
+        listing, rows = merge_repeated(listing, equal)
     for remark in listing.remarks:
         progress.say(remark)
     return Dataset(listing, rows, store, source)

@@ -99,7 +99,9 @@ class Listing:
         )
 
 
-def numbered(labels: NDArray[np.int64], classes: tuple[str, ...], num_training: int | None = None) -> Listing:
+def numbered_listing(
+    labels: NDArray[np.int64], classes: tuple[str, ...], num_training: int | None = None
+) -> Listing:
     """List pictures without image files, under paths such as `bird/00042` or `train/bird/00042`.
 
     Args:

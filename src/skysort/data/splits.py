@@ -91,7 +91,7 @@ class PreparedData:
         """Return the rows to measure on, per split: all of them, but only a sample of train unless
         `all_of_train`."""
         most = len(self.splits["train"]) if all_of_train else MOST_TRAINING_PICTURES
-        return {**self.splits, "train": evenly(self.splits["train"], most)}
+        return {**self.splits, "train": evenly_spaced(self.splits["train"], most)}
 
     def leaks(self, split: str) -> Indices:
         """Return the rows of a split that leak: an earlier split has an identical picture or one like it.
@@ -196,7 +196,7 @@ def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None
     return replace(prepared, ood=open_ood(ood, classes, shape, progress))
 
 
-def smaller_than_they_are(prepared: PreparedData) -> str | None:
+def size_advice(prepared: PreparedData) -> str | None:
     """Return advice if pictures are much larger than the size that the network sees, else None."""
     size = prepared.shape.size
     median = median_size(prepared.dataset.source)
@@ -209,7 +209,7 @@ def smaller_than_they_are(prepared: PreparedData) -> str | None:
     )
 
 
-def evenly(rows: Indices, num: int) -> Indices:
+def evenly_spaced(rows: Indices, num: int) -> Indices:
     """Return at most `num` of (N,) rows, at even distances."""
     chosen: Indices = rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(np.int64)]
     return chosen

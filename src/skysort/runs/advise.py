@@ -7,7 +7,7 @@ from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.quality.check import summary
 from skysort.data.quality.findings import quick_findings
-from skysort.data.splits import PreparedData, smaller_than_they_are
+from skysort.data.splits import PreparedData, size_advice
 from skysort.recipe.sections import Pictures
 from skysort.runs.plan import TrainingPlan
 
@@ -20,7 +20,7 @@ def advise_on_name(data: Data, progress: Progress) -> None:
 
 def advise(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> None:
     """Say what a person may want to change: the size, the pictures, or that they are mirrored."""
-    if plan.has_default_size and (advice := smaller_than_they_are(prepared)):
+    if plan.has_default_size and (advice := size_advice(prepared)):
         progress.say(advice)
     if findings := summary(quick_findings(prepared.dataset, prepared.groups)):
         progress.say(f"{findings}; to see which, run: {_check_command(plan)}")

@@ -25,11 +25,11 @@ from skysort.classifier.format import (
     read_table,
 )
 from skysort.classifier.readme import readme
-from skysort.core.environment import described_machine, versions
+from skysort.core.environment import machine_description, versions
 from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.decode import Shape
-from skysort.data.splits import PreparedData, evenly
+from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.export.onnx import check_own, export_classifier
 from skysort.networks import families
 from skysort.networks.families import build_layers, check_classes, initial_network
@@ -112,7 +112,7 @@ def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tup
     training = recipe.training
     pictures_per_step = min(training.pictures_per_step(len(rows)), len(rows))
     timed = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * pictures_per_step)
-    answered = evenly(rows, PICTURES_TIMED)
+    answered = evenly_spaced(rows, PICTURES_TIMED)
     # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
     short = recipe.with_values(
         training={"epochs": 1, "log_every": 1, "batch_size": pictures_per_step},
@@ -157,7 +157,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         started = time.perf_counter()
         temperature = _temperature(network, recipe, validation, progress)
         table = _table(recipe, prepared, network.num_parameters, temperature, seconds)
-        proof = dataset.pixels(evenly(splits["train"], NUM_PROOF_PICTURES))
+        proof = dataset.pixels(evenly_spaced(splits["train"], NUM_PROOF_PICTURES))
         with whole_folder(run.classifier) as folder:
             classifier, logits = export_classifier(folder, network, table, proof)
             if recipe.trust.keep_known is not None:
@@ -197,7 +197,7 @@ def _table(
         seconds={"training": seconds},
         files={},
         versions=versions(),
-        machine=described_machine(recipe.training.device, recipe.training.threads),
+        machine=machine_description(recipe.training.device, recipe.training.threads),
     )
 
 

@@ -4,7 +4,7 @@ import torch
 
 from skysort.data.cut import Indices
 from skysort.data.dataset import Dataset
-from skysort.data.splits import PreparedData, evenly
+from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.networks.families import initial_network
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
@@ -29,6 +29,6 @@ def starting_network(recipe: Recipe, prepared: PreparedData) -> PictureNetwork:
     normalisation = prepared.normalisation(recipe.pictures.normalise)
     network = initial_network(recipe, prepared.shape, num_classes, normalisation)
     num_pictures = max(1, INIT_PIXEL_BYTES // (prepared.shape.channels * prepared.shape.size**2))
-    rows = evenly(prepared.splits["train"], num_pictures)
+    rows = evenly_spaced(prepared.splits["train"], num_pictures)
     network.init_from_data(torch.from_numpy(prepared.dataset.pixels(rows)))
     return network

@@ -10,7 +10,7 @@ from PIL import Image
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
-from skysort.data.quality.grouping import groups_of, joined
+from skysort.data.quality.grouping import groups_of, join_groups
 from skysort.data.splits import prepare
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Pictures
@@ -42,7 +42,7 @@ groupings = st.integers(1, 12).flatmap(
 @given(groupings)
 def test_joined_groups_are_the_smallest_that_part_none_of_those_given(given: list[list[int]]) -> None:
     alike, *declared = [np.array(groups, np.int64) for groups in given]
-    found = joined(alike, declared)
+    found = join_groups(alike, declared)
     left = (alike < 0).tolist()
     expected = [{row} for row in range(len(alike))]
     for groups in (alike, *declared):

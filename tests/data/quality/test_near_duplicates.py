@@ -96,7 +96,7 @@ def frame(seed: int, background: Image.Image) -> Pixels:
 
 def test_frames_of_a_camera_that_never_moves_do_not_chain_together() -> None:
     pixels = [frame(seed, Image.fromarray(DRAWN[0])) for seed in range(150)]
-    correlation = np.corrcoef([near_duplicates.looks(picture[None])[0][0] for picture in pixels[:100]])
+    correlation = np.corrcoef([near_duplicates.low_frequencies(picture[None])[0][0] for picture in pixels[:100]])
     assert np.median(correlation) > 0.9
     found = np.array(found_in([*pixels, decode(encoded(pixels[40]), SHAPE)]))
     assert found[150] == 40
@@ -148,7 +148,7 @@ def test_every_pair_that_correlates_is_a_candidate() -> None:
     pixels = np.array([stored(Image.fromarray(pixels)) for pixels in DRAWN])
     noisy = (pixels + random.normal(0, random.uniform(2, 20, (120, 1, 1, 1)), pixels.shape)).clip(0, 255)
     both = np.concatenate([pixels, noisy.astype(np.uint8)])
-    found, _ = near_duplicates.looks(both)
+    found, _ = near_duplicates.low_frequencies(both)
     correlation = np.triu(found @ found.T, 1)
     expected = np.argwhere(correlation > near_duplicates.LEAST_CORRELATION + 0.005)
     rows, codes = near_duplicates._codes(both, np.arange(240), SilentProgress())

@@ -9,7 +9,7 @@ from skysort.data.cut import cut
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.listing import Listing
-from skysort.data.sources.several import counted_once
+from skysort.data.sources.several import merge_repeated
 from tests.conftest import lacking, picture_bytes, refused
 from tests.data.sources.test_archive import write_zip
 
@@ -163,6 +163,6 @@ def test_a_class_with_pictures_for_training_alone_is_an_error_that_says_what_is_
 
 def test_equal_pictures_of_one_source_stay_as_they_are() -> None:
     listing = replace(listing_of([0, 1, 0, 1], [""] * 4), origins=(0, 0, 1, 1))
-    kept, rows = counted_once(listing, np.array([5, 5, -1, 3]))
+    kept, rows = merge_repeated(listing, np.array([5, 5, -1, 3]))
     assert rows.tolist() == [0, 1, 2, 3]
     assert kept.labels.tolist() == [0, 1, 0, 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels
-from skysort.data.listing import Listing, numbered
+from skysort.data.listing import Listing, numbered_listing
 from skysort.data.sources.base import PixelSource, Reader
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -55,7 +55,7 @@ def _source(folder: Path, ending: str, records: Callable[[Path], Records]) -> Pi
         labels = np.concatenate([labels for labels, _ in loaded])
         pixels = np.concatenate([pixels for _, pixels in loaded]).reshape(-1, 3, SIDE, SIDE)
         num_training = sum(len(labels) for labels, _ in loaded[:-1])
-        return numbered(labels, CLASSES, num_training), lambda row: pixels[row].transpose(1, 2, 0)
+        return numbered_listing(labels, CLASSES, num_training), lambda row: pixels[row].transpose(1, 2, 0)
 
     return PixelSource(f"cifar10 {folder.resolve()}", files, load)
 

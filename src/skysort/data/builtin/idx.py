@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.core.errors import SkysortError
-from skysort.data.listing import Listing, numbered
+from skysort.data.listing import Listing, numbered_listing
 from skysort.data.sources.base import PixelSource, Reader
 
 _NAMES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -37,7 +37,7 @@ def idx_source(folder: Path, classes: tuple[str, ...]) -> PixelSource:
                 )
         all_labels = np.concatenate([train_labels, test_labels]).astype(np.int64)
         num_training = len(train)
-        listing = numbered(all_labels, classes, num_training)
+        listing = numbered_listing(all_labels, classes, num_training)
         return listing, lambda row: train[row] if row < num_training else test[row - num_training]
 
     return PixelSource(f"idx {folder.resolve()}", files, load)

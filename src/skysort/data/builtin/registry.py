@@ -16,7 +16,7 @@ from skysort.data.builtin.cifar import CLASSES as CIFAR_CLASSES
 from skysort.data.builtin.cifar import binary_source, pickled_source
 from skysort.data.builtin.download import RemoteData, RemoteFile, download, is_offline, move_all, unpack_only
 from skysort.data.builtin.idx import idx_source
-from skysort.data.listing import Listing, numbered
+from skysort.data.listing import Listing, numbered_listing
 from skysort.data.sources.base import ArchiveSource, FolderSource, PixelSource, Reader, Source
 
 NUM_SKIES = 10_000
@@ -209,7 +209,7 @@ def _digits(_folder: Path, _size: int) -> Source:
         digits = load_digits()
         pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8), from 0 … 16
         labels = digits.target.astype(np.int64)
-        return numbered(labels, DIGITS), lambda row: pixels[row]
+        return numbered_listing(labels, DIGITS), lambda row: pixels[row]
 
     return PixelSource("digits", (), load)
 
@@ -223,7 +223,7 @@ def _skies(num_pictures: int) -> Callable[[Path, int], Source]:
 
         def load() -> tuple[Listing, Reader]:
             labels = np.arange(num_pictures) % len(skies.CLASSES)
-            return numbered(labels, skies.CLASSES), lambda row: skies.draw(row, size)
+            return numbered_listing(labels, skies.CLASSES), lambda row: skies.draw(row, size)
 
         return PixelSource(f"skies {num_pictures} drawn by version {SKIES_VERSION}", (), load)
 

@@ -69,7 +69,7 @@ def _contradictions(dataset: Dataset, groups: Indices) -> list[Finding]:
     group_leaking = _is_mixed(groups, split_of) & held_out & ~leaking
     most = MOST_LEAKING * held_out.sum()
     return [
-        *_of_groups(
+        *_group_findings(
             "two-classes",
             LIES,
             in_two_classes,
@@ -77,7 +77,7 @@ def _contradictions(dataset: Dataset, groups: Indices) -> list[Finding]:
             dataset,
             "The same picture, pixel for pixel, is in several classes. Keep the right one.",
         ),
-        *_of_groups(
+        *_group_findings(
             "leak",
             LIES if leaking.sum() > most else LOOK,
             leaking,
@@ -86,7 +86,7 @@ def _contradictions(dataset: Dataset, groups: Indices) -> list[Finding]:
             f"{own_splits} share identical or near-duplicate pictures. Remove them from one split. Training also"
             " reports the accuracy without those in test.",
         ),
-        *_of_groups(
+        *_group_findings(
             "group-leak",
             LIES if group_leaking.sum() > most else LOOK,
             group_leaking,
@@ -95,7 +95,7 @@ def _contradictions(dataset: Dataset, groups: Indices) -> list[Finding]:
             f"{own_splits} share groups. Move each group into one split, or put all pictures into class"
             " folders without splits; Skysort then keeps groups together.",
         ),
-        *_of_groups(
+        *_group_findings(
             "two-classes-nearly",
             LOOK,
             nearly_in_two,
@@ -110,7 +110,7 @@ def _copies(dataset: Dataset) -> list[Finding]:
     equal, near = dataset.equal(), dataset.near()
     is_copied = (equal >= 0) & (np.bincount(equal[equal >= 0])[equal] > 1)
     return [
-        *_of_groups(
+        *_group_findings(
             "duplicates",
             LOOK,
             is_copied,
@@ -119,7 +119,7 @@ def _copies(dataset: Dataset) -> list[Finding]:
             "Identical pictures, pixel for pixel. Skysort keeps them in one split where it cuts the splits. Each"
             " copy counts.",
         ),
-        *_of_groups(
+        *_group_findings(
             "near-duplicates",
             LOOK,
             _is_mixed(near, equal),
@@ -287,7 +287,7 @@ def _is_mixed(groups: Indices, values: Indices) -> Mask:
     return is_mixed
 
 
-def _of_groups(
+def _group_findings(
     name: str, severity: Severity, mask: Mask, groups: Indices, dataset: Dataset, advice: str
 ) -> list[Finding]:
     """Return a finding about the pictures in a mask, with their groups as examples; nothing if there are none."""

@@ -28,15 +28,15 @@ def groups_of(dataset: Dataset, pictures: Pictures, progress: Progress) -> Indic
     """
     alike = dataset.equal() if pictures.near_duplicates == "apart" else dataset.near()
     listing = dataset.listing
-    declared = [] if listing.groups is None else [numbered(listing.groups)]
+    declared = [] if listing.groups is None else [group_numbers(listing.groups)]
     if pictures.group_by is not None:
         declared.append(_by_path(listing.paths, pictures.group_by, progress))
     if pictures.burst_seconds:
         declared.append(_bursts(dataset, pictures.burst_seconds, progress))
-    return joined(alike, declared)
+    return join_groups(alike, declared)
 
 
-def joined(alike: Indices, declared: Sequence[Indices]) -> Indices:
+def join_groups(alike: Indices, declared: Sequence[Indices]) -> Indices:
     """Join groupings: pictures that any of them keeps together end in one group.
 
     Args:
@@ -60,7 +60,7 @@ def joined(alike: Indices, declared: Sequence[Indices]) -> Indices:
     return np.where(alike >= 0, together[alike], -1)
 
 
-def numbered(names: Iterable[str | tuple[str, ...]]) -> Indices:
+def group_numbers(names: Iterable[str | tuple[str, ...]]) -> Indices:
     """Return a number per name, equal for equal names; -1 for an empty name."""
     number: dict[str | tuple[str, ...], int] = {}
     return np.array([number.setdefault(name, len(number)) if name else -1 for name in names], np.int64)
@@ -75,7 +75,9 @@ def _by_path(paths: Sequence[str], pattern: str, progress: Progress) -> Indices:
             "no-groups", f"pictures.group_by = '{pattern}' matches no path; the first is {paths[0]}"
         )
     # repr tells brackets outside the match (None) from brackets that match an empty text.
-    groups = numbered("" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in matches)
+    groups = group_numbers(
+        "" if match is None else tuple(map(repr, match.groups() or [match[0]])) for match in matches
+    )
     num_groups = int(groups.max()) + 1 + num_without
     warning = ""
     if num_groups == len(paths):
@@ -108,7 +110,7 @@ def _bursts(dataset: Dataset, seconds: float, progress: Progress) -> Indices:
         )
     if num_without:
         progress.say(f"pictures.burst_seconds: {num_without:,} of {len(paths):,} pictures have no capture time")
-    place = numbered((path.rpartition("/")[0], camera) for path, camera in zip(paths, cameras, strict=True))
+    place = group_numbers((path.rpartition("/")[0], camera) for path, camera in zip(paths, cameras, strict=True))
     order = np.lexsort((taken, place))  # pictures without a time come last in each place
     apart = np.diff(taken[order], prepend=np.nan)
     starts = (np.diff(place[order], prepend=-1) != 0) | ~(apart < seconds)

@@ -31,7 +31,7 @@ Distances = NDArray[np.float64]
 Codes = NDArray[np.uint16]
 
 LEAST_CORRELATION = 0.95
-MOST_STRANGERS = 1e-4
+MAX_UNRELATED = 1e-4
 """Expected number of unrelated pictures as close as a near-duplicate: about one picture in 10,000 counts as a copy
 by chance."""
 LEAST_CONTRAST = 1.0
@@ -41,7 +41,7 @@ FREQUENCIES = 12
 """Number of frequencies of the cosine transform in each direction. Pictures with fewer pixels per side hold too
 little to recognise."""
 
-NUM_STRANGERS = 1000
+NUM_UNRELATED = 1000
 """Random sample of pictures that shows how the number of unrelated ones falls with distance. Some may be copies,
 so the nearest do not count."""
 RANKS = (20, 100)
@@ -88,14 +88,14 @@ def first_near(pixels: Pixels, first_equal: Indices, progress: Progress) -> Indi
         return first_equal
     correlated = [_alike(pixels, rows[pairs]) for pairs in _candidates(codes, progress)]
     pairs, apart = (np.concatenate(column) for column in zip(*correlated, strict=True))
-    pairs = pairs[_num_strangers(pixels, rows, pairs, apart) <= MOST_STRANGERS]
+    pairs = pairs[_expected_unrelated(pixels, rows, pairs, apart) <= MAX_UNRELATED]
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(pixels), len(pixels)))
     together = connected_components(graph, directed=False)[1][first_equal]
     _, first, number = np.unique(together, return_index=True, return_inverse=True)
     return first[number]
 
 
-def looks(pixels: Pixels) -> tuple[Floats, Floats]:
+def low_frequencies(pixels: Pixels) -> tuple[Floats, Floats]:
     """Return the low frequencies of pictures, for comparison.
 
     Args:
@@ -134,14 +134,14 @@ def _basis(size: int) -> tuple[Floats, Floats]:
 
 def _codes(pixels: Pixels, rows: Indices, progress: Progress) -> tuple[Indices, Codes]:
     """Return the (N,) rows of pictures with enough contrast, and their (N, NUM_TABLES) codes."""
-    num_looks = looks(pixels[:1])[0].shape[1]
-    planes = np.random.default_rng(1).standard_normal((num_looks, NUM_TABLES * CODE_BITS), np.float32)
+    num_dimensions = low_frequencies(pixels[:1])[0].shape[1]
+    planes = np.random.default_rng(1).standard_normal((num_dimensions, NUM_TABLES * CODE_BITS), np.float32)
     compared, codes = [], []
     chunk = max(1, CHUNK_BYTES // pixels[0].nbytes // 4)
     with progress.step("Looking for near-duplicates", len(rows)) as tell:
         for start in range(0, len(rows), chunk):
             chunk_rows = rows[start : start + chunk]
-            vectors, contrast = looks(pixels[chunk_rows])
+            vectors, contrast = low_frequencies(pixels[chunk_rows])
             has_contrast = contrast >= LEAST_CONTRAST
             compared.append(chunk_rows[has_contrast])
             codes.append(np.packbits(vectors[has_contrast] @ planes > 0, axis=1).view(np.uint16))
@@ -186,7 +186,7 @@ def _alike(pixels: Pixels, pairs: Indices) -> tuple[Indices, Distances]:
     for start in range(0, len(pairs), PAIRS_PER_CHUNK):
         chunk = pairs[start : start + PAIRS_PER_CHUNK]
         rows, number = np.unique(chunk, return_inverse=True)
-        left, right = looks(pixels[rows])[0][number.reshape(-1, 2).T]
+        left, right = low_frequencies(pixels[rows])[0][number.reshape(-1, 2).T]
         apart = 1 - np.einsum("pd,pd->p", left, right, dtype=np.float64)
         near = apart <= 1 - LEAST_CORRELATION
         alike.append(chunk[near])
@@ -194,7 +194,7 @@ def _alike(pixels: Pixels, pairs: Indices) -> tuple[Indices, Distances]:
     return np.concatenate(alike), np.concatenate(far)
 
 
-def _num_strangers(pixels: Pixels, rows: Indices, pairs: Indices, apart: Distances) -> Distances:
+def _expected_unrelated(pixels: Pixels, rows: Indices, pairs: Indices, apart: Distances) -> Distances:
     """Return (P,) the expected number of unrelated pictures within the distance of each pair.
 
     Around a picture this number grows with a power of the distance. Two ranks in a random sample give the power
@@ -207,17 +207,17 @@ def _num_strangers(pixels: Pixels, rows: Indices, pairs: Indices, apart: Distanc
         pairs: (P, 2) positions.
         apart: (P,) half the squared distance of each pair, which is 1 - correlation.
     """
-    chosen = np.random.default_rng(0).permutation(rows)[:NUM_STRANGERS]
-    strangers = looks(pixels[np.sort(chosen)])[0]
-    ranks = np.minimum(RANKS, [len(strangers) // 4, len(strangers) // 2])
+    chosen = np.random.default_rng(0).permutation(rows)[:NUM_UNRELATED]
+    unrelated = low_frequencies(pixels[np.sort(chosen)])[0]
+    ranks = np.minimum(RANKS, [len(unrelated) // 4, len(unrelated) // 2])
     paired, number = np.unique(pairs, return_inverse=True)
     distances = [np.empty((0, 2))]
     for start in range(0, len(paired), PAIRS_PER_CHUNK // 8):
-        vectors = looks(pixels[paired[start : start + PAIRS_PER_CHUNK // 8]])[0]
-        distances.append(np.partition(1 - vectors @ strangers.T, ranks, axis=1)[:, ranks])
+        vectors = low_frequencies(pixels[paired[start : start + PAIRS_PER_CHUNK // 8]])[0]
+        distances.append(np.partition(1 - vectors @ unrelated.T, ranks, axis=1)[:, ranks])
     near, far = np.concatenate(distances).clip(1e-6).T
     power = np.log(ranks[1] / ranks[0]) / np.log(far / near).clip(1e-3)
     around = number.reshape(-1, 2).T
-    num_near = len(rows) * ranks[0] / len(strangers)
+    num_near = len(rows) * ranks[0] / len(unrelated)
     expected: Distances = num_near * ((apart.clip(0) / near[around]) ** power[around]).max(axis=0)
     return expected

@@ -94,7 +94,7 @@ def _below(prefix: str, path: str) -> str:
     return path if Path(path).is_absolute() else prefix + path
 
 
-def counted_once(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
+def merge_repeated(listing: Listing, equal: Indices) -> tuple[Listing, Indices]:
     """Count a picture that is in several sources once: at its first place, with its newest label.
 
     If the first source gives the picture no split, it gets the split of a later source.
