@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Literal
@@ -14,10 +14,27 @@ from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
 
-COLUMNS = (
-    "number", "time", "by", "kind", "action", "source", "place", "label", "confidence", "probabilities", "reason",
-    "digest", "size", "decision", "classifier", "undoes", "correction", "state",
-)  # fmt: skip
+COLUMNS: Mapping[str, Callable[[JournalEntry, Settings], object]] = {
+    "number": lambda row, _: row.id,
+    "time": lambda row, _: iso_time(row.planned),
+    "by": lambda row, _: row.by,
+    "kind": lambda row, _: row.kind,
+    "action": lambda row, _: row.action,
+    "source": lambda row, _: row.source,
+    "place": lambda row, _: row.place,
+    "label": lambda row, _: row.label,
+    "confidence": lambda row, _: None if row.label is None else f"{max(row.probabilities):.9g}",
+    "probabilities": lambda row, session: json.dumps(dict(zip(session.classes, row.probabilities, strict=False))),
+    "reason": lambda row, _: row.reason,
+    "digest": lambda row, _: row.digest,
+    "size": lambda row, _: row.file.size,
+    "decision": lambda _, session: session.decision,
+    "classifier": lambda _, session: session.classifier,
+    "undoes": lambda row, _: row.undoes,
+    "correction": lambda row, _: row.correction,
+    "state": lambda row, _: "not finished" if row.done is None else "done",
+}
+"""The columns of the CSV file, each with its value for a row. None is an empty cell."""
 
 
 def write_table(rows: Iterable[JournalEntry], _journal: Journal, file: IO[str]) -> None:
@@ -48,17 +65,10 @@ def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, 
     def cells(row: JournalEntry) -> list[str]:
         if row.session not in sessions:
             sessions[row.session] = journal.settings(row.session)
-        settings = sessions[row.session]
-        probabilities = json.dumps(dict(zip(settings.classes, row.probabilities, strict=False)))
-        confidence = f"{max(row.probabilities):.9g}" if row.label is not None else ""
-        return [
-            str(row.id), iso_time(row.planned), row.by, row.kind, row.action, str(row.source), str(row.place),
-            row.label or "", confidence, probabilities, row.reason, row.digest, str(row.file.size),
-            settings.decision or "", settings.classifier, str(row.undoes or ""), row.correction or "",
-            "not finished" if row.done is None else "done",
-        ]  # fmt: skip
+        values = (value(row, sessions[row.session]) for value in COLUMNS.values())
+        return ["" if value is None else str(value) for value in values]
 
-    write_rows([COLUMNS], file)
+    write_rows([list(COLUMNS)], file)
     write_rows(map(cells, rows), file, for_people=not raw)
 
 
