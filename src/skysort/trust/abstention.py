@@ -1,4 +1,4 @@
-"""The threshold below which a picture is called unknown, because it is like none of the classes."""
+"""The threshold below which a picture is called unknown, because it resembles none of the classes."""
 
 import math
 from fractions import Fraction
@@ -11,11 +11,11 @@ from skysort.classifier.proof import Logits
 from skysort.trust.guarantee import Groups, largest_by_group
 
 ROUNDING = 1e-5
-"""Of a score: equal pictures get scores that differ by less, when batches of other sizes round differently."""
+"""Share by which scores of equal pictures may differ, since batches of other sizes round differently."""
 
 
 def fewest_for_unknown(keep: float) -> int:
-    """Return how many calibration pictures, or groups, a threshold for unknown takes that keeps a share of them.
+    """Return how many calibration pictures, or groups, a threshold needs to keep a share of them.
 
     >>> fewest_for_unknown(0.95)
     19
@@ -28,17 +28,19 @@ def threshold_for_unknown(
 ) -> OodThreshold:
     """Return the threshold for unknown that keeps a share of pictures like those of the calibration split.
 
-    It is the k-th smallest of n scores, k = floor((n + 1) (1 - keep)). If one more picture is as likely to be in
-    any place among them, its score is less with a probability of at most k / (n + 1), hence of 1 - keep: split
-    conformal prediction (Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World, 2005). The probability
-    is over calibration pictures and the new one alike: one calibration split may keep somewhat more or less. Of
-    pictures in groups, groups are as likely in any place, and a group's score is the least of its pictures.
+    The threshold is the k-th smallest of n scores, with k = floor((n + 1) (1 - keep)). If a new picture is equally
+    likely to take any rank among them, its score is lower with a probability of at most k / (n + 1), and so of at
+    most 1 - keep: split conformal prediction. The probability is over the calibration pictures and the new one
+    together, so a single calibration split may keep somewhat more or less. If pictures come in groups, groups are
+    equally likely to take any rank, and the score of a group is the lowest of its pictures.
 
     Args:
-        logits: (N, classes), of the calibration split, of at least `fewest_for_unknown(keep)` groups.
-        keep: above 0 and below 1.
-        groups: None where every picture is independent of the others.
-        left_out: calibration pictures that these are without, since training or validation has the like.
+        logits: (N, classes) of the calibration split, from at least `fewest_for_unknown(keep)` groups.
+        keep: share to keep, above 0 and below 1.
+        groups: (N,) groups; None if the pictures are independent of each other.
+        left_out: number of leaked calibration pictures, which the logits are without.
+
+    Source: V. Vovk, A. Gammerman, G. Shafer, Algorithmic learning in a random world, 2005.
     """
     scores = ood_scores(logits)
     by_group = np.sort(scores if groups is None else -largest_by_group(-scores, groups))
@@ -57,5 +59,5 @@ def threshold_for_unknown(
 
 
 def _to_lose(keep: float) -> Fraction:
-    """Return 1 - keep as it is written: in floating point, 10 x (1 - 0.9) is below 1."""
+    """Return 1 - keep exactly: in floating point, 10 x (1 - 0.9) is below 1."""
     return 1 - Fraction(str(keep))

@@ -1,4 +1,4 @@
-"""Advice on figures: whether the test pictures are enough, and whether the network has learned anything."""
+"""Advice on figures: are there enough test pictures, and has the network learned anything?"""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from skysort.trust.metrics import Metrics, SplitFigures
 
 SMALL_MARGIN = 0.03
-"""Half the width of an accuracy's interval: narrow enough for most choices between two classifiers."""
+"""Half the width of an accuracy's interval that is narrow enough for most choices between two classifiers."""
 
 
 def advice(metrics: "Metrics") -> list[str]:
@@ -29,7 +29,7 @@ def advice(metrics: "Metrics") -> list[str]:
 def how_sure(test: "SplitFigures") -> str:
     """Return how precisely the test pictures measure the accuracy, and how many would measure it well enough.
 
-    That number is for a Wilson interval with the same middle p as now: n = z² p (1 - p) / margin².
+    The number needed gives a Wilson interval around the same middle p: n = z² p (1 - p) / margin².
     """
     low, high = test.interval95
     widening = test.grouped.widening if test.grouped else 1.0

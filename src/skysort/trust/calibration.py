@@ -1,4 +1,4 @@
-"""Calibration of confidences: the temperature, the calibration error, the points of a reliability diagram."""
+"""Calibration of confidences: temperature, calibration error, and the points of a reliability diagram."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,18 @@ from skysort.trust.intervals import CONFIDENCE, Interval, wilson
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
 FEWEST_TO_FIT = 50
-"""Validation pictures; `fit_temperature` says why."""
+"""Validation pictures that a temperature needs; `fit_temperature` has the reason."""
 LIKELIHOOD_RATIO = 3.841
 """The 95 % quantile of chi-squared with one degree of freedom."""
 MOST_BINS = 15
-"""As Guo et al. have it, and most who print this figure."""
+"""The number of Guo et al., and the most usual."""
 FEWEST_IN_BIN = 20
-"""Pictures: of fewer, chance alone moves the accuracy of a bin by a tenth."""
+"""Pictures per bin. With fewer, chance alone changes the accuracy of a bin by a tenth."""
 NUM_RESAMPLES = 1_000
-TIMES_AS_FAR = np.linspace(0, 3, 13)
-"""Multiples of what was seen; between these the interval's ends are interpolated."""
-OVERCONFIDENT_BY = np.linspace(0, 1, 25) ** 2
-"""Likewise."""
+MULTIPLES = np.linspace(0, 3, 13)
+"""True errors to try, as multiples of the measured ones. Interpolation between them gives the interval's ends."""
+OVERCONFIDENCES = np.linspace(0, 1, 25) ** 2
+"""True errors to try that are the same in every bin."""
 
 Floats = NDArray[np.float64]
 
@@ -32,31 +32,32 @@ class Point(FrozenModel):
 
     pictures: int
     confidence: float
-    """Their mean."""
+    """Mean of its pictures."""
     accuracy: float
     interval95: Interval
-    """Of the accuracy."""
+    """Interval of the accuracy."""
 
 
 class CalibrationError(FrozenModel):
-    """How far confidences are from accuracies."""
+    """Expected calibration error: how far confidences are from accuracies."""
 
     value: float
     interval95: Interval | None
-    """None of fewer pictures than a bin takes."""
+    """None for fewer pictures than a bin needs."""
     by_chance: float
-    """The value to expect if every one of these confidences were true."""
+    """Value to expect if all confidences were true."""
     points: tuple[Point, ...]
-    """The bins, in the order of confidence."""
+    """Bins in the order of confidence."""
 
 
 def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Temperature:
-    """Return what to divide logits by for the least cross entropy, or 1.
+    """Return the temperature, by which to divide logits for the lowest cross entropy, or 1.
 
-    Few pictures say little of a temperature, and a wrong one spoils every confidence. So it stays 1 where there
-    are fewer than 50, and where the likelihood ratio test at 95 % cannot tell it from 1. A simulation led to both:
-    logits of which the softmax is true, multiplied by a factor; two classes of 91 % and of 96 % accuracy, and ten
-    of 92 %; 200 draws each. Mean change of the true cross entropy in nats, with the test, and in brackets without:
+    Few pictures determine a temperature poorly, and a wrong one spoils every confidence. So it stays 1 with fewer
+    than 50 pictures, and if the likelihood ratio test at 95 % cannot tell it from 1. Both rules come from a
+    simulation. Its logits have a true softmax and are multiplied by a factor; there are two classes at 91 % and at
+    96 % accuracy, and ten at 92 %, with 200 draws each. The table has the mean change of the true cross entropy in
+    nats with the test, and in brackets the largest of the three without it:
 
         pictures    factor 1                            factor 1.5                          factor 2.5
         9           +0.001 +0.003 +0.001 (up to +0.053) +0.005 +0.005 +0.003 (up to +0.041) -0.012 -0.001 -0.033
@@ -65,11 +66,11 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Te
         100         +0.001 +0.003 +0.003 (up to +0.008) -0.006 -0.001 -0.020 (up to +0.001) -0.088 -0.036 -0.161
         200         +0.001 +0.001 +0.001 (up to +0.003) -0.012 -0.004 -0.026 (up to -0.007) -0.100 -0.046 -0.166
 
-    From 50 pictures on, a network that is overconfident as many are, by 1.5, gains or loses nothing.
+    From 50 pictures on, a network with a typical overconfidence, by a factor of 1.5, loses nothing.
 
-    Where no picture is labelled wrong, the cross entropy falls for ever as the temperature goes to 0 and the
-    confidence to 1, though n pictures cannot speak for that. So the temperature goes no lower than to a mean
-    confidence of (n + 1) / (n + 2), which is Laplace's rule of succession for n right of n.
+    If no picture is labelled wrong, the cross entropy keeps falling as the temperature goes to 0 and the
+    confidence to 1, which n pictures cannot justify. So the temperature stops at a mean confidence
+    of (n + 1) / (n + 2), by Laplace's rule of succession for n right of n.
 
     Args:
         logits: (N, classes) of validation pictures, N at least 1.
@@ -82,22 +83,22 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Te
     """
     if not np.isfinite(logits).all():
         raise SkysortError(
-            "diverged", "the network's answers to validation pictures are no finite numbers; train it anew"
+            "diverged", "the network's logits for validation pictures are NaN or infinite; train it again"
         )
     num = len(truth)
     if num < FEWEST_TO_FIT:
-        return Temperature(reason=f"{num} validation pictures are too few to fit it: {FEWEST_TO_FIT} are needed")
+        return Temperature(reason=f"{num} validation pictures are too few to fit it; it needs {FEWEST_TO_FIT}")
     temperature, is_lowest = _least_cross_entropy(logits.astype(np.float64), truth)
     gained = cross_entropies(logits, truth).sum() - cross_entropies(logits / temperature, truth).sum()
     if 2 * gained < LIKELIHOOD_RATIO:
         reason = f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
         return Temperature(reason=reason)
-    end = ", and held at the lower limit, for there were few mistakes" if is_lowest else ""
+    end = ", and held at its lower limit, since they have few mistakes" if is_lowest else ""
     return Temperature(value=temperature, reason=f"fitted to {num:,} validation pictures{end}")
 
 
 def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, bool]:
-    """Return the temperature of the least cross entropy, and whether it is the lowest that is allowed."""
+    """Return the temperature with the lowest cross entropy, and whether it is the lowest allowed."""
     from scipy.optimize import brentq, minimize_scalar
 
     most = (len(truth) + 1) / (len(truth) + 2)
@@ -110,7 +111,7 @@ def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[floa
         return HIGHEST_TEMPERATURE, False
     if excess(lowest) > 0:
         lowest = brentq(excess, lowest, highest)
-    # In the logarithm of the temperature it has one minimum, since it is convex in the inverse.
+    # The cross entropy is convex in 1 / temperature, so it has one minimum in log(temperature), too.
     log_temperature = minimize_scalar(
         lambda log: cross_entropies(logits / np.exp(log), truth).mean(),
         bounds=(lowest, highest),
@@ -121,23 +122,24 @@ def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[floa
 
 
 def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> CalibrationError:
-    """Return the expected calibration error with its 95 % interval, and the bins it was taken over.
+    """Return the expected calibration error with its 95 % interval and its bins.
 
-    Pictures are sorted by confidence into bins of as many each: 15, or fewer, so that each has 20 pictures or
-    more. The error is the mean distance of a bin's accuracy from its mean confidence, over pictures. Pictures of
-    one confidence share a bin.
+    Pictures are sorted by confidence into bins of equal size: 15 bins, or fewer, so that each has at least 20
+    pictures. Pictures with the same confidence share a bin. The error is the mean over pictures of the distance
+    between the accuracy and the mean confidence of a bin.
 
-    Chance moves each accuracy, and every distance is counted as positive: the figure is too large, by much where
-    the true one is small, and the figures of plain resamples larger still, so that their percentiles are no
-    interval for the true one. Hence a test is inverted: the interval holds those true errors under which resamples
-    (counts of right labels, binomial in each bin) show the figure that was seen, or one less far out than the
-    outermost 2.5 % on either side. The bins are taken to be off by a multiple of what was seen; for the upper end
-    also by one and the same overconfidence, since where all labels are right, nothing that was seen leads there.
-    Fewer pictures than a bin takes have no interval: no error at all could be told from any.
+    Chance changes each accuracy, and every distance counts as positive. So the figure is too large, by much if the
+    true error is small, and the figures of plain resamples are larger still: their percentiles are not an interval
+    for the true error. Therefore a test is inverted. The interval holds the true errors for which the measured
+    figure is not among the outermost 2.5 % of resampled figures on either side; a resample draws the number of
+    right labels per bin from a binomial distribution. The true errors to try are multiples of the measured ones.
+    For the upper end they are also the same overconfidence in every bin, since with all labels right no multiple
+    leads to a larger error. With fewer pictures than a bin needs, no error can be excluded, so there is no
+    interval.
 
     Args:
         confidences: (N,) probabilities of the labels, N at least 1.
-        right: (N,) whether the label is the truth.
+        right: (N,) whether the label is the true class.
 
     Sources: R. Roelofs, N. Cain, J. Shlens, M. Mozer, Mitigating bias in calibration error estimation, 2022, for
     bins of equal mass; J. Carpenter, Test inversion bootstrap confidence intervals, 1999.
@@ -151,8 +153,8 @@ def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> Calibrat
     pictures = np.diff(np.append(starts, num))
     mean, accuracy = (np.add.reduceat(values, starts) / pictures for values in (confidences, hits))
     value = float(np.average(np.abs(accuracy - mean), weights=pictures))
-    low, by_chance, high = _inverted(value, mean, pictures, TIMES_AS_FAR[:, None] * (accuracy - mean))
-    _, _, high_if_overconfident = _inverted(value, mean, pictures, -OVERCONFIDENT_BY[:, None])
+    low, by_chance, high = _inverted(value, mean, pictures, MULTIPLES[:, None] * (accuracy - mean))
+    _, _, high_if_overconfident = _inverted(value, mean, pictures, -OVERCONFIDENCES[:, None])
     interval = min(low, value), max(value, high, high_if_overconfident)
     return CalibrationError(
         value=value,
@@ -166,13 +168,13 @@ def calibration_error(confidences: Floats, right: NDArray[np.bool_]) -> Calibrat
 
 
 def _inverted(value: float, mean: Floats, pictures: NDArray[np.int64], off: Floats) -> tuple[float, float, float]:
-    """Return the least true error that goes with a figure, the figure of none, and the greatest true error.
+    """Return the lowest true error that fits a figure, the figure to expect without error, and the highest.
 
     Args:
-        value: the figure that was seen.
-        mean: (bins,) confidences.
-        pictures: (bins,) how many.
-        off: (errors, bins or 1) how far accuracies may truly be from confidences: first 0, then more.
+        value: the measured figure.
+        mean: (bins,) mean confidences.
+        pictures: (bins,) numbers of pictures.
+        off: (errors, bins or 1) differences of true accuracies from confidences to try, from 0 upwards.
     """
     rng = np.random.default_rng(0)
     accuracy = np.clip(mean + off, 0, 1)

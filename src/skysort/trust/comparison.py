@@ -1,4 +1,4 @@
-"""Several runs of several recipes side by side: means, spreads, differences, and whether a figure is met."""
+"""Several runs of several recipes: means, spreads, differences, and comparisons with published figures."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self
@@ -11,16 +11,16 @@ from skysort.trust.intervals import CONFIDENCE, paired_difference_interval
 
 NUM_RESAMPLES = 4_000
 DRAWN_AT_ONCE = 5_000_000
-"""Pictures, which bounds the memory that resampling takes."""
+"""Pictures to draw at a time, which bounds the memory."""
 WIDEST = 0.02
-"""A prediction interval wider than this either way decides nothing."""
+"""Half the width of a prediction interval above which there is no verdict."""
 
 Mode = Literal["training", "evaluation"]
 Verdict = Literal["meets", "short", "undecided"]
 
 
 class Spread(FrozenModel):
-    """A figure of several runs that differ in their seed alone."""
+    """A figure of several runs that differ only in their seed."""
 
     values: tuple[float, ...]
     """One per run, in the order of the seeds."""
@@ -59,15 +59,15 @@ class ComparisonRow(FrozenModel):
     test: Spread
     train: Spread
     gap: float
-    """Overfitting: mean train accuracy less mean test accuracy."""
+    """Overfitting: mean train accuracy minus mean test accuracy."""
     difference: Difference | None
-    """To the first row; None for the first row itself."""
+    """Difference from the first row; None for the first row itself."""
     seconds: Spread
-    """Of training."""
+    """Duration of training."""
     losses: tuple[float, ...]
-    """Mean training loss of each epoch, over the runs."""
+    """Training loss of each epoch, as the mean over the runs."""
     elapsed: tuple[float, ...]
-    """Seconds of training at the end of each epoch, over the runs."""
+    """Seconds of training at the end of each epoch, as the mean over the runs."""
     training_mode: TrainModeAccuracy | None = None
     shifted: tuple[Spread, ...] = ()
     """Test accuracy with the pictures shifted by 0, 1, 2 … pixels; empty if that was not measured."""
@@ -77,15 +77,16 @@ class PairedComparison(FrozenModel):
     """Two classifiers on the same pictures."""
 
     first: str
-    """Name of one, as the next of the other."""
+    """Name of the first classifier."""
     second: str
+    """Name of the second classifier."""
     both: int
     """Pictures that both label right. The next three fields count the other cases."""
     only_first: int
     only_second: int
     neither: int
     difference: Difference
-    """Of the first to the second, with Newcombe's interval."""
+    """Accuracy of the first minus that of the second, with Newcombe's interval."""
     p: float
     """Probability that two equally good classifiers differ by as much or more: exact McNemar test, two-sided."""
     better: Literal["first", "second"] | None
@@ -127,14 +128,14 @@ class Comparison(FrozenModel):
     title: str
     description: str
     source: str
-    """Of the pictures."""
+    """Name or path of the pictures."""
     fingerprint: str
     protocol: str
     pictures: int
-    """In the test split."""
+    """Number of pictures in the test split."""
     seeds: tuple[int, ...]
     settings: tuple[str, ...]
-    """Fields that were set alike for all recipes."""
+    """Settings that all recipes share."""
     rows: tuple[ComparisonRow, ...]
     machine: str
     versions: dict[str, str]
@@ -146,20 +147,20 @@ class ReproducedFigure(FrozenModel):
 
     recipe: str
     source: str
-    """The text, in words."""
+    """Tutorial that published it."""
     data: str
     split: Literal["train", "test"]
     mode: Mode
-    """The mode that both figures were measured in."""
+    """Mode of the network in which both were measured."""
     pictures: int
     published: float | None
-    """None for the mode that the text gives no figure for."""
+    """None if the tutorial has no figure for the mode."""
     measured: Spread
     interval95: tuple[float, float] | None
-    """Where one more run would lie, the published figure's own binomial error included."""
+    """Prediction interval for one more run; it includes the binomial error of the published figure."""
     verdict: Verdict | None
     short_by: float | None
-    """How far the measured mean is below the published figure; for `short`."""
+    """Published figure minus measured mean; None unless the verdict is `short`."""
 
 
 class ReproducedCurve(FrozenModel):
@@ -178,7 +179,7 @@ class Reproduction(FrozenModel):
     figures: tuple[ReproducedFigure, ...]
     losses: tuple[ReproducedCurve, ...]
     settings: tuple[str, ...]
-    """Fields that were not as the texts have them, so that the verdicts are of other recipes."""
+    """Settings that differ from the tutorials. The verdicts are for the changed recipes."""
     seeds: dict[str, int]
     """Number of runs by recipe."""
     seconds: dict[str, float]
@@ -189,14 +190,14 @@ class Reproduction(FrozenModel):
 
 
 def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.random.Generator) -> Difference:
-    """Return how much better a recipe is than another, with its 95 % percentile bootstrap interval.
+    """Return the difference in accuracy of two recipes with its 95 % percentile bootstrap interval.
 
-    Pictures are drawn anew for both recipes together, since both were asked the same, and runs for each by
-    itself. With one run of each, the interval is that of the pictures alone.
+    Each resample draws one set of pictures for both recipes, since both were tested on the same ones, and a set of
+    runs for each recipe. With one run per recipe, the interval reflects the choice of pictures only.
 
     Args:
-        right: (runs, pictures), whether the recipe's label is the truth.
-        reference: likewise, of the same pictures.
+        right: (runs, pictures) whether the label of the first recipe is the true class.
+        reference: (runs, pictures) the same for the recipe to compare with.
         rng: draws the resamples.
 
     Source: B. Efron, R. Tibshirani, An introduction to the bootstrap, 1993, chapters 8 and 13.
@@ -208,7 +209,7 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
     for start in range(0, NUM_RESAMPLES, at_once):
         num = min(at_once, NUM_RESAMPLES - start)
         drawn = rng.integers(0, num_pictures, (num, num_pictures))
-        # Row by row, so that one bincount counts all of them.
+        # Each resample has its own range of numbers, so that one bincount counts them all.
         offsets = num_pictures * np.arange(num)[:, None]
         counts = np.bincount((drawn + offsets).ravel(), minlength=num * num_pictures)
         sums = counts.reshape(drawn.shape).astype(np.float32) @ both.T  # (resamples, runs of both)
@@ -220,14 +221,14 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
 
 
 def _drawn_mean(sums: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the mean of as many runs as there are, drawn anew in each row."""
+    """Return the mean over runs that each row draws anew, as many as there are."""
     drawn = rng.integers(0, sums.shape[1], sums.shape)
     mean: NDArray[np.float32] = np.take_along_axis(sums, drawn, axis=1).mean(axis=1)
     return mean
 
 
 def pooled_std(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
-    """Return the standard deviation within groups, taken together, and its degrees of freedom.
+    """Return the pooled standard deviation within groups, and its degrees of freedom.
 
     >>> pooled_std([[1.0, 3.0], [10.0, 10.0], [7.0]])
     (1.0, 2)
@@ -241,17 +242,17 @@ def pooled_std(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
 def prediction_interval(
     measured: Spread, published: float, num_pictures: int, std: float, freedom: int
 ) -> tuple[float, float] | None:
-    """Return where one more run's figure would lie with 95 %, had the text measured it on other pictures.
+    """Return the 95 % prediction interval of one more run, measured on as many other pictures as the tutorial's.
 
     Args:
-        measured: the accuracies of our runs.
-        published: the text's accuracy, whose binomial error counts.
-        num_pictures: that the text measured on.
-        std: of a run, pooled over recipes.
-        freedom: degrees of freedom of std; with 0 nothing is known of it, and there is no interval.
+        measured: accuracies of our runs.
+        published: accuracy of the tutorial, which has a binomial error.
+        num_pictures: number of pictures that the tutorial measured on.
+        std: standard deviation of runs, pooled over recipes.
+        freedom: degrees of freedom of std. With 0, std is unknown and there is no interval.
 
     Source: the prediction interval of a normal sample, with degrees of freedom by Welch and Satterthwaite, since
-    the binomial part of the variance is known and that of the runs is estimated.
+    the binomial part of the variance is known and the part of the runs is estimated.
     """
     from scipy.stats import t
 
@@ -268,7 +269,7 @@ def prediction_interval(
 def judged(
     published: float, measured: Spread, interval: tuple[float, float] | None
 ) -> tuple[Verdict, float | None]:
-    """Return whether a published figure is met, and by how much it is missed."""
+    """Return whether the runs meet a published figure, and how far they fall short of it."""
     if interval is None or interval[1] - measured.mean > WIDEST:
         return "undecided", None
     if published <= interval[1]:

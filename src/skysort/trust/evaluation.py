@@ -1,4 +1,4 @@
-"""A classifier run on the pictures of a split: the logits, the figures, and one row per picture."""
+"""A classifier run on the pictures of a split: logits, figures, and one row per picture."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +31,7 @@ from skysort.trust.metrics import (
 )
 
 CHUNK_BYTES = 2**24
+"""Pixels to hand to the classifier at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,27 +41,27 @@ class Evaluation:
     split: str
     dataset: Dataset
     classes: tuple[str, ...]
-    """The classifier's."""
+    """Classes of the classifier."""
     rows: NDArray[np.int64]
-    """(N,) rows of the dataset's listing, of readable pictures."""
+    """(N,) rows of the readable pictures in the dataset's listing."""
     truth: NDArray[np.int64]
     """(N,) indices into classes."""
     logits: Logits
     """(N, classes)."""
     unreadable: dict[int, str]
-    """Reasons by row, for the split's pictures that could not be read."""
+    """Reason by row, for the pictures of the split that could not be read."""
     temperature: float = 1.0
-    """The classifier's, which the logits have been divided by."""
+    """Temperature of the classifier. The logits are already divided by it."""
     unknown: OodThreshold | None = None
-    """The classifier's threshold."""
+    """Threshold of the classifier; None if it has none."""
 
     def figures(self, groups: NDArray[np.int64]) -> SplitFigures:
         """Return the figures of the split.
 
-        They are of all readable pictures; pictures that are called unknown count by their likeliest class.
+        They count all readable pictures. Pictures called unknown count with their likeliest class.
 
         Args:
-            groups: for each row of the listing, a number that pictures share which are not independent.
+            groups: number of a group per row of the listing. Pictures of a group are not independent.
 
         Source: L. Kish, Survey Sampling, 1965, for the effect of groups on a variance.
         """
@@ -77,11 +78,11 @@ class Evaluation:
         )
 
     def share_right(self) -> Share:
-        """Return the share of pictures labelled right."""
+        """Return the share of pictures that are labelled right."""
         return share_of(self._is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
-        """Return the evaluation without the pictures of some rows."""
+        """Return the evaluation without the pictures in these rows."""
         stays = ~np.isin(self.rows, rows)
         return replace(self, rows=self.rows[stays], truth=self.truth[stays], logits=self.logits[stays])
 
@@ -96,18 +97,18 @@ class Evaluation:
         return is_unknown(self.unknown, self.logits)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
-        """Return the scores to decide by: the probability of each picture that it is of no class to keep.
+        """Return the scores for a decision: for each picture, the probability that it is of no class to keep.
 
-        A decision sets no unknown picture aside. Hence unknown pictures of the other classes score 0. Unknown
-        pictures to keep count with their probability: the threshold for unknown comes from the same calibration
-        split, so the promise must hold without it.
+        A decision sets aside no unknown picture, so unknown pictures of the other classes score 0. Unknown
+        pictures to keep score their probability: the threshold for unknown comes from the same calibration split,
+        so the promise must hold without it.
 
         Args:
-            keep: classes.
-            groups: for each row of the listing, a number that pictures share which are not independent.
+            keep: classes to keep.
+            groups: number of a group per row of the listing. Pictures of a group are not independent.
 
         Raises:
-            NotUnderstoodError: when a class to keep is not there, or no other class is left.
+            NotUnderstoodError: when a class to keep is unknown, or all classes are to keep.
         """
         is_kept = np.array([name in keep for name in self.classes])[self.truth]
         return self._scores(keep, groups, self.is_unknown & ~is_kept)
@@ -124,7 +125,7 @@ class Evaluation:
 
     def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
         shares = softmax(self.logits)
-        shares[spared] = [name in keep[:1] for name in self.classes]  # sure to be kept: a score of 0
+        shares[spared] = [name in keep[:1] for name in self.classes]  # probability 1 to keep: a score of 0
         return Scores.of(shares, self.truth, self.classes, keep, groups[self.rows])
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
@@ -149,7 +150,7 @@ class Evaluation:
 
 
 def labels_in(classifier: Classifier, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (N,) indices into a classifier's classes, for (N,) rows of a dataset's listing."""
+    """Return the true classes of (N,) rows of a dataset's listing, as (N,) indices into a classifier's classes."""
     number = np.array([classifier.classes.index(name) for name in dataset.listing.classes])
     labels: NDArray[np.int64] = number[dataset.listing.labels[rows]]
     return labels
@@ -162,10 +163,10 @@ def evaluate_split(
 
     Args:
         classifier: its classes must hold all those of the dataset.
-        split: its name.
+        split: name of the split.
         dataset: decoded to the classifier's shape.
-        rows: (N,) of the dataset's listing; unreadable ones are kept with their reasons.
-        progress: where to say how far it is.
+        rows: (N,) rows of the dataset's listing. Unreadable ones appear with their reasons.
+        progress: reports each chunk.
 
     Raises:
         SkysortError: when none of the pictures could be read.
@@ -188,7 +189,7 @@ def evaluate_split(
 def logits_of(
     classifier: Classifier, name: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], Logits]:
-    """Return the readable ones of (N,) rows of a dataset's listing, and their (M, classes) logits.
+    """Return the readable rows among (N,) rows of a dataset's listing, and their (M, classes) logits.
 
     Raises:
         SkysortError: when none of the pictures could be read.

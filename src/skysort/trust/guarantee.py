@@ -1,22 +1,23 @@
-"""A threshold with a promise: of the pictures to keep, at most so many are set aside.
+"""A threshold with a promise: at most a share alpha of the pictures to keep is set aside.
 
-A picture's score is the summed probability of the classes not kept; a picture whose score reaches the threshold is
-set aside. Of n calibration pictures to keep, independent of each other, let k be the most that may be lost for the
-exact upper bound of the share lost to stay within alpha. The threshold stands just above the (k+1)-th largest of
-their scores. Then, over the draw of the calibration pictures, the share of pictures to come that it sets aside is
-above alpha with a probability of 1 - confidence at most.
+The score of a picture is the summed probability of the classes that are not kept. A picture is set aside if its
+score reaches the threshold. Take n independent calibration pictures to keep. Let k be the largest number of lost
+ones for which the exact upper bound of the share lost is at most alpha. The threshold is just above the (k+1)-th
+largest of the n scores. Then the share of future pictures to keep that it sets aside exceeds alpha with a
+probability of at most 1 - confidence, over the draw of the calibration pictures.
 
-Proof: let q be the lowest number for which P(score > q) <= alpha. More than alpha is lost only if the (k+1)-th
-largest score is below q, hence only if k or fewer of the n scores reach q. Each reaches it with a probability of
-alpha or more. So this is no likelier than k or fewer of n at probability alpha, which the choice of k keeps at
-1 - confidence or less. Scores may be tied. Where pictures come in groups, as the frames of a visit, groups are
-independent and pictures are not: n counts groups, and a group's score is the largest of its pictures to keep.
+Proof: let q be the lowest number with P(score > q) <= alpha. More than alpha is lost only if the (k+1)-th largest
+score is below q, and so only if at most k of the n scores reach q. Each score reaches q with a probability of at
+least alpha. So this is at most as likely as k or fewer successes in n trials with probability alpha, which is at
+most 1 - confidence by the choice of k. The proof allows tied scores. If pictures come in groups, such as the
+frames of a visit, groups are independent and pictures are not: n counts groups, and the score of a group is the
+largest of its pictures to keep.
 
 Sources: C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the
 binomial, 1934, for the bound; S. Bates, A. Angelopoulos, L. Lei, J. Malik, M. I. Jordan, Distribution-free,
-risk-controlling prediction sets, 2021, for thresholds from bounds of any loss that is monotone in them. With a
-loss of 0 or 1, as here, it is the tolerance limit of S. S. Wilks, Determination of sample sizes for setting
-tolerance limits, 1941.
+risk-controlling prediction sets, 2021, for thresholds from bounds of any monotone loss. For a loss of 0 or 1, as
+here, the threshold is the tolerance limit of S. S. Wilks, Determination of sample sizes for setting tolerance
+limits, 1941.
 """
 
 import math
@@ -34,10 +35,11 @@ from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.trust.intervals import wilson
 
 MARGIN = 4 * LARGEST_DIFFERENCE
-"""Of a score's log odds: how far apart two computers are at most, each within what a classifier's proof allows."""
+"""Largest difference of a score's log odds between two computers that both pass the classifier's proof."""
 LEAST = 1e-9
-"""Share, from 0 or from 1, that a promise may speak of."""
+"""Smallest distance of a promised share from 0 and from 1."""
 MOST_NEEDED = 2**40
+"""More calibration pictures than anybody has: the end of the search for the number needed."""
 
 Floats = NDArray[np.float64]
 Groups = NDArray[Any]
@@ -45,12 +47,12 @@ Groups = NDArray[Any]
 
 
 def upper_bound(num_lost: ArrayLike, num: ArrayLike, confidence: float) -> Floats:
-    """Return the exact one-sided upper bound of a share: the largest that such a count does not speak against.
+    """Return the exact one-sided upper bound of a share: the largest share that the count does not contradict.
 
     >>> upper_bound(0, 299, 0.95).round(6).item()
     0.009969
     """
-    from scipy.stats import beta  # a second's import, for those who measure
+    from scipy.stats import beta  # takes a second to import
 
     lost, kept = np.asarray(num_lost), np.subtract(num, num_lost)
     bound: Floats = np.where(kept > 0, beta.ppf(confidence, lost + 1, kept), 1.0)
@@ -62,12 +64,12 @@ class TooFewError(SkysortError):
 
     def __init__(self, needed: int, message: str) -> None:
         self.needed = needed
-        """Calibration pictures, or groups of them, that would do."""
+        """Number of calibration pictures, or groups of them, that would be enough."""
         super().__init__("too-few-pictures", message)
 
 
 def num_needed(lose_at_most: float, confidence: float, num_lost: int = 0) -> int:
-    """Return how many calibration pictures, or groups, a promise takes when so many of them are lost.
+    """Return how many calibration pictures, or groups, a promise needs when num_lost of them are lost.
 
     >>> num_needed(0.01, 0.95), num_needed(0.01, 0.95, num_lost=1)
     (299, 473)
@@ -82,24 +84,24 @@ def num_needed(lose_at_most: float, confidence: float, num_lost: int = 0) -> int
 
 
 def most_lost(num: int, lose_at_most: float, confidence: float) -> int:
-    """Return how many of some calibration pictures, or groups, may be lost; always fewer than there are.
+    """Return how many of num calibration pictures, or groups, may be lost; always fewer than num.
 
     Raises:
-        NotUnderstoodError: when the promise is no share, or nothing that one can be confident of.
-        SkysortError: when there are too few, even with none lost.
+        NotUnderstoodError: when a share of the promise is out of range.
+        TooFewError: when there are too few, even with none lost.
     """
     _check_shares(lose_at_most, confidence)
     num_allowed = bisect_right(
         range(num), lose_at_most, key=lambda num_lost: float(upper_bound(num_lost, num, confidence))
     )
     if not num_allowed:
-        in_reach = math.ceil(1e4 * upper_bound(0, num, confidence)) / 1e4
+        possible = math.ceil(1e4 * upper_bound(0, num, confidence)) / 1e4
         needed = num_needed(lose_at_most, confidence)
         raise TooFewError(
             needed,
-            f"to lose at most {_percent(lose_at_most)} with {_percent(confidence)} confidence takes"
-            f" {needed:,} calibration pictures to keep, or groups of them; there are {num:,}, which do for"
-            f" {_percent(in_reach)}",
+            f"losing at most {_percent(lose_at_most)} with {_percent(confidence)} confidence needs {needed:,}"
+            f" calibration pictures to keep, or groups of them; there are {num:,}, enough for a limit of"
+            f" {_percent(possible)}",
         )
     return num_allowed - 1
 
@@ -108,16 +110,16 @@ def lowest_threshold(scores: Floats, lose_at_most: float, confidence: float) -> 
     """Return the lowest threshold that keeps the promise.
 
     Args:
-        scores: (…, n) of the calibration pictures to keep, or of their groups: one set of them, or many at once.
+        scores: (…, n) scores of the calibration pictures to keep, or of their groups; one set, or many at once.
         lose_at_most: share that may be lost, above 0 and below 1.
-        confidence: probability to keep it, likewise.
+        confidence: probability that the limit holds, above 0 and below 1.
 
     Returns:
-        (…) thresholds; above 1 where only that no picture is set aside keeps the promise.
+        (…) thresholds. A threshold above 1 sets nothing aside, where nothing else keeps the promise.
 
     Raises:
-        NotUnderstoodError: when the promise is no share, or nothing that one can be confident of.
-        SkysortError: when there are too few scores, or one is no probability.
+        NotUnderstoodError: when a share of the promise is out of range.
+        SkysortError: when there are too few scores, or one is not a probability.
     """
     _check_scores(scores)
     num = scores.shape[-1]
@@ -126,14 +128,14 @@ def lowest_threshold(scores: Floats, lose_at_most: float, confidence: float) -> 
 
 
 def _just_above(scores: Floats) -> Floats:
-    """Return thresholds that scores do not reach, not even when they are computed again elsewhere.
+    """Return thresholds that these scores do not reach, even when another computer computes them again.
 
-    The next number up would be enough for the promise, were a picture's score always the same. But logits come out
-    differently in another batch or on another computer, by 1e-6 or so. Then all pictures tied at a threshold, as
-    equal ones are, might pass it together, and what calibration lost could not be counted again. Rounding scores
-    would only move the edges at which this happens. A margin in log odds is as wide as a classifier's proof allows
-    two computers to differ, also near 0 and 1 where a step in probability would be too much or too little. To a
-    threshold of 0.98 it adds 0.00008, and being higher it loses no more.
+    If scores were exactly reproducible, the next larger number would be enough. But logits differ by about 1e-6 in
+    another batch or on another computer. Pictures tied at the threshold, such as identical ones, could then pass
+    it together, and more would be lost than calibration counted. Rounding the scores would only move the edges at
+    which this happens. So the threshold gets a margin in log odds: as much as two computers may differ by the
+    classifier's proof, which suits scores near 0 and 1, too. It raises a threshold of 0.98 by 0.00008, and a
+    higher threshold loses no more.
     """
     from scipy.special import expit, logit
 
@@ -143,10 +145,10 @@ def _just_above(scores: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a split's readable pictures, those to keep apart from the others."""
+    """Scores of the readable pictures of a split: of the pictures to keep, and of the others."""
 
     keep: tuple[str, ...]
-    """Classes, in the classifier's order."""
+    """Classes to keep, in the order of the classifier."""
     kept: Floats
     """(n,)"""
     kept_groups: Groups
@@ -166,14 +168,14 @@ class Scores:
         """Return the scores of some pictures.
 
         Args:
-            probabilities: (N, classes), from logits; what a CSV file holds is rounded.
+            probabilities: (N, classes) from logits; those in CSV files are rounded.
             truth: (N,) class indices.
-            classes: their names.
-            keep: the names of those to keep.
-            groups: None where every picture is independent of the others.
+            classes: names of all classes.
+            keep: names of the classes to keep.
+            groups: (N,) groups; None if the pictures are independent of each other.
 
         Raises:
-            NotUnderstoodError: when a class to keep is not there, or no other class is left.
+            NotUnderstoodError: when a class to keep is unknown, or all classes are to keep.
         """
         scores = probability_not_kept(probabilities, classes, keep)
         keep = tuple(name for name in classes if name in keep)
@@ -182,29 +184,29 @@ class Scores:
         return cls(keep, scores[is_kept], groups[is_kept], scores[~is_kept], groups[~is_kept])
 
     def by_group(self) -> Floats:
-        """Return the largest score to keep of each group that has any."""
+        """Return the largest score of each group that has a picture to keep."""
         return largest_by_group(self.kept, self.kept_groups)
 
 
 def decide(
     scores: Scores, lose_at_most: float, confidence: float, today: str, name: str = "", left_out: int = 0
 ) -> Decision:
-    """Return the decision that sets aside the most and keeps the promise.
+    """Return the decision that sets aside the most pictures and keeps the promise.
 
-    The share of other classes set aside is measured on the same split. The threshold comes from the classes to
-    keep alone, so that it is independent of that share, but where a group holds both.
+    The share of other classes set aside is measured on the same split. The threshold depends only on pictures to
+    keep, so it is independent of that share, except if a group has pictures of both.
 
     Args:
-        scores: of the calibration split, which nothing else was fitted or chosen by.
-        lose_at_most: share of the pictures to keep, or of their groups, above 0 and below 1.
-        confidence: probability to keep the promise, likewise.
-        today: date, noted in the decision.
-        name: of the decision; by default from the classes to keep.
-        left_out: calibration pictures that the scores are without, since training or validation has the like.
+        scores: scores of the calibration split, which must not have been used to fit or choose anything else.
+        lose_at_most: share of the pictures to keep, or of their groups, that may be lost, above 0 and below 1.
+        confidence: probability that the limit holds, above 0 and below 1.
+        today: date to record in the decision.
+        name: name of the decision; empty for one made of the classes to keep.
+        left_out: number of leaked calibration pictures, which the scores are without.
 
     Raises:
-        NotUnderstoodError: when the promise is no share, or nothing that one can be confident of.
-        SkysortError: when there are too few pictures to keep, or a score is no probability.
+        NotUnderstoodError: when a share of the promise is out of range.
+        SkysortError: when there are too few pictures to keep, or a score is not a probability.
     """
     by_group = scores.by_group()
     threshold = float(lowest_threshold(by_group, lose_at_most, confidence))
@@ -228,23 +230,23 @@ def decide(
 
 
 def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> SetAside | None:
-    """Return the share of some pictures that a threshold sets aside, with its 95 % interval; None for no pictures.
+    """Return the share of pictures that a threshold sets aside, with its 95 % interval; None for no pictures.
 
-    Pictures in groups count for as many independent ones as they would be worth if those of a group were all
-    alike, so that the interval is rather too wide than too narrow.
+    The interval takes the pictures of a group for identical: it uses the effective sample size of the groups. So
+    it is too wide rather than too narrow.
 
-    Source: L. Kish, Survey Sampling, 1965, for what unequal weights are worth.
+    Source: L. Kish, Survey Sampling, 1965, for the effective sample size.
     """
     if not len(scores):
         return None
     share = int(_num_reaching(scores, threshold)) / len(scores)
     _, sizes = np.unique(groups, return_counts=True)
-    worth = int(sizes.sum() ** 2 // (sizes**2).sum())
-    return SetAside(pictures=len(scores), share=share, interval95=wilson(round(share * worth), worth))
+    effective = int(sizes.sum() ** 2 // (sizes**2).sum())
+    return SetAside(pictures=len(scores), share=share, interval95=wilson(round(share * effective), effective))
 
 
 def share_lost(scores: Scores, threshold: float) -> SetAside | None:
-    """Return the share of the pictures to keep that a threshold sets aside, counted as the promise counts them."""
+    """Return the share of the pictures to keep, or of their groups, that a threshold sets aside."""
     by_group = scores.by_group()
     lost = share_set_aside(by_group, np.arange(len(by_group)), threshold)
     if lost is None or len(by_group) == len(scores.kept):
@@ -254,20 +256,20 @@ def share_lost(scores: Scores, threshold: float) -> SetAside | None:
 
 @dataclass(frozen=True)
 class Curve:
-    """What thresholds lose and set aside on calibration; from the highest threshold to the lowest."""
+    """Shares lost and set aside on the calibration split, from the highest threshold to the lowest."""
 
     thresholds: Floats
-    """(m,), just above each of the scores to keep: between two of them a higher one only sets less aside."""
+    """(m,) thresholds just above each score to keep. Thresholds in between lose as much and set aside less."""
     lost: Floats
-    """(m,) share of the pictures to keep, or of their groups."""
+    """(m,) share lost of the pictures to keep, or of their groups."""
     bounds: Floats
-    """(m,) its upper bound. Each holds by itself; a threshold picked by looking at them has no promise."""
+    """(m,) upper bound of the share lost. Each holds on its own; choosing a threshold by them gives no promise."""
     set_aside: Floats
-    """(m,) share of the others; no number where there are none."""
+    """(m,) share set aside of the other pictures; NaN if there are none."""
 
 
 def curve(scores: Scores, confidence: float) -> Curve:
-    """Return what each threshold worth choosing loses and sets aside on the calibration split."""
+    """Return the shares lost and set aside on the calibration split, for each threshold that is worth choosing."""
     by_group = scores.by_group()
     thresholds = _just_above(np.unique(by_group))[::-1]
     num, num_others = len(by_group), len(scores.others)
@@ -287,16 +289,16 @@ def largest_by_group(scores: Floats, groups: Groups) -> Floats:
 
 
 def _num_reaching(scores: Floats, thresholds: ArrayLike) -> NDArray[np.int64]:
-    """Return how many scores each threshold sets aside."""
+    """Return how many scores reach each threshold."""
     _check_scores(scores)
     num: NDArray[np.int64] = len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
     return num
 
 
 def _check_scores(scores: Floats) -> None:
-    num_wrong = np.count_nonzero(~((scores >= 0) & (scores <= 1)))  # no number counts as wrong
+    num_wrong = np.count_nonzero(~((scores >= 0) & (scores <= 1)))  # NaN counts as wrong
     if num_wrong:
-        raise SkysortError("wrong-value", f"{num_wrong:,} of {scores.size:,} scores are no probabilities")
+        raise SkysortError("wrong-value", f"{num_wrong:,} of {scores.size:,} scores are not probabilities")
 
 
 def _check_shares(lose_at_most: float, confidence: float) -> None:

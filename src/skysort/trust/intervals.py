@@ -1,4 +1,4 @@
-"""95 % intervals in closed form: of a share, and of figures that are made of shares."""
+"""95 % intervals in closed form, for shares and for figures computed from shares."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution at 0.975."""
+"""Quantile of the standard normal distribution at 0.975."""
 ROUNDING = 1e-12
-"""By which an average precision, added up, may miss 0 or 1; far less than any of real pictures does."""
+"""Rounding error of an average precision near 0 or 1. That of real pictures is much farther from both."""
 
 Interval = tuple[float, float]
 """The lower and the upper bound."""
@@ -29,18 +29,18 @@ def wilson(num_right: int, num: int) -> Interval:
     margin = NORMAL_QUANTILE * math.sqrt(num_right * (num - num_right) / num + square / 4)
     low, high = (middle - margin) / (num + square), (middle + margin) / (num + square)
     share = num_right / num
-    # Rounding must not put the share outside.
+    # Rounding must not put the share outside of its interval.
     return 0.0 if num_right == 0 else min(low, share), 1.0 if num_right == num else max(high, share)
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval:
-    """Return the interval of the mean of figures above 0, by the normal approximation."""
+    """Return the interval of the mean of values that are not negative, by the normal approximation."""
     margin = NORMAL_QUANTILE * values.std(ddof=1) / math.sqrt(len(values))
     return max(0.0, float(values.mean() - margin)), float(values.mean() + margin)
 
 
 def mean_share_interval(shares: Sequence[float], intervals: Sequence[Sequence[float]]) -> Interval:
-    """Return the interval of the mean of independent shares, as balanced accuracy is, from Wilson's of each.
+    """Return the interval of a mean of independent shares, such as balanced accuracy, from Wilson intervals.
 
     Source: G. Y. Zou, W. Huang, X. Zhang, A note on confidence interval estimation for a linear function of
     binomial proportions, 2009.
@@ -51,22 +51,23 @@ def mean_share_interval(shares: Sequence[float], intervals: Sequence[Sequence[fl
 
 
 def f1_interval(num_right: int, num_wrong: int) -> Interval:
-    """Return the interval of F1 from Wilson's for the share of right ones, which decides it.
+    """Return the interval of F1, which follows from the Wilson interval of num_right / (num_right + num_wrong).
 
     Args:
-        num_right: pictures of a class that were labelled so.
-        num_wrong: pictures of the class that were labelled otherwise, and pictures so labelled of other classes.
+        num_right: pictures of the class with its label.
+        num_wrong: pictures of the class with another label, and pictures of other classes with its label.
 
     Source: K. Lam, V. Gopal, J. Qian, Confidence intervals for the F1 score: a comparison of four methods, 2023,
-    there called Wilson indirect.
+    method "Wilson indirect".
     """
     low, high = wilson(num_right, num_right + num_wrong)
     return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def average_precision_interval(precision: float, num_of_class: int) -> Interval | None:
-    """Return the interval of an average precision, normal in its logit; None for 0 and 1, which have none,
-    whatever rounding has made of them.
+    """Return the interval of an average precision, by the normal approximation of its logit.
+
+    Average precisions of 0 and 1, up to rounding, have no interval: None.
 
     Source: K. Boyd, K. Eng, C. Page, Area under the precision-recall curve: point estimates and confidence
     intervals, 2013.
@@ -80,7 +81,7 @@ def average_precision_interval(precision: float, num_of_class: int) -> Interval 
 
 
 def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Interval:
-    """Return the interval of an area under the ROC curve: the areas whose own error explains what was seen.
+    """Return the interval of an area under the ROC curve: the true areas that do not contradict the measured one.
 
     Source: R. Newcombe, Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
     part 2, 2006, method 5.
@@ -95,18 +96,21 @@ def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Inte
             error = math.sqrt(spread / (num_of_class * num_of_others))
             return area - true - NORMAL_QUANTILE * error
 
-        nearly = area * (1 - 1e-12)  # an area of 1 has no error, and would explain itself
+        nearly = area * (1 - 1e-12)  # a true area of 1 has no error, so it would end the search
         return float(brentq(too_low, 0, nearly)) if too_low(nearly) < 0 < area else area
 
-    # It is the same from the other end.
+    # The upper end is the lower end for the classes swapped.
     return lowest(area), 1 - lowest(1 - area)
 
 
 def paired_difference_interval(both: int, only_first: int, only_second: int, neither: int) -> Interval:
-    """Return the interval of the difference of two shares of the same pictures, first less second.
+    """Return the interval of the difference of two shares of the same pictures, first minus second.
 
     Args:
-        both: pictures that both have right; the others likewise.
+        both: pictures that both classifiers label right.
+        only_first: pictures that only the first labels right.
+        only_second: pictures that only the second labels right.
+        neither: pictures that neither labels right.
 
     Source: R. Newcombe, Improved confidence intervals for the difference between binomial proportions based on
     paired data, 1998, method 10.

@@ -15,10 +15,10 @@ def measure_ood(classifier: Classifier, ood: OodPictures, test: Evaluation, prog
     """Run a classifier over out-of-distribution pictures and return their figures.
 
     Args:
-        classifier: with the threshold.
+        classifier: has a threshold for unknown.
         ood: decoded to the classifier's shape.
-        test: the test split, which the out-of-distribution pictures are compared with.
-        progress: where to say how far it is.
+        test: evaluation of the test split, to compare with.
+        progress: reports each chunk.
 
     Raises:
         SkysortError: when none of the pictures could be read.

@@ -21,9 +21,9 @@ def accuracy_when_shifted(
     Args:
         classifier: its classes must hold all those of the dataset.
         dataset: decoded to the classifier's shape.
-        rows: (N,) of the dataset's listing, readable.
-        pixels: the furthest shift.
-        progress: where to say how far it is.
+        rows: (N,) rows of readable pictures in the dataset's listing.
+        pixels: largest shift.
+        progress: reports each chunk.
     """
     truth = labels_in(classifier, dataset, rows)
     right = np.zeros(pixels + 1)
@@ -41,7 +41,7 @@ def accuracy_when_shifted(
 
 
 def shifted(pictures: Pixels, down: int, across: int) -> Pixels:
-    """Return (N, C, H, W) pictures moved down and to the right, or up and to the left; black moves in."""
+    """Return (N, C, H, W) pictures shifted down and right, or up and left if negative. Black fills the gap."""
     height, width = pictures.shape[2:]
     down, across = max(-height, min(down, height)), max(-width, min(across, width))
     moved = np.zeros_like(pictures)
