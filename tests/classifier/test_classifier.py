@@ -125,7 +125,7 @@ def test_a_newer_format_says_to_upgrade(classifier_copy: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1}', "\xff"])
 def test_a_damaged_table_is_refused(content: str, classifier_copy: Path) -> None:
     (classifier_copy / "classifier.json").write_text(content, "latin-1")
-    with refused("damaged-file", classifier_copy / "classifier.json"):
+    with refused("damaged-classifier", classifier_copy / "classifier.json"):
         skysort.load(classifier_copy)
 
 
@@ -160,7 +160,7 @@ def test_an_edited_table_that_would_change_the_answers_is_refused(
 )
 def test_two_classes_of_one_name_are_refused(classes: list[str], problem: str, classifier_copy: Path) -> None:
     change_table(classifier_copy, classes=classes)
-    with refused("damaged-file", classifier_copy / "classifier.json", "classes", problem):
+    with refused("damaged-classifier", classifier_copy / "classifier.json", "classes", problem):
         skysort.load(classifier_copy)
 
 

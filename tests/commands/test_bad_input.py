@@ -348,7 +348,7 @@ def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
     (run / "data.json").write_text(content)
     for arguments in (("evaluate", run), ("train", "--resume", run)):
         ended = skysort_command(*arguments)
-        check_refused(ended, 1, "damaged-file", run / "data.json", message)
+        check_refused(ended, 1, "damaged-run", run / "data.json", message)
         (run / "metrics.json").unlink(missing_ok=True)
 
 

@@ -44,7 +44,6 @@ def test_a_damaged_classifier(
     assert ended.error in {
         "altered-classifier",
         "damaged-classifier",
-        "damaged-file",
         "linked-folder",
         "out-of-memory",
         *(["damaged-run"] if verb == "decide" else []),  # whose figures are not of this classifier

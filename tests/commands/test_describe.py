@@ -145,7 +145,7 @@ def test_two_files_of_one_name(skysort_command: Command, own: Path) -> None:
         ("convnet", ["--size", 0], 2, "wrong-value", ["'--size'"]),
         ("convnet", ["--size", 10**9], 2, "wrong-value", ["'--size'"]),
         ("convnet", ["--size", 3], 1, "pictures-too-small", ["3x3", "--set pictures.size=4)"]),
-        ("{folder}/none.py:Net", [], 2, "system", ["none.py", "No such file"]),
+        ("{folder}/none.py:Net", [], 2, "path-not-found", ["none.py"]),
         ("{own}", [], 2, "wrong-value", ["FILE.py:Class", "net.py'"]),
         ("{own}:", [], 2, "wrong-value", ["FILE.py:Class", "net.py:'"]),
         ("{own}:Nte", [], 2, "unknown-network", ["net.py", "'Nte'", "did you mean 'Net'?"]),

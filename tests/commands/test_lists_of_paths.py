@@ -84,7 +84,7 @@ def test_a_list_as_powershell_writes_it(
         (["a.png", "-0"], b"", 2, "options-conflict", "-0"),
         (["-"], b"a.png\0b.png", 2, "bad-list", "-0"),
         (["a.png", "none.png"], b"", 2, "path-not-found", "none.png"),
-        (["--paths-from", "none.txt"], b"", 2, "system", "none.txt: No such file or directory"),
+        (["--paths-from", "none.txt"], b"", 2, "path-not-found", "none.txt: no such file"),
         (["--paths-from", "."], b"", 2, "system", ".: Is a directory"),
         (["--paths-from", "a.png"], b"", 2, "bad-list", "a.png"),
     ],

@@ -160,7 +160,7 @@ def test_a_copy_that_has_changed_is_refused(untouched: Path, skysort_command: Co
     ended.check_refused(1, "changed-file", run / "mine.py", digest(OWN.encode()), changed)
     assert "running" not in ended.err
     (run / "mine.py").unlink()
-    skysort_command("train", "--resume", run).check_refused(2, "system", run / "mine.py", "No such file")
+    skysort_command("train", "--resume", run).check_refused(2, "path-not-found", run / "mine.py")
 
 
 def test_a_toml_file_names_the_file_beside_it(own: Path) -> None:
@@ -183,7 +183,7 @@ def test_within_a_time(own: Path, skysort_command: Command, tmp_path: Path) -> N
     [
         ("mine.py", 2, "wrong-value", ["FILE.py:Class", "mine.py'"]),
         ("mine.txt:Net", 2, "wrong-value", ["FILE.py:Class", "mine.txt:Net"]),
-        ("none.py:Net", 2, "system", ["none.py", "No such file"]),
+        ("none.py:Net", 2, "path-not-found", ["none.py"]),
         ("mine.py:Nte", 2, "unknown-network", ["mine.py", "'Nte'", "did you mean 'Net'?"]),
         ("mine.py:NeedsWidth", 1, "network-failed", ["mine.py:NeedsWidth", "__init__", "width"]),
         ("breaks.py:Net", 1, "network-failed", ["ZeroDivisionError", "breaks.py, line 2: width = 1 / 0"]),

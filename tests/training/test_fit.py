@@ -237,7 +237,7 @@ def shorten_history(folder: Path) -> None:
     ("damage", "code", "file"),
     [
         (break_tensors, "damaged-run", ".safetensors"),
-        (break_state, "damaged-file", "state.json"),
+        (break_state, "damaged-run", "state.json"),
         (shorten_history, "damaged-run", "history.csv"),
     ],
 )
@@ -298,11 +298,11 @@ def test_a_state_of_wrong_types_or_values_is_damaged(field: str, value: object, 
     path.write_text(json.dumps({**table, field: value}), "utf-8")
     with pytest.raises(SkysortError, match=r"state\.json") as error:
         trained(recipe, tmp_path)
-    assert error.value.code in {"damaged-file", "damaged-run", "newer-format", "recipe-changed"}
+    assert error.value.code in {"damaged-run", "newer-format", "recipe-changed"}
     if field != "format":
         del table[field]
         path.write_text(json.dumps(table), "utf-8")
-        with refused("damaged-file", path):
+        with refused("damaged-run", path):
             trained(recipe, tmp_path)
 
 

@@ -195,7 +195,7 @@ def read_table(folder: Path) -> ClassifierTable:
     """
     with reading(folder):
         _check_is_file(folder / TABLE)
-        table = read_json(folder / TABLE, ClassifierTable)
+        table = read_json(folder / TABLE, ClassifierTable, damaged="damaged-classifier")
         for name in CHECKED:
             check_file(folder, name, table)
         return table

@@ -64,6 +64,8 @@ def _listed(file: Path, *, nul: bool) -> Iterator[Path]:
         check_not_special(file)
     try:
         content = _standard_input() if file == STANDARD_INPUT else file.read_bytes()
+    except FileNotFoundError:
+        raise NotUnderstoodError("path-not-found", f"{where}: no such file") from None
     except OSError as error:
         raise NotUnderstoodError("system", f"cannot read the list {where}: {error.strerror}") from None
     names = content.split(b"\0") if nul else _lines(content, where)

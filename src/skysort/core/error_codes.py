@@ -5,7 +5,6 @@ CODES = {
     "bad-list": "A list of paths is empty or has another format, or stands where a picture is expected.",
     "bad-text": "A text or a file name cannot be read or written as text.",
     "changed-file": "A file has changed since it was recorded.",
-    "damaged-file": "A file that Skysort wrote is damaged or missing.",
     "empty-argument": "An argument is empty: often a shell variable that is not set.",
     "extra-argument": "There is one argument too many.",
     "given-twice": "An option is given twice, and it takes only one value.",

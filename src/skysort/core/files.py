@@ -109,12 +109,13 @@ def check_not_special(path: Path) -> None:
         raise NotUnderstoodError("not-a-regular-file", f"{path} is a {kind}; expected a regular file or a folder")
 
 
-def read_json(path: Path, kind: type[Table]) -> Table:
+def read_json(path: Path, kind: type[Table], *, damaged: str) -> Table:
     """Read a JSON file and check it against a model.
 
     Args:
         path: the path of the file.
         kind: the model. If it has a field `format`, its default is the newest format that Skysort can read.
+        damaged: code of the error for a missing or damaged file.
 
     Raises:
         SkysortError: if the file is missing, damaged or in a newer format.
@@ -134,11 +135,11 @@ def read_json(path: Path, kind: type[Table]) -> Table:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise SkysortError("damaged-file", f"{path} is damaged: {field}: {first['msg']}") from None
+        raise SkysortError(damaged, f"{path} is damaged: {field}: {first['msg']}") from None
     except RecursionError:
-        raise SkysortError("damaged-file", f"{path} is damaged: its JSON is nested too deeply") from None
+        raise SkysortError(damaged, f"{path} is damaged: its JSON is nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise SkysortError("damaged-file", f"{path} is damaged: {error}") from None
+        raise SkysortError(damaged, f"{path} is damaged: {error}") from None
 
 
 @contextmanager

@@ -42,6 +42,8 @@ def read_source(file: Path, sha256: str | None = None) -> bytes:
     check_not_special(file)
     try:
         source = file.read_bytes()
+    except FileNotFoundError:
+        raise NotUnderstoodError("path-not-found", f"{file}: no such file") from None
     except OSError as error:
         raise NotUnderstoodError("system", f"cannot read {file}: {error.strerror}") from None
     if sha256 not in (None, digest(source)):

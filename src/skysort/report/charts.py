@@ -28,9 +28,9 @@ SHOWN = 96
 FIGURE_INCHES = (5.0, 3.1)
 MOST_MARKED_EPOCHS = 30
 MOST_LOST_SHOWN = 4
-"""Multiple of the share that may be lost, where the axis ends."""
+"""End of the axis, as a multiple of the share that may be lost."""
 NUM_SERIES_COLOURS = 10
-# The page's style sheet knows whether it is light or dark; these colours only stand for its own.
+# Placeholders for the colours of the page's style sheet, which has a light and a dark set.
 COLOURS = {
     "#010101": "currentColor",
     "#020202": "var(--line)",
@@ -46,12 +46,12 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture as the page holds it."""
+    """A picture inside the page."""
 
     uri: str
     """`data:image/png;base64,…`"""
     side: int
-    """To show it at, in CSS pixels: a whole multiple of a small picture's own."""
+    """Size to show it at, in CSS pixels. Small pictures are enlarged by a whole number."""
     is_enlarged: bool
 
 
@@ -63,9 +63,9 @@ class Curves:
     """`loss` or `accuracy`."""
     train: Points
     validation: Points
-    """Empty where there is no validation split."""
+    """Empty without a validation split."""
     steps: Points
-    """Of the training, every so many steps, at their fraction of an epoch."""
+    """Training values every few steps, by the fraction of an epoch."""
 
     @property
     def summary(self) -> str:
@@ -80,11 +80,11 @@ class Curves:
         )
 
     def shown(self, value: float) -> str:
-        """Return a value of the curves as text."""
+        """Return a value of the curves in words."""
         return f"{100 * value:.1f} %" if self.name == "accuracy" else f"{value:.3f}"
 
     def svg(self) -> str:
-        """Return an `<svg>` element, the same for the same curves, in the colours of the page around it."""
+        """Return an `<svg>` element in the colours of the page. The same curves give the same bytes."""
         return drawn(self.name, FIGURE_INCHES, self.summary, self._draw)
 
     def _draw(self, axes: "Axes") -> None:
@@ -112,7 +112,7 @@ class Curves:
 
 
 def read_curves(history: Path) -> list[Curves]:
-    """Return the curves of a history.csv: loss and accuracy; none when no epoch was trained to its end."""
+    """Return the loss and accuracy curves of a history.csv; none if no epoch was completed."""
     if not history.exists():
         return []
     with history.open(encoding="utf-8", newline="") as file:
@@ -138,10 +138,10 @@ def read_curves(history: Path) -> list[Curves]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability diagram: accuracy against confidence, bin by bin."""
+    """A reliability diagram: accuracy against confidence, one point per bin."""
 
     before: CalibrationError | None
-    """None where no temperature was fitted."""
+    """None if no temperature was fitted."""
     after: CalibrationError
 
     @property
@@ -193,13 +193,13 @@ def _draw_points(axes: "Axes", points: Sequence[Point], **looks: Any) -> None:
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """What thresholds lose of the pictures to keep, against what they set aside of the others."""
+    """Share set aside of the other pictures against share lost of the pictures to keep, for all thresholds."""
 
     number: int
-    """Among those of a page."""
+    """Number of the chart on its page."""
     decision: Decision
     curve: Curve
-    """Of the calibration split."""
+    """Curve of the calibration split."""
 
     @property
     def summary(self) -> str:
@@ -215,8 +215,8 @@ class Tradeoff:
 
     @property
     def _chosen(self) -> tuple[float, float]:
-        """What the decision's own threshold loses and sets aside, as it was when it was made."""
-        # Not read off the curve: probabilities computed again elsewhere may differ in the last digits.
+        """Shares lost and set aside by the threshold of the decision, from when it was made."""
+        # Not from the curve: probabilities from another computer may differ in the last digits.
         calibration, set_aside = self.decision.calibration, self.decision.set_aside
         assert set_aside is not None  # the page has no chart without other classes
         if calibration.groups and calibration.lost_groups is not None:
@@ -255,7 +255,7 @@ class Tradeoff:
 def drawn(
     name: str, inches: tuple[float, float], summary: str, draw: Callable[["Axes"], None], names: Sequence[str] = ()
 ) -> str:
-    """Return a chart as an `<svg>` element, the same for the same chart, in the colours of the page around it.
+    """Return a chart as an `<svg>` element in the colours of the page. The same chart gives the same bytes.
 
     Args:
         name: of the chart, one in a page.
@@ -268,7 +268,7 @@ def drawn(
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    # A person's own matplotlib settings must not change a report.
+    # The matplotlib settings of a user must not change a report.
     with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
         figure = Figure(inches, layout="constrained")
         axes = figure.add_subplot()
@@ -289,26 +289,26 @@ def drawn(
 
 
 def placeholder(number: int | str) -> str:
-    """Return what stands in a chart for a text that others chose."""
+    """Return a text that others chose, as a chart may show it."""
     return f"name-{number}"
 
 
 def titled(axes: "Axes", title: str) -> None:
-    """Write a chart's title."""
+    """Write the title of a chart."""
     axes.set_title(title, loc="left", color=TEXT, fontsize=12, fontweight="bold")
 
 
 def in_whole_numbers(axis: "Axis") -> None:
-    """Keep an axis that counts from halves, even where there is but one number."""
+    """Mark only whole numbers on an axis, even if there is only one."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
 
 
 def _inline(svg: str, name: str) -> str:
-    """Make the content of a whole SVG file fit to stand beside others in a page."""
+    """Return the content of an SVG file, changed so that several fit into one page."""
     content = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    content = re.sub(r"<style.*?</style>", "", content, flags=re.DOTALL)  # would hold for all of the page
+    content = re.sub(r"<style.*?</style>", "", content, flags=re.DOTALL)  # it would apply to the whole page
     content = content.replace("xlink:href", "href")
     content = re.sub(r'( id="| href="#|url\(#)', rf"\g<1>{name}-", content)
     for stands_for, colour in COLOURS.items():
@@ -317,7 +317,7 @@ def _inline(svg: str, name: str) -> str:
 
 
 def thumbnail(pixels: Pixels) -> Thumbnail:
-    """Return a picture for the page.
+    """Return a picture to put into the page.
 
     Args:
         pixels: (C, H, W) uint8, H equal to W, C 1 or 3.

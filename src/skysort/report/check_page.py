@@ -15,13 +15,13 @@ from skysort.report.page import write_page
 
 @dataclass(frozen=True)
 class ExampleLine:
-    """A line of an example: a picture, or the words that stand beside one."""
+    """A line of an example: a picture, or words beside one."""
 
     text: str
     label: str
-    """The picture's class; empty for words."""
+    """Class of the picture; empty for words."""
     thumbnail: Thumbnail | None
-    """None for words, and for a picture that cannot be read."""
+    """None for words and for unreadable pictures."""
 
 
 def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None:
@@ -29,8 +29,8 @@ def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None
 
     Args:
         path: the file to write, whole or not at all.
-        checked: the findings.
-        dataset: the pictures that were checked.
+        checked: findings.
+        dataset: the checked pictures.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -47,12 +47,12 @@ def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None
 
 def _headline(checked: CheckResult) -> str:
     if checked.lies:
-        return f"Figures from these {checked.pictures:,} pictures would lie: {', '.join(checked.lies)}."
+        return f"Figures from these {checked.pictures:,} pictures would be wrong: {', '.join(checked.lies)}."
     if checked.stops:
-        return f"Training on these {checked.pictures:,} pictures would stop."
+        return f"Training on these {checked.pictures:,} pictures would stop with an error."
     num = len(checked.findings)
-    others = f"{counted(num, 'finding is', 'findings are')} worth a look" if num else "there are no findings"
-    return f"Nothing in these {checked.pictures:,} pictures would make figures lie; {others}."
+    others = f"{counted(num, 'finding is', 'findings are')} worth a look" if num else "there are no other findings"
+    return f"Nothing in these {checked.pictures:,} pictures would make figures wrong; {others}."
 
 
 def _example_lines(finding: Finding, rows: dict[str, int], dataset: Dataset) -> list[list[ExampleLine]]:

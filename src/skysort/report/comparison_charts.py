@@ -1,4 +1,4 @@
-"""Charts of recipes side by side, and of published figures beside measured ones."""
+"""Charts that compare recipes, and measured figures with published ones."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 MARKERS = "osD^vP*X<>"
 DASHES: tuple[str | tuple[int, tuple[float, float]], ...] = ("-", "--", "-.", (0, (1, 1.5)))
-"""Their number does not divide that of the colours, so that a colour that comes again has other dashes."""
+"""Dashes of lines. Their number does not divide that of the colours, so a repeated colour has other dashes."""
 NUM_MARKED = 8
-"""Of the points of a long line."""
+"""Number of points with a marker on a long line."""
 MOST_DRAWN = 300
-"""A line of more epochs is drawn through some of them, which keeps the page small."""
+"""Number of epochs to draw. A line of more epochs skips some, which keeps the page small."""
 
 SMALL_INCHES = (4.0, 2.6)
 SWATCH_INCHES = (0.6, 0.2)
@@ -40,17 +40,17 @@ HEAD_INCHES = 0.75
 ROW_INCHES = 0.55
 """Height of a row of a chart with one row per recipe, its name above its marks."""
 MARKS_BELOW = 0.19
-"""Of a row's height, so that its name has a place."""
+"""Share of a row's height that its name takes."""
 LONGEST_NAME = 44
 FACTOR_FOR_POWERS = 10
-"""How many times the least the greatest is, from where on an axis counts in powers."""
+"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 
 Line = tuple[Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True)
 class LineStyle:
-    """The style of a line, as matplotlib names it; None for matplotlib's own."""
+    """Style of a line, in matplotlib's terms; None for the default."""
 
     color: str
     marker: str
@@ -62,7 +62,7 @@ class LineStyle:
 
 
 def evenly(num: int, most: int) -> list[int]:
-    """Return the numbers below `num`, or as many of them as may be, from the first to the last.
+    """Return the numbers below `num`, or `most` of them spread evenly from the first to the last.
 
     >>> evenly(3, 5), evenly(9, 3)
     ([0, 1, 2], [0, 4, 8])
@@ -71,7 +71,7 @@ def evenly(num: int, most: int) -> list[int]:
 
 
 def swatch(key: str, series: int) -> str:
-    """Return a piece of a recipe's line, for a key; those who hear the page have its tables."""
+    """Return a piece of a recipe's line for a key. It is hidden from screen readers, which have the tables."""
 
     def draw(axes: "Axes") -> None:
         axes.set_axis_off()
@@ -82,7 +82,7 @@ def swatch(key: str, series: int) -> str:
 
 
 def losses_by_epoch(rows: Sequence[ComparisonRow]) -> str:
-    """Return the chart of training losses against passes over the data."""
+    """Return the chart of training losses by epoch."""
     lines: list[Line] = [(range(1, len(row.losses) + 1), row.losses) for row in rows]
 
     def draw(axes: "Axes") -> None:
@@ -96,7 +96,7 @@ def losses_by_epoch(rows: Sequence[ComparisonRow]) -> str:
 
 
 def losses_by_seconds(rows: Sequence[ComparisonRow]) -> str:
-    """Return the chart of training losses against the time they took."""
+    """Return the chart of training losses by time."""
 
     def draw(axes: "Axes") -> None:
         _draw_lines(axes, [(row.elapsed, row.losses) for row in rows])
@@ -109,7 +109,7 @@ def losses_by_seconds(rows: Sequence[ComparisonRow]) -> str:
 
 
 def shifted_accuracies(rows: Sequence[ComparisonRow]) -> str:
-    """Return the chart of test accuracy against how far the pictures are shifted."""
+    """Return the chart of test accuracy by the shift of the pictures."""
 
     def draw(axes: "Axes") -> None:
         _draw_lines(axes, [(range(len(row.shifted)), [spread.mean for spread in row.shifted]) for row in rows])
@@ -122,7 +122,7 @@ def shifted_accuracies(rows: Sequence[ComparisonRow]) -> str:
 
 
 def accuracies(rows: Sequence[ComparisonRow]) -> str:
-    """Return the chart of every run's accuracy, and of their means."""
+    """Return the chart of the accuracies of all runs, with their means."""
 
     def draw(axes: "Axes") -> None:
         _draw_runs(axes, [row.test for row in rows], MARKS_BELOW - 0.11, color=BLUE, marker="o", label="test")
@@ -137,7 +137,7 @@ def accuracies(rows: Sequence[ComparisonRow]) -> str:
 
 
 def differences(rows: Sequence[ComparisonRow]) -> str:
-    """Return the chart of the differences to the first recipe, for the others."""
+    """Return the chart of the differences from the first recipe."""
     others = [(row.name, row.difference) for row in rows if row.difference]
 
     def draw(axes: "Axes") -> None:
@@ -149,14 +149,14 @@ def differences(rows: Sequence[ComparisonRow]) -> str:
         _in_rows(axes, len(others))
         _in_points(axes.xaxis)
         axes.set_xlabel("percentage points, 95 % interval", color=TEXT)
-        titled(axes, "Difference to the first")
+        titled(axes, "Difference from the first")
 
     summary = "Difference in test accuracy of each recipe to the first, with its 95 % interval"
     return drawn("differences-", _inches(len(others)), summary, draw, _names(name for name, _ in others))
 
 
 def missed(figures: Sequence[ReproducedFigure]) -> str:
-    """Return the chart of measured accuracies and their intervals, counted from the published ones."""
+    """Return the chart of measured accuracies and their intervals, relative to the published ones."""
     compared = [(figure, figure.published) for figure in figures if figure.published is not None]
 
     def draw(axes: "Axes") -> None:
@@ -178,7 +178,7 @@ def missed(figures: Sequence[ReproducedFigure]) -> str:
 
 
 def reproduced_losses(number: int, curve: ReproducedCurve) -> str:
-    """Return the chart of a published curve of losses and the measured one."""
+    """Return the chart of a published and a measured loss curve."""
 
     def draw(axes: "Axes") -> None:
         _draw_line(axes, (curve.epochs, curve.measured), LineStyle(BLUE, "o", label="measured"))
@@ -200,7 +200,7 @@ def _inches(num_rows: int) -> tuple[float, float]:
 
 
 def _style_of(series: int) -> LineStyle:
-    """Return the style of a recipe's line, with a colour, marker and dashes of its own."""
+    """Return the style of a recipe's line: colour, marker and dashes."""
     return LineStyle(
         color=SERIES[series % len(SERIES)],
         marker=MARKERS[series % len(MARKERS)],
@@ -219,7 +219,7 @@ def _draw_lines(axes: "Axes", lines: Sequence[Line]) -> None:
 
 def _draw_line(axes: "Axes", line: Line, style: LineStyle, series: int = 0) -> None:
     indices = evenly(len(line[1]), MOST_DRAWN)
-    # Markers of several lines stand at different points, lest they cover each other.
+    # Markers of different lines are at different points, so that they do not cover each other.
     step = len(indices) // NUM_MARKED if len(indices) > MOST_MARKED_EPOCHS else 1
     marked = (series * step // 3 % step, step)
     across, up = ([values[index] for index in indices] for values in line)
@@ -229,7 +229,7 @@ def _draw_line(axes: "Axes", line: Line, style: LineStyle, series: int = 0) -> N
 def _draw_runs(
     axes: "Axes", spreads: Sequence[Spread], below: float, *, color: str, marker: str, label: str
 ) -> None:
-    """Draw a mark for each run and a stroke for their mean, a row for each spread."""
+    """Draw one row per spread: a mark per run and a stroke for the mean."""
     runs = [(value, row + below) for row, spread in enumerate(spreads) for value in spread.values]
     axes.plot(
         *zip(*runs, strict=True),
@@ -255,7 +255,7 @@ def _draw_interval(
 
 
 def _in_rows(axes: "Axes", num: int) -> None:
-    """Give each row a line's space, with the name's place at its top."""
+    """Reserve one row per recipe, with its name at the top."""
     axes.set_ylim(num - 0.45, -0.55)
     axes.set_yticks([])
     for row in range(num):
@@ -270,7 +270,7 @@ def _in_rows(axes: "Axes", num: int) -> None:
 
 
 def _key(axes: "Axes") -> None:
-    """Say what the marks are, each once."""
+    """Add a key that explains each mark once."""
     handles, labels = axes.get_legend_handles_labels()
     marks = dict(zip(labels, handles, strict=True))
     axes.legend(
@@ -305,7 +305,7 @@ def _in_points(axis: "Axis") -> None:
 
 
 def _in_powers_where_it_helps(axes: "Axes", which: Literal["x", "y"], values: Sequence[float]) -> None:
-    """Count in powers on an axis along which such values are of different sizes."""
+    """Make an axis logarithmic if its values differ by orders of magnitude."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis

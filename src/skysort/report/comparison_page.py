@@ -1,4 +1,4 @@
-"""The pages of a comparison and of a reproduction: self-contained, to be shown to a colleague."""
+"""Self-contained pages of a comparison and of a reproduction, to show to a colleague."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def write_comparison_report(path: Path, comparison: Comparison) -> None:
-    """Write the page of recipes side by side. The same comparison gives the same bytes.
+    """Write the page of a comparison. The same comparison gives the same bytes.
 
     Args:
         path: the file to write, whole or not at all.
-        comparison: with at least one row; the others are compared with the first.
+        comparison: comparison with at least one row, to which the others are compared.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -46,11 +46,11 @@ def write_comparison_report(path: Path, comparison: Comparison) -> None:
 
 
 def write_reproduction_report(path: Path, reproduction: Reproduction) -> None:
-    """Write the page of published figures beside measured ones. The same reproduction gives the same bytes.
+    """Write the page of a reproduction. The same reproduction gives the same bytes.
 
     Args:
         path: the file to write, whole or not at all.
-        reproduction: what was measured.
+        reproduction: published and measured figures.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -70,7 +70,7 @@ def write_reproduction_report(path: Path, reproduction: Reproduction) -> None:
 
 
 def _headline(comparison: Comparison) -> str:
-    """Return which recipe labels the most test pictures right, and whether that is more than chance."""
+    """Return the recipe with the most test pictures labelled right, and whether chance explains its lead."""
     best = max(comparison.rows, key=lambda row: row.test.mean)
     runs = f", on average over {len(comparison.seeds)} seeds" if len(comparison.seeds) > 1 else ""
     pictures = f"{comparison.pictures:,} test picture{'' if comparison.pictures == 1 else 's'}"
@@ -86,15 +86,15 @@ def _headline(comparison: Comparison) -> str:
 
 
 def _lead(rows: tuple[ComparisonRow, ...], best: ComparisonRow) -> str:
-    """Return how far the best is ahead of the first; of the next best, where it is the first itself."""
+    """Return the lead of the best recipe over the first, or over the second best if it is the first itself."""
     if best.difference:
         return _ahead(best.difference, f"{rows[0].name}, the first")
-    following = max(rows[1:], key=lambda row: row.test.mean)
-    if not following.difference:
+    second = max(rows[1:], key=lambda row: row.test.mean)
+    if not second.difference:
         return ""
-    low, high = following.difference.interval95
-    turned = Difference(mean=-following.difference.mean, interval95=(-high, -low))
-    return _ahead(turned, f"{following.name}, the next")
+    low, high = second.difference.interval95
+    lead = Difference(mean=-second.difference.mean, interval95=(-high, -low))
+    return _ahead(lead, f"{second.name}, the second")
 
 
 def _ahead(difference: Difference, other: str) -> str:
@@ -102,14 +102,14 @@ def _ahead(difference: Difference, other: str) -> str:
     more = f"{_points(difference.mean, sign=False)} percentage points more than {other}"
     interval = f"95 % interval {_points(low, sign=False)} to {_points(high, sign=False)}"
     if low <= 0 <= high:
-        return f"It has {more} ({interval}): no difference that these runs can show."
+        return f"It has {more} ({interval}): the difference is not significant."
     return f"That is {more} ({interval})."
 
 
 def _verdicts(reproduction: Reproduction) -> str:
     verdicts = [figure.verdict for figure in reproduction.figures if figure.published is not None]
     if not verdicts:
-        return "No figure is published to compare with."
+        return "There is no published figure to compare with."
     met, short, undecided = (verdicts.count(verdict) for verdict in ("meets", "short", "undecided"))
     parts = [f"{met} of {len(verdicts)} published figure{'' if len(verdicts) == 1 else 's'} met"]
     if short:
@@ -125,6 +125,6 @@ def _share(share: float) -> str:
 
 def _points(share: float, *, sign: bool = True) -> str:
     """Return a difference of shares in percentage points."""
-    # A rounded nothing has no sign.
+    # Adding 0.0 turns -0.0 into 0.0.
     points = round(100 * share, 2) + 0.0
     return f"{points:+.2f}".replace("-", MINUS) if sign and points else f"{points:.2f}".replace("-", MINUS)

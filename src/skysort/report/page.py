@@ -1,4 +1,4 @@
-"""The self-contained HTML pages: one environment, one style sheet, no script and no request."""
+"""Self-contained HTML pages from templates, with one style sheet, no script and no request."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from skysort.core.files import write_whole
 from skysort.core.text import counted, printable_lines
 
 NO_BREAK = "\u00a0"
-"""A space that breaks no line: between a figure and its unit."""
+"""No-break space, between a figure and its unit."""
 
 
 def write_page(path: Path, template: str, **content: Any) -> None:
@@ -15,8 +15,8 @@ def write_page(path: Path, template: str, **content: Any) -> None:
 
     Args:
         path: the file to write.
-        template: its name in templates/; extends page.html.jinja.
-        content: what the template names; `headline`, a sentence, always.
+        template: name of the template in templates/. It extends page.html.jinja.
+        content: variables of the template; `headline`, a sentence, is always one.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -33,17 +33,17 @@ def write_page(path: Path, template: str, **content: Any) -> None:
     )
     page.filters |= {"percent": percent, "counted": counted}
     html = page.get_template(template).render(content)
-    # File names may hold bytes that are no UTF-8; the page must be read all the same.
+    # File names may contain bytes that are not UTF-8, and the page must still be readable.
     write_whole(path, html.encode("utf-8", "backslashreplace"))
 
 
 def _shown(value: object) -> object:
-    """Return a text as a page may show it: turned directions and invisible characters in names are spelled out."""
-    if type(value) is not str:  # a number, or what is HTML already
+    """Return a text with invisible characters and changes of direction spelled out: names may contain them."""
+    if type(value) is not str:  # a number, or HTML
         return value
     return NO_BREAK.join(map(printable_lines, value.split(NO_BREAK)))
 
 
 def percent(share: float | None) -> str:
-    """Return a share as text, to a tenth of a percent."""
+    """Return a share in percent with one decimal."""
     return "none" if share is None else f"{100 * share:.1f} %"

@@ -1,4 +1,4 @@
-"""report.html: one self-contained page that a person can show a colleague."""
+"""report.html: one self-contained page to show to a colleague."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,26 +32,26 @@ MOST_CLASSES_IN_MATRIX = 20
 
 @dataclass(frozen=True)
 class PictureCard:
-    """A picture on the page, with what it is and what the classifier says it is."""
+    """A picture on the page, with its true class and its label."""
 
     thumbnail: Thumbnail
     path: str
     truth: str
     label: str
-    """Its likeliest class."""
+    """Likeliest class, by the classifier."""
     confidence: float
     is_unknown: bool
     """Whether the classifier calls it unknown and gives it no label."""
 
     @property
     def is_right(self) -> bool:
-        """Whether the label is the truth."""
+        """Whether the label is the true class."""
         return self.label == self.truth
 
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes, pictures of the first of which were labelled as the second."""
+    """Number of pictures of one class that were labelled as another."""
 
     truth: str
     label: str
@@ -67,11 +67,11 @@ class DecisionSection:
     sentences: list[str]
     effect: Effect
     tradeoff: Tradeoff | None
-    """None if the calibration split has no pictures of other classes, or the page is not about the run's own."""
+    """None if the calibration split has no pictures of other classes, or the page is about other pictures."""
     use: str
-    """The command that predicts with it."""
+    """Command that predicts with the decision."""
     again: str
-    """The command that makes it."""
+    """Command that makes the decision again."""
 
 
 def write_report(
@@ -81,15 +81,15 @@ def write_report(
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
 ) -> None:
-    """Write the page: figures, curves, mistakes, and how to do it again. The same input gives the same bytes.
+    """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
 
     Args:
         path: the file to write, whole or not at all.
         metrics: the figures.
-        test: the evaluation whose figures are `metrics.splits["test"]`.
-        run: the run folder, with recipe.toml, data.json and history.csv; None when the pictures measured are
-            not a run's own, and the page has no curves, no recipe and no commands.
-        decisions: the classifier's, in the order in which they were made.
+        test: evaluation of the test split, with the figures `metrics.splits["test"]`.
+        run: folder of the run, with recipe.toml, data.json and history.csv. None for other pictures than the
+            run's: then the page has no curves, no recipe and no commands.
+        decisions: sections of the classifier's decisions, oldest first.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -136,12 +136,12 @@ def decision_sections(
     """Return the sections of a page about decisions, one per decision.
 
     Args:
-        calibration: the evaluation of the pictures that they were made from; None for a page without charts of it.
-        groups: as for `Evaluation.scores`.
-        decisions: the classifier's.
-        effects: of each by its name.
-        classes: the classifier's.
-        classifier: a run folder or a classifier's.
+        calibration: evaluation of the pictures that they were made from; None for a page without charts.
+        groups: number of a group per row of the listing, as for `Evaluation.scores`.
+        decisions: decisions of the classifier.
+        effects: effect of each decision, by its name.
+        classes: classes of the classifier.
+        classifier: folder of the run or of the classifier.
     """
     sections = []
     for number, decision in enumerate(decisions):
@@ -180,7 +180,7 @@ def _headline(figures: SplitFigures, *, is_own: bool) -> str:
 
 
 def _mistakes_and_samples(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
-    """Return the most confident mistakes, and pictures drawn evenly across the split."""
+    """Return the most confident mistakes, and pictures spread evenly over the split."""
     labels = test.logits.argmax(axis=1)
     confidences = softmax(test.logits).max(axis=1)
     is_unknown = test.is_unknown
@@ -206,7 +206,7 @@ def _mistakes_and_samples(test: Evaluation) -> tuple[list[PictureCard], list[Pic
 
 
 def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:
-    """Return pairs of classes, the most frequent mistake first."""
+    """Return the pairs of classes with mistakes, the most frequent first."""
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_PAIRS]
     pairs = zip(*np.unravel_index(order, mistakes.shape), strict=True)
@@ -218,15 +218,15 @@ def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> li
 
 
 def _weakest(classes: Mapping[str, ClassFigures]) -> dict[str, ClassFigures]:
-    """Return the classes of which the smallest share was labelled right."""
+    """Return the classes with the lowest recall."""
     recalls = {name: figures.recall for name, figures in classes.items() if figures.recall is not None}
     return {name: classes[name] for name in sorted(recalls, key=recalls.__getitem__)[:NUM_WEAKEST]}
 
 
 def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], LeftOut]:
-    """Return the pictures and files that no figure counts: those of the run's data.json, else of the split."""
+    """Return the unreadable pictures and the files left out: from data.json of the run, else of the split."""
     if run:
-        table = read_json(run / "data.json", DataTable)
+        table = read_json(run / "data.json", DataTable, damaged="damaged-run")
         return table.unreadable, table.left_out
     listing = test.dataset.listing
     unreadable = [Unreadable(path=listing.paths[row], reason=why) for row, why in test.unreadable.items()]
@@ -235,12 +235,12 @@ def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], 
 
 
 def _commands(run: Path, metrics: Metrics, decisions: Sequence[DecisionSection]) -> dict[str, str]:
-    """Return the commands to type, by what they do."""
+    """Return the commands to repeat the run, by a description."""
     ood = ("--ood", metrics.ood.source) if metrics.ood else ()
     train = ("train", "--recipe", str(run / "recipe.toml"), *ood, metrics.data["source"])
     return {
         "Train again": _typed(train),
-        **{f"Decide '{printable(one.name)}' again": one.again for one in decisions},
+        **{f"Make the decision '{printable(section.name)}' again": section.again for section in decisions},
         "Measure again, on the same pictures": _typed(("evaluate", str(run))),
         "Label other pictures": _typed(("predict", str(run), "PICTURES")),
     }

@@ -1,4 +1,4 @@
-"""A protocol in words, and a decision: the rule, the promise and the effect."""
+"""Sentences for protocols and decisions."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from skysort.classifier.decision import Calibration, Decision
 
 PROTOCOLS = {
-    "tutorial": "trained on the whole training split; test is what the data holds out",
-    "four-way": "cut into train, validation, calibration and test; trained on train alone",
-    "other pictures": "measured on other pictures than those of the classifier's own run",
-    "seen pictures": "measured on pictures it was trained on, too: no figure for how it does on new ones",
+    "tutorial": "trained on the whole training split, tested on the test split of the data",
+    "four-way": "split into train, validation, calibration and test; trained on train alone",
+    "other pictures": "measured on pictures that are not those of the classifier's run",
+    "seen pictures": "measured on pictures of its training: no figure holds for new pictures",
 }
 
 
 def decision_sentences(decision: "Decision", classes: Sequence[str]) -> list[str]:
-    """Return four sentences: the rule, the promise, the effect, and the pictures that the promise holds for.
+    """Return four sentences: the rule, the promise, the effect, and the condition of the promise.
 
     Args:
-        decision: to describe.
-        classes: the classifier's.
+        decision: decision to describe.
+        classes: classes of the classifier.
     """
     kept = " or ".join(f"'{printable(name)}'" for name in decision.keep)
     others = [f"'{printable(name)}'" for name in classes if name not in decision.keep]
@@ -38,7 +38,7 @@ def decision_sentences(decision: "Decision", classes: Sequence[str]) -> list[str
 
 def _rule(threshold: float, kept: str) -> str:
     if threshold > 1:
-        return f"Set nothing aside: the classifier is certain that too many pictures of {kept} are not."
+        return f"Set nothing aside: the classifier is sure that too many pictures of {kept} are of another class."
     return f"Set a picture aside if the probability that it is not {kept} is {_probability(threshold)} or more."
 
 
@@ -58,7 +58,7 @@ def _promise(decision: "Decision", kept: str) -> str:
 
 
 def _counts(calibration: "Calibration", left_out: int, kept: str) -> str:
-    """Return how many calibration pictures the promise comes from, and how many of them are lost."""
+    """Return the numbers of calibration pictures, and of those that the decision loses."""
     pictures = f"{counted(calibration.pictures, 'picture')} of {kept}"
     if calibration.groups is None:
         counts = f"{pictures}, {calibration.lost:,} lost"
@@ -92,7 +92,7 @@ def _effect(decision: "Decision", others: str) -> str:
 
 
 def _rate(share: float, base: int) -> tuple[str, str]:
-    """Return a share as a count and the power of ten that it is of, in whole numbers if a million suffices.
+    """Return a share as a count per power of ten, in whole numbers if a million is enough.
 
     >>> _rate(0.02, 1000), _rate(0.0005, 1000)
     (('20', '1,000'), ('5', '10,000'))
@@ -102,7 +102,7 @@ def _rate(share: float, base: int) -> tuple[str, str]:
 
 
 def _probability(threshold: float) -> str:
-    """Return a probability with the digits that tell it from 0 and from 1."""
+    """Return a probability with enough digits to tell it from 0 and from 1."""
     if threshold < 0.5 or threshold == 1:
         return f"{threshold:.3g}"
     return f"{threshold:.{max(3, 1 - math.floor(math.log10(1 - threshold)))}f}".rstrip("0")

@@ -1,4 +1,4 @@
-"""Advice before a training, while it can still be started in another way."""
+"""Advice before a training, while a person can still start it with other options."""
 
 import shlex
 from pathlib import Path
@@ -13,13 +13,13 @@ from skysort.runs.plan import TrainingPlan
 
 
 def advise_on_name(data: Data, progress: Progress) -> None:
-    """Say which pictures are used where a built-in data set and a local folder have one name."""
+    """Report which pictures are used if a built-in data set and a local folder have the same name."""
     if data.named and Path(data.name).exists():
         progress.say(f"using the built-in data set '{data.name}'; to use the local folder, pass ./{data.name}")
 
 
 def advise(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> None:
-    """Say what a person may want to change: the size, the pictures, or that they are mirrored."""
+    """Report what a person may want to change: the picture size, the pictures, or the mirroring."""
     if plan.has_default_size and (advice := size_advice(prepared)):
         progress.say(advice)
     if findings := summary(quick_findings(prepared.dataset, prepared.groups)):
@@ -28,18 +28,18 @@ def advise(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> No
     is_mirrored = plan.recipe.augment.flip != "none"
     if plan.data.named is None and is_mirrored and all(len(name) == 1 for name in classes):
         progress.say(
-            f"classes are named {', '.join(classes[:3])} …: if their mirror images mean something else, as of"
-            " digits, add --set augment.flip=none --set augment.test_time_flip=false"
+            f"classes are named {', '.join(classes[:3])} …; if a mirror image has another meaning, as with digits,"
+            " add --set augment.flip=none --set augment.test_time_flip=false"
         )
 
 
 def _check_command(plan: TrainingPlan) -> str:
-    """Return what to type to find in the same pictures, decoded and grouped alike, what training found."""
+    """Return the `skysort check` command that finds the same problems, with the same decoding and grouping."""
     pictures, shape = plan.recipe.pictures, plan.data.shape(None, None, "stretch")
-    usual = Pictures(size=shape.size, channels=shape.channels)
+    default = Pictures(size=shape.size, channels=shape.channels)
     words = ["skysort", "check", *plan.sources]
     for field in ("size", "channels", "resize", "near_duplicates", "burst_seconds"):
-        if (value := getattr(pictures, field)) != getattr(usual, field):
+        if (value := getattr(pictures, field)) != getattr(default, field):
             words += ["--set", f"pictures.{field}={value}"]
     words += ["--group-by", pictures.group_by] if pictures.group_by else []
     words += ["--label-by", pictures.label_by] if pictures.label_by else []

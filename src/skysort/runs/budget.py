@@ -11,15 +11,15 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.learner import learner
 
 SECONDS_TO_FINISH = 11.0
-"""From the last step of a run to its figures, without measuring: export, proof, figures, report."""
+"""Time from the last step of a run to its figures, without measuring: export, proof, figures, report."""
 SHARE_KEPT = 0.06
-"""Share of the budget that is kept in reserve."""
+"""Share of the budget to keep in reserve."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds that a text like `60s`, `10m` or `1.5h` stands for.
+    """Return the number of seconds in a text such as `60s`, `10m` or `1.5h`.
 
     Raises:
         NotUnderstoodError: when the text has another form.
@@ -29,7 +29,7 @@ def seconds_of(text: str) -> float:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
     if not match or match[2] not in _UNITS or not float(match[1]):
-        raise NotUnderstoodError("wrong-value", f"expected a time like 60s, 10m or 1h, found '{text}'")
+        raise NotUnderstoodError("wrong-value", f"expected a time such as 60s, 10m or 1h, got '{text}'")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -38,26 +38,26 @@ class Costs:
     """Seconds that a recipe takes on this computer."""
 
     epoch: float
-    """Per epoch: its steps, the measurement on validation and the checkpoint after it."""
+    """One epoch: its steps, the validation and the checkpoint after it."""
     end: float
-    """From the last step to the end of the command."""
+    """Everything from the last step to the end of the command."""
 
 
 def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress) -> Recipe:
-    """Return a recipe with the epochs, and the variant of its network, that fit into a time.
+    """Return a recipe with the number of epochs and the variant of its network that fit into a time.
 
     The choice follows from the time of a few steps of each variant. It is part of the returned recipe, so a resume
     keeps it.
 
     Args:
-        recipe: resolved.
+        recipe: resolved recipe.
         prepared: its pictures.
-        seconds: from the start of the command to its figures.
-        started: when the command started, by time.perf_counter().
+        seconds: time for the whole command.
+        started: start of the command, by time.perf_counter().
         progress: prints the choice and the expected times.
 
     Raises:
-        SkysortError: when not even one epoch fits; it names a time that is long enough.
+        SkysortError: when not even one epoch fits. The message has a time that is long enough.
     """
 
     def seconds_for_epochs(costs: Costs) -> float:
@@ -69,18 +69,18 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         costs = measured(candidate, prepared)
         available = seconds_for_epochs(costs)
         least_epochs = variant.least_epochs if chosen else 1
-        if available < least_epochs * costs.epoch:  # the variants to come take longer still
+        if available < least_epochs * costs.epoch:  # the next variants take even longer
             if chosen is None:
                 least = span(seconds + (costs.epoch - available) / (1 - SHARE_KEPT))
                 raise SkysortError(
                     "budget-too-short",
-                    f"{span(seconds)} are too short for these pictures on this computer; {least} would be enough",
+                    f"{span(seconds)} is too short for these pictures on this computer; {least} would be enough",
                 )
             break
         chosen = candidate, costs, variant.size
-    assert chosen is not None  # there is a first variant
+    assert chosen is not None  # the first variant fits, or the loop raises
     recipe, costs, size = chosen
-    # Only now, since it took time to measure the variants after it.
+    # Computed last, since measuring further variants took time.
     num_epochs = max(1, int(seconds_for_epochs(costs) / costs.epoch))
     recipe = recipe.with_values(training={"epochs": num_epochs})
     expected = time.perf_counter() - started + num_epochs * costs.epoch + costs.end

@@ -1,4 +1,4 @@
-"""Pictures checked before training: what `skysort check` does."""
+"""A check of pictures before training: the function of `skysort check`."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -30,30 +30,30 @@ def check(
     """Find problems in pictures that would distort the figures or stop training.
 
     Args:
-        data: as for `train`.
-        group_by: a regular expression; pictures of the same match are kept in one split.
-        label_by: a regular expression that finds the label in a picture's path.
+        data: pictures, named as for `train`.
+        group_by: a regular expression on paths. Pictures with the same match stay in one split.
+        label_by: a regular expression that finds the label in a path.
         settings: fields of the section `pictures` of a recipe to override, such as `pictures.size=64`.
-        output: folder for check.json and check.html, a page of thumbnails; None writes nothing.
-        data_dir: where built-in data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        progress: where to report how far it is; else silent.
+        output: folder for check.json and check.html, a page of thumbnails; None for no files.
+        data_dir: folder of built-in data, also for downloads; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
-        NotUnderstoodError: for an unknown name or field, or a path that is not there.
+        NotUnderstoodError: for an unknown name or field, or a missing path.
         SkysortError: when the pictures cannot be opened.
     """
     if output is not None:
         require("a page of thumbnails", "train", "jinja2")
     progress = progress or SilentProgress()
     patterns = {"group_by": group_by, "label_by": label_by}
-    given = {name: pattern for name, pattern in patterns.items() if pattern}
-    pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=given).pictures
+    fields = {name: pattern for name, pattern in patterns.items() if pattern}
+    pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=fields).pictures
     sources = [data] if isinstance(data, str | PathLike) else data
-    found = Data.find([str(source) for source in sources], data_dir)
-    shape = found.shape(pictures.size, pictures.channels, pictures.resize)
-    dataset = open_dataset(found, shape, progress, pictures.label_by)
+    named = Data.find([str(source) for source in sources], data_dir)
+    shape = named.shape(pictures.size, pictures.channels, pictures.resize)
+    dataset = open_dataset(named, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
-    result = quality.check(found.name, dataset, groups, open_metadata(dataset.source, progress))
+    result = quality.check(named.name, dataset, groups, open_metadata(dataset.source, progress))
     if output is not None:
         page = Path(output)
         page.mkdir(parents=True, exist_ok=True)

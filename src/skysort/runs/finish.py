@@ -1,4 +1,4 @@
-"""A plan or an interrupted run, carried to its end: learned, unless it has its classifier, and measured."""
+"""The rest of a training, from a plan or an interrupted run: train the classifier if needed, and measure it."""
 
 from skysort.classifier.classifier import Classifier
 from skysort.core.errors import StoppedError
@@ -15,17 +15,17 @@ from skysort.runs.resolve import check_calibration, check_network, check_trainab
 
 
 def carry_out(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> Run:
-    """Do what a plan says, from its pictures to the figures.
+    """Carry out a plan: check, advise, start the run, train and measure.
 
     Args:
-        plan: of a training.
-        prepared: the plan's pictures, prepared as its recipe says.
-        progress: where to report how far it is.
+        plan: plan of a training.
+        prepared: pictures of the plan, prepared by its recipe.
+        progress: where to report progress.
 
     Raises:
         NotUnderstoodError: when the loss is for another number of classes.
-        StoppedError: when it was asked to stop, with the command to go on.
-        SkysortError: when it cannot be done.
+        StoppedError: when the person or the system stopped it. The message has the command to continue.
+        SkysortError: when the recipe cannot be trained on these pictures, or the run cannot be written.
     """
     check_trainable(plan.recipe, prepared)
     advise(plan, prepared, progress)
@@ -38,17 +38,17 @@ def carry_out(plan: TrainingPlan, prepared: PreparedData, progress: Progress) ->
 
 
 def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
-    """Learn, unless the run has its classifier, and measure.
+    """Train the classifier if the run has none, and measure it.
 
     Args:
-        run: its folder, locked.
-        recipe: resolved.
-        prepared: the run's pictures.
-        progress: where to report how far it is.
+        run: locked run.
+        recipe: resolved recipe.
+        prepared: pictures of the run.
+        progress: where to report progress.
 
     Raises:
-        StoppedError: when it was asked to stop, with the command to go on.
-        SkysortError: when it cannot be done.
+        StoppedError: when the person or the system stopped it. The message has the command to continue.
+        SkysortError: when the loss diverges, or a file cannot be written.
     """
     try:
         seconds = {} if run.has_classifier else learner().learn(run, recipe, prepared, progress)
@@ -61,16 +61,16 @@ def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress)
 
 
 def go_on(run: Run, prepared: PreparedData, progress: Progress) -> Run:
-    """Finish a run that was interrupted, here or on another computer.
+    """Finish a run that was interrupted, on this computer or another.
 
     Args:
-        run: its folder, locked.
-        prepared: the run's pictures, as `prepared_again` returns them.
-        progress: where to report how far it is.
+        run: locked run.
+        prepared: pictures of the run, from `prepared_again`.
+        progress: where to report progress.
 
     Raises:
-        StoppedError: when it was asked to stop, with the command to go on.
-        SkysortError: when it cannot be done.
+        StoppedError: when the person or the system stopped it. The message has the command to continue.
+        SkysortError: when the run does not fit this computer, the loss diverges, or a file cannot be written.
     """
     recipe = resolved(run.recipe, prepared.data)
     check_network(recipe, prepared.data)

@@ -1,4 +1,4 @@
-"""The run folder: where it is, what is in it, and how to read that."""
+"""The run folder: its files, and how to read and write them."""
 
 import csv
 import shlex
@@ -26,7 +26,7 @@ from skysort.trust.metrics import Metrics
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, and what is in it."""
+    """A run folder and its files."""
 
     path: Path
 
@@ -38,18 +38,18 @@ class Run:
         """Return the run in a folder.
 
         Args:
-            path: the folder.
-            finished: refuse a run that has no figures yet.
+            path: path of the folder.
+            finished: whether to refuse a run without figures.
 
         Raises:
             NotUnderstoodError: when the folder does not exist.
-            SkysortError: when it holds no run, or the run must be finished and is not.
+            SkysortError: when the folder holds no run, or the run is not finished and must be.
         """
         run = cls(Path(path))
         if not run.path.exists():
-            raise NotUnderstoodError("path-not-found", f"{path}: no such run folder")
+            raise NotUnderstoodError("path-not-found", f"{path}: no such folder; expected the folder of a run")
         if not (run.path / "recipe.toml").is_file():
-            raise SkysortError("not-a-run", f"{path} holds no run: it has no recipe.toml")
+            raise SkysortError("not-a-run", f"{path} is not the folder of a run: it has no recipe.toml")
         if finished and not run.is_finished:
             raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
         return run
@@ -65,18 +65,22 @@ class Run:
         try:
             recipe = Recipe.load(str(path))
         except (NotUnderstoodError, RecursionError) as error:
-            raise SkysortError("damaged-run", f"{path} is damaged: {error or 'it is nested too deep'}") from None
+            raise SkysortError("damaged-run", f"{path} is damaged: {error or 'it is nested too deeply'}") from None
         if None in (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol):
             raise SkysortError(
                 "damaged-run",
-                f"{path} is damaged: that of a run has pictures.size, pictures.channels and pictures.protocol",
+                f"{path} is damaged: expected pictures.size, pictures.channels and pictures.protocol in it",
             )
         return recipe
 
     @property
     def data(self) -> DataTable:
-        """What it learned from: source, fingerprint, classes, counts, unreadable pictures."""
-        return read_json(self.path / "data.json", DataTable)
+        """data.json: source, fingerprint, classes, counts and unreadable pictures.
+
+        Raises:
+            SkysortError: when data.json is missing or damaged.
+        """
+        return read_json(self.path / "data.json", DataTable, damaged="damaged-run")
 
     def write_data(self, data: DataTable) -> None:
         """Write data.json."""
@@ -88,7 +92,7 @@ class Run:
             write_rows(member_rows(prepared), file)
 
     def learned(self) -> frozenset[str]:
-        """Return the digests of the pictures that it learned from: all but those of the test split.
+        """Return the digests of the pictures that training saw: all but those of the test split.
 
         Raises:
             SkysortError: when pictures.csv is missing or damaged.
@@ -97,25 +101,29 @@ class Run:
 
     @property
     def pictures(self) -> Path:
-        """Which picture is in which split, and its digest."""
+        """pictures.csv: the split and the digest of each picture."""
         return self.path / "pictures.csv"
 
     @property
     def metrics(self) -> Metrics:
-        """The figures of its classifier.
+        """metrics.json: the figures of the classifier.
 
         Raises:
             SkysortError: when metrics.json is missing or damaged.
         """
         try:
-            return read_json(self.path / "metrics.json", Metrics)
+            return read_json(self.path / "metrics.json", Metrics, damaged="damaged-run")
         except SkysortError as error:
             again = f"skysort evaluate {shlex.quote(str(self.path))}"
             raise SkysortError("damaged-run", f"{error}; measure the run again with: {again}") from None
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of a finished run's history.csv that are of whole epochs, as far as they are figures."""
+        """The rows of a finished run's history.csv for whole epochs, without empty cells.
+
+        Raises:
+            SkysortError: when history.csv is missing or damaged.
+        """
         path = self.path / "history.csv"
         try:
             with path.open(encoding="utf-8", newline="") as file:
@@ -130,70 +138,70 @@ class Run:
 
     @property
     def classifier(self) -> Path:
-        """The classifier folder, which can be copied anywhere."""
+        """The classifier folder. It can be copied anywhere."""
         return self.path / "classifier"
 
     @property
     def proof_difference(self) -> float | None:
-        """Largest difference of a logit on ONNX Runtime from PyTorch's, for the pictures of the proof."""
+        """Largest difference between logits of ONNX Runtime and PyTorch, for the pictures of the proof."""
         return read_table(self.classifier).proof_difference
 
     @property
     def report(self) -> Path:
-        """The page for a browser."""
+        """report.html, the page for a browser."""
         return self.path / "report.html"
 
     @property
     def how_to_go_on(self) -> str:
-        """What to tell a person whose run was interrupted."""
+        """Text that tells a person how to continue an interrupted run."""
         return f"go on with: skysort resume {shlex.quote(str(self.path))}"
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has come to its figures and its report, which are written last."""
+        """Whether the run has figures, which are written last."""
         return (self.path / "metrics.json").exists() and self.has_classifier
 
     @property
     def has_classifier(self) -> bool:
-        """Whether its classifier folder is there; an empty one is none, and is replaced."""
+        """Whether the run has a classifier. An empty folder does not count, and is replaced."""
         return self.classifier.is_dir() and any(self.classifier.iterdir())
 
     def check_classifier(self) -> None:
-        """Make sure that the classifier of a finished run is the one that its figures are of.
+        """Make sure that the figures of a finished run belong to its classifier.
 
         Raises:
-            SkysortError: when it is not.
+            SkysortError: when they do not.
         """
         table, metrics = read_table(self.classifier), self.metrics
-        decisions = {made.name: made for made in table.decisions}
+        decisions = {decision.name: decision for decision in table.decisions}
         if decisions.keys() != metrics.decisions.keys() or not all(
             effect.is_of(decisions[name]) for name, effect in metrics.decisions.items()
         ):
             raise SkysortError(
                 "not-measured",
-                f"a decision of {self.path} was interrupted before it was measured; measure it with:"
+                f"skysort decide was interrupted before it measured a decision of {self.path}; measure it with:"
                 f" skysort evaluate {shlex.quote(str(self.path))}",
             )
         if table.files[MODEL] != metrics.classifier:
             raise SkysortError(
                 "damaged-run",
-                f"the figures of {self.path} are not of its classifier: one of the two has been replaced;"
-                " put back what belongs together, or train again",
+                f"the figures of {self.path} belong to another classifier: one of the two has been replaced;"
+                " restore the files, or train again",
             )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from working on it: two would mix their rows and replace each other's files.
+        """Keep other processes out of the run: two would mix their rows and replace each other's files.
 
         Raises:
-            SkysortError: when another process is at work on it, or something in it is a link.
+            SkysortError: when another process holds the run, or a file in it is a link.
         """
         check_no_links(self.path)
-        with locked(self.path / "recipe.toml"):  # which is there from the start and never replaced
+        with locked(self.path / "recipe.toml"):  # it exists from the start and is never replaced
             yield
 
     def remove_partials(self) -> None:
-        """Remove what a killed process left half written of the run's own files."""
+        """Remove the half-written files of a killed process."""
         for name in (
             "metrics.json",
             "predictions.csv",
@@ -207,7 +215,7 @@ class Run:
 
 
 def free_folder(data: Data, recipe: Recipe) -> Path:
-    """Choose a folder below runs/ that is not there yet."""
+    """Return a folder below runs/ that does not exist yet."""
     first = data.source if isinstance(data.source, str) else data.source[0]
     source = Path(first).stem if data.named is None else first.replace(":", "-")
     folder = Path("runs") / f"{source}-{recipe.name}"
@@ -222,19 +230,19 @@ def check_free(folder: Path) -> None:
     """Make sure that a run can be written to a folder, before anything is computed for it.
 
     Raises:
-        NotUnderstoodError: when it is the folder that the command runs in.
-        SkysortError: when it holds something, or has a name that cannot be written everywhere.
+        NotUnderstoodError: when it is the current folder.
+        SkysortError: when the folder is not empty, or its name is not valid UTF-8.
     """
     if folder.absolute() == Path.cwd():
         raise NotUnderstoodError(
-            "output-taken", "a run takes a folder of its own, not the one you are in: name one with --run"
+            "output-taken", "a run needs a folder of its own, not the current one; name it with --run"
         )
     try:
         str(folder.absolute()).encode()
     except UnicodeEncodeError:
         raise SkysortError(
             "bad-text",
-            f"{folder} has a name that is not UTF-8, which a classifier cannot be exported to; choose another with"
+            f"{folder}: the name is not valid UTF-8, so a classifier cannot be exported to it; choose another with"
             " --run",
         ) from None
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -247,13 +255,13 @@ def check_free(folder: Path) -> None:
 
 
 def start_run(folder: Path, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
-    """Write the folder of a run that has not begun: its recipe and its pictures.
+    """Write the folder of a new run: its recipe and the table of its pictures.
 
     Raises:
-        SkysortError: when it cannot be written, or another process has started a run there meanwhile.
+        SkysortError: when it cannot be written, or another process has started a run there in the meantime.
     """
     if remove_partials(folder):
-        progress.say(f"removed what a killed training left half written beside {folder}")
+        progress.say(f"removed half-written files of a killed training beside {folder}")
     try:
         with whole_folder(folder) as beside:
             if isinstance(network := recipe.network, OwnNetwork):
@@ -264,7 +272,7 @@ def start_run(folder: Path, recipe: Recipe, prepared: PreparedData, progress: Pr
     except SkysortError:
         if (folder / "recipe.toml").exists():
             raise SkysortError(
-                "output-taken", f"another training has started in {folder} meanwhile; choose another with --run"
+                "output-taken", f"another training has just started in {folder}; choose another with --run"
             ) from None
         raise
     return Run(folder)

@@ -1,4 +1,4 @@
-"""The door from runs to PyTorch: what a run needs of it, loaded when it is first needed."""
+"""The functions of a run that need PyTorch, loaded when they are first needed."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 
 class Learner(Protocol):
-    """What a run needs of PyTorch; the module `network_learner` has these functions."""
+    """The functions of a run that need PyTorch. The module `network_learner` has them."""
 
     def hardware(self, training: Training) -> dict[str, str | int]:
-        """Return `device` and `threads` as they are on this computer."""
+        """Return `device` and `threads` for this computer."""
 
     def check_network(self, recipe: Recipe, shape: Shape) -> None:
-        """Refuse a network that does not fit pictures of a shape, or this computer's memory."""
+        """Refuse a network that does not fit the shape of the pictures, or the memory of this computer."""
 
     def check_loss(self, recipe: Recipe, num_classes: int) -> None:
-        """Refuse a loss that is for another number of classes."""
+        """Refuse a loss for another number of classes."""
 
     def check_own_network(self, recipe: Recipe, prepared: PreparedData) -> None:
         """Refuse a network of a person's own that cannot be trained or exported."""
 
     def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
-        """Return the networks that a budget may choose among for pictures of a size, the quickest first."""
+        """Return the networks that a budget may choose from for a picture size, fastest first."""
 
     def seconds_per_epoch_and_picture(self, recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
-        """Return how long an epoch takes, and an answer to a picture, by a few steps of training."""
+        """Return the seconds per epoch and the seconds to label a picture, timed with a few steps."""
 
     def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
         """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
 
     def train_mode_accuracies(self, run: Run, prepared: PreparedData) -> dict[str, float] | None:
-        """Return the accuracies in training mode by split; None for a network that is the same in both modes."""
+        """Return the accuracies in training mode by split; None if the mode changes nothing."""
 
 
 def learner() -> Learner:

@@ -1,4 +1,4 @@
-"""Measures a classifier on the pictures of its run, and writes the run's figures."""
+"""A classifier measured on the pictures of its run, and the figures of the run written."""
 
 import time
 from contextlib import suppress
@@ -22,7 +22,7 @@ from skysort.trust.ood import measure_ood
 def evaluate_own(
     classifier: Classifier, split: str, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> Evaluation:
-    """Run a classifier on rows of a split, and on the split's unreadable pictures."""
+    """Evaluate a classifier on rows of a split, with the unreadable pictures of the split added."""
     rows = np.concatenate([rows, prepared.unreadable_of(split)])
     return evaluate_split(classifier, split, prepared.dataset, rows, progress)
 
@@ -35,15 +35,15 @@ def measure_run(
     progress: Progress,
     evaluated: Evaluation | None = None,
 ) -> Metrics:
-    """Measure a run's classifier on the run's splits; write its table, its figures, rows and report.
+    """Measure a run's classifier on the splits of the run, and write its table, figures, rows and report.
 
     Args:
-        run: its folder, locked.
-        classifier: the run's.
-        prepared: the run's pictures.
-        seconds: how long steps took, beside the steps in the classifier's table.
-        progress: shows how far it is.
-        evaluated: one of the splits, if it has been evaluated already.
+        run: locked run.
+        classifier: classifier of the run.
+        prepared: pictures of the run.
+        seconds: durations of steps that the table of the classifier does not have.
+        progress: where to report progress.
+        evaluated: evaluation of one of the splits, if there is one already.
     """
     require("a report", "train", "matplotlib", "jinja2")
     started = time.perf_counter()
@@ -55,9 +55,9 @@ def measure_run(
     }
     test, ood, leaks = evaluations["test"], prepared.ood, prepared.leaks("test")
     new = test.without(leaks)
-    data = {**classifier.table.data, "source": prepared.data.name}  # which may have moved
+    data = {**classifier.table.data, "source": prepared.data.name}  # it may have moved
     known = classifier.table.seconds
-    with suppress(SkysortError):  # there are no figures yet, or they are damaged and about to be replaced
+    with suppress(SkysortError):  # there are no figures yet, or damaged ones, which are replaced below
         known = known | run.metrics.seconds
     splits = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
     if len(leaks):
@@ -71,7 +71,9 @@ def measure_run(
         protocol=str(run.recipe.pictures.protocol),
         classifier=classifier.digest,
         data=data,
-        decisions={one.name: new.effect_of(one, prepared.groups) for one in classifier.table.decisions},
+        decisions={
+            decision.name: new.effect_of(decision, prepared.groups) for decision in classifier.table.decisions
+        },
         ood=measure_ood(classifier, ood, test, progress) if ood else None,
     )
     calibrated = None
@@ -81,8 +83,8 @@ def measure_run(
     decisions = decision_sections(
         calibrated, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
     )
-    described = {"figures": splits["test"].headline, "data": data}
-    classifier.table.model_copy(update=described).write(classifier.folder)
+    update = {"figures": splits["test"].headline, "data": data}
+    classifier.table.model_copy(update=update).write(classifier.folder)
     write_figures(run.path, metrics, test, run, decisions)
     return metrics
 
@@ -95,9 +97,15 @@ def write_figures(
     decisions: list[DecisionSection],
     rows: Evaluation | None = None,
 ) -> None:
-    """Write rows, report and figures; the figures last, since they say that all is there.
+    """Write predictions.csv, report.html and metrics.json. The last one marks the folder as complete.
 
-    The rows are those of the test split, or of more pictures where `rows` has them.
+    Args:
+        folder: folder to write to.
+        metrics: the figures.
+        test: evaluation of the test split.
+        run: run that the figures belong to, or None.
+        decisions: sections of the report about decisions.
+        rows: evaluation to write to predictions.csv, if it is not `test`.
     """
     (rows or test).write_csv(folder / "predictions.csv")
     write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)

@@ -1,7 +1,7 @@
-"""Measures a classifier on other pictures than those of its run."""
+"""A classifier measured on pictures that are not those of its run."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -24,56 +24,55 @@ from skysort.trust.evaluation import Evaluation, evaluate_split
 from skysort.trust.metrics import Metrics, SplitFigures
 
 
+@dataclass(frozen=True)
+class OtherPictures:
+    """Pictures to measure a classifier on, as a person names them."""
+
+    source: str
+    """A name or a path, as for `train`."""
+    group_by: str | None = None
+    """A regular expression on paths; pictures with the same match are not independent. None: that of the run."""
+    label_by: str | None = None
+    """A regular expression that finds the label in a path. None for labels from class folders."""
+    data_dir: str | PathLike[str] | None = None
+    """Folder of built-in data."""
+
+
 def measure_others(
-    classifier: Classifier,
-    source: str,
-    group_by: str | None,
-    label_by: str | None,
-    output: Path | None,
-    data_dir: str | PathLike[str] | None,
-    run: Run | None,
-    progress: Progress,
+    classifier: Classifier, others: OtherPictures, output: Path | None, run: Run | None, progress: Progress
 ) -> Metrics:
     """Measure a classifier on pictures that are not those of its run.
 
-    Pictures that the run learned from are left out of all figures but those of the split `learned`.
+    Only the figures of the split `learned` count pictures that the run learned from.
 
     Args:
         classifier: to measure.
-        source: of the pictures, named as for train.
-        group_by: a pattern in their paths for those that are not independent; None for that of the run's recipe.
-        label_by: a pattern in their paths that gives the label; None where class folders do.
-        output: a folder for metrics.json, predictions.csv and report.html.
-        data_dir: where named data is.
-        run: that the classifier is part of, which knows what it learned from; None for a copy on its own.
-        progress: where to say how far it is.
+        others: the pictures.
+        output: folder for metrics.json, predictions.csv and report.html, or None.
+        run: run of the classifier, which records what it learned from; None for a copy without its run.
+        progress: where to report progress.
+
+    Raises:
+        NotUnderstoodError: for an unknown name, a missing path, or a class that the classifier does not have.
+        SkysortError: when no picture can be read, or the output is a run.
     """
     if output is not None:
-        require("a report", "train", "matplotlib", "jinja2")
-        if (output / "recipe.toml").exists():
-            raise SkysortError(
-                "output-taken", f"{output} is a run, whose own figures would be lost; choose another --output"
-            )
-    data = Data.find(source, data_dir)
-    dataset = open_dataset(data, classifier.shape, progress, label_by)
+        _check_output(output)
+    data = Data.find(others.source, others.data_dir)
+    dataset = open_dataset(data, classifier.shape, progress, _pictures(label_by=others.label_by).label_by)
     for name in dataset.listing.classes:
         if name not in classifier.classes:
             raise unknown("class", name, classifier.classes)
     started = time.perf_counter()
-    groups = _groups(dataset, group_by, run, progress)
-    rows = dataset.rows_of_test()
-    evaluation = evaluate_split(classifier, "test", dataset, rows, progress)
+    groups = _groups(dataset, others.group_by, run, progress)
+    evaluation = evaluate_split(classifier, "test", dataset, dataset.rows_of_test(), progress)
     origin = {"source": data.name, "fingerprint": dataset.fingerprint()}
-    if run is not None:
-        learned = learned_rows(dataset, evaluation.rows, groups, run.learned())
-    else:  # A test split that the data itself declares was kept from training.
-        is_same = "test" not in dataset.listing.splits and bool(origin.items() & classifier.table.data.items())
-        learned = evaluation.rows if is_same else evaluation.rows[:0]
+    learned = _learned(evaluation, groups, run, origin, classifier)
     test, splits = _without_learned(evaluation, learned, groups)
     is_all_learned = len(learned) == len(evaluation.rows)
     if is_all_learned:
         progress.say(
-            f"{source}: the classifier learned from all of these; the figures are too good for new pictures"
+            f"{others.source}: the classifier learned from all of these; the figures are too good for new pictures"
         )
     table = classifier.table
     metrics = Metrics(
@@ -85,7 +84,7 @@ def measure_others(
         protocol="seen pictures" if is_all_learned else "other pictures",
         classifier=classifier.digest,
         data=origin,
-        decisions={one.name: test.effect_of(one, groups) for one in table.decisions},
+        decisions={decision.name: test.effect_of(decision, groups) for decision in table.decisions},
     )
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
@@ -96,29 +95,60 @@ def measure_others(
     return metrics
 
 
+def _check_output(output: Path) -> None:
+    require("a report", "train", "matplotlib", "jinja2")
+    if (output / "recipe.toml").exists():
+        raise SkysortError(
+            "output-taken", f"{output} is a run, whose figures would be lost; choose another --output"
+        )
+
+
+def _learned(
+    evaluation: Evaluation,
+    groups: NDArray[np.int64],
+    run: Run | None,
+    origin: dict[str, str],
+    classifier: Classifier,
+) -> NDArray[np.int64]:
+    """Return the rows of pictures that the classifier learned from, or that are in a group with one of them.
+
+    Without the run, nothing records single pictures. So it is all pictures if their data is that of the
+    classifier, except if the data declares a test split itself, which training never uses.
+    """
+    if run is not None:
+        return learned_rows(evaluation.dataset, evaluation.rows, groups, run.learned())
+    has_own_test = "test" in evaluation.dataset.listing.splits
+    is_same_data = bool(origin.items() & classifier.table.data.items())
+    return evaluation.rows if is_same_data and not has_own_test else evaluation.rows[:0]
+
+
 def _without_learned(
     evaluation: Evaluation, learned: NDArray[np.int64], groups: NDArray[np.int64]
 ) -> tuple[Evaluation, dict[str, SplitFigures]]:
-    """Return the evaluation to show first, and figures by split: of new pictures, and of those learned from."""
-    others = np.setdiff1d(evaluation.rows, learned)
-    if not len(learned) or not len(others):
+    """Return the evaluation of new pictures, and the figures of new and of learned pictures by split."""
+    new = np.setdiff1d(evaluation.rows, learned)
+    if not len(learned) or not len(new):
         return evaluation, {"test": evaluation.figures(groups)}
-    test, rest = evaluation.without(learned), replace(evaluation.without(others), unreadable={})
+    test, rest = evaluation.without(learned), replace(evaluation.without(new), unreadable={})
     return test, {"test": test.figures(groups), "learned": rest.figures(groups)}
 
 
 def _groups(dataset: Dataset, group_by: str | None, run: Run | None, progress: Progress) -> NDArray[np.int64]:
-    """Return which pictures are not independent: by the pattern given, else by the run's own, if it fits."""
+    """Return the group of each picture: by the pattern, else by the grouping of the run if that fits."""
     if group_by is not None or run is None:
-        return groups_of(dataset, _grouped(group_by), progress)
+        return groups_of(dataset, _pictures(group_by=group_by), progress)
     own = run.recipe.pictures
     try:
-        return groups_of(dataset, _grouped(own.group_by, own.burst_seconds), progress)
-    except SkysortError as error:  # names of other pictures may be of another kind
+        return groups_of(dataset, _pictures(group_by=own.group_by, burst_seconds=own.burst_seconds), progress)
+    except SkysortError as error:  # these pictures may have names of another form
         progress.say(f"{error}; so the run's grouping does not apply here, and each picture counts separately")
-        return groups_of(dataset, _grouped(None), progress)
+        return groups_of(dataset, _pictures(), progress)
 
 
-def _grouped(group_by: str | None, burst_seconds: float = 0.0) -> Pictures:
-    grouped = {"group_by": group_by, "burst_seconds": burst_seconds}
-    return Recipe.load(DEFAULT_RECIPE).with_values(pictures=grouped).pictures
+def _pictures(**fields: object) -> Pictures:
+    """Return the section `pictures` of a recipe with these fields.
+
+    Raises:
+        NotUnderstoodError: when a pattern is not a regular expression.
+    """
+    return Recipe.load(DEFAULT_RECIPE).with_values(pictures=fields).pictures

@@ -1,6 +1,6 @@
-"""What a run needs of PyTorch: the one module under runs and experiments that imports it.
+"""The functions of a run that need PyTorch. No other module of runs and experiments imports it.
 
-`learner.learner()` loads it when it is first needed, so that whatever only reads runs works without PyTorch.
+`learner.learner()` loads this module when it is first needed, so runs can be read without PyTorch.
 """
 
 import csv
@@ -51,24 +51,24 @@ from skysort.trust.evaluation import logits_of
 NUM_PROOF_PICTURES = 32
 STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
 PICTURES_TIMED = 250
-"""By which the time of an answer is measured."""
+"""Number of pictures to label, to time one."""
 
 
 def hardware(training: Training) -> dict[str, str | int]:
-    """Return `device` and `threads` as they are on this computer.
+    """Return `device` and `threads` for this computer.
 
     Raises:
-        NotUnderstoodError: for a name that is no device's.
+        NotUnderstoodError: for an unknown device.
         SkysortError: for a device that this computer does not have, or too many threads.
     """
     return {"device": resolve_device(training.device), "threads": resolve_threads(training.threads)}
 
 
 def check_network(recipe: Recipe, shape: Shape) -> None:
-    """Make sure that a network fits pictures of a shape, and this computer's memory; nothing is allocated.
+    """Make sure that a network fits the shape of the pictures and this computer's memory, without allocating it.
 
     Raises:
-        SkysortError: when the pictures are too small for it, or the memory is.
+        SkysortError: when the pictures are too small for the network, or it is too large for the memory.
     """
     with torch.device("meta"):
         layers = build_layers(recipe.network, shape, 2)
@@ -76,7 +76,7 @@ def check_network(recipe: Recipe, shape: Shape) -> None:
 
 
 def check_loss(recipe: Recipe, num_classes: int) -> None:
-    """Make sure that a recipe's loss is for as many classes as there are.
+    """Make sure that a recipe's loss is for this number of classes.
 
     Raises:
         NotUnderstoodError: when it is not.
@@ -85,7 +85,7 @@ def check_loss(recipe: Recipe, num_classes: int) -> None:
 
 
 def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
-    """Make sure that a person's own network, if the recipe has one, can be trained and exported.
+    """Make sure that a user's own network, if the recipe has one, can be trained and exported.
 
     Raises:
         SkysortError: when it cannot.
@@ -95,25 +95,25 @@ def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
 
 
 def variants(network: AnyNetwork, size: int) -> list[Variant]:
-    """Return the networks that a budget may choose among for pictures of a size, the quickest first."""
+    """Return the networks that a budget may choose from for a picture size, fastest first."""
     return families.variants(network, size)
 
 
 def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
-    """Time a few steps of training, and answers to a few pictures.
+    """Time a few steps of training, and the labels of a few pictures.
 
     Returns:
-        Seconds of an epoch, with its checkpoint and without validation, and seconds per answered picture.
+        Seconds per epoch, with its checkpoint and without validation, and seconds to label a picture.
 
     Raises:
-        StoppedError: when the training was asked to stop.
+        StoppedError: when the person or the system stopped it.
     """
     dataset, rows = prepared.dataset, prepared.splits["train"]
     training = recipe.training
     pictures_per_step = min(training.pictures_per_step(len(rows)), len(rows))
     timed = np.resize(rows, (STEPS_TO_WARM_UP + STEPS_TIMED) * pictures_per_step)
-    answered = evenly_spaced(rows, PICTURES_TIMED)
-    # Mixing and weighting cost next to nothing, and ask for pictures of all classes.
+    labelled = evenly_spaced(rows, PICTURES_TIMED)
+    # Mixing and class weights take almost no time, and need pictures of all classes.
     short = recipe.with_values(
         training={"epochs": 1, "log_every": 1, "batch_size": pictures_per_step},
         augment={"mixup": 0.0, "cutmix": 0.0},
@@ -124,16 +124,16 @@ def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tup
         started = time.perf_counter()
         fit(network, short, pictures_of(dataset, timed), None, Path(folder), SilentProgress())
         step, steps = _seconds_of_steps(Path(folder) / "history.csv")
-        beside_steps = time.perf_counter() - started - steps  # a checkpoint, above all
+        beside_steps = time.perf_counter() - started - steps  # mostly the checkpoint
         started = time.perf_counter()
         loss, device = loss_function(recipe.loss), torch.device(training.device)
-        evaluate(network, pictures_of(dataset, answered), loss, device)
-        seconds_per_picture = (time.perf_counter() - started) / len(answered)
+        evaluate(network, pictures_of(dataset, labelled), loss, device)
+        seconds_per_picture = (time.perf_counter() - started) / len(labelled)
     return len(rows) / pictures_per_step * step + beside_steps, seconds_per_picture
 
 
 def _seconds_of_steps(history: Path) -> tuple[float, float]:
-    """Return the median seconds of a step, and those of all steps, of a history with one row per step."""
+    """Return the median seconds of a step and the total of all steps, from a history with one row per step."""
     with history.open(encoding="utf-8", newline="") as file:
         seconds = [float(row["seconds"]) for row in csv.DictReader(file) if row["kind"] == "steps"]
     return float(statistics.median(np.diff(seconds)[STEPS_TO_WARM_UP - 1 :].tolist())), seconds[-1]
@@ -143,11 +143,11 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     """Train from the run's checkpoint, if there is one, and write its classifier.
 
     Returns:
-        The seconds that the export took.
+        Seconds of the export, by that name.
 
     Raises:
-        StoppedError: when the training was asked to stop.
-        SkysortError: when the loss diverges, or something cannot be written.
+        StoppedError: when the person or the system stopped it.
+        SkysortError: when the loss diverges, or a file cannot be written.
     """
     dataset, splits = prepared.dataset, prepared.splits
     with computing_threads(recipe.training.threads):
@@ -202,7 +202,7 @@ def _table(
 
 
 def _threshold(classifier: Classifier, keep: float, prepared: PreparedData, progress: Progress) -> OodThreshold:
-    """Return the threshold for unknown pictures that keeps a share of those like the calibration split's."""
+    """Return the threshold for unknown pictures that keeps a share of pictures like the calibration pictures."""
     rows, logits = logits_of(classifier, "calibration", prepared.dataset, prepared.to_calibrate(), progress)
     num_leaks = len(prepared.splits["calibration"]) - len(rows)
     return threshold_for_unknown(logits, keep, prepared.groups[rows], num_leaks)
@@ -211,14 +211,14 @@ def _threshold(classifier: Classifier, keep: float, prepared: PreparedData, prog
 def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:
     """Return the accuracies of a run's network in training mode, on its train and test pictures.
 
-    Only evaluation mode is in the classifier folder, so this takes the weights. See docs/reproduction.md.
+    model.onnx has evaluation mode only, so this builds the network from its weights. See docs/reproduction.md.
 
     Args:
-        run: finished.
+        run: finished run.
         prepared: its pictures.
 
     Returns:
-        `{"train": …, "test": …}`; None for a network that answers the same in both modes.
+        `{"train": …, "test": …}`; None if the mode changes nothing.
 
     Raises:
         SkysortError: when the run's weights have changed.
@@ -229,7 +229,7 @@ def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] 
     if not network.depends_on_mode:
         return None
     check_file(run.classifier, WEIGHTS, table)
-    network.load_state_dict(load_file(run.classifier / WEIGHTS))  # its normalisation, too
+    network.load_state_dict(load_file(run.classifier / WEIGHTS))  # with its normalisation
     device = torch.device(recipe.training.device)
     network.to(device).to(memory_format=torch.channels_last)
     loss, seed = loss_function(recipe.loss), recipe.training.seed

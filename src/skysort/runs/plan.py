@@ -1,4 +1,4 @@
-"""What a training is to do: its pictures, its recipe and its folder, from what a person asked for."""
+"""The plan of a training: pictures, recipe and folder, from the arguments of `train`."""
 
 import time
 from collections.abc import Sequence
@@ -15,31 +15,31 @@ from skysort.runs.folder import check_free, free_folder
 from skysort.runs.resolve import check_network, resolved
 
 KEEP_KNOWN = 0.95
-"""Of real pictures, where a run has out-of-distribution pictures and its recipe does not say."""
+"""Share of real pictures to keep, if a run has out-of-distribution pictures and its recipe sets no share."""
 
 Sources = str | PathLike[str] | Sequence[str | PathLike[str]]
-"""A name or a path of pictures, or several paths of one data set."""
+"""Name or path of pictures, or several paths that form one data set."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training is to do; nothing is decoded or written yet."""
+    """The plan of a training. Nothing is decoded or written yet."""
 
     sources: tuple[str, ...]
-    """The pictures, as the person named them."""
+    """Names or paths of the pictures, as the caller passed them."""
     data: Data
     recipe: Recipe
-    """Resolved."""
+    """Resolved recipe."""
     folder: Path
-    """Free for the run."""
+    """Folder for the run, which is free."""
     began: float
-    """`time.perf_counter()` when the command began, for its budget."""
+    """Start of the command by `time.perf_counter()`, for its budget."""
     budget: float | None
-    """Seconds that the whole command may take."""
+    """Seconds for the whole command; None for no limit."""
     ood: Data | None
-    """Pictures of none of the classes."""
+    """Pictures of none of the classes, or None."""
     has_default_size: bool
-    """Whether neither the person nor the data chose the size that the network sees."""
+    """Whether neither the caller nor the data chose the picture size."""
 
 
 def make_plan(
@@ -51,11 +51,10 @@ def make_plan(
     ood: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
 ) -> TrainingPlan:
-    """Return what `train` is to do with its arguments.
+    """Return the plan for the arguments of `train`.
 
     Raises:
-        NotUnderstoodError: for an unknown name or field, a path that is not there, or arguments that do not go
-            together.
+        NotUnderstoodError: for an unknown name or field, a missing path, or arguments that do not go together.
         SkysortError: when the folder is not free, or the recipe does not fit the pictures or this computer.
     """
     began = time.perf_counter()
@@ -89,12 +88,12 @@ def _loaded(recipe: str | PathLike[str] | Recipe, settings: tuple[str, ...], *, 
     for setting in settings if has_budget else ():
         if (field := setting.partition("=")[0].strip()) in DECIDED_BY_BUDGET:
             raise NotUnderstoodError(
-                "options-conflict", f"--budget chooses {field} itself; give --budget or set {field}, not both"
+                "options-conflict", f"--budget chooses {field} itself; use --budget or set {field}, not both"
             )
     if not isinstance(recipe, Recipe):
         return Recipe.load(recipe, settings)
     if settings:
         raise NotUnderstoodError(
-            "options-conflict", "settings go with the name of a recipe; a Recipe is used as it is"
+            "options-conflict", "settings need the name of a recipe; for a Recipe, use Recipe.with_values"
         )
     return recipe

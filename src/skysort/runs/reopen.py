@@ -1,4 +1,4 @@
-"""A run opened again, with the pictures that it had, wherever they are now."""
+"""A run opened again with its pictures, wherever they are now."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,23 +13,23 @@ from skysort.data.splits import DataTable, PreparedData, prepare
 from skysort.runs.folder import Run
 
 Moved = str | PathLike[str] | Sequence[str | PathLike[str]] | None
-"""Where a run's pictures are now, or the places of its several sources; None where they were."""
+"""New place of a run's pictures, or of each of its sources; None if they have not moved."""
 
 
 def prepared_again(
     run: Run, progress: Progress, moved_to: Moved = None, data_dir: str | PathLike[str] | None = None
 ) -> PreparedData:
-    """Open a run's pictures once more, and make sure that they are the same in the same splits.
+    """Prepare the pictures of a run again, and make sure that they and their splits are unchanged.
 
     Args:
-        run: its folder, locked where the pictures have moved.
-        progress: where to report how far it is.
-        moved_to: where the pictures are now. Once they have proved to be the same, the run records it.
-        data_dir: where named data is; else where it was for the run.
+        run: the run; locked if the pictures have moved.
+        progress: where to report progress.
+        moved_to: new place of the pictures. The run records it if the pictures are the same.
+        data_dir: folder of built-in data; None for the one that the run used.
 
     Raises:
-        NotUnderstoodError: when there is nothing at the new place.
-        SkysortError: when the pictures are not where they were, or have changed.
+        NotUnderstoodError: when nothing is at the new place.
+        SkysortError: when the pictures are no longer at their place, or have changed.
     """
     expected = run.data
     folder = data_dir or expected.data_dir
@@ -42,27 +42,27 @@ def prepared_again(
 
 
 def check_unchanged(run: Run, prepared: PreparedData, *, has_moved: bool = False) -> None:
-    """Make sure that pictures are those that a run started with, in the same splits.
+    """Make sure that pictures and splits are those that a run started with.
 
     Args:
-        run: its folder.
+        run: the run.
         prepared: the pictures.
-        has_moved: whether they are at another place than they were.
+        has_moved: whether the pictures are at a new place.
 
     Raises:
         SkysortError: when they are not.
     """
-    expected, found = run.data, prepared.described()
-    if found.ood != expected.ood:
+    expected, actual = run.data, prepared.described()
+    if actual.ood != expected.ood:
         source = expected.ood.source if expected.ood else "the data"
         raise SkysortError(
             "pictures-changed",
-            f"the out-of-distribution pictures of {run.path} have changed: {source} has others now",
+            f"the out-of-distribution pictures of {run.path} have changed: {source} has other pictures now",
         )
     for what, key in (("pictures", "fingerprint"), ("splits", "split_digest"), ("groups", "groups_digest")):
-        before, now = getattr(expected, key), getattr(found, key)
+        before, now = getattr(expected, key), getattr(actual, key)
         if now != before and has_moved:
-            place = source_name(found.source)
+            place = source_name(actual.source)
             raise SkysortError(
                 "pictures-changed",
                 f"{place} does not hold the {what} of {run.path}: expected {key} {before}, found {now}",
@@ -80,7 +80,7 @@ def _find(run: Run, expected: DataTable, moved_to: Moved, data_dir: str | PathLi
         if isinstance(expected.source, str) and find_named(expected.source):
             raise NotUnderstoodError(
                 "options-conflict",
-                f"{run.path} learned from the named data '{expected.source}'; --data-dir says where that is",
+                f"{run.path} uses the built-in data set '{expected.source}'; name its folder with --data-dir",
             )
         return Data.find(_places(moved_to), data_dir)
     try:
@@ -98,7 +98,7 @@ def _places(moved_to: str | PathLike[str] | Sequence[str | PathLike[str]]) -> li
 
 
 def run_of(classifier: Path) -> Run | None:
-    """Return the run that a classifier folder is part of; None for a copy on its own."""
+    """Return the run of a classifier folder; None for a copy without its run."""
     run = Run(classifier.absolute().parent)
     if (run.path / "recipe.toml").is_file() and run.classifier.is_dir() and run.classifier.samefile(classifier):
         return run
@@ -107,20 +107,20 @@ def run_of(classifier: Path) -> Run | None:
 
 @contextmanager
 def locked_run(classifier: Path, otherwise: str) -> Iterator[Run]:
-    """Open the finished run that a classifier folder is part of, and keep other processes from changing it.
+    """Open the finished run of a classifier folder, and keep other processes from changing it.
 
     Args:
-        classifier: the folder.
-        otherwise: what to do when the folder is a copy without its run.
+        classifier: the classifier folder.
+        otherwise: advice for the error when the folder is a copy without its run.
 
     Raises:
         NotUnderstoodError: when the folder is a copy without its run.
-        SkysortError: when another process is at work on the run, or the run is not finished.
+        SkysortError: when another process holds the run, or the run is not finished.
     """
     run = run_of(classifier)
     if run is None:
         raise NotUnderstoodError(
             "classifier-without-run", f"{classifier} is a classifier without its run; {otherwise}"
         )
-    with run.locked():  # before anything is read that another process may be about to change
+    with run.locked():  # before reading files that another process may change
         yield Run.open(run.path, finished=True)

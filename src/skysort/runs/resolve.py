@@ -1,4 +1,4 @@
-"""A recipe spelled out for its pictures and this computer, and refused where it does not fit them."""
+"""A recipe with every field set for its pictures and this computer, and checks that it fits them."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from skysort.trust.abstention import fewest_for_unknown
 
 
 def resolved(recipe: Recipe, data: Data) -> Recipe:
-    """Return a recipe in which everything is set that the data and this computer decide.
+    """Return a recipe with the fields set that depend on the data and on this computer.
 
     Raises:
-        NotUnderstoodError: for a name that is no device's.
+        NotUnderstoodError: for an unknown device.
         SkysortError: for a device that this computer does not have, too many threads, or a missing library.
     """
     pictures = recipe.pictures
@@ -35,7 +35,7 @@ def resolved(recipe: Recipe, data: Data) -> Recipe:
 
 
 def _mirrored(augment: Augment, data: Data) -> dict[str, str | bool]:
-    """Spell out whether pictures are mirrored: not those of which the mirror image means something else."""
+    """Return the fields for mirroring. Pictures whose mirror image has another meaning are not mirrored."""
     means_the_same = data.named is None or data.named.mirror_means_the_same
     chosen: dict[str, str | bool] = {}
     if augment.flip == "auto":
@@ -46,10 +46,10 @@ def _mirrored(augment: Augment, data: Data) -> dict[str, str | bool]:
 
 
 def check_network(recipe: Recipe, data: Data) -> None:
-    """Make sure that a recipe's network fits the pictures and this computer's memory, before any is decoded.
+    """Make sure that a recipe's network fits the pictures and this computer's memory, before decoding any.
 
     Raises:
-        SkysortError: when the pictures are too small for it, or the memory is.
+        SkysortError: when the pictures are too small for the network, or it is too large for the memory.
     """
     pictures = recipe.pictures
     learner().check_network(recipe, data.shape(pictures.size, pictures.channels, pictures.resize))
@@ -60,7 +60,7 @@ def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
 
     Raises:
         NotUnderstoodError: when its loss is for another number of classes.
-        SkysortError: when there are too few calibration pictures, or a person's own network cannot be trained.
+        SkysortError: when there are too few calibration pictures, or a user's own network cannot be trained.
     """
     learner().check_loss(recipe, len(prepared.dataset.listing.classes))
     check_calibration(recipe, prepared)
@@ -68,16 +68,16 @@ def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
 
 
 def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
-    """Make sure that there are as many calibration pictures as a recipe's threshold takes.
+    """Make sure that there are enough calibration pictures for a recipe's threshold.
 
     Raises:
-        SkysortError: when there are not.
+        SkysortError: when there are too few.
     """
     keep = recipe.trust.keep_known
     if keep is None:
         return
     fewest = fewest_for_unknown(keep)
-    needed = f"to keep {keep} of known pictures takes at least {fewest:,} calibration pictures, or groups of them"
+    needed = f"keeping {keep} of known pictures needs at least {fewest:,} calibration pictures, or groups of them"
     if "calibration" not in prepared.splits:
         raise SkysortError(
             "missing-split",
@@ -87,11 +87,7 @@ def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
     num = len(np.unique(prepared.groups[rows]))
     if num < fewest:
         num_leaks = len(prepared.splits["calibration"]) - len(rows)
-        without = (
-            f", without {num_leaks:,} pictures that training or validation has identical or near-identical"
-            if num_leaks
-            else ""
-        )
+        without = f", without {num_leaks:,} with a near-duplicate in train or validation" if num_leaks else ""
         listing = prepared.dataset.listing
         ways = how_to_calibrate(fewest, len(listing), recipe.pictures.percentages, listing)
         raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")

@@ -1,4 +1,4 @@
-"""The story of a run: plan, prepare, and carry out: advise, write, learn, measure (finish.py)."""
+"""Train and resume: plan the run, prepare its pictures, and carry out the plan (`finish.py`)."""
 
 import shlex
 from os import PathLike
@@ -26,27 +26,29 @@ def train(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Train a network on pictures, write its classifier folder, and measure that.
+    """Train a network on pictures, write its classifier folder, and measure the classifier.
 
-    The process stays changed in one way: threads that PyTorch starts take numbers below 1e-38 for zero.
+    One change to the process remains: threads that PyTorch starts treat numbers below 1e-38 as zero.
 
     Args:
-        data: a name, as `skysort datasets` lists them, a folder or archive with a folder a class, or a .csv file;
-            or several paths of one data set: a picture in several of them has the label of the last.
-        recipe: a name, as `skysort recipes` lists them, the path of a `.toml` file, `FILE.py:Class` for a network
-            of one's own, which runs that file, or a Recipe.
-        run: the folder to write, which must not hold anything; else one below `runs/` is chosen.
-        settings: fields of the recipe to override, as `training.epochs=3`.
-        budget: a time like `60s` or `10m` that the call aims to take; it decides the epochs, and width and stride
-            of the network `swift`.
-        ood: pictures of none of the classes, named as data is, to measure how many are called unknown; a
-            recipe that sets no threshold for that gets one that keeps 95 % of real pictures.
-        data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        progress: where to say how far it is; else silent.
+        data: a built-in data set (`skysort datasets` lists them), a folder or archive with one folder per class,
+            or a .csv file. Several paths form one data set: a picture in several of them has the label of the
+            last.
+        recipe: a name (`skysort recipes` lists them), the path of a `.toml` file, a Recipe, or `FILE.py:Class` for
+            a network of your own, which runs that file. None for `swift`.
+        run: folder to write, missing or empty. None for a new one below `runs/`.
+        settings: fields of the recipe to override, such as `training.epochs=3`.
+        budget: total time of the call, such as `60s` or `10m`. It sets the number of epochs, and the width and
+            stride of the network `swift`.
+        ood: pictures of none of the classes, named as for `data`, to measure how many are called unknown. A recipe
+            without a threshold for that gets one that keeps 95 % of real pictures.
+        data_dir: folder of built-in data, also for downloads; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
-        NotUnderstoodError: for an unknown name or field, or a path that is not there.
-        SkysortError: when it cannot be done; what is written so far can be resumed.
+        NotUnderstoodError: for an unknown name or field, or a missing path.
+        SkysortError: when the recipe cannot be trained on these pictures, or the run cannot be written.
+        StoppedError: when the person or the system stopped it. `resume` continues the run.
     """
     progress = progress or SilentProgress()
     plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood, data_dir)
@@ -62,17 +64,18 @@ def resume(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Continue a run that was interrupted, to the same bits as if it had not been.
+    """Continue an interrupted run. It ends with the same bits as a run that was never interrupted.
 
     Args:
-        run: its folder.
-        moved_to: where its pictures are now, if they have moved. It is recorded.
-        data_dir: where named data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        progress: where to say how far it is; else silent.
+        run: folder of the run.
+        moved_to: new place of its pictures, if they have moved. The run records it.
+        data_dir: folder of built-in data, also for downloads; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
         NotUnderstoodError: when there is no such folder.
-        SkysortError: when it holds no run, another process is at work on it, or its pictures have changed since.
+        SkysortError: when the folder holds no run, another process holds it, or its pictures have changed.
+        StoppedError: when the person or the system stopped it again.
     """
     check_named(run=run)
     progress = progress or SilentProgress()
@@ -80,7 +83,7 @@ def resume(
     if started.is_finished:
         folder = shlex.quote(str(run))
         progress.say(
-            f"{run} is finished; there is nothing to resume. Measure it again with: skysort evaluate {folder};"
+            f"{run} is finished, so there is nothing to resume. Measure it again with: skysort evaluate {folder};"
             f" label pictures with: skysort predict {folder} PICTURES"
         )
         return started

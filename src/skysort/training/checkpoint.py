@@ -112,7 +112,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         remove_partials(folder / name)
     if not path.exists():
         return State()
-    table = read_json(path, _Table)
+    table = read_json(path, _Table, damaged="damaged-run")
     if table.recipe != _digest(task):
         raise SkysortError(
             "recipe-changed", f"the recipe has changed since {path} was written; a resume takes it as it was"
