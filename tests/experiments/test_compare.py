@@ -191,7 +191,7 @@ def test_tutorials_recipes_on_tutorials_data_keep_their_protocol_unless_another_
     asked = ComparisonSpec("", "", "cifar10", (ASKED.variants[0], ASKED.variants[1]))
     own = Variant("own", Recipe.load("mlp").model_copy(update={"published": None}))
     for variants, protocol in ((asked.variants, "tutorial"), ((*asked.variants, own), "four-way")):
-        found = comparing.on_the_same_parts(ComparisonSpec("", "", "cifar10", variants), Data.find("cifar10"))
+        found = comparing.with_one_protocol(ComparisonSpec("", "", "cifar10", variants), Data.find("cifar10"))
         assert {variant.recipe.pictures.protocol for variant in found} == {protocol}
 
 

@@ -1,1 +1,1 @@
-"""Several runs side by side: seeds, comparisons, reproductions."""
+"""Experiments with several runs: seeds, comparisons, reproductions."""

@@ -1,4 +1,4 @@
-"""Comparisons by the names of their recipes, or by the name of a study: what `skysort compare` does."""
+"""Comparisons of recipes by name, or by the name of a study: the function of `skysort compare`."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -25,23 +25,24 @@ def compare(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Train recipes with several seeds on the same splits, and put the results side by side.
+    """Train recipes with several seeds on the same splits, and compare them.
 
-    Called again, it continues where it stopped.
+    If called again, it continues where it stopped.
 
     Args:
-        data: as for `train`; a study has its own.
-        recipes: two or more, as for `train`; the first is the one that the others are compared with.
-        study: the name of a study, as `skysort compare --studies` lists them, instead of recipes.
-        seeds: number of runs of each recipe, with seeds from 0 on.
+        data: pictures, named as for `train`. None for those of the study.
+        recipes: two or more recipes, named as for `train`. The others are compared with the first.
+        study: name of a study instead of recipes (`skysort compare --studies` lists them).
+        seeds: number of runs per recipe, with seeds 0, 1, 2 …
         settings: fields to override in all recipes, such as `training.epochs=3`.
-        output: folder for comparison.json, report.html and the runs; by default `compare/` and the title.
-        data_dir: where built-in data is, or is downloaded to; else $SKYSORT_DATA, else the cache folder.
-        progress: where to report how far it is; else silent.
+        output: folder for comparison.json, report.html and the runs. None for one below `compare/`.
+        data_dir: folder of built-in data, also for downloads; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
-        NotUnderstoodError: for an unknown name or field, a path that is not there, or fewer than two recipes.
-        SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
+        NotUnderstoodError: for an unknown name or field, a missing path, or fewer than two recipes.
+        SkysortError: when a run fails, or the folder has runs of other recipes.
+        StoppedError: when the person or the system stopped it.
     """
     spec = _spec(None if data is None else str(data), recipes, study, tuple(settings))
     folder = Path("compare") / spec.title if output is None else output
@@ -53,9 +54,7 @@ def _spec(
 ) -> ComparisonSpec:
     if study is not None:
         if recipes:
-            raise NotUnderstoodError(
-                "options-conflict", "the recipes of a --study are its own; leave --recipes out"
-            )
+            raise NotUnderstoodError("options-conflict", "a --study has its own recipes; leave out --recipes")
         return find_study(study, data, settings)
     if data is None or not recipes:
         raise NotUnderstoodError(
@@ -69,6 +68,6 @@ def _spec(
         )
     loaded = [Recipe.load(name, settings) for name in recipes]
     variants = tuple(Variant(recipe.name, recipe) for recipe in loaded)
-    # A colon, as in skies:2000, cannot be in the name of a folder everywhere.
+    # On some systems the name of a folder cannot contain a colon, as in skies:2000.
     title = "-".join((Path(data).stem.replace(":", "-"), *(variant.name for variant in variants)))
     return ComparisonSpec(title, f"recipes on {data}", data, variants, settings=settings)

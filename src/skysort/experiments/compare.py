@@ -1,4 +1,4 @@
-"""Recipes side by side, each with several seeds, or two runs, on the same splits of the same pictures."""
+"""Comparisons of recipes with several seeds on the same splits, and of two runs."""
 
 import csv
 import shlex
@@ -32,47 +32,48 @@ from skysort.trust.shift_robustness import accuracy_when_shifted
 
 @dataclass(frozen=True)
 class ComparisonSpec:
-    """What a comparison is of."""
+    """The recipes and pictures of a comparison."""
 
     title: str
     description: str
     data: str
     variants: tuple[Variant, ...]
     shifts: int = 0
-    """Measure on test pictures shifted by 0 to so many pixels, too."""
+    """Largest shift of test pictures to measure on, in pixels; 0 for none."""
     settings: tuple[str, ...] = ()
-    """What all recipes were loaded with, to be said with the figures."""
+    """Settings that all recipes were loaded with. The page shows them."""
 
 
 def compare(
-    asked: ComparisonSpec,
+    spec: ComparisonSpec,
     output: str | PathLike[str],
     *,
     seeds: int = DEFAULT_SEEDS,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Train every variant with every seed on the same splits, and put the results side by side.
+    """Train every variant with every seed on the same splits, and compare them.
 
     Args:
-        asked: what to compare on which pictures.
-        output: a folder for comparison.json, report.html, and the runs, of which those finished are not run again.
-        seeds: how many runs of each, with seeds from 0 on.
-        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
-        progress: where to say how far it is; else silent.
+        spec: the variants and their pictures.
+        output: folder for comparison.json, report.html and the runs. Finished runs are not run again.
+        seeds: number of runs per variant, with seeds 0, 1, 2 …
+        data_dir: folder of built-in data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
-        NotUnderstoodError: for an unknown name or field, or a path that is not there.
-        SkysortError: when a run cannot be done, or the folder holds runs of other recipes.
+        NotUnderstoodError: for an unknown name or field, or a missing path.
+        SkysortError: when a run fails, or the folder has runs of other recipes.
+        StoppedError: when the person or the system stopped it.
     """
     progress, output = progress or SilentProgress(), Path(output)
-    if not asked.variants:
+    if not spec.variants:
         raise NotUnderstoodError(
-            "missing-argument", "what to compare? Name recipes (skysort recipes) with --recipes, or a --study"
+            "missing-argument", "nothing to compare: name recipes with --recipes (skysort recipes), or a --study"
         )
-    check_variants(asked.variants, asked.settings, output)
-    pictures = SharedPictures(asked.data, data_dir, progress)
-    variants = on_the_same_parts(asked, pictures.data)
+    check_variants(spec.variants, spec.settings, output)
+    pictures = SharedPictures(spec.data, data_dir, progress)
+    variants = with_one_protocol(spec, pictures.data)
     _check_losses(variants, pictures)
     runs = {variant.name: list(run_seeds(variant, pictures, range(seeds), output)) for variant in variants}
     first = runs[variants[0].name]
@@ -80,20 +81,20 @@ def compare(
     rows: list[ComparisonRow] = []
     for variant in variants:
         right = _right(runs[variant.name], first[0].data)
-        # The same draws for every row, whichever others there are.
+        # Every row uses the same draws, so that it does not depend on the other rows.
         gain = difference(right, reference, np.random.default_rng(0)) if rows else None
-        row = _row(variant, runs[variant.name], asked.shifts, pictures)
+        row = _row(variant, runs[variant.name], spec.shifts, pictures)
         rows.append(row.model_copy(update={"difference": gain}))
     machine, versions = made_by(run for of_variant in runs.values() for run in of_variant)
     comparison = Comparison(
-        title=asked.title,
-        description=asked.description,
+        title=spec.title,
+        description=spec.description,
         source=source_name(first[0].data.source),
         fingerprint=first[0].data.fingerprint,
         protocol=first[0].metrics.protocol,
         pictures=reference.shape[1],
         seeds=tuple(range(seeds)),
-        settings=deciding(asked.settings),
+        settings=deciding(spec.settings),
         rows=tuple(rows),
         machine=machine,
         versions=versions,
@@ -105,16 +106,16 @@ def compare(
 
 
 def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tuple[PairedComparison, int]:
-    """Compare the classifiers of two finished runs on the test pictures that both were measured on.
+    """Compare the classifiers of two finished runs on the test pictures that they share.
 
-    Pictures are the same where their class and their pixels are, whatever else the runs learned from.
+    Two pictures are the same if their class and their pixels are.
 
     Returns:
-        The comparison, and how many test pictures of either run the other was not measured on.
+        The comparison, and the number of test pictures that only one of the runs has.
 
     Raises:
-        NotUnderstoodError: when there is nothing at a path, or one classifier at both.
-        SkysortError: when what is there is no finished run, or the two have no test picture in common.
+        NotUnderstoodError: when a path is missing, or both runs have the same classifier.
+        SkysortError: when a run is not finished, or the runs have no test picture in common.
     """
     runs = [_finished(Path(path)) for path in (first, second)]
     right = [_right_by_picture(run) for run in runs]
@@ -127,7 +128,7 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
         )
     if runs[0].metrics.classifier == runs[1].metrics.classifier:
         raise NotUnderstoodError(
-            "same-twice", f"{first} and {second} hold one and the same classifier; name two to compare"
+            "same-twice", f"{first} and {second} have the same classifier; name two different ones"
         )
     of_both = [np.array([of_run[key] for key in shared]) for of_run in right]
     return PairedComparison.of((str(first), str(second)), *of_both), sum(
@@ -136,10 +137,10 @@ def compare_two(first: str | PathLike[str], second: str | PathLike[str]) -> tupl
 
 
 def _right_by_picture(run: Run) -> dict[tuple[str, str, int], bool]:
-    """Return whether a run labels each test picture right, by class, digest, and number among those equal."""
+    """Return whether a run labels each test picture right, by class, digest and number among equal pictures."""
     seen: Counter[tuple[str, str]] = Counter()
     tests = sorted(
-        (member for member in read_members(run.pictures) if member.split == "test"), key=lambda one: one.path
+        (member for member in read_members(run.pictures) if member.split == "test"), key=lambda member: member.path
     )
     rows = dict(_checked_labels(run))
     if rows.keys() != {member.path for member in tests}:
@@ -160,34 +161,34 @@ def _finished(path: Path) -> Run:
     return run
 
 
-def on_the_same_parts(asked: ComparisonSpec, data: Data) -> list[Variant]:
-    """Give all variants one protocol: the tutorials' only where it is the default of each.
+def with_one_protocol(spec: ComparisonSpec, data: Data) -> list[Variant]:
+    """Return the variants with one protocol: that of the tutorials only if it is the default of each.
 
     Raises:
-        NotUnderstoodError: when they ask for different parts themselves.
+        NotUnderstoodError: when the recipes set different splits themselves.
     """
     for field in ("seed", "protocol", "shares"):
-        values = {getattr(variant.recipe.pictures, field) for variant in asked.variants} - {None}
+        values = {getattr(variant.recipe.pictures, field) for variant in spec.variants} - {None}
         if len(values) > 1:
             raise NotUnderstoodError(
                 "splits-differ",
-                f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes; what is compared shares"
-                f" its splits: --set pictures.{field}=…",
+                f"pictures.{field} is {' and '.join(map(repr, values))} in these recipes, and a comparison needs"
+                f" the same splits; add --set pictures.{field}=…",
             )
-    for variant in asked.variants:
+    for variant in spec.variants:
         check_network(variant.recipe, data)
-    # A protocol that is set for some is there among those resolved, and then holds for all.
-    protocols = {resolved(variant.recipe, data).pictures.protocol for variant in asked.variants}
-    named = {variant.recipe.pictures.protocol for variant in asked.variants} - {None}
+    # A protocol that one recipe sets applies to all.
+    protocols = {resolved(variant.recipe, data).pictures.protocol for variant in spec.variants}
+    named = {variant.recipe.pictures.protocol for variant in spec.variants} - {None}
     protocol = next(iter(named or protocols)) if len(named or protocols) == 1 else "four-way"
     return [
         Variant(variant.name, variant.recipe.with_values(pictures={"protocol": protocol}))
-        for variant in asked.variants
+        for variant in spec.variants
     ]
 
 
 def _check_losses(variants: Sequence[Variant], pictures: SharedPictures) -> None:
-    """Find out before anything is trained whether each loss is for so many classes."""
+    """Make sure, before training, that each loss is for this number of classes."""
     prepared = pictures.prepared(resolved(variants[0].recipe, pictures.data).pictures)
     for variant in variants:
         learner().check_loss(variant.recipe, len(prepared.dataset.listing.classes))
@@ -217,7 +218,7 @@ def _row(variant: Variant, runs: list[Run], shifts: int, pictures: SharedPicture
 
 
 def _means(runs: list[list[dict[str, float]]], name: str) -> tuple[float, ...]:
-    """Return a figure of each epoch, over runs."""
+    """Return a figure of each epoch, as the mean over runs."""
     return tuple(np.mean([[epoch[name] for epoch in epochs] for epochs in runs], axis=0).tolist())
 
 
@@ -228,34 +229,34 @@ def _when_shifted(run: Run, pixels: int, pictures: SharedPictures) -> list[float
 
 
 def _right(runs: list[Run], first: DataTable) -> NDArray[np.bool_]:
-    """Return (runs, pictures), whether each run labels each readable test picture right.
+    """Return (runs, pictures) whether each run labels each readable test picture right.
 
     Raises:
-        SkysortError: when the runs were not measured on the same pictures, or a file of theirs has been altered.
+        SkysortError: when the runs have different splits, or a file of a run has been altered.
     """
     rows = []
     for run in runs:
         if run.data.split_digest != first.split_digest:
             raise SkysortError(
                 "splits-differ",
-                f"{run.path} has its pictures in other splits; runs that are compared share them, by one"
-                " pictures.seed and one pictures.size",
+                f"{run.path} has its pictures in other splits; runs to compare need the same pictures.seed and"
+                " pictures.size",
             )
         rows.append([is_right for _, is_right in _checked_labels(run)])
     return np.array(rows)
 
 
 def _checked_labels(run: Run) -> list[tuple[str, bool]]:
-    """Return each readable test picture's path, and whether the run labels it right.
+    """Return the path of each readable test picture, and whether the run labels it right.
 
     Raises:
-        SkysortError: when the rows are not those that the run's figures were made with.
+        SkysortError: when predictions.csv is damaged, or does not belong to metrics.json.
     """
     path = run.path / "predictions.csv"
     again = f"measure it again: skysort evaluate {shlex.quote(str(run.path))}"
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            found = [
+            rows = [
                 (row["path"], _likeliest(row) == row["truth"])
                 for row in csv.DictReader(file)
                 if row["status"] != "unreadable"
@@ -263,14 +264,14 @@ def _checked_labels(run: Run) -> list[tuple[str, bool]]:
     except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}; {again}") from None
     test = run.metrics.splits["test"]
-    num_right = sum(is_right for _, is_right in found)
-    if len(found) != test.pictures or num_right != round(test.accuracy * test.pictures):
-        raise SkysortError("damaged-run", f"{path} is not what metrics.json beside it was made with; {again}")
-    return found
+    num_right = sum(is_right for _, is_right in rows)
+    if len(rows) != test.pictures or num_right != round(test.accuracy * test.pictures):
+        raise SkysortError("damaged-run", f"{path} does not belong to metrics.json beside it; {again}")
+    return rows
 
 
 def _likeliest(row: dict[str, str]) -> str:
-    """Return a row's label, or what it would be if the picture were not called unknown."""
+    """Return the likeliest class of a row, also of an unknown picture."""
     if row["status"] == "ok":
         return row["label"]
     shares = {name.removeprefix("p:"): float(share) for name, share in row.items() if name.startswith("p:")}

@@ -1,4 +1,4 @@
-"""Recipes run as their texts have them, and what was published beside what comes out."""
+"""The tutorials' recipes run as published, and their figures compared with the published ones."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class _Measured:
     training_mode: TrainModeAccuracy | None
 
     def accuracy(self, split: str, mode: Mode) -> Spread:
-        """Return the accuracy of the runs; a network that is the same in both modes has one for both."""
+        """Return the accuracy of the runs. If the mode changes nothing, both modes have the same one."""
         if mode == "training" and self.training_mode is not None:
             return self.training_mode.train if split == "train" else self.training_mode.test
         return Spread.of(run.metrics.splits[split].accuracy for run in self.runs)
 
 
 def with_figures() -> list[str]:
-    """Return the names of the recipes whose text gives an accuracy, sorted."""
+    """Return the sorted names of the recipes with a published accuracy."""
     return [name for name in recipe_names() if _accuracies(Recipe.load(name))]
 
 
@@ -60,24 +60,25 @@ def reproduce(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Reproduction:
-    """Run recipes on the data of their texts, and hold what comes out against what was published.
+    """Train the tutorials' recipes on their data, and compare the figures with the published ones.
 
     Args:
-        recipes: names of recipes with published figures, such as `convnet`, or `convnet:1` for a number of seeds
-            of its own; empty for all of them.
-        output: a folder for reproduction.json, report.html and the runs; finished ones are not run again.
-        seeds: how many runs of each, with seeds from 0 on.
-        settings: fields of all the recipes to override; the verdicts are then of other recipes than the texts'.
-        data_dir: where to look for named data; else $SKYSORT_DATA, else the cache folder.
-        progress: where to say how far it is; else silent.
+        recipes: names of recipes with published figures, such as `convnet`, or `convnet:1` for its own number of
+            seeds. Empty for all of them.
+        output: folder for reproduction.json, report.html and the runs. Finished runs are not run again.
+        seeds: number of runs per recipe, with seeds 0, 1, 2 …
+        settings: fields to override in all recipes. The verdicts are then for the changed recipes.
+        data_dir: folder of built-in data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress; None for nowhere.
 
     Raises:
         NotUnderstoodError: for an unknown recipe, or one without published figures.
-        SkysortError: when a run cannot be done.
+        SkysortError: when a run fails.
+        StoppedError: when the person or the system stopped it.
     """
     progress, output = progress or SilentProgress(), Path(output)
-    asked = [_with_seeds(name, seeds) for name in list(recipes) or with_figures()]
-    loaded = [Recipe.load(name, settings) for name, _ in asked]
+    names = [_with_seeds(name, seeds) for name in list(recipes) or with_figures()]
+    loaded = [Recipe.load(name, settings) for name, _ in names]
     for recipe in loaded:
         if not _accuracies(recipe):
             raise NotUnderstoodError(
@@ -90,7 +91,7 @@ def reproduce(
     pictures = {name: SharedPictures(name, data_dir, progress) for name in texts}
     measured = [
         _measure(recipe, output, num, pictures[name])
-        for recipe, name, (_, num) in zip(loaded, texts, asked, strict=True)
+        for recipe, name, (_, num) in zip(loaded, texts, names, strict=True)
     ]
     machine, versions = made_by(run for each in measured for run in each.runs)
     reproduction = Reproduction(
@@ -112,12 +113,12 @@ def reproduce(
 
 
 def _with_seeds(name: str, seeds: int) -> tuple[str, int]:
-    """Take a number of seeds off a name, as in `convnet:1`."""
+    """Split a name such as `convnet:1` into the name and its number of seeds."""
     recipe, colon, number = name.rpartition(":")
     if not colon or not number.isdecimal():
         return name, seeds
     if int(number) < 1:
-        raise NotUnderstoodError("wrong-value", f"expected one seed or more behind '{recipe}:', found {number}")
+        raise NotUnderstoodError("wrong-value", f"expected at least 1 seed after '{recipe}:', got {number}")
     return recipe, int(number)
 
 
@@ -127,7 +128,7 @@ def _accuracies(recipe: Recipe) -> list[Figure]:
 
 
 def _measure(recipe: Recipe, output: Path, seeds: int, pictures: SharedPictures) -> _Measured:
-    assert recipe.published is not None  # since it has figures
+    assert recipe.published is not None  # it has figures
     variant = Variant(recipe.name, recipe)
     runs = list(run_seeds(variant, pictures, range(seeds), output))
     return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, pictures))
@@ -193,7 +194,7 @@ def _num_pictures(each: _Measured, figure: Figure) -> int:
 
 
 def _losses(each: _Measured) -> Iterator[ReproducedCurve]:
-    """Yield the published curves of mean losses; the loss of a single batch is too noisy for that."""
+    """Yield the published curves of mean losses. Losses of single batches are too noisy to compare."""
     epochs = [run.epochs for run in each.runs]
     for figure in each.published.figures:
         if figure.what == "mean-loss":

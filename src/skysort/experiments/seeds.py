@@ -1,4 +1,4 @@
-"""Runs of recipes with several seeds in one folder, where what is finished is not run again."""
+"""Runs of recipes with several seeds in one folder. Finished runs are not run again."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from skysort.runs.resolve import resolved
 
 DEFAULT_SEEDS = 3
 WHERE_IT_RUNS = ("device", "threads", "log_every")
-"""Fields of a recipe's training that do not decide what comes out, but for rounding."""
+"""Fields of `training` that do not change the results, except by rounding."""
 
 
 @dataclass(frozen=True)
@@ -33,43 +33,43 @@ class Variant:
 
 
 def deciding(settings: Iterable[str]) -> tuple[str, ...]:
-    """Return the settings that decide figures; of two for one field, the last."""
+    """Return the settings that change the results: for each field, the last one."""
     last = {field.strip(): value.strip() for field, _, value in (setting.partition("=") for setting in settings)}
     others = {f"training.{field}" for field in WHERE_IT_RUNS}
     return tuple(f"{field}={value}" for field, value in last.items() if field not in others)
 
 
 def check_variants(variants: Sequence[Variant], settings: Iterable[str], output: Path) -> None:
-    """Make sure that every run has a recipe and a folder of its own, and that nothing asked for is passed over.
+    """Make sure that every run has its own recipe and folder, and that no setting is ignored.
 
     Raises:
-        NotUnderstoodError: for a name or a recipe that comes twice, or a seed among the settings.
-        SkysortError: when the folder holds something else.
+        NotUnderstoodError: for a repeated name or recipe, or a seed among the settings.
+        SkysortError: when the folder has other contents.
     """
     if any(setting.startswith("training.seed=") for setting in deciding(settings)):
         raise NotUnderstoodError(
-            "options-conflict", "training.seed is 0, 1, 2 … in runs that are compared; --seeds says how many"
+            "options-conflict", "runs to compare have training.seed 0, 1, 2 …; set their number with --seeds"
         )
     for number, variant in enumerate(variants):
         for other in variants[:number]:
             if variant.name == other.name:
                 raise NotUnderstoodError(
-                    "same-twice", f"'{variant.name}' is asked for twice (a file counts by the name in it)"
+                    "same-twice", f"two recipes have the name '{variant.name}' (in a file, its field `name`)"
                 )
             if computed(variant.recipe) == computed(other.recipe):
                 raise NotUnderstoodError(
                     "same-twice",
-                    f"'{other.name}' and '{variant.name}' are one and the same with these settings;"
+                    f"'{other.name}' and '{variant.name}' are the same recipe with these settings;"
                     " there is nothing to compare",
                 )
     if output.exists() and not (output / "runs").is_dir() and not (output.is_dir() and not any(output.iterdir())):
         raise SkysortError(
-            "output-taken", f"{output} holds something else than runs to go on with; choose another --output"
+            "output-taken", f"{output} has other contents than runs to continue; choose another --output"
         )
 
 
 def computed(recipe: Recipe) -> dict[str, dict[str, object]]:
-    """Return what decides a run's figures, where it runs and what it logs left aside."""
+    """Return the fields of a recipe that decide the results of a run, without device, threads and logging."""
     sections: dict[str, dict[str, object]] = recipe.model_dump(
         mode="json", exclude={"name", "description", "published"}
     )
@@ -79,11 +79,11 @@ def computed(recipe: Recipe) -> dict[str, dict[str, object]]:
 
 
 def run_seeds(variant: Variant, pictures: SharedPictures, seeds: Iterable[int], output: Path) -> Iterator[Run]:
-    """Yield a variant's finished runs, one per seed; train or resume those that are not finished.
+    """Yield one finished run per seed of a variant. Train or resume the runs that are not finished.
 
     Raises:
-        StoppedError: when it was asked to stop.
-        SkysortError: when a run cannot be done, or its folder holds a run of another recipe or of other pictures.
+        StoppedError: when the person or the system stopped it.
+        SkysortError: when a run fails, or its folder has a run of another recipe or of other pictures.
     """
     data, progress = pictures.data, pictures.progress
     for seed in seeds:
@@ -107,15 +107,19 @@ def run_seeds(variant: Variant, pictures: SharedPictures, seeds: Iterable[int], 
                     check_unchanged(run, prepared)
                     go_on(run, prepared, progress)
         except StoppedError as stopped:
-            what = str(stopped).partition(";")[0]
+            reason = str(stopped).partition(";")[0]
             raise StoppedError(
-                "interrupted", f"{what}, in {folder}; the same command goes on from there"
+                "interrupted", f"{reason}, in {folder}; run the same command again to continue"
             ) from None
         yield run
 
 
 def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
-    """Return the run that a folder holds, made sure that it is the one to go on with."""
+    """Return the run in a folder to continue; None if there is none.
+
+    Raises:
+        SkysortError: when the folder has another run.
+    """
     if not folder.exists():
         return None
     try:
@@ -141,7 +145,7 @@ def _started(folder: Path, recipe: Recipe, data: Data) -> Run | None:
 
 
 def made_by(runs: Iterable[Run]) -> tuple[str, dict[str, str]]:
-    """Return the machines that runs were made on, and the versions of each library that made them."""
+    """Return the machines of runs, and the versions of each library."""
     tables = [read_table(run.classifier) for run in runs]
     names = sorted({name for table in tables for name in table.versions})
     versions = {name: {table.versions[name] for table in tables if name in table.versions} for name in names}

@@ -10,12 +10,12 @@ from skysort.runs.advise import advise_on_name
 
 
 class SharedPictures:
-    """Pictures of one data set, prepared once for all runs whose recipes prepare them alike.
+    """Pictures of one data set. Runs whose recipes prepare them in the same way share the result.
 
     Args:
-        name: of the data, or a path, as a person gave it.
-        data_dir: where named data is; else $SKYSORT_DATA, else the cache folder.
-        progress: where to report how far it is.
+        name: name or path of the data, as the caller passed it.
+        data_dir: folder of built-in data; else $SKYSORT_DATA, else the cache folder.
+        progress: where to report progress.
     """
 
     def __init__(self, name: str, data_dir: str | PathLike[str] | None, progress: Progress) -> None:
@@ -24,12 +24,12 @@ class SharedPictures:
         self._prepared: dict[str, PreparedData] = {}
 
     def prepared(self, pictures: Pictures) -> PreparedData:
-        """Return them as a resolved recipe wants them.
+        """Return the pictures, prepared by this section of a resolved recipe.
 
         Raises:
-            SkysortError: when they are not there, cannot be read, or cannot be cut.
+            SkysortError: when the pictures are missing, cannot be read, or cannot be split.
         """
-        key = pictures.model_dump_json(exclude={"normalise"})  # which the network does
+        key = pictures.model_dump_json(exclude={"normalise"})  # the network normalises
         if key not in self._prepared:
             self._prepared[key] = prepare(self.data, pictures, self.progress)
         return self._prepared[key]

@@ -17,10 +17,10 @@ class Study:
 
     description: str
     variants: dict[str, tuple[str, tuple[str, ...]]]
-    """A recipe and its settings, by the name to show."""
+    """Recipe and settings of each variant, by its name."""
     data: str = "birds-vs-airplanes"
     shifts: int = 0
-    """As in `compare.Asked`."""
+    """Largest shift of test pictures to measure on, in pixels; 0 for none."""
 
 
 def _recipes(*names: str) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -29,11 +29,11 @@ def _recipes(*names: str) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 STUDIES = {
     "step-size": Study(
-        "a step after all pictures, after each one, or after 64, at equal passes over the pictures",
+        "one step per epoch, per picture, or per 64 pictures, with the same number of epochs",
         _recipes("mlp-full-batch", "mlp-single-sample", "mlp"),
     ),
     "loss": Study(
-        "what training makes small: likelihood, cross entropy on logits, squared error, or one output",
+        "loss functions: negative log likelihood, cross entropy, squared error, regression, and one output",
         {
             "negative-log-likelihood": ("mlp", ()),
             "cross-entropy": ("mlp", ("loss.name=cross-entropy",)),
@@ -43,7 +43,7 @@ STUDIES = {
         },
     ),
     "crop": Study(
-        "does a network overfit less on pictures cropped anew in every epoch?", _recipes("mlp", "mlp-crop")
+        "does a network overfit less on pictures cropped at random in every epoch?", _recipes("mlp", "mlp-crop")
     ),
     "capacity": Study(
         "how many hidden units until a fully connected network overfits?",
@@ -62,22 +62,22 @@ STUDIES = {
         _recipes("convnet", "convnet-residual", "resnet-deep", "resnet-deep-shared"),
     ),
     "translation": Study(
-        "who still knows a picture that is moved by a few pixels?", _recipes("mlp", "convnet"), shifts=8
+        "which network still recognises pictures shifted by a few pixels?", _recipes("mlp", "convnet"), shifts=8
     ),
     "normalisation": Study(
-        "how pictures are scaled before they are learned from",
+        "how to normalise pictures",
         {name: ("mlp", (f"pictures.normalise={name}",)) for name in ("none", "half", "data")},
     ),
 }
 
 
 def find_study(name: str, data: str | None = None, settings: tuple[str, ...] = ()) -> ComparisonSpec:
-    """Return what a study compares.
+    """Return the recipes and pictures of a study.
 
     Args:
-        name: of a study.
-        data: other pictures than the study's own.
-        settings: fields to override in all its recipes, as `training.epochs=10`.
+        name: name of the study.
+        data: pictures to use instead of those of the study.
+        settings: fields to override in all its recipes, such as `training.epochs=10`.
 
     Raises:
         NotUnderstoodError: for an unknown study or field.

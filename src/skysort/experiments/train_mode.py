@@ -1,4 +1,4 @@
-"""What a finished run's network answers in training mode, as texts measure that never leave it."""
+"""Accuracies of networks in training mode, for tutorials that measure in that mode."""
 
 from skysort.experiments.shared_pictures import SharedPictures
 from skysort.runs.folder import Run
@@ -7,7 +7,7 @@ from skysort.trust.comparison import Spread, TrainModeAccuracy
 
 
 def measured_in_training_mode(runs: list[Run], pictures: SharedPictures) -> TrainModeAccuracy | None:
-    """Return the accuracies of runs in training mode; None for a network that is the same in both modes."""
+    """Return the accuracies of runs in training mode; None if the mode changes nothing."""
     measured = [learner().train_mode_accuracies(run, pictures.prepared(run.recipe.pictures)) for run in runs]
     figures = [accuracies for accuracies in measured if accuracies is not None]
     if not figures:

@@ -1,4 +1,4 @@
-"""Which family of networks a recipe names, and what every family can do."""
+"""The families of networks, and the functions that each of them has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ MAX_SIZE_TRIED = 512
 
 @dataclass(frozen=True)
 class Family:
-    """What a family of networks can do. A network here is the recipe's section of that name."""
+    """The functions of a family of networks. A network here is the section `network` of a recipe."""
 
     build: Callable[[Any, Shape, int], nn.Sequential]
     """From a network, the shape of its pictures and a number of outputs to its layers."""
@@ -56,7 +56,7 @@ def initial_network(
 
 
 def check_classes(loss: Loss, num_classes: int) -> None:
-    """Make sure that a loss is for so many classes.
+    """Make sure that a loss is for this number of classes.
 
     Raises:
         NotUnderstoodError: when it is for two, and there are more.
@@ -90,7 +90,7 @@ def build_layers(network: AnyNetwork, shape: Shape, num_outputs: int) -> nn.Sequ
 
 
 def variants(network: AnyNetwork, size: int) -> list[Variant]:
-    """Return the networks that a budget may choose among, the quickest first.
+    """Return the networks that a budget may choose from, fastest first.
 
     Args:
         network: of the recipe.

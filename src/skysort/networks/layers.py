@@ -1,4 +1,4 @@
-"""What the families of networks share: the network around their layers, its logits, folding, linear layers."""
+"""Parts that the families of networks share: the network around their layers, logits, folding, linear layers."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ class Variant(NamedTuple):
     least_epochs: int
     """From this number of epochs on it is better than the variants before it, which are quicker."""
     size: str
-    """For a person, as `width 64 and stride 2`."""
+    """Size in words, such as `width 64 and stride 2`."""
 
 
 @runtime_checkable

@@ -75,7 +75,7 @@ def fold(network: PictureNetwork) -> PictureNetwork:
 
 
 def shrink(network: SwiftNetwork, size: int) -> list[Variant]:
-    """Return the variants that a budget may choose among for pictures of a size, the quickest first.
+    """Return the variants that a budget may choose from for a picture size, fastest first.
 
     An earlier budget may have chosen the network's own width and stride, so they do not count.
     """
@@ -92,7 +92,7 @@ def shrink(network: SwiftNetwork, size: int) -> list[Variant]:
 
 
 class Whitening(Conv2d):
-    """A convolution whose filters are computed from the training pictures and then stay as they are.
+    """A convolution whose filters are computed from the training pictures and then frozen.
 
     Its filters are the directions in which patches vary most, each scaled so that patches have variance one along
     it, followed by their negatives. Only the biases are learned.

@@ -33,8 +33,8 @@ def augmented(
         pictures: (N, C, H, W) uint8.
         labels: (N,) int64.
         rows: (N,) int64 on the CPU, the numbers of these pictures in the training split.
-        augment: of the recipe, resolved, so nothing in it is `auto`.
-        seed: of the run. With epoch and step it decides every draw, the same on each device.
+        augment: section of a resolved recipe, so no field is `auto`.
+        seed: seed of the run. With epoch and step it decides every draw, the same on each device.
         epoch: counted from 1.
         step: within the epoch, counted from 0.
         num_classes: columns of mixed targets.
@@ -53,7 +53,7 @@ def augmented(
         values = values.astype(np.float32) if values.dtype == np.float64 else values
         return sent(torch.from_numpy(values), device)
 
-    pictures = pictures.contiguous()  # so that lines can be copied as one piece
+    pictures = pictures.contiguous()  # lines are copied as one piece
     if augment.flip == "random":
         pictures = transforms.flipped(pictures, drawn(rng.random(num) < 0.5))
     if augment.flip == "alternating":
@@ -72,10 +72,15 @@ def augmented(
     if augment.cutout:
         across, down = drawn(rng.integers(0, width, num)), drawn(rng.integers(0, height, num))
         pictures = transforms.covered(pictures, augment.cutout, across, down)
-    if not augment.mixes_pictures:
-        return pictures, labels
+    return _mixed(pictures, labels, augment, rng, num_classes) if augment.mixes_pictures else (pictures, labels)
 
-    # The pictures come in random order, so the one before is a random one.
+
+def _mixed(
+    pictures: Tensor, labels: Tensor, augment: Augment, rng: np.random.Generator, num_classes: int
+) -> tuple[Tensor, Tensor]:
+    """Return a batch with another picture mixed into each, by MixUp or CutMix, and (N, classes) shares."""
+    height, width = pictures.shape[2:]
+    # The pictures come in random order, so the previous one is a random one.
     others = pictures.roll(1, 0)
     if augment.mixup and (not augment.cutmix or rng.random() < 0.5):
         share = rng.beta(augment.mixup, augment.mixup)

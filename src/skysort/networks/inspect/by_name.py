@@ -1,4 +1,4 @@
-"""A network described by the name of its recipe, or by `FILE.py:Class`: what `skysort describe` does."""
+"""A network described by the name of its recipe, or by `FILE.py:Class`: the function of `skysort describe`."""
 
 import torch
 
@@ -13,7 +13,7 @@ from skysort.recipe.networks import OwnNetwork
 from skysort.recipe.schema import Recipe
 
 DEFAULT_SIZE, DEFAULT_CHANNELS, DEFAULT_CLASSES = 32, 3, 2
-"""Of pictures that nothing is known of; a recipe of a text is described on the text's own."""
+"""Defaults if neither the recipe nor its tutorial sets them."""
 
 
 def describe_by_name(
@@ -22,10 +22,10 @@ def describe_by_name(
     """Describe the network of a recipe, or your own, without building it.
 
     Args:
-        name: of a recipe, as for `train`, or `FILE.py:Class`, which runs that file.
-        size: side of the pictures in pixels; by default that of the recipe or its text, else 32.
-        channels: 3 for RGB, 1 for grey, any number for your own network; by default likewise, else 3.
-        classes: to tell apart; by default likewise, else 2. Your own network decides for itself.
+        name: name of a recipe, as for `train`, or `FILE.py:Class`, which runs that file.
+        size: side of the pictures in pixels. None for that of the recipe or its tutorial, else 32.
+        channels: 3 for RGB, 1 for grey, any number for your own network. None for the same source, else 3.
+        classes: number of classes. None for that of the tutorial, else 2. Your own network sets it itself.
 
     Raises:
         NotUnderstoodError: for an unknown name, or numbers that the network does not take.
@@ -36,7 +36,9 @@ def describe_by_name(
 
 def _own(target: str, size: int | None, channels: int | None, classes: int | None) -> Description:
     if classes is not None:
-        raise NotUnderstoodError("options-conflict", f"--classes is for recipes; {target} decides for itself")
+        raise NotUnderstoodError(
+            "options-conflict", f"--classes needs a recipe; {target} sets its number of outputs itself"
+        )
     side = size or DEFAULT_SIZE
     with torch.device("meta"):
         return describe(own_network(target), (channels or DEFAULT_CHANNELS, side, side))
@@ -52,7 +54,7 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
     num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
     if num_channels not in (1, 3):
-        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, found {num_channels}")
+        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, got {num_channels}")
     check_classes(recipe.loss, num_classes)
     shape = Shape(side, 3 if num_channels == 3 else 1)
     with torch.device("meta"):
