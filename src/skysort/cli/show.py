@@ -69,6 +69,23 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
     for sentence in advice(metrics):
         console.print(sentence)
     test = metrics.splits["test"]
+    _show_limits(test, metrics.splits.get("learned"), console)
+    _show_classes(test, console)
+    error = test.calibration_error
+    interval = error.after.interval95
+    console.print(
+        f"calibration error (test): {error.after.value:.4f}"
+        f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
+        + (f", {error.before.value:.4f} before calibration" if error.before else "")
+    )
+    _show_unknown(test, metrics.ood, console)
+    for name, effect in metrics.decisions.items():
+        _show_effect(name, effect, console)
+    console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
+
+
+def _show_limits(test: "SplitFigures", learned: "SplitFigures | None", console: Console) -> None:
+    """Print what limits the figures: groups, leaks, and pictures that the run learned from."""
     if test.grouped:
         console.print(
             f"the test pictures form {counted(test.grouped.groups, 'group')}; intervals do not allow for that, and"
@@ -88,7 +105,7 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
                 else "no figure holds for new pictures"
             )
         )
-    if learned := metrics.splits.get("learned"):
+    if learned:
         num = counted(learned.pictures, "picture")
         console.print(
             f"{num} of these, or near-duplicates or others of their groups, were in the run's train, validation or"
@@ -96,18 +113,6 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
         )
     if test.grouped or others or learned:
         console.print()
-    _show_classes(test, console)
-    error = test.calibration_error
-    interval = error.after.interval95
-    console.print(
-        f"calibration error (test): {error.after.value:.4f}"
-        f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
-        + (f", {error.before.value:.4f} before calibration" if error.before else "")
-    )
-    _show_unknown(test, metrics.ood, console)
-    for name, effect in metrics.decisions.items():
-        _show_effect(name, effect, console)
-    console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
 
 
 def _show_effect(name: str, effect: "Effect", console: Console) -> None:
