@@ -142,7 +142,7 @@ def _show_paired(paired: "PairedComparison", first: str, second: str, num_left_o
 
 
 def _list_studies() -> None:
-    from skysort.experiments.studies import STUDIES  # likewise
+    from skysort.experiments.studies import STUDIES  # loads NumPy, too
 
     show_names("study", ((name, study.description) for name, study in STUDIES.items()))
 

@@ -42,7 +42,7 @@ _HEADS: dict[str, Callable[[], nn.Module]] = {"binary-cross-entropy": LogitOfOne
 def initial_network(
     recipe: Recipe, shape: Shape, num_classes: int, normalisation: Normalisation
 ) -> PictureNetwork:
-    """Build a recipe's network with the initial weights of its seed; PyTorch's own random state stays as it was.
+    """Build a recipe's network with the initial weights of its seed. PyTorch's random state does not change.
 
     Raises:
         SkysortError: as `build_layers`.

@@ -45,8 +45,8 @@ class PictureNetwork(nn.Module):
     Args:
         layers: from (N, C, H, W) float32 to (N, outputs).
         head: from these outputs to (N, classes) logits.
-        mean: one figure per channel, for pixels scaled to 0 … 1.
-        std: likewise.
+        mean: mean per channel of pixels scaled to 0 … 1.
+        std: standard deviation per channel of these pixels.
         fold: what `folded` does for a network of this family.
     """
 

@@ -45,7 +45,7 @@ figures. It was not measured whether the wider one is better where there are mor
 def build(network: SwiftNetwork, shape: Shape, num_outputs: int) -> nn.Sequential:
     """Build the layers from (N, C, H, W) float32 to (N, num_outputs).
 
-    The larger the picture, the more groups: halving goes on while it leaves a side of two.
+    Larger pictures have more groups: the side is halved as long as at least two pixels remain.
 
     Raises:
         TooSmallError: for pictures that leave no room for a group.

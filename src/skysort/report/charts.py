@@ -258,7 +258,7 @@ def drawn(
     """Return a chart as an `<svg>` element in the colours of the page. The same chart gives the same bytes.
 
     Args:
-        name: of the chart, one in a page.
+        name: name of the chart, unique on its page.
         inches: width and height.
         summary: the chart in words.
         draw: draws it, in the colours that stand for the page's own.

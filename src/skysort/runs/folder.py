@@ -154,7 +154,7 @@ class Run:
     @property
     def how_to_go_on(self) -> str:
         """Text that tells a person how to continue an interrupted run."""
-        return f"go on with: skysort resume {shlex.quote(str(self.path))}"
+        return f"continue with: skysort resume {shlex.quote(str(self.path))}"
 
     @property
     def is_finished(self) -> bool:

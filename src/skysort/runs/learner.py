@@ -28,7 +28,7 @@ class Learner(Protocol):
         """Refuse a loss for another number of classes."""
 
     def check_own_network(self, recipe: Recipe, prepared: PreparedData) -> None:
-        """Refuse a network of a person's own that cannot be trained or exported."""
+        """Refuse a user's own network that cannot be trained or exported."""
 
     def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
         """Return the networks that a budget may choose from for a picture size, fastest first."""

@@ -115,7 +115,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
     table = read_json(path, _Table, damaged="damaged-run")
     if table.recipe != _digest(task):
         raise SkysortError(
-            "recipe-changed", f"the recipe has changed since {path} was written; a resume takes it as it was"
+            "recipe-changed", f"the recipe has changed since {path} was written; restore it to resume"
         )
     state, tensors = table.state(), folder / table.tensors
     if (

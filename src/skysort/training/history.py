@@ -38,7 +38,7 @@ class History:
         if num_bytes and not path.exists():
             raise SkysortError(
                 "damaged-run",
-                f"{path} is missing, and the checkpoint goes on from its first {num_bytes:,} bytes; put it back",
+                f"{path} is missing, and the checkpoint continues from its first {num_bytes:,} bytes; restore it",
             )
         with writing(path):
             if num_bytes and path.stat().st_size < num_bytes:

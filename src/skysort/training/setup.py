@@ -11,7 +11,7 @@ from skysort.recipe.schema import Recipe
 from skysort.training.batches import SplitPictures
 
 INIT_PIXEL_BYTES = 2**23
-"""Layers compute first weights from so many bytes of pictures: 2,730 of 32x32 RGB, 55 of 224x224."""
+"""Bytes of pictures from which layers compute first weights: 2,730 pictures of 32x32 RGB, 55 of 224x224."""
 
 
 def pictures_of(dataset: Dataset, rows: Indices) -> SplitPictures:

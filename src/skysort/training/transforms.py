@@ -30,7 +30,7 @@ def shifted(pictures: Tensor, margin: int, across: Tensor, down: Tensor, border:
         pictures: larger than the margin if the border reflects.
         margin: pixels added on each side.
         across: left edge of the cut, 0 … 2 margins; one margin leaves the picture where it is.
-        down: likewise from the top.
+        down: top edge of the cut, 0 … 2 margins.
         border: content of the margin; a reflection does not repeat the pixels at the edge.
     """
     num, channels, height, width = pictures.shape
@@ -97,7 +97,7 @@ def covered(pictures: Tensor, side: int, across: Tensor, down: Tensor) -> Tensor
         side: of the square, in pixels.
         across: column of the square's middle pixel, or of the one after its middle if the side is even. The
             square is clipped to the picture.
-        down: row, likewise.
+        down: row of the square's middle pixel, or of the one after its middle.
     """
     rows, columns = pictures.shape[2:]
     each = (-1, 1, 1, 1)

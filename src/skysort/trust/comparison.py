@@ -221,7 +221,7 @@ def difference(right: NDArray[np.bool_], reference: NDArray[np.bool_], rng: np.r
 
 
 def _drawn_mean(sums: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return the mean over runs that each row draws anew, as many as there are."""
+    """Return the mean over runs for each resample, which draws as many runs as there are."""
     drawn = rng.integers(0, sums.shape[1], sums.shape)
     mean: NDArray[np.float32] = np.take_along_axis(sums, drawn, axis=1).mean(axis=1)
     return mean

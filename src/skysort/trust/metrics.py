@@ -95,7 +95,7 @@ class SplitFigures(FrozenModel):
     unknown: Share | None = None
     """Share of pictures called unknown; None if the classifier has no threshold for that."""
     accepted: Share | None = None
-    """Share labelled right of the pictures not called unknown; None likewise."""
+    """Share labelled right of the pictures not called unknown; None if the classifier has no threshold."""
     without_duplicates: Share | None = None
     """Share labelled right of the test pictures that do not leak: no equal picture, no near-duplicate and no
     picture of their group is in an earlier split. None if no test picture leaks."""
@@ -121,7 +121,7 @@ class Effect(FrozenModel):
     lost: SetAside | None
     """Pictures of the classes to keep that are set aside; None if there are no such pictures."""
     set_aside: SetAside | None
-    """Pictures of the other classes that are set aside; None likewise."""
+    """Pictures of the other classes that are set aside; None if there are no such pictures."""
     keep: tuple[str, ...]
     """Classes that the decision keeps. They and the threshold tell it from a later decision of the same name."""
     threshold: float

@@ -195,7 +195,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             nums[key] = nums.get(key, 0) + total([parameter])
         for (kind, place), num in nums.items():
             yield (
-                f"a {kind} is made inside forward of {place}, anew for every batch: no optimizer sees its"
+                f"forward of {place} makes a new {kind} for every batch: no optimizer sees its"
                 f" {num:,} parameters. Make it in __init__ and keep it as an attribute"
             )
         known = {id(parameter) for _, parameter, _ in self._late}
