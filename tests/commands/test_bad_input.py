@@ -225,7 +225,7 @@ def test_bad_tars(
     [
         ("path", "{path}", "invalid-table", ["path,label"]),
         ("path,label", "{path}", "invalid-table", ["line 2: expected 2", "found 1"]),
-        ("path,label", "{path},", "invalid-table", ["line 2: no label"]),
+        ("path,label", "{path},", "invalid-table", ["line 2", "'label'"]),
         ("path,label,split", "{path},{label},trian", "invalid-table", ["line 2", "'trian'", "'train'?"]),
         (
             "path,label,group",
