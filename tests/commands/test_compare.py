@@ -54,7 +54,7 @@ def test_two_runs(skysort_command: Command, finished_run: Path, tmp_path: Path) 
     assert counts == (
         f"both {both}, only {finished_run} {only}, only {other} {others}, neither {24 - both - only - others}"
     )
-    assert difference.startswith(f"{finished_run} less {other}: {(only - others) / 24:+.4f} (95 % interval ")
+    assert difference.startswith(f"{finished_run} minus {other}: {(only - others) / 24:+.4f} (95 % interval ")
     assert test.startswith("exact McNemar test: p = ")
     is_shown = binomtest(only, only + others).pvalue <= 0.05
     better = finished_run if only > others else other
