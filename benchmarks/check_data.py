@@ -11,6 +11,7 @@ from pathlib import Path
 
 import skysort
 from skysort.cli.progress import progress_on_stderr
+from skysort.core.environment import configure_process
 
 FOLDER = Path("runs/check-data")
 
@@ -35,6 +36,7 @@ CHECKS = (
 
 def main() -> int:
     """Run every check; return how many failed."""
+    configure_process(training=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
     return sum(not _is_within_bounds(check) for check in CHECKS)
 
