@@ -60,6 +60,16 @@ MEMBERS = {
 }
 """Members that a public class shows to its users."""
 
+PLACEHOLDERS = {
+    "path": "PATH",
+    "str": "TEXT",
+    "int range": "NUMBER",
+    "float range": "NUMBER",
+    "list[str]": "TEXT",
+    "list[Path]": "PATH",
+}
+"""What stands for the value of an option, by its Python type in the terminal's help."""
+
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the generated pages. MkDocs calls this with the files of docs/."""
@@ -97,11 +107,26 @@ def _command(name: str, command: Any) -> str:
     context = type(command).context_class(command, info_name=f"skysort {name}")
     usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
     parts = [f"## {name}", _plain(inspect.cleandoc(command.help)), f"```text\n{usage}\n```"]
-    for kind in ("argument", "option"):
-        records = [p.get_help_record(context) for p in command.params if p.param_type_name == kind]
-        parts += [f"`{left}`\n:   {_plain(right)}" for left, right in filter(None, records)]
+    groups: dict[str, list[str]] = {"Arguments": []}
+    for parameter in sorted(command.params, key=lambda parameter: _group(parameter) == "Options"):
+        if record := parameter.get_help_record(context):
+            default = re.sub(r"\[default: \((.*?)\)", r"[default: \1", record[1])
+            groups.setdefault(_group(parameter), []).append(f"`{_named(record[0])}`\n:   {_plain(default)}")
+    for title, entries in groups.items():
+        parts += [f"**{title}**"] * (len(groups) > 2) + entries
     parts.append(f"```sh\n{command.epilog}```")
     return "\n\n".join(parts)
+
+
+def _named(parameter: str) -> str:
+    """Return an argument by its name, or an option with what stands for its value."""
+    for kind, placeholder in PLACEHOLDERS.items():
+        parameter = parameter.replace(f" <{kind}>", f" {placeholder}" if parameter.startswith("-") else "")
+    return parameter
+
+
+def _group(parameter: Any) -> str:
+    return parameter.rich_help_panel or f"{parameter.param_type_name.capitalize()}s"
 
 
 def fields() -> str:
