@@ -1,4 +1,6 @@
-# make demo: see what Skysort does.  make check: format, lint, types, floors.  make test: that, and every test.
+# make demo: see what Skysort does.
+# make check: format, lint, types, floors, quick tests.  make test: the same with every test.
+# make coverage: every test, and which lines none of them runs.
 # make fuzz: a long search for inputs that break it.
 # make faults: every fault of a file system, tried one by one.  make check-data: the recipes on real data.
 # make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
@@ -7,8 +9,9 @@
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
+TESTS := $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: env demo check test fuzz faults lowest check-data docs dist bench clean
+.PHONY: env demo check test lint quick all coverage fuzz faults lowest check-data docs dist bench clean
 
 env: $(ENV)/installed
 
@@ -20,14 +23,27 @@ $(ENV)/installed: pyproject.toml
 demo: env
 	$(BIN)/python examples/demo.py
 
+# Types and tests are checked side by side: with nothing cached, mypy takes a minute of one core.
 check: env
+	$(MAKE) --jobs=2 --output-sync --no-print-directory lint quick
+
+test: env
+	$(MAKE) --jobs=2 --no-print-directory lint all
+
+lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
-test: check
-	$(BIN)/pytest -n auto --dist worksteal
+quick: env
+	$(TESTS) --quick
+
+all: env
+	$(TESTS)
+
+coverage: env
+	$(TESTS) --cov --cov-report=term-missing:skip-covered
 
 fuzz: env
 	$(BIN)/pytest --hypothesis-profile=fuzz -m hypothesis tests
@@ -67,4 +83,4 @@ bench: demo
 	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
 
 clean:
-	rm -rf $(ENV) runs/demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(ENV) runs/demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

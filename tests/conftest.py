@@ -1,8 +1,10 @@
 """What all tests share: caches and data folders of their own, and a way to make pictures."""
 
+import fcntl
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,15 +19,75 @@ from PIL import Image
 
 from skysort.core.errors import SkysortError
 
+HERE = Path(__file__).parent
+
 # A shell without job control lets what it starts in the background ignore Ctrl-C, and that is inherited.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others.
+# `make test` draws the same examples each time, so that only a change can break it; `make fuzz` draws others, and
+# `make check` the first few.
 # No deadline: the computer may be slow and busy. The fixtures that many examples share are folders.
 profile = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("test", profile, derandomize=True, database=None)
+settings.register_profile("quick", settings.get_profile("test"), max_examples=15)
 settings.register_profile("fuzz", profile, max_examples=3000)
 settings.load_profile("test")
+
+SharedFolder = Callable[[str, Callable[[Path], object]], Path]
+
+WHOLE = ("commands", "docs", "experiments", "faults", "runs")
+"""Folders of tests that need several packages together: most of them train, or start processes."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="Run only tests of one package that need no trained run and are not marked slow.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        settings.load_profile("quick")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return (config.getoption("quick") and collection_path.parent == HERE and collection_path.name in WHOLE) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("quick"):
+        slow = {item for item in items if item.get_closest_marker("slow") or _needs_a_run(item)}
+        config.hook.pytest_deselected(items=[*slow])
+        items[:] = [item for item in items if item not in slow]
+
+
+def _needs_a_run(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "finished_run" in item.fixturenames
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> SharedFolder:
+    """Make a folder once for all processes of pytest-xdist. The first that needs it fills it; others wait.
+
+    `shared_folder(name, fill)` calls `fill` with an empty folder. Tests must not change what is in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    top = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        path, finished = top / name, top / f"{name}.finished"
+        with (top / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not finished.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                path.mkdir()
+                fill(path)
+                finished.touch()
+        return path
+
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -136,12 +198,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
+def finished_run(shared_folder: SharedFolder, session_cache: Path) -> Path:
     """A small run, from the command line. Not to be changed: copy it first."""
-    run = tmp_path_factory.mktemp("runs") / "finished"
-    short = ("--set", "training.epochs=2", "--threads", 1)
-    done = command(
-        "train", "skies:240", "--recipe", "convnet", "--run", run, *short, SKYSORT_CACHE=str(session_cache)
-    )
-    assert done.returncode == 0, done.stderr
-    return run
+
+    def train(run: Path) -> None:
+        short = ("--set", "training.epochs=2", "--threads", 1)
+        done = command(
+            "train", "skies:240", "--recipe", "convnet", "--run", run, *short, SKYSORT_CACHE=str(session_cache)
+        )
+        assert done.returncode == 0, done.stderr
+
+    return shared_folder("finished", train)

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import picture_bytes
+from tests.conftest import SharedFolder, picture_bytes
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("src", "tests", "pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source distribution, built from a copy: a checkout may hold anything."""
-    folder = tmp_path_factory.mktemp("dist")
+def built(shared_folder: SharedFolder) -> Path:
+    """A folder with the wheel and the source distribution."""
+    return shared_folder("dist", build)
+
+
+def build(folder: Path) -> None:
+    """Build from a copy, because a checkout may hold anything."""
     source = folder / "source"
     for name in NEEDED:
         path = ROOT / name
@@ -30,7 +34,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def test_distributions_hold_what_they_should(built: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import skysort
 from skysort.experiments.compare import _checked_labels
 from tests.commands.conftest import Ended
-from tests.conftest import command, picture_bytes
+from tests.conftest import SharedFolder, command, picture_bytes
 
 Command = Callable[..., Ended]
 MakeFolder = Callable[..., Path]
@@ -20,26 +20,29 @@ NUM_OUTSIDE = 30
 
 
 @pytest.fixture(scope="module")
-def ood(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ood")
-    (folder / "noise").mkdir()
-    for seed in range(NUM_OUTSIDE):
-        (folder / "noise" / f"{seed}.png").write_bytes(picture_bytes(seed))
-    (folder / "noise" / "broken.png").touch()
-    return folder
+def ood(shared_folder: SharedFolder) -> Path:
+    def draw(folder: Path) -> None:
+        (folder / "noise").mkdir()
+        for seed in range(NUM_OUTSIDE):
+            (folder / "noise" / f"{seed}.png").write_bytes(picture_bytes(seed))
+        (folder / "noise" / "broken.png").touch()
+
+    return shared_folder("ood", draw)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, session_cache: Path, ood: Path) -> Path:
-    """A run whose threshold loses so many that there are some in every part. Not to be changed: copy it first."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    done = command(
-        "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--ood", ood, "--threads", 1,
-        "--set", "training.epochs=2", "--set", "trust.keep_known=0.6", SKYSORT_CACHE=str(session_cache),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "unknown" in done.stdout and "out-of-distribution pictures" in done.stdout
-    return folder
+def run(shared_folder: SharedFolder, session_cache: Path, ood: Path) -> Path:
+    """A run whose threshold loses so many that there are some in every split. Not to be changed: copy it first."""
+
+    def train(folder: Path) -> None:
+        done = command(
+            "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--ood", ood, "--threads", 1,
+            "--set", "training.epochs=2", "--set", "trust.keep_known=0.6", SKYSORT_CACHE=str(session_cache),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "unknown" in done.stdout and "out-of-distribution pictures" in done.stdout
+
+    return shared_folder("with-ood", train)
 
 
 def read(run: Path, name: str) -> Any:

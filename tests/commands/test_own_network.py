@@ -15,7 +15,7 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
 from tests.commands.conftest import Ended
 from tests.commands.test_resume import signalled
-from tests.conftest import command, picture_bytes
+from tests.conftest import SharedFolder, command, picture_bytes
 
 Command = Callable[..., Ended]
 
@@ -100,14 +100,16 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def untouched(own: Path, tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
+def untouched(own: Path, shared_folder: SharedFolder, session_cache: Path) -> Path:
     """A finished run. Not to be changed."""
-    run = tmp_path_factory.mktemp("untouched") / "run"
-    done = command(*TRAIN, "--recipe", f"{own}/mine.py:Net", "--run", run, SKYSORT_CACHE=str(session_cache))
-    assert done.returncode == 0, done.stderr
-    assert "running" in done.stderr
-    assert "running" not in done.stdout  # what it prints is no part of the figures
-    return run
+
+    def train(run: Path) -> None:
+        done = command(*TRAIN, "--recipe", f"{own}/mine.py:Net", "--run", run, SKYSORT_CACHE=str(session_cache))
+        assert done.returncode == 0, done.stderr
+        assert "running" in done.stderr
+        assert "running" not in done.stdout  # what it prints is no part of the figures
+
+    return shared_folder("untouched-own-network", train)
 
 
 def test_it_trains_and_labels_pictures(untouched: Path, skysort_command: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from skysort.classifier.format import read_table
 from skysort.report.page import percent
 from skysort.report.wording import decision_sentences
 from skysort.trust.metrics import SplitFigures
-from tests.conftest import command, picture_bytes
+from tests.conftest import SharedFolder, command, picture_bytes
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
@@ -38,31 +38,33 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def decided_run(session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decided_run(session_cache: Path, shared_folder: SharedFolder) -> Path:
     """A run whose report has everything: a decision, unknown pictures, duplicates, broken files."""
-    pictures = tmp_path_factory.mktemp("pictures")
+    return shared_folder("decided", lambda folder: decide(folder, session_cache)) / "run"
+
+
+def decide(folder: Path, cache: Path) -> None:
+    """Draw pictures, train with them, and decide."""
     seeds = itertools.count()
     for below, num in {"train/bird": 70, "train/airplane": 70, "test/bird": 20, "test/airplane": 30}.items():
-        (pictures / "data" / below).mkdir(parents=True)
+        (folder / "data" / below).mkdir(parents=True)
         for number in range(num):
-            (pictures / "data" / below / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
+            (folder / "data" / below / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
     for number in range(3):
-        shutil.copy(pictures / f"data/train/bird/{number}.png", pictures / f"data/test/bird/again-{number}.png")
-    (pictures / "data/test/bird/broken.png").touch()
-    (pictures / "ood/noise").mkdir(parents=True)
+        shutil.copy(folder / f"data/train/bird/{number}.png", folder / f"data/test/bird/again-{number}.png")
+    (folder / "data/test/bird/broken.png").touch()
+    (folder / "ood/noise").mkdir(parents=True)
     for number in range(12):
-        (pictures / "ood/noise" / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
-    run = tmp_path_factory.mktemp("runs") / "run"
-    of_train = ("--recipe", "mlp-small", "--threads", 1, "--ood", pictures / "ood")
+        (folder / "ood/noise" / f"{number}.png").write_bytes(picture_bytes(next(seeds)))
+    of_train = ("--recipe", "mlp-small", "--threads", 1, "--ood", folder / "ood")
     settings = ("--set", "training.epochs=2", "--set", "trust.keep_known=0.7")
     promise = ("--keep", "bird", "--lose-at-most", "40%", "--confidence", "80%")
     for arguments in (
-        ("train", pictures / "data", "--run", run, *of_train, *settings),
-        ("decide", run, *promise),
+        ("train", folder / "data", "--run", folder / "run", *of_train, *settings),
+        ("decide", folder / "run", *promise),
     ):
-        done = command(*arguments, SKYSORT_CACHE=str(session_cache))
+        done = command(*arguments, SKYSORT_CACHE=str(cache))
         assert done.returncode == 0, done.stderr
-    return run
 
 
 @pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.conftest import command, picture_bytes, start
+from tests.conftest import SharedFolder, command, picture_bytes, start
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Path:
-    run = tmp_path_factory.mktemp("untouched") / "run"
-    done = command("train", "skies:600", *ARGUMENTS, "--run", run, SKYSORT_CACHE=str(session_cache))
-    assert done.returncode == 0, done.stderr
-    return run
+def untouched(shared_folder: SharedFolder, session_cache: Path) -> Path:
+    def train(run: Path) -> None:
+        done = command("train", "skies:600", *ARGUMENTS, "--run", run, SKYSORT_CACHE=str(session_cache))
+        assert done.returncode == 0, done.stderr
+
+    return shared_folder("untouched-lenet", train)
 
 
 def signalled(folder: Path, number: signal.Signals, num_renames: int) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import SharedFolder
 from tests.docs.pages import ENOUGH, NOT_RUN, QUICK, ROOT, blocks, prepare, run_page
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -39,12 +39,10 @@ def check(page: Path, folder: Path, budget: str = QUICK) -> None:
 
 
 @pytest.fixture(scope="module")
-def after_tutorial(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[Path]:
+def after_tutorial(shared_folder: SharedFolder, session_cache: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SKYSORT_CACHE", str(session_cache))
-        folder = prepare(tmp_path_factory.mktemp("tutorial"))
-        check(TUTORIAL, folder, ENOUGH)
-        yield folder
+        return shared_folder("tutorial", lambda folder: check(TUTORIAL, prepare(folder), ENOUGH))
 
 
 def test_the_tutorial(after_tutorial: Path) -> None:

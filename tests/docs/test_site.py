@@ -11,19 +11,22 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 import skysort
+from tests.conftest import SharedFolder
 from tests.docs.pages import ROOT, hooks
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(shared_folder: SharedFolder) -> Path:
     pytest.importorskip("mkdocs", reason="the extra [docs] is not installed")
-    folder = tmp_path_factory.mktemp("site")
+    return shared_folder("site", build)
+
+
+def build(folder: Path) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder],
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
-    return folder
 
 
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:

@@ -25,6 +25,7 @@ NUM_STEPS = {"resnet-deep-shared": 3, "resnet-deep": 3}
 
 
 # What dropout leaves out is drawn otherwise there.
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "convnet-dropout"])
 def test_the_first_losses_are_the_tutorials(name: str) -> None:
     text = TEXTS[name]

@@ -86,6 +86,7 @@ def read_all(top: Path) -> list[str]:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", [column.name for column in COLUMNS])
 def test_a_damaged_cell_is_a_damaged_journal(column: str, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_database, "SECONDS_FOR_OTHERS", 1.0)

@@ -47,6 +47,7 @@ def aside(inbox: Path) -> Path:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "scenario",
     [
