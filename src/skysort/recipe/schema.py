@@ -29,10 +29,11 @@ from skysort.recipe.sections import (
 class Recipe(FrozenModel):
     """What to run.
 
-    >>> Recipe.load("convnet").training.batch_size
-    64
-    >>> Recipe.load("convnet", ["training.epochs=3"]).training.epochs
-    3
+    Examples:
+        >>> Recipe.load("convnet").training.batch_size
+        64
+        >>> Recipe.load("convnet", ["training.epochs=3"]).training.epochs
+        3
     """
 
     name: Annotated[str, Field(pattern=r"^\w[\w. -]*$")]
