@@ -209,7 +209,7 @@ def test_cifar_10_as_a_folder_without_birds_is_an_error_that_names_them(make_fol
 
 
 def test_skies_smaller_than_they_can_be_drawn_are_an_error_that_names_the_least_size() -> None:
-    with refused("wrong-value", "8 pixels", "pictures.size = 4"):
+    with refused("wrong-value", "pictures.size", "at least 8", "found 4"):
         opened("skies:4", Shape(4, 3))
 
 

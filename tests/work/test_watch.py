@@ -367,6 +367,7 @@ def test_hostile_names_are_moved_like_others(top: Path, caplog: pytest.LogCaptur
     assert {f"inbox/{name}" for name in names} < set(found(top))
 
 
+@pytest.mark.slow
 def test_folders_as_deep_as_they_can_be(in_memory: Path) -> None:
     top = in_memory
     deep = "inbox/" + "d/" * 1500
@@ -868,6 +869,7 @@ def test_prometheus_reads_the_counts() -> None:
     assert read()["in_trouble", ""] == 1 and read()["last_picture_time_seconds", ""] == 13.25
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks to be quick")
 @pytest.mark.parametrize("scenario", ["same", "across", "real"])
 def test_killed_at_any_moment_while_pictures_arrive_nothing_is_lost(
