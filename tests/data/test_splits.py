@@ -18,7 +18,7 @@ def test_leaks_are_pictures_of_which_an_earlier_part_has_the_like() -> None:
     }  # fmt: skip
     near = np.array([0, 1, 2, 3, 0, 5, 6, 7, 8, 7, 10, 1])  # 4 as 0, 9 as 7, 11 as 1
     groups = np.array([0, 1, 2, 3, 4, 3, 6, 7, 6, 9, 10, 11])  # 5 with 3, 8 with 6
-    prepared = PreparedData(None, None, SimpleNamespace(near=lambda: near), groups, splits)
+    prepared = PreparedData(None, None, SimpleNamespace(near=lambda: near), groups, splits, "four-way")
     assert prepared.leaks("calibration").tolist() == [4, 5]
     assert prepared.to_calibrate().tolist() == [6, 7]
     assert prepared.leaks("test").tolist() == [8, 9, 11]
@@ -27,7 +27,7 @@ def test_leaks_are_pictures_of_which_an_earlier_part_has_the_like() -> None:
 def test_of_a_group_with_the_like_of_a_training_picture_none_is_new() -> None:
     splits = {"train": np.array([0]), "calibration": np.array([1, 2, 3]), "test": np.array([4])}
     near, groups = np.array([0, 0, 2, 3, 4]), np.array([0, 1, 1, 3, 4])  # near-duplicates may be parted
-    prepared = PreparedData(None, None, SimpleNamespace(near=lambda: near), groups, splits)
+    prepared = PreparedData(None, None, SimpleNamespace(near=lambda: near), groups, splits, "four-way")
     assert prepared.leaks("calibration").tolist() == [1, 2]
 
 

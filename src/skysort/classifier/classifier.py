@@ -78,7 +78,7 @@ class Classifier:
         """
         write_proof(self.folder / PROOF, pictures, logits, self.table.meaning)
         self.difference = prove(self.folder / PROOF, self.logits, self.table.meaning)
-        digests = {name: sha256(self.folder / name) for name in DIGESTED}
+        digests = {name: sha256(self.folder / name) for name in DIGESTED if (self.folder / name).exists()}
         self.table = self.table.model_copy(update={"files": digests, "proof_difference": self.difference})
         self.table.write(self.folder)
 

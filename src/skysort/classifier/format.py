@@ -81,6 +81,16 @@ class Temperature(FrozenModel):
     """The pictures that it was fitted to, or why it is 1."""
 
 
+class UsedBackbone(FrozenModel):
+    """The backbone whose weights are a part of model.onnx."""
+
+    name: str
+    sha256: str
+    """Of the file that the weights come from."""
+    licence: str
+    """As its files state it."""
+
+
 class ClassifierTable(FrozenModel):
     """classifier.json."""
 
@@ -90,6 +100,8 @@ class ClassifierTable(FrozenModel):
     pictures: PictureFormat
     network: dict[str, Any]
     """Name and arguments, as in the recipe."""
+    backbone: UsedBackbone | None = None
+    """None for a network that was trained whole."""
     recipe: str
     """Name of the recipe."""
     test_time_flip: bool

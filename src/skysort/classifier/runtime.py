@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.classifier.damage import lacks_memory, reading, short_reason
 from skysort.classifier.interruptible import interruptible
@@ -12,6 +13,8 @@ from skysort.classifier.proof import Logits
 from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels, Shape
 
+LOGITS, FEATURES, EVIDENCE = "logits", "features", "evidence"
+"""Names of a model's outputs; every classifier has the first."""
 ONLY_FATAL = 4
 """Log level of ONNX Runtime on standard error. It raises errors as well."""
 
@@ -34,8 +37,61 @@ def onnx_runtime() -> Any:
     return onnxruntime
 
 
-class Session:
-    """A model on ONNX Runtime, on the CPU. Its inputs, outputs and logits are checked.
+class OnnxModel:
+    """A model on ONNX Runtime, on the CPU.
+
+    Args:
+        model: an ONNX file with one input, of (N, C, H, W) pictures.
+
+    Raises:
+        MemoryError: when there is too little memory.
+        SkysortError: when ONNX Runtime cannot load the file, or it has another input.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.model = model
+        self.runtime = onnx_runtime()
+        options = self.runtime.SessionOptions()
+        options.log_severity_level = ONLY_FATAL
+        # Threads that spin while they wait would take the cores from the threads that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # A model is one file, whose digest was checked. This path lies below a file, so no weights can be there.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(model / "no-folder")
+        )
+        with reading(model):
+            self.session = self.runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            inputs = self.session.get_inputs()
+            self.outputs = {output.name: output for output in self.session.get_outputs()}
+        if len(inputs) != 1 or len(inputs[0].shape) != 4:
+            raise SkysortError("damaged-classifier", f"{model} is damaged: expected one input of pictures")
+        self.input = inputs[0]
+
+    def compute(self, pictures: Pixels, *outputs: str) -> list[NDArray[np.float32]]:
+        """Return some of the model's outputs for (N, C, H, W) uint8 pictures, computing nothing else.
+
+        On the main thread, Ctrl-C interrupts it.
+
+        Raises:
+            MemoryError: when there is too little memory.
+            SkysortError: when ONNX Runtime cannot run the model.
+        """
+        options = self.runtime.RunOptions()
+        options.only_execute_path_to_fetches = True
+
+        def terminate() -> None:
+            options.terminate = True
+
+        feed = {self.input.name: pictures}
+        with reading(self.model):
+            computed: list[NDArray[np.float32]] = interruptible(
+                lambda: self.session.run(list(outputs), feed, options), terminate
+            )
+        return computed
+
+
+class Session(OnnxModel):
+    """The model of a classifier on ONNX Runtime. Its inputs, outputs and logits are checked.
 
     Args:
         model: an ONNX file, from (N, C, H, W) uint8 pictures to (N, classes) float32 logits, for any N.
@@ -48,38 +104,24 @@ class Session:
     """
 
     def __init__(self, model: Path, shape: Shape, num_classes: int) -> None:
-        self.model, self.num_classes = model, num_classes
-        self.runtime = onnx_runtime()
-        options = self.runtime.SessionOptions()
-        options.log_severity_level = ONLY_FATAL
-        # Threads that spin while they wait would take the cores from the threads that decode.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # A model is one file, whose digest was checked. This path lies below a file, so no weights can be there.
-        options.add_session_config_entry(
-            "session.model_external_initializers_file_folder_path", str(model / "no-folder")
-        )
-        with reading(model):
-            self.session = self.runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-            inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4 or len(outputs[0].shape) != 2:
-            raise SkysortError(
-                "damaged-classifier",
-                f"{model} is damaged: expected one input of pictures and one output of logits",
-            )
-        self.input = inputs[0].name
-        if outputs[0].shape[1] != num_classes:
+        super().__init__(model)
+        self.num_classes = num_classes
+        logits = self.outputs.get(LOGITS)
+        if logits is None or len(logits.shape) != 2 or not self.outputs.keys() <= {LOGITS, FEATURES, EVIDENCE}:
+            raise SkysortError("damaged-classifier", f"{model} is damaged: expected an output of logits")
+        if logits.shape[1] != num_classes:
             raise SkysortError(
                 "altered-classifier",
                 f"{model.parent}: classifier.json has {num_classes} classes, but the model gives"
-                f" {outputs[0].shape[1]} logits",
+                f" {logits.shape[1]} logits",
             )
-        any_number, *given = inputs[0].shape
+        any_number, *given = self.input.shape
         expected = [shape.channels, shape.size, shape.size]
-        if given != expected or isinstance(any_number, int) or inputs[0].type != "tensor(uint8)":
+        if given != expected or isinstance(any_number, int) or self.input.type != "tensor(uint8)":
             raise SkysortError(
                 "altered-classifier",
                 f"{model.parent}: the model takes other pictures than classifier.json says: expected any number of"
-                f" {expected} in uint8, found {inputs[0].shape} in {inputs[0].type}",
+                f" {expected} in uint8, found {self.input.shape} in {self.input.type}",
             )
 
     def run(self, pictures: Pixels) -> Logits:
@@ -91,13 +133,7 @@ class Session:
             MemoryError: when there is too little memory.
             SkysortError: when ONNX Runtime cannot run the model, or the logits are NaN or infinite.
         """
-        options = self.runtime.RunOptions()
-
-        def terminate() -> None:
-            options.terminate = True
-
-        with reading(self.model):
-            (logits,) = interruptible(lambda: self.session.run(None, {self.input: pictures}, options), terminate)
+        (logits,) = self.compute(pictures, LOGITS)
         expected = (len(pictures), self.num_classes)
         if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
             kind = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__

@@ -32,6 +32,7 @@ VERBS = {
     "recipes": "List the recipes.",
     "fields": "List the fields that --set overrides.",
     "datasets": "List the built-in data sets.",
+    "backbones": "List the backbones, or add one.",
 }
 """Every command and its line in `skysort --help`.
 

@@ -68,7 +68,7 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
     console.print()
     for sentence in advice(metrics):
         console.print(sentence)
-    test = metrics.splits["test"]
+    test = metrics.held_out
     _show_limits(test, metrics.splits.get("learned"), console)
     _show_classes(test, console)
     error = test.calibration_error

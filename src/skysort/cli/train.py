@@ -48,7 +48,7 @@ RecipeName = Annotated[
         metavar="RECIPE|FILE.py:Class",
         help="Recipe to train, by name (skysort recipes) or as a .toml file, or a network of your own, e.g."
         " net.py:Net, which runs that file.",
-        show_default="swift",
+        show_default="photos for photographs, else swift",
         rich_help_panel=TRAINING,
     ),
 ]

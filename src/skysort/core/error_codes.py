@@ -60,6 +60,11 @@ CODES = {
     "pictures-too-small": "The pictures are too small for the network.",
     "unknown-device": "No device has this name.",
     "unknown-network": "No network has this name.",
+    # Backbones
+    "damaged-backbone": "A backbone's file is damaged, of another digest, or holds weights of another network.",
+    "missing-backbone": "A backbone's weights are not on this computer. The message names what to bring.",
+    "unknown-backbone": "No backbone has this name.",
+    "wrong-picture-size": "A backbone does not take pictures of this size.",
     # Classifiers
     "altered-classifier": "A file of a classifier folder was changed after it was made, or is a link.",
     "classifier-without-run": "This needs the classifier's run, and the classifier folder is a copy without it.",

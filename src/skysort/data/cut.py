@@ -16,6 +16,9 @@ Indices = NDArray[np.int64]
 
 SPLITS = ("train", "validation", "calibration", "test")
 WITHOUT_OWN_SPLITS = {"train": 70, "validation": 10, "calibration": 10, "test": 10}
+FEWEST_TO_TEST, FEWEST_PER_CLASS = 100, 20
+"""With fewer test pictures, or fewer pictures of a class in all, every picture is judged in turn."""
+FEWEST_PER_CLASS_IN_FOLDS = 3
 MOST_TO_CALIBRATE = 50
 """Percent of the pictures that Skysort suggests at most, so that enough remain for training."""
 
@@ -57,6 +60,10 @@ def cut(
             " expected train/<class>/<picture>.jpg beside it, or class folders without splits",
         )
     _check_classes(listing, pool, fixed)
+    if protocol == "folds":
+        rows = np.sort(np.concatenate([pool, fixed, *own.values()]))
+        _check_folds(listing, rows, groups)
+        return {"train": rows}
     if protocol == "tutorial":
         return {"train": np.union1d(pool, fixed), "test": _held_out(own)}
     all_shares = WITHOUT_OWN_SPLITS if percentages is None else dict(zip(SPLITS, percentages, strict=True))
@@ -78,6 +85,24 @@ def _held_out(own: Mapping[str, Indices]) -> Indices:
             " use --set pictures.protocol=four-way",
         )
     return held_out
+
+
+def protocol_for(listing: Listing, groups: Indices) -> Protocol:
+    """Return `four-way`, or `folds` where there are too few pictures for splits to say much.
+
+    Args:
+        listing: the pictures.
+        groups: as for `cut`.
+    """
+    usable = groups >= 0
+    declared = np.array(listing.splits)[usable]
+    num_test = np.count_nonzero(declared == "test")
+    if not (declared != "").any():
+        num_test = usable.sum() * WITHOUT_OWN_SPLITS["test"] // 100
+    elif not num_test:  # the data holds out something else, and training pictures give the test split
+        num_test = np.count_nonzero(declared == "train") * WITHOUT_OWN_SPLITS["test"] // 100
+    per_class = np.bincount(listing.labels[usable], minlength=len(listing.classes))
+    return "folds" if num_test < FEWEST_TO_TEST or per_class.min() < FEWEST_PER_CLASS else "four-way"
 
 
 def how_to_calibrate(
@@ -279,6 +304,18 @@ def _check_every_class(listing: Listing, splits: Mapping[str, Indices], groups: 
             f"class '{name}' has {units}, which it shares with other classes, and none is left for"
             f" {', '.join(lacking)}; use smaller groups, or set the splits in the data",
         )
+
+
+def _check_folds(listing: Listing, rows: Indices, groups: Indices) -> None:
+    """Check that each class has enough pictures to hold one out, and another one to choose a penalty."""
+    for label, name in enumerate(listing.classes):
+        num = len(np.unique(groups[rows[listing.labels[rows] == label]]))
+        if num < FEWEST_PER_CLASS_IN_FOLDS:
+            what = counted(num, "different picture or group", "different pictures or groups")
+            raise SkysortError(
+                "class-too-small",
+                f"class '{name}' has {what}; protocol 'folds' takes at least {FEWEST_PER_CLASS_IN_FOLDS}",
+            )
 
 
 def _portions(num: int, shares: Mapping[str, int]) -> dict[str, int]:

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from skysort.core.models import FrozenModel
 from skysort.core.progress import Progress
-from skysort.data.cut import Indices, cut
+from skysort.data.cut import Indices, cut, protocol_for
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.exif import median_size
 from skysort.data.ood import OodPictures, open_ood
 from skysort.data.quality.grouping import groups_of
-from skysort.recipe.sections import Normalisation, Pictures
+from skysort.recipe.sections import Normalisation, Pictures, Protocol
 
 NUM_LEFT_OUT_NAMED = 50
 Source = Annotated[str, Field(min_length=1)]
@@ -84,6 +84,8 @@ class PreparedData:
     """(N,) numbers that are equal for pictures of one group, which stay in one split; -1 for unreadable ones."""
     splits: dict[str, Indices]
     """Rows of the dataset's listing, per split."""
+    protocol: Protocol
+    """How they were cut."""
     ood: OodPictures | None = None
     """Out-of-distribution pictures, if there are any."""
 
@@ -100,6 +102,8 @@ class PreparedData:
         group, and all pictures in a group with one of these. The order of the splits counts: a picture that train
         or validation already has is no new evidence in calibration.
         """
+        if split not in self.splits:  # of folds, none has the like of another
+            return np.empty(0, np.int64)
         names = list(self.splits)
         rows, earlier = (
             self.splits[split],
@@ -183,13 +187,12 @@ def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None
         NotUnderstoodError: if out-of-distribution pictures belong to one of the classes.
         SkysortError: if the data is missing, unreadable, or cannot be cut into splits.
     """
-    if pictures.protocol is None:
-        raise ValueError("expected a resolved recipe, found one without a protocol")
     shape = data.shape(pictures.size, pictures.channels, pictures.resize)
     dataset = open_dataset(data, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
-    splits = cut(dataset.listing, groups, pictures.protocol, pictures.seed, pictures.percentages)
-    prepared = PreparedData(data, shape, dataset, groups, splits)
+    protocol = pictures.protocol or protocol_for(dataset.listing, groups)
+    splits = cut(dataset.listing, groups, protocol, pictures.seed, pictures.percentages)
+    prepared = PreparedData(data, shape, dataset, groups, splits, protocol)
     if ood is None:
         return prepared
     classes = dataset.listing.classes

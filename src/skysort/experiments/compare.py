@@ -191,7 +191,7 @@ def _check_losses(variants: Sequence[Variant], pictures: SharedPictures) -> None
     """Make sure, before training, that each loss is for this number of classes."""
     prepared = pictures.prepared(resolved(variants[0].recipe, pictures.data).pictures)
     for variant in variants:
-        learner().check_loss(variant.recipe, len(prepared.dataset.listing.classes))
+        learner(variant.recipe).check_loss(variant.recipe, len(prepared.dataset.listing.classes))
 
 
 def _row(variant: Variant, runs: list[Run], shifts: int, pictures: SharedPictures) -> ComparisonRow:

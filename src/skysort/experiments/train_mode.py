@@ -8,7 +8,9 @@ from skysort.trust.comparison import Spread, TrainModeAccuracy
 
 def measured_in_training_mode(runs: list[Run], pictures: SharedPictures) -> TrainModeAccuracy | None:
     """Return the accuracies of runs in training mode; None if the mode changes nothing."""
-    measured = [learner().train_mode_accuracies(run, pictures.prepared(run.recipe.pictures)) for run in runs]
+    measured = [
+        learner(run.recipe).train_mode_accuracies(run, pictures.prepared(run.recipe.pictures)) for run in runs
+    ]
     figures = [accuracies for accuracies in measured if accuracies is not None]
     if not figures:
         return None

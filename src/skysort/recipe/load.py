@@ -14,6 +14,7 @@ Tables = dict[str, Any]
 """The content of a TOML file, not checked yet."""
 
 DEFAULT_RECIPE = "swift"
+RECIPE_FOR_PHOTOGRAPHS = "photos"
 OWN_OPTIMIZER = {"name": "adam", "learning_rate": 0.001}
 """The optimizer for a person's own network. The default recipe's learning rates suit only the layers of `swift`.
 These are the defaults of PyTorch's Adam (Kingma, Ba, Adam: A method for stochastic optimization, 2015)."""

@@ -13,6 +13,7 @@ _EXPECTED = {
     "pictures.normalise": "'data', 'half', 'none', or {mean = […], std = […]} with a number per channel, std > 0",
     "network.padding": "a number of pixels from 0 to 15, or 'same'",
     "augment.test_time_flip": "true, false, or 'auto'",
+    "transfer.penalty": "a number above 0, or 'auto'",
     "training.epochs": "a number of epochs of at least 1, or 'auto'",
     "training.batch_size": "a number of pictures of at least 1, or 'all'",
 }

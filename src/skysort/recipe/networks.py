@@ -109,11 +109,18 @@ class OwnNetwork(FrozenModel):
         return Path(self.folder) / self.file
 
 
+class BackboneNetwork(FrozenModel):
+    """A backbone, whose weights stay as they are, and a linear head. The section `transfer` has the fields."""
+
+    name: Literal["backbone"] = "backbone"
+
+
 NETWORKS: dict[str, type[FrozenModel]] = {
     "mlp": MlpNetwork,
     "convnet": ConvNetwork,
     "swift": SwiftNetwork,
     "own": OwnNetwork,
+    "backbone": BackboneNetwork,
 }
-AnyNetwork = MlpNetwork | ConvNetwork | SwiftNetwork | OwnNetwork
+AnyNetwork = MlpNetwork | ConvNetwork | SwiftNetwork | OwnNetwork | BackboneNetwork
 Network = Annotated[AnyNetwork, Field(discriminator="name")]

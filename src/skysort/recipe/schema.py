@@ -12,7 +12,7 @@ from skysort.core.errors import NotUnderstoodError
 from skysort.core.models import FrozenModel
 from skysort.recipe.load import Tables, content_of
 from skysort.recipe.messages import problems_of
-from skysort.recipe.networks import NETWORKS, Network, OwnNetwork
+from skysort.recipe.networks import NETWORKS, BackboneNetwork, Network, OwnNetwork
 from skysort.recipe.sections import (
     Augment,
     Loss,
@@ -22,8 +22,21 @@ from skysort.recipe.sections import (
     Published,
     Schedule,
     Training,
+    Transfer,
     Trust,
 )
+
+UNUSED_BY_BACKBONE = {
+    "pictures": ("normalise",),
+    "loss": ("name", "label_smoothing", "l1", "l2"),
+    "optimizer": tuple(Optimizer.model_fields),
+    "schedule": tuple(Schedule.model_fields),
+    "augment": tuple(Augment.model_fields),
+    "training": ("epochs", "batch_size", "sampling", "log_every"),
+}
+"""Fields by section."""
+UNUSED_BY_OTHERS = {"transfer": tuple(Transfer.model_fields)}
+"""Fields by section, of networks that are trained."""
 
 
 class Recipe(FrozenModel):
@@ -48,6 +61,7 @@ class Recipe(FrozenModel):
     schedule: Schedule = Schedule()
     augment: Augment = Augment()
     training: Training = Training()
+    transfer: Transfer = Transfer()
     trust: Trust = Trust()
     published: Published | None = None
     """The figures that a text published, if the recipe repeats its system."""
@@ -94,6 +108,34 @@ class Recipe(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fields_fit_network(self) -> Self:
+        """Refuse a field that the network does not use, rather than ignore it."""
+        for section, fields in (UNUSED_BY_BACKBONE if self.has_backbone else UNUSED_BY_OTHERS).items():
+            values = getattr(self, section)
+            for field in fields:
+                if getattr(values, field) != getattr(type(values)(), field):
+                    raise ValueError(
+                        f"the network '{self.network.name}' does not use {section}.{field}; leave it out"
+                    )
+        if self.has_backbone and self.pictures.channels == 1:
+            raise ValueError("the network 'backbone' takes pictures with pictures.channels = 3")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_take_a_backbone(self) -> Self:
+        if self.pictures.protocol == "folds" and not self.has_backbone:
+            raise ValueError(
+                f"pictures.protocol = 'folds' learns several times, which takes too long with the network"
+                f" '{self.network.name}'; the network 'backbone' can"
+            )
+        return self
+
+    @property
+    def has_backbone(self) -> bool:
+        """Whether a head is fitted to a backbone's features, and no network is trained."""
+        return isinstance(self.network, BackboneNetwork)
+
     @property
     def speaks_of_train(self) -> bool:
         """Whether the text published an accuracy on the training pictures."""
@@ -139,5 +181,8 @@ class Recipe(FrozenModel):
             raise NotUnderstoodError("invalid-recipe", f"recipe '{name}' is invalid:\n{problems}") from None
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML, with every default spelled out and without unset fields."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        """Return the recipe as TOML: every default spelled out, no unset fields, none that the network ignores."""
+        unused = UNUSED_BY_BACKBONE if self.has_backbone else UNUSED_BY_OTHERS
+        exclude = {section: set(fields) for section, fields in unused.items()}
+        tables = self.model_dump(mode="json", exclude_none=True, exclude=exclude)
+        return tomli_w.dumps({name: table for name, table in tables.items() if table or name not in unused})

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from skysort.core.models import FrozenModel
 from skysort.recipe.networks import Share
 
-Protocol = Literal["four-way", "tutorial"]
+Protocol = Literal["four-way", "tutorial", "folds"]
 
 AUTO_EPOCHS, AUTO_STEPS = 10, 400
 """`training.epochs = "auto"` trains for at least this many epochs and steps."""
@@ -50,7 +50,9 @@ class Pictures(FrozenModel):
     such as `{mean = [0.5], std = [0.2]}`."""
     protocol: Protocol | None = None
     """Way to cut pictures into splits: `four-way` makes train, validation, calibration and test; `tutorial` trains
-    on all of the data's training split. Unset: `tutorial` for a tutorial's recipe on its data, else `four-way`."""
+    on all of the data's training split; `folds`, for few pictures and the network `backbone`, judges each picture
+    by a head that has not seen it. Unset: `tutorial` for a tutorial's recipe on its data, `folds` for a backbone
+    and few pictures, else `four-way`."""
     shares: str | None = None
     """Percentages of the pictures for train, validation, calibration and test, such as `50/10/30/10`. A split that
     the data brings stays as it is. Unset: 70/10/10/10, or 80/10/10 if the data has its own test split."""
@@ -90,6 +92,10 @@ class Pictures(FrozenModel):
         if self.protocol == "tutorial":
             raise ValueError(
                 "pictures.shares works only with pictures.protocol = 'four-way'; 'tutorial' uses the data's splits"
+            )
+        if self.protocol == "folds":
+            raise ValueError(
+                "pictures.shares works only with pictures.protocol = 'four-way'; 'folds' has no splits"
             )
         return self
 
@@ -293,6 +299,21 @@ def num_steps(num_pictures: int, batch_size: int) -> int:
     """
     fewest = -(-batch_size // SMALLEST_SHARE_OF_A_BATCH)
     return min(num_pictures, max(1, (num_pictures + batch_size - fewest) // batch_size))
+
+
+class Transfer(FrozenModel):
+    """How a backbone's features are made and a head is fitted to them; for the network `backbone`."""
+
+    backbone: Annotated[str, Field(min_length=1)] = "efficientnet-lite0"
+    """Name of the backbone, as `skysort backbones` lists them; `auto` tries each that is on this computer by
+    cross-validation."""
+    flip: bool = False
+    """Take the mean of a picture's features and those of its mirror image. It takes twice as long."""
+    penalty: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
+    """Strength of the penalty on the head's squared weights, such as 1.0. `auto` chooses it by cross-validation
+    within the training pictures."""
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    """Folds of a cross-validation; fewer if a class has fewer pictures or groups."""
 
 
 class Trust(FrozenModel):

@@ -86,7 +86,7 @@ def write_report(
     Args:
         path: the file to write, whole or not at all.
         metrics: the figures.
-        test: evaluation of the test split, with the figures `metrics.splits["test"]`.
+        test: evaluation of the test split, with the figures `metrics.held_out`.
         run: folder of the run, with recipe.toml, data.json and history.csv. None for other pictures than the
             run's: then the page has no curves, no recipe and no commands.
         decisions: sections of the classifier's decisions, oldest first.
@@ -94,7 +94,7 @@ def write_report(
     Raises:
         SkysortError: when the file cannot be written.
     """
-    figures = metrics.splits["test"]
+    figures = metrics.held_out
     confusion, calibration, others = figures.matrix(), figures.calibration_error, figures.without_duplicates
     mistakes, samples = _mistakes_and_samples(test)
     unreadable, left_out = _missing(test, run)

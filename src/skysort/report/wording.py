@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PROTOCOLS = {
     "tutorial": "trained on the whole training split, tested on the test split of the data",
     "four-way": "split into train, validation, calibration and test; trained on train alone",
+    "folds": "each picture judged by a classifier that has not seen it; the one that is kept has seen all of them",
     "other pictures": "measured on pictures that are not those of the classifier's run",
     "seen pictures": "measured on pictures of its training: no figure holds for new pictures",
 }

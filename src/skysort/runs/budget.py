@@ -8,7 +8,7 @@ from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.core.progress import Progress, span
 from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe
-from skysort.runs.learner import learner
+from skysort.runs.learner import network_learner
 
 SECONDS_TO_FINISH = 11.0
 """Time from the last step of a run to its figures, without measuring: export, proof, figures, report."""
@@ -60,11 +60,14 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         SkysortError: when not even one epoch fits. The message has a time that is long enough.
     """
 
+    if recipe.has_backbone:
+        return recipe
+
     def seconds_for_epochs(costs: Costs) -> float:
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     chosen = None
-    for variant in learner().variants(recipe.network, prepared.shape.size):
+    for variant in network_learner().variants(recipe.network, prepared.shape.size):
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
         costs = measured(candidate, prepared)
         available = seconds_for_epochs(costs)
@@ -98,7 +101,7 @@ def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
         StoppedError: on SIGINT or SIGTERM.
     """
     try:
-        per_epoch, per_picture = learner().seconds_per_epoch_and_picture(recipe, prepared)
+        per_epoch, per_picture = network_learner().seconds_per_epoch_and_picture(recipe, prepared)
     except StoppedError:
         raise StoppedError("interrupted", "interrupted before the run began") from None
     num_validated = len(prepared.splits.get("validation", ()))

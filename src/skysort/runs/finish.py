@@ -27,9 +27,9 @@ def carry_out(plan: TrainingPlan, prepared: PreparedData, progress: Progress) ->
         StoppedError: when the person or the system stopped it. The message has the command to continue.
         SkysortError: when the recipe cannot be trained on these pictures, or the run cannot be written.
     """
-    check_trainable(plan.recipe, prepared)
+    recipe = plan.recipe.with_values(pictures={"protocol": prepared.protocol})
+    check_trainable(recipe, prepared)
     advise(plan, prepared, progress)
-    recipe = plan.recipe
     if plan.budget is not None:
         recipe = within(recipe, prepared, plan.budget, plan.began, progress)
     run = start_run(plan.folder, recipe, prepared, progress)
@@ -51,7 +51,7 @@ def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress)
         SkysortError: when the loss diverges, or a file cannot be written.
     """
     try:
-        seconds = {} if run.has_classifier else learner().learn(run, recipe, prepared, progress)
+        seconds = {} if run.has_classifier else learner(recipe).learn(run, recipe, prepared, progress)
         measure_run(run, Classifier(run.classifier), prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError("interrupted", f"{stopped}; {run.how_to_go_on}") from None

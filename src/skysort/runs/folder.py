@@ -119,11 +119,13 @@ class Run:
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of a finished run's history.csv for whole epochs, without empty cells.
+        """The rows of a finished run's history.csv for whole epochs, without empty cells; none with a backbone.
 
         Raises:
             SkysortError: when history.csv is missing or damaged.
         """
+        if self.recipe.has_backbone:
+            return []
         path = self.path / "history.csv"
         try:
             with path.open(encoding="utf-8", newline="") as file:

@@ -1,9 +1,12 @@
-"""The functions of a run that need PyTorch, loaded when they are first needed."""
+"""The functions of a run that learn, loaded when they are first needed: those with PyTorch, or with a backbone."""
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+from skysort.classifier.proof import Logits
 from skysort.core.errors import require
 from skysort.core.progress import Progress
+from skysort.data.cut import Indices
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData
 from skysort.recipe.networks import AnyNetwork
@@ -15,8 +18,11 @@ if TYPE_CHECKING:
     from skysort.networks.layers import Variant
 
 
+PHOTO_LIBRARIES = ("onnx", "safetensors", "sklearn", "threadpoolctl", "matplotlib", "jinja2")
+
+
 class Learner(Protocol):
-    """The functions of a run that need PyTorch. The module `network_learner` has them."""
+    """The functions of a run that learn. The modules `network_learner` and `backbone_learner` have them."""
 
     def hardware(self, training: Training) -> dict[str, str | int]:
         """Return `device` and `threads` for this computer."""
@@ -30,20 +36,51 @@ class Learner(Protocol):
     def check_own_network(self, recipe: Recipe, prepared: PreparedData) -> None:
         """Refuse a user's own network that cannot be trained or exported."""
 
+    def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+        """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
+
+    def known_logits(
+        self, run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
+    ) -> Logits | None:
+        """Return (N, classes) logits for (N,) rows if there is a way without running the classifier, else None."""
+
+    def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
+        """Return (N, classes) logits for the training pictures, each from a classifier that has not seen it."""
+
+    def train_mode_accuracies(self, run: Run, prepared: PreparedData) -> dict[str, float] | None:
+        """Return the accuracies in training mode by split; None if the mode changes nothing."""
+
+
+class NetworkLearner(Learner, Protocol):
+    """The functions of a run that need PyTorch; a budget needs the last two."""
+
     def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
         """Return the networks that a budget may choose from for a picture size, fastest first."""
 
     def seconds_per_epoch_and_picture(self, recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
         """Return the seconds per epoch and the seconds to label a picture, timed with a few steps."""
 
-    def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
-        """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
 
-    def train_mode_accuracies(self, run: Run, prepared: PreparedData) -> dict[str, float] | None:
-        """Return the accuracies in training mode by split; None if the mode changes nothing."""
+def learner(recipe: Recipe) -> Learner:
+    """Return the functions that learn by a recipe: those that need PyTorch, or those for a backbone.
+
+    Raises:
+        MissingExtraError: when a library for training is not installed.
+    """
+    if recipe.has_backbone:
+        require("learning from photographs", "photos", *PHOTO_LIBRARIES)
+        from skysort.runs import backbone_learner
+
+        return backbone_learner
+    return network_learner()
 
 
-def learner() -> Learner:
+def has_photo_libraries() -> bool:
+    """Return whether the libraries are installed that learning from photographs takes."""
+    return all(find_spec(library) for library in PHOTO_LIBRARIES)
+
+
+def network_learner() -> NetworkLearner:
     """Return the functions that need PyTorch.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decision_sections, write_report
 from skysort.runs.folder import Run
-from skysort.trust.evaluation import Evaluation, evaluate_split
+from skysort.runs.learner import learner
+from skysort.trust.evaluation import Evaluation, evaluate_split, evaluation_of
 from skysort.trust.metrics import Metrics
 from skysort.trust.ood import measure_ood
 
@@ -45,15 +47,18 @@ def measure_run(
         progress: where to report progress.
         evaluated: evaluation of one of the splits, if there is one already.
     """
-    require("a report", "train", "matplotlib", "jinja2")
+    require("a report", "photos" if run.recipe.has_backbone else "train", "matplotlib", "jinja2")
     started = time.perf_counter()
     evaluations = {
         split: evaluated
         if evaluated and split == evaluated.split
-        else evaluate_own(classifier, split, prepared, rows, progress)
+        else _evaluate(run, classifier, split, prepared, rows, progress)
         for split, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
     }
-    test, ood, leaks = evaluations["test"], prepared.ood, prepared.leaks("test")
+    if prepared.protocol == "folds":
+        evaluations["folds"] = _judged_by_folds(run, classifier, prepared, progress)
+    held_out = "folds" if prepared.protocol == "folds" else "test"
+    test, ood, leaks = evaluations[held_out], prepared.ood, prepared.leaks(held_out)
     new = test.without(leaks)
     data = {**classifier.table.data, "source": prepared.data.name}  # it may have moved
     known = classifier.table.seconds
@@ -61,7 +66,7 @@ def measure_run(
         known = known | run.metrics.seconds
     splits = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
     if len(leaks):
-        splits["test"] = splits["test"].model_copy(update={"without_duplicates": new.share_right()})
+        splits[held_out] = splits[held_out].model_copy(update={"without_duplicates": new.share_right()})
     metrics = Metrics(
         splits=splits,
         parameters=classifier.table.parameters,
@@ -83,10 +88,29 @@ def measure_run(
     decisions = decision_sections(
         calibrated, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
     )
-    update = {"figures": splits["test"].headline, "data": data}
+    update = {"figures": metrics.held_out.headline, "data": data}
     classifier.table.model_copy(update=update).write(classifier.folder)
     write_figures(run.path, metrics, test, run, decisions)
     return metrics
+
+
+def _evaluate(
+    run: Run, classifier: Classifier, split: str, prepared: PreparedData, rows: Indices, progress: Progress
+) -> Evaluation:
+    """Run a run's classifier on rows of a split, or take what is known of pictures that it has learned from."""
+    if split in ("train", "validation"):
+        logits = learner(run.recipe).known_logits(run, run.recipe, prepared, rows, progress)
+        if logits is not None:
+            return evaluation_of(classifier, split, prepared.dataset, rows, rows, logits)
+    return evaluate_own(classifier, split, prepared, rows, progress)
+
+
+def _judged_by_folds(run: Run, classifier: Classifier, prepared: PreparedData, progress: Progress) -> Evaluation:
+    """Return the answers to all pictures, each by a classifier that did not learn from it."""
+    rows, recipe = prepared.splits["train"], run.recipe
+    logits = learner(recipe).out_of_fold(recipe, prepared, progress)
+    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, logits)
+    return replace(evaluation, unknown=None)  # the threshold is the kept classifier's, whose logits these are not
 
 
 def write_figures(

@@ -13,21 +13,22 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import (
     README,
     WEIGHTS,
     ClassifierTable,
-    OodThreshold,
     PictureFormat,
     Temperature,
     check_file,
     read_table,
 )
+from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
 from skysort.core.environment import machine_description, versions
+from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
+from skysort.data.cut import Indices
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.export.onnx import check_own, export_classifier
@@ -38,15 +39,14 @@ from skysort.recipe.networks import AnyNetwork, OwnNetwork
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Normalisation, Training
 from skysort.runs.folder import Run
+from skysort.runs.unknown_threshold import unknown_threshold
 from skysort.training.batches import SplitPictures
 from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads
 from skysort.training.fit import fit
 from skysort.training.loop import evaluate, evaluate_in_training_mode, logits_in_use
 from skysort.training.optimizer import loss_function
 from skysort.training.setup import pictures_of, starting_network
-from skysort.trust.abstention import threshold_for_unknown
 from skysort.trust.calibration import fit_temperature
-from skysort.trust.evaluation import logits_of
 
 NUM_PROOF_PICTURES = 32
 STEPS_TIMED, STEPS_TO_WARM_UP = 4, 2
@@ -161,7 +161,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         with whole_folder(run.classifier) as folder:
             classifier, logits = export_classifier(folder, network, table, proof)
             if recipe.trust.keep_known is not None:
-                threshold = _threshold(classifier, recipe.trust.keep_known, prepared, progress)
+                threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
                 classifier.table = classifier.table.with_unknown(threshold)
             write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
             classifier.write(proof, logits)
@@ -201,11 +201,20 @@ def _table(
     )
 
 
-def _threshold(classifier: Classifier, keep: float, prepared: PreparedData, progress: Progress) -> OodThreshold:
-    """Return the threshold for unknown pictures that keeps a share of pictures like the calibration pictures."""
-    rows, logits = logits_of(classifier, "calibration", prepared.dataset, prepared.to_calibrate(), progress)
-    num_leaks = len(prepared.splits["calibration"]) - len(rows)
-    return threshold_for_unknown(logits, keep, prepared.groups[rows], num_leaks)
+def known_logits(
+    run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
+) -> Logits | None:
+    """Return None: a network must be run."""
+    return None
+
+
+def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
+    """Refuse to train a network once per fold.
+
+    Raises:
+        SkysortError: always.
+    """
+    raise SkysortError("options-conflict", f"the network '{recipe.network.name}' cannot be measured by folds")
 
 
 def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:

@@ -7,13 +7,20 @@ from os import PathLike
 from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError
+from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
+from skysort.data.exif import median_size
+from skysort.recipe.load import DEFAULT_RECIPE, RECIPE_FOR_PHOTOGRAPHS
 from skysort.recipe.schema import Recipe
 from skysort.runs.arguments import check_named
 from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of
 from skysort.runs.folder import check_free, free_folder
+from skysort.runs.learner import has_photo_libraries
 from skysort.runs.resolve import check_network, resolved
+from skysort.transfer.backbones import CHOSEN_FIRST, find_weights, shipped
 
+SMALLEST_PHOTOGRAPH = 64
+"""Pixels of the shorter side, in the median. Below, a backbone sees too little."""
 KEEP_KNOWN = 0.95
 """Share of real pictures to keep, if a run has out-of-distribution pictures and its recipe sets no share."""
 
@@ -40,11 +47,13 @@ class TrainingPlan:
     """Pictures of none of the classes, or None."""
     has_default_size: bool
     """Whether neither the caller nor the data chose the picture size."""
+    why_this_recipe: str
+    """What to say of the recipe; empty if the caller named it, or it is the usual one."""
 
 
 def make_plan(
     sources: Sources,
-    recipe: str | PathLike[str] | Recipe,
+    recipe: str | PathLike[str] | Recipe | None,
     run: str | PathLike[str] | None,
     settings: tuple[str, ...] = (),
     budget: str | None = None,
@@ -64,8 +73,11 @@ def make_plan(
     check_named(recipe=recipe, run=run, ood=ood)
     names = tuple(str(source) for source in each)
     seconds = None if budget is None else seconds_of(budget)
-    loaded = _loaded(recipe, settings, has_budget=budget is not None)
     data = Data.find(names, data_dir)
+    why_this_recipe = ""
+    if recipe is None:
+        recipe, why_this_recipe = default_recipe(data, settings)
+    loaded = _loaded(recipe, settings, has_budget=budget is not None)
     folder = Path(run) if run else free_folder(data, loaded)
     check_free(folder)
     complete = resolved(loaded, data)
@@ -80,7 +92,34 @@ def make_plan(
         began,
         seconds,
         None if ood is None else Data.find(str(ood), data_dir),
-        data.named is None and loaded.pictures.size is None,
+        data.named is None and loaded.pictures.size is None and not loaded.has_backbone,
+        why_this_recipe,
+    )
+
+
+def default_recipe(data: Data, settings: tuple[str, ...]) -> tuple[str, str]:
+    """Return the recipe for pictures of which nobody named one, and why.
+
+    It is `photos` for photographs, if a backbone is on this computer and the settings fit, else `swift`.
+    """
+    if data.named is not None or not has_photo_libraries() or find_weights(shipped()[CHOSEN_FIRST]) is None:
+        return DEFAULT_RECIPE, ""
+    pattern = None  # labels do not matter for sizes
+    median = median_size(data.open_source(data.shape(None, None, "stretch"), SilentProgress(), pattern))
+    if median is None or min(median) < SMALLEST_PHOTOGRAPH:
+        return DEFAULT_RECIPE, ""
+    width, height = median
+    photographs = f"pictures are {width}x{height} in the median"
+    try:
+        Recipe.load(RECIPE_FOR_PHOTOGRAPHS, settings)
+    except NotUnderstoodError:
+        return DEFAULT_RECIPE, (
+            f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, but does not use these settings;"
+            f" training with '{DEFAULT_RECIPE}'"
+        )
+    return RECIPE_FOR_PHOTOGRAPHS, (
+        f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned weights;"
+        f" --recipe {DEFAULT_RECIPE} learns from these pictures alone"
     )
 
 

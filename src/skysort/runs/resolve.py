@@ -5,33 +5,52 @@ import numpy as np
 from skysort.core.errors import SkysortError
 from skysort.data.cut import how_to_calibrate
 from skysort.data.dataset import Data
+from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe
-from skysort.recipe.sections import Augment
+from skysort.recipe.sections import Augment, Protocol
 from skysort.runs.learner import learner
+from skysort.transfer.backbones import find_backbone
 from skysort.trust.abstention import fewest_for_unknown
 
 
 def resolved(recipe: Recipe, data: Data) -> Recipe:
     """Return a recipe with the fields set that depend on the data and on this computer.
 
+    With a backbone, the protocol stays unset: it goes by the number of pictures.
+
     Raises:
         NotUnderstoodError: for an unknown device.
         SkysortError: for a device that this computer does not have, too many threads, or a missing library.
     """
     pictures = recipe.pictures
-    shape = data.shape(pictures.size, pictures.channels, pictures.resize)
+    shape = shape_of(recipe, data)
     is_known = recipe.published is not None and data.named is not None and data.named.in_tutorials
     of_tutorial = is_known and pictures.shares is None
     return recipe.with_values(
         pictures={
             "size": shape.size,
             "channels": shape.channels,
-            "protocol": pictures.protocol or ("tutorial" if of_tutorial else "four-way"),
+            "protocol": pictures.protocol or _usual_protocol(recipe, of_tutorial=of_tutorial),
         },
         augment=_mirrored(recipe.augment, data),
-        training=learner().hardware(recipe.training),
+        training=learner(recipe).hardware(recipe.training),
     )
+
+
+def shape_of(recipe: Recipe, data: Data) -> Shape:
+    """Return the shape of the pictures that a recipe's network sees: the backbone's, where it has one."""
+    pictures = recipe.pictures
+    size = pictures.size
+    if recipe.has_backbone and size is None:
+        size = find_backbone(recipe.transfer.backbone).size
+    return data.shape(size, 3 if recipe.has_backbone else pictures.channels, pictures.resize)
+
+
+def _usual_protocol(recipe: Recipe, *, of_tutorial: bool) -> Protocol | None:
+    if recipe.has_backbone:
+        return None if recipe.pictures.shares is None else "four-way"
+    return "tutorial" if of_tutorial else "four-way"
 
 
 def _mirrored(augment: Augment, data: Data) -> dict[str, str | bool]:
@@ -51,8 +70,7 @@ def check_network(recipe: Recipe, data: Data) -> None:
     Raises:
         SkysortError: when the pictures are too small for the network, or it is too large for the memory.
     """
-    pictures = recipe.pictures
-    learner().check_network(recipe, data.shape(pictures.size, pictures.channels, pictures.resize))
+    learner(recipe).check_network(recipe, shape_of(recipe, data))
 
 
 def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
@@ -62,9 +80,9 @@ def check_trainable(recipe: Recipe, prepared: PreparedData) -> None:
         NotUnderstoodError: when its loss is for another number of classes.
         SkysortError: when there are too few calibration pictures, or a user's own network cannot be trained.
     """
-    learner().check_loss(recipe, len(prepared.dataset.listing.classes))
+    learner(recipe).check_loss(recipe, len(prepared.dataset.listing.classes))
     check_calibration(recipe, prepared)
-    learner().check_own_network(recipe, prepared)
+    learner(recipe).check_own_network(recipe, prepared)
 
 
 def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:

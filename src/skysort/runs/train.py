@@ -5,7 +5,6 @@ from os import PathLike
 
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.splits import prepare
-from skysort.recipe.load import DEFAULT_RECIPE
 from skysort.recipe.schema import Recipe
 from skysort.runs.advise import advise_on_name
 from skysort.runs.arguments import check_named
@@ -51,8 +50,10 @@ def train(
         StoppedError: when the person or the system stopped it. `resume` continues the run.
     """
     progress = progress or SilentProgress()
-    plan = make_plan(data, recipe or DEFAULT_RECIPE, run, settings, budget, ood, data_dir)
+    plan = make_plan(data, recipe, run, settings, budget, ood, data_dir)
     advise_on_name(plan.data, progress)
+    if plan.why_this_recipe:
+        progress.say(plan.why_this_recipe)
     prepared = prepare(plan.data, plan.recipe.pictures, progress, plan.ood)
     return carry_out(plan, prepared, progress)
 

@@ -15,7 +15,7 @@ SMALL_MARGIN = 0.03
 
 def advice(metrics: "Metrics") -> list[str]:
     """Return sentences to show beside the figures."""
-    sentences = [how_sure(metrics.splits["test"])]
+    sentences = [how_sure(metrics.held_out)]
     if (train := metrics.splits.get("train")) and not has_learned(train):
         sentences.insert(
             0,

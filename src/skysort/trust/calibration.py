@@ -50,7 +50,9 @@ class CalibrationError(FrozenModel):
     """Bins in the order of confidence."""
 
 
-def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Temperature:
+def fit_temperature(
+    logits: NDArray[np.float32], truth: NDArray[np.int64], what: str = "validation pictures"
+) -> Temperature:
     """Return the temperature, by which to divide logits for the lowest cross entropy, or 1.
 
     Few pictures determine a temperature poorly, and a wrong one spoils every confidence. So it stays 1 with fewer
@@ -73,8 +75,9 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Te
     of (n + 1) / (n + 2), by Laplace's rule of succession for n right of n.
 
     Args:
-        logits: (N, classes) of validation pictures, N at least 1.
+        logits: (N, classes) of pictures that the network did not learn from, N at least 1.
         truth: (N,) class indices.
+        what: what these are called in the reason.
 
     Raises:
         SkysortError: when a logit is not finite.
@@ -82,19 +85,17 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Te
     Source: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, 2017.
     """
     if not np.isfinite(logits).all():
-        raise SkysortError(
-            "diverged", "the network's logits for validation pictures are NaN or infinite; train it again"
-        )
+        raise SkysortError("diverged", f"the network's logits for {what} are NaN or infinite; train it again")
     num = len(truth)
     if num < FEWEST_TO_FIT:
-        return Temperature(reason=f"{num} validation pictures are too few to fit it; it needs {FEWEST_TO_FIT}")
+        return Temperature(reason=f"{num} {what} are too few to fit it; it needs {FEWEST_TO_FIT}")
     temperature, is_lowest = _least_cross_entropy(logits.astype(np.float64), truth)
     gained = cross_entropies(logits, truth).sum() - cross_entropies(logits / temperature, truth).sum()
     if 2 * gained < LIKELIHOOD_RATIO:
-        reason = f"{num:,} validation pictures cannot tell it from 1 (likelihood ratio test at 95 %)"
+        reason = f"{num:,} {what} cannot tell it from 1 (likelihood ratio test at 95 %)"
         return Temperature(reason=reason)
     end = ", and held at its lower limit, since they have few mistakes" if is_lowest else ""
-    return Temperature(value=temperature, reason=f"fitted to {num:,} validation pictures{end}")
+    return Temperature(value=temperature, reason=f"fitted to {num:,} {what}{end}")
 
 
 def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, bool]:

@@ -172,6 +172,27 @@ def evaluate_split(
         SkysortError: when none of the pictures could be read.
     """
     readable, logits = logits_of(classifier, split, dataset, rows, progress)
+    return evaluation_of(classifier, split, dataset, rows, readable, logits)
+
+
+def evaluation_of(
+    classifier: Classifier,
+    split: str,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    readable: NDArray[np.int64],
+    logits: Logits,
+) -> Evaluation:
+    """Return the evaluation of a split whose logits are known.
+
+    Args:
+        classifier: its classes must hold all those of the dataset.
+        split: its name.
+        dataset: of the pictures.
+        rows: (N,) of the dataset's listing; unreadable ones are kept with their reasons.
+        readable: (M,) those of the rows that can be read.
+        logits: (M, classes).
+    """
     reasons = dataset.unreadable
     return Evaluation(
         split,

@@ -149,17 +149,17 @@ class OodFigures(FrozenModel):
     """Pictures of the test split that the ROC AUC compares them with."""
 
 
-def _has_test(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
-    if "test" not in splits:
-        raise ValueError("expected figures of the split test")
+def _has_held_out(splits: dict[str, SplitFigures]) -> dict[str, SplitFigures]:
+    if not splits.keys() & {"test", "folds"}:
+        raise ValueError("expected figures of the test split, or of folds")
     return splits
 
 
 class Metrics(FrozenModel):
     """metrics.json."""
 
-    splits: Annotated[dict[str, SplitFigures], AfterValidator(_has_test)]
-    """By name of the split; `test` is always there."""
+    splits: Annotated[dict[str, SplitFigures], AfterValidator(_has_held_out)]
+    """By name of the split; `test` is always there or, under protocol `folds`, `folds` in its place."""
     parameters: int
     """Number of trained parameters."""
     temperature: float
@@ -177,6 +177,11 @@ class Metrics(FrozenModel):
     """Effect of each decision on the test split, by its name."""
     ood: OodFigures | None = None
     """None if no out-of-distribution pictures were given."""
+
+    @property
+    def held_out(self) -> SplitFigures:
+        """The figures of the test split or, under protocol `folds`, of all pictures, each judged in its turn."""
+        return self.splits.get("test") or self.splits["folds"]
 
 
 def measure(

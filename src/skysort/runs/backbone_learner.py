@@ -1,0 +1,179 @@
+"""What a run needs to learn from photographs: a backbone's features, and a head fitted to them. No PyTorch."""
+
+import time
+
+import numpy as np
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.format import MODEL, README, ClassifierTable, PictureFormat, UsedBackbone
+from skysort.classifier.proof import Logits
+from skysort.classifier.readme import readme
+from skysort.core.environment import machine_description, versions
+from skysort.core.errors import SkysortError
+from skysort.core.files import whole_folder, write_whole
+from skysort.core.progress import Progress
+from skysort.data.cut import Indices
+from skysort.data.decode import Shape
+from skysort.data.parallel import num_cores
+from skysort.data.splits import PreparedData, evenly_spaced
+from skysort.recipe.schema import Recipe
+from skysort.recipe.sections import Training
+from skysort.runs.folder import Run
+from skysort.runs.unknown_threshold import unknown_threshold
+from skysort.transfer.backbones import Backbone, checked_weights, find_backbone
+from skysort.transfer.features import PictureFeatures, compute_features
+from skysort.transfer.head import FittedHead, fit_head, make_folds
+from skysort.transfer.network import backbone_model, head_of, whole_model
+from skysort.trust.calibration import fit_temperature
+
+NUM_PROOF_PICTURES = 8
+"""Fewer than of a small network: each is 150 kB."""
+FROM_OUT_OF_FOLD = "out-of-fold answers to training pictures"
+
+
+def hardware(training: Training) -> dict[str, str | int]:
+    """Return `device` and `threads` as they are on this computer: ONNX Runtime is used on the processor.
+
+    Raises:
+        SkysortError: for another device.
+    """
+    if training.device not in ("auto", "cpu"):
+        raise SkysortError(
+            "device-not-here", f"the network 'backbone' runs on the processor, not on '{training.device}'"
+        )
+    return {"device": "cpu", "threads": training.threads or num_cores()}
+
+
+def check_network(recipe: Recipe, shape: Shape) -> None:
+    """Make sure that the backbone's weights are here and whole, and that it takes pictures of the size.
+
+    Raises:
+        NotUnderstoodError: when no backbone has the name.
+        SkysortError: when it is not.
+    """
+    backbone = find_backbone(recipe.transfer.backbone)
+    if shape.size != backbone.size:
+        raise SkysortError(
+            "wrong-picture-size",
+            f"the backbone '{backbone.name}' takes pictures of {backbone.size}x{backbone.size}, not of"
+            f" {shape.size}x{shape.size}; leave out pictures.size",
+        )
+    checked_weights(backbone)
+
+
+def check_loss(recipe: Recipe, num_classes: int) -> None:
+    """Refuse nothing: the loss is the cross-entropy of any number of classes."""
+
+
+def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
+    """Refuse nothing: a backbone is no network of a person's own."""
+
+
+def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+    """Compute the features of all pictures, fit a head to the training pictures', and write the classifier.
+
+    Returns:
+        Seconds by step.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or something cannot be written.
+    """
+    started = time.perf_counter()
+    backbone, features = _features(recipe, prepared, progress)
+    computed = time.perf_counter()
+    rows, listing = prepared.splits["train"], prepared.dataset.listing
+    fitted = _fit(recipe, prepared, features, rows)
+    progress.say(f"fitted a head to {len(rows):,} pictures; strength of the penalty: {fitted.strength:g}")
+    temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
+    progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
+    head = fitted.linear.cooled(temperature.value)
+    learned = time.perf_counter()
+    shape = prepared.shape
+    table = ClassifierTable(
+        classes=listing.classes,
+        pictures=PictureFormat(size=shape.size, channels=shape.channels, resize=shape.resize),
+        network=recipe.network.model_dump(mode="json"),
+        backbone=UsedBackbone(name=backbone.name, sha256=backbone.sha256, licence=backbone.licence.name),
+        recipe=recipe.name,
+        test_time_flip=recipe.transfer.flip,
+        parameters=head.weight.size + head.bias.size,
+        temperature=temperature.value,
+        temperature_reason=temperature.reason,
+        data={"source": prepared.data.name, "fingerprint": prepared.dataset.fingerprint()},
+        seconds={"features": computed - started, "training": learned - computed},
+        files={},
+        versions=versions(),
+        machine=machine_description(recipe.training.device, recipe.training.threads),
+    )
+    proof_rows = evenly_spaced(rows, NUM_PROOF_PICTURES)
+    logits = (features.of(proof_rows) @ head.weight.T + head.bias) / head.temperature
+    with whole_folder(run.classifier) as folder:
+        model = whole_model(backbone_model(backbone), head, listing.classes, flip=recipe.transfer.flip)
+        write_whole(folder / MODEL, model)
+        classifier = Classifier.unproved(folder, table)
+        if recipe.trust.keep_known is not None:
+            threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
+            classifier.table = classifier.table.with_unknown(threshold)
+        write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
+        classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
+    return {"export": time.perf_counter() - learned}
+
+
+def _features(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[Backbone, PictureFeatures]:
+    backbone = find_backbone(recipe.transfer.backbone)
+    return backbone, compute_features(prepared.dataset, backbone, progress, flip=recipe.transfer.flip)
+
+
+def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows: Indices) -> FittedHead:
+    listing, penalty = prepared.dataset.listing, recipe.transfer.penalty
+    return fit_head(
+        features.of(rows),
+        listing.labels[rows],
+        prepared.groups[rows],
+        len(listing.classes),
+        class_weights=recipe.loss.class_weights,
+        strength=None if penalty == "auto" else penalty,
+        num_folds=recipe.transfer.folds,
+        seed=recipe.training.seed,
+    )
+
+
+def known_logits(
+    run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
+) -> Logits | None:
+    """Return (N, classes) logits for (N,) rows, by the features in the cache and the head in the run's classifier.
+
+    The proof has shown that the whole model gives the same.
+    """
+    _, features = _features(recipe, prepared, progress)
+    head = head_of(run.classifier / MODEL)
+    return (features.of(rows) @ head.weight.T + head.bias).astype(np.float32)
+
+
+def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
+    """Return (N, classes) logits for each training picture, by a head that learned from the other folds alone.
+
+    Each fold's head chooses its penalty and its temperature within its own training pictures.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    rows, listing = prepared.splits["train"], prepared.dataset.listing
+    _, features = _features(recipe, prepared, progress)
+    labels, groups = listing.labels[rows], prepared.groups[rows]
+    logits = np.zeros((len(rows), len(listing.classes)), np.float32)
+    folds = list(make_folds(labels, groups, recipe.transfer.folds, recipe.training.seed))
+    with progress.step("Judging every picture", len(rows)) as tell:
+        for training, held_out in folds:
+            fitted = _fit(recipe, prepared, features, rows[training])
+            temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), labels[training])
+            head = fitted.linear
+            answers = features.of(rows[held_out]) @ head.weight.T + head.bias
+            logits[held_out] = answers / temperature.value
+            tell(len(held_out), "")
+    return logits
+
+
+def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:
+    """Return None: a head answers the same in both modes."""
+    return None

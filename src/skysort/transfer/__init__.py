@@ -1,0 +1,1 @@
+"""Learned weights put to use without PyTorch: a frozen backbone's features, and a head fitted to them."""

@@ -1,0 +1,152 @@
+"""The features of pictures: computed once per picture and backbone, and kept in the cache."""
+
+import hashlib
+import math
+import os
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skysort.classifier.runtime import FEATURES, OnnxModel
+from skysort.core.cache import cache_folder
+from skysort.core.files import writing
+from skysort.core.locks import locked
+from skysort.core.progress import Progress
+from skysort.data.dataset import Dataset
+from skysort.transfer.backbones import Backbone
+from skysort.transfer.efficientnet_lite import HEAD
+from skysort.transfer.network import backbone_model
+
+FORMAT = 1
+VALUES, CHECKSUMS = "features.bin", "checksums.bin"
+CHECKSUM_BYTES = 4
+ROW_BYTES = 4 * HEAD
+BATCH = 8
+"""Pictures per call: more take memory and gain nothing on two cores (benchmarks/features.py)."""
+
+PICTURES_TIMED, CALLS_TIMED = 4, 4
+CHUNK = 256
+"""Rows that have a checksum together, and are kept together after an interruption."""
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """The features of a dataset's readable pictures."""
+
+    values: NDArray[np.float32]
+    """(M, D), mapped from the cache, read-only."""
+    positions: NDArray[np.int64]
+    """(N,) the row of each picture of the listing in the values; -1 for an unreadable one."""
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the (N, D) features of readable rows of the listing, as a copy."""
+        return self.values[self.positions[rows]].astype(np.float64)
+
+
+def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *, flip: bool) -> PictureFeatures:
+    """Return the features of all readable pictures, computing those that are not in the cache yet.
+
+    The cache is keyed by the pictures' pixels, the backbone's digest and whether mirror images count. What an
+    interrupted call has computed stays there, and the next call goes on after it.
+
+    Args:
+        dataset: pictures of the backbone's size.
+        backbone: whose weights are on this computer.
+        progress: shows how many are computed.
+        flip: whether features are the means of a picture's and of its mirror image's.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    is_readable = dataset.positions >= 0
+    rows = np.flatnonzero(is_readable)
+    positions = np.where(is_readable, np.cumsum(is_readable) - 1, -1)
+    pictures = hashlib.blake2b(
+        dataset.store.digests[dataset.positions[rows]].tobytes(), digest_size=16
+    ).hexdigest()
+    key = f"{pictures}-{backbone.sha256[:16]}-{backbone.size}-{'flip' if flip else 'plain'}-{FORMAT}"
+    folder = cache_folder() / "features" / key
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (VALUES, CHECKSUMS):
+            (folder / name).touch()
+    with locked(folder / VALUES, wait=math.inf):  # another process may be computing the same
+        num_done = _num_whole(folder)
+        if num_done < len(rows):
+            _compute(folder, dataset, rows, num_done, backbone, progress, flip=flip)
+    values = np.memmap(folder / VALUES, np.float32, mode="r", shape=(len(rows), HEAD))
+    return PictureFeatures(values, positions)
+
+
+def milliseconds_per_picture(backbone: Backbone) -> float:
+    """Return how long a picture's features take on this computer, by a few calls.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged.
+    """
+    model = OnnxModel(backbone_model(backbone))
+    pictures = np.zeros((PICTURES_TIMED, 3, backbone.size, backbone.size), np.uint8)
+    seconds = []
+    for _ in range(CALLS_TIMED):
+        started = time.perf_counter()
+        model.compute(pictures, FEATURES)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * min(seconds) / PICTURES_TIMED
+
+
+def _num_whole(folder: Path) -> int:
+    """Return how many rows from the first are in the cache as they were computed."""
+    checksums = np.fromfile(folder / CHECKSUMS, "<u4")
+    num_rows = 0
+    with (folder / VALUES).open("rb") as file:
+        for checksum in checksums:
+            chunk = file.read(CHUNK * ROW_BYTES)
+            if not chunk or len(chunk) % ROW_BYTES or zlib.crc32(chunk) != checksum:
+                break
+            num_rows += len(chunk) // ROW_BYTES
+    return num_rows
+
+
+def _compute(
+    folder: Path,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    num_done: int,
+    backbone: Backbone,
+    progress: Progress,
+    *,
+    flip: bool,
+) -> None:
+    """Append the features of rows, from `num_done` on, chunk by chunk."""
+    first = (
+        num_done // CHUNK * CHUNK
+    )  # a last chunk that is not full belongs to no other pictures, as the key has it
+    model = OnnxModel(backbone_model(backbone))
+    with (
+        writing(folder),
+        (folder / VALUES).open("r+b") as values,
+        (folder / CHECKSUMS).open("r+b") as checksums,
+        progress.step("Computing features", len(rows), done=first) as tell,
+    ):
+        values.truncate(first * ROW_BYTES)
+        checksums.truncate(first // CHUNK * CHECKSUM_BYTES)
+        values.seek(0, os.SEEK_END)
+        checksums.seek(0, os.SEEK_END)
+        for start in range(first, len(rows), CHUNK):
+            chunk = b""
+            for batch in range(start, min(start + CHUNK, len(rows)), BATCH):
+                pixels = dataset.pixels(rows[batch : min(batch + BATCH, start + CHUNK)])
+                (features,) = model.compute(pixels, FEATURES)
+                if flip:
+                    (mirrored,) = model.compute(np.ascontiguousarray(pixels[..., ::-1]), FEATURES)
+                    features = (features + mirrored) / np.float32(2)
+                chunk += features.tobytes()
+                tell(len(pixels), "")
+            values.write(chunk)
+            values.flush()
+            checksums.write(np.array([zlib.crc32(chunk)], "<u4").tobytes())
+            checksums.flush()

