@@ -172,7 +172,7 @@ def test_broken_pictures_are_named_and_the_others_are_trained_on(
     data = json.loads((run / "data.json").read_text("utf-8"))
     reasons = {row["path"]: row["reason"] for row in data["unreadable"]}
     assert reasons["bird/empty.jpg"] == "the file is empty"
-    assert reasons["bird/text.jpg"] == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert reasons["bird/text.jpg"] == "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF picture"
     assert "damaged" in reasons["bird/short.png"]
     assert sum(sum(split.values()) for split in data["counts"].values()) == 24
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -30,7 +31,12 @@ ORIENTATION = 0x0112
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, form, **options)
+    if form == "HEIC":
+        if "exif" in options:
+            options["exif"] = options["exif"].tobytes()  # its orientation goes into the container
+        pillow_heif.from_pillow(image).save(file, **options)
+    else:
+        image.save(file, form, **options)
     return file.getvalue()
 
 
@@ -88,7 +94,7 @@ def test_a_picture_that_has_the_size_keeps_every_pixel(form: str) -> None:
     np.testing.assert_array_equal(rows(decode(content, SMALL)), noise())
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF", "HEIC"])
 @pytest.mark.parametrize(
     ("orientation", "stored"),
     [
@@ -107,12 +113,13 @@ def test_each_exif_orientation_is_set_upright(form: str, orientation: int, store
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     picture = Image.fromarray(np.ascontiguousarray(stored(upright)))
-    quality = {"quality": 100, "subsampling": 0} if form == "JPEG" else LOSSLESS[form]
+    quality = {"quality": 100, "subsampling": 0} if form == "JPEG" else LOSSLESS.get(form, {"quality": 90})
+    content = saved(picture, form, exif=exif, **quality)
     shape = Shape(16, 3, "crop")
-    difference = decode(saved(picture, form, exif=exif, **quality), shape).astype(int) - from_pixels(
-        upright, shape
-    )
+    difference = decode(content, shape).astype(int) - from_pixels(upright, shape)
     assert np.abs(difference).mean() < 4
+    metadata = read_metadata(content)
+    assert (metadata.width, metadata.height) == (48, 32)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -209,6 +216,56 @@ def test_of_several_frames_the_first_is_taken(form: str) -> None:
     content = saved(frames[0], form, save_all=True, append_images=frames[1:])
     assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(content))))) == 3
     assert np.abs(decode(content, SMALL).astype(int) - plain(255, 0, 0)).max() <= 4
+
+
+def test_of_an_mpo_the_first_picture_is_taken() -> None:
+    left, right = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
+    content = saved(left, "MPO", save_all=True, append_images=[right])
+    assert len(list(ImageSequence.Iterator(Image.open(io.BytesIO(content))))) == 2
+    assert np.abs(decode(content, SMALL).astype(int) - plain(254, 0, 0)).max() <= 4
+
+
+def test_of_a_heic_the_main_picture_is_taken() -> None:
+    pictures = pillow_heif.HeifFile()
+    for colour in ("red", "blue"):
+        pictures.add_from_pillow(Image.new("RGB", (16, 16), colour))
+    file = io.BytesIO()
+    pictures.save(file, primary_index=1)
+    assert np.abs(decode(file.getvalue(), SMALL).astype(int) - plain(0, 0, 255)).max() <= 8
+
+
+def test_a_heic_ignores_the_orientation_of_its_exif() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    content = saved(smooth(48, 32), "HEIC", exif=exif)
+    little = content.replace(b"\x12\x01\x03\x00\x01\x00\x00\x00\x01", b"\x12\x01\x03\x00\x01\x00\x00\x00\x06")
+    big = little.replace(b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06")
+    assert big != content  # its EXIF now says 6, and its container says nothing
+    np.testing.assert_array_equal(decode(big, SMALL), decode(content, SMALL))
+    assert read_metadata(big) == read_metadata(content)
+
+
+def test_a_heic_of_ten_bits_and_one_with_transparency() -> None:
+    wide = np.asarray(smooth(32, 32)).astype(np.uint16) * 257
+    file = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (32, 32), wide.tobytes()).save(file, quality=95)
+    expected = from_pixels(np.asarray(smooth(32, 32)), SMALL)
+    assert np.abs(decode(file.getvalue(), SMALL).astype(int) - expected).mean() < 4
+    content = saved(Image.new("RGBA", (16, 16), (255, 0, 0, 0)), "HEIC")
+    assert (decode(content, SMALL) >= 250).all()
+
+
+def test_a_heic_without_its_decoder_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_module, "READABLE", decode_module.READABLE - {"HEIC"})
+    assert lacking(reason(saved(smooth(16, 16), "HEIC")), "HEIC", "pip install", "[photos]") == []
+
+
+def test_a_heic_says_its_true_size() -> None:
+    content = saved(smooth(640, 480), "HEIC")
+    size = struct.pack(">II", 640, 480)
+    assert content.count(size) == 1
+    assert reason(content.replace(size, struct.pack(">II", 64, 64))).startswith("damaged: ")
+    assert "40000 x 40000" in reason(content.replace(size, struct.pack(">II", 40_000, 40_000)))
 
 
 def half_red_half_blue() -> bytes:
@@ -318,16 +375,16 @@ def test_what_is_no_picture_has_a_reason(content: bytes) -> None:
     assert reason(content)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [*FORMS, "AVIF", "HEIC"])
 def test_half_a_file_is_damaged_and_not_half_a_picture(form: str) -> None:
-    content = picture_bytes(0, (64, 64), form)
+    content = saved(Image.fromarray(noise(0, 64, 64)), form)
     assert reason(content[: len(content) // 2]).startswith("damaged: ")
 
 
 def test_a_picture_of_a_format_that_is_not_ours_is_refused() -> None:
     content = saved(Image.new("RGB", (16, 16)), "PPM")
     assert lacking(reason(content), "PNM", "JPEG") == []
-    assert reason(b"P6 and text") == "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture"
+    assert reason(b"P6 and text") == "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF picture"
 
 
 def test_a_palette_picture_without_its_palette_is_unreadable() -> None:
@@ -354,7 +411,7 @@ def valid_files() -> list[bytes]:
     exif[ORIENTATION] = 6
     exif[0x010E] = "a description"
     return [
-        *(saved(colour, form) for form in FORMS),
+        *(saved(colour, form) for form in (*FORMS, "AVIF", "HEIC")),
         saved(colour, "JPEG", exif=exif, progressive=True),
         saved(colour.convert("CMYK"), "JPEG"),
         saved(see_through, "PNG", exif=exif),

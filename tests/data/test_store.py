@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image
 
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder
 from skysort.core.progress import SilentProgress
-from skysort.data import parallel, store
+from skysort.data import decode as decode_module
+from skysort.data import exif, parallel, store
 from skysort.data.decode import Shape, decode
 from skysort.data.exif import open_metadata
 from skysort.data.sources import base
@@ -52,6 +55,20 @@ def test_each_row_has_its_own_pixels(make_folder: MakeFolder) -> None:
     found = opened(folder)
     for path, position in zip(found.listing.paths, found.positions, strict=True):
         np.testing.assert_array_equal(found.pixels[position], decode((folder / path).read_bytes(), SHAPE))
+
+
+def test_a_picture_whose_decoder_came_later_is_read(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder({"cat": 1})
+    pillow_heif.from_pillow(Image.new("RGB", (64, 64), "red")).save(folder / "cat" / "1.heic")
+    with monkeypatch.context() as without_decoder:
+        for module in (decode_module, exif, store):
+            without_decoder.setattr(module, "READABLE", store.READABLE - {"HEIC"})
+        assert [position >= 0 for position in opened(folder).positions] == [True, False]
+        assert open_metadata(FolderSource(folder), SilentProgress()).sizes.tolist() == [[32, 32], [0, 0]]
+    assert [position >= 0 for position in opened(folder).positions] == [True, True]
+    assert open_metadata(FolderSource(folder), SilentProgress()).sizes.tolist() == [[32, 32], [64, 64]]
 
 
 def test_the_pixels_are_mapped_from_a_file_and_cannot_be_written(make_folder: MakeFolder, cache: Path) -> None:

@@ -13,6 +13,7 @@ from skysort.core.cache import cache_folder
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
 from skysort.data.decode import EXIF_ORIENTATION, TURNED, UnreadablePictureError, opened, readable_format
+from skysort.data.formats.signature import READABLE
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.base import PixelSource, Source
 from skysort.data.store import digest
@@ -63,7 +64,7 @@ def open_metadata(source: Source, progress: Progress) -> MetadataTable | None:
     """
     if isinstance(source, PixelSource):
         return None
-    family, key = digest(source.identity), digest(source.stamp(), str(FORMAT))
+    family, key = digest(source.identity), digest(source.stamp(), str(sorted(READABLE)), str(FORMAT))
     file = cache_folder() / "metadata" / f"{family}-{key}.json"
     try:
         checksum, text = file.read_text(encoding="utf-8").split("\n")

@@ -21,6 +21,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.files import remove_partials, whole_folder
 from skysort.core.progress import Progress
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
+from skysort.data.formats.signature import READABLE
 from skysort.data.listing import Listing
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.quality.near_duplicates import first_near
@@ -71,14 +72,14 @@ class Store:
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:
     """Return the decoded pictures of a source, from the cache if it is up to date.
 
-    The key of the cache is the source's identity and stamp, the shape and Pillow's version. All its files are read
-    once to verify their checksums.
+    The key of the cache is the source's identity and stamp, the shape, Pillow's version and the formats that are
+    readable here. All its files are read once to verify their checksums.
 
     Raises:
         SkysortError: if the source cannot be listed or the cache cannot be written.
     """
     family = digest(source.identity, str(sorted(asdict(shape).items())))
-    key = digest(source.stamp(), PIL.__version__, str(FORMAT))
+    key = digest(source.stamp(), PIL.__version__, str(sorted(READABLE)), str(FORMAT))
     folder = cache_folder() / "stores" / f"{family}-{key}"
     if folder.is_dir():
         try:

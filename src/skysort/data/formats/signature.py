@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from PIL import features
 
@@ -57,9 +58,12 @@ _FORMATS = {
 }
 
 READABLE = frozenset(
-    {"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"} | ({"AVIF"} if features.check("avif") else set())
+    {"JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF"}
+    | ({"AVIF"} if features.check("avif") else set())
+    | ({"HEIC"} if find_spec("pi_heif") else set())
 )
-"""The formats that `decode` reads. Pillow 11.3 and later read AVIF if they were built with it."""
+"""The formats that `decode` reads. Pillow 11.3 and later read AVIF if they were built with it. The extra `photos`
+brings the decoder of HEIC."""
 
 
 def picture_format(head: bytes) -> str | None:
