@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 skysort check photos/
-skysort check photos/ --group-by 'visit[0-9]+' --output checked
+skysort check photos/ --labels --output checked
 """
 
 
@@ -41,6 +41,14 @@ def check(
     output: Annotated[
         Path | None, typer.Option(help="Folder to write check.json and check.html to, a page of thumbnails.")
     ] = None,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="Rank labels that are likely wrong, the most suspicious first. Needs the extra photos and the"
+            " weights of a backbone (skysort backbones).",
+        ),
+    ] = False,
     group_by: GroupBy = None,
     label_by: LabelBy = None,
     settings: Annotated[
@@ -49,7 +57,7 @@ def check(
             "--set",
             metavar="FIELD=VALUE",
             help="Override a field of the section pictures, e.g. pictures.size=64 (skysort fields pictures lists"
-            " them). Repeatable.",
+            " them); with --labels also of transfer. Repeatable.",
             rich_help_panel=PICTURES,
         ),
     ] = None,
@@ -62,6 +70,7 @@ def check(
         group_by=group_by,
         label_by=label_by,
         settings=settings or (),
+        labels=labels,
         output=output,
         data_dir=data_dir,
         progress=progress_on_stderr(quiet=quiet),

@@ -9,8 +9,10 @@ from skysort.core.text import counted
 from skysort.data.dataset import Dataset
 from skysort.data.quality.check import CheckResult
 from skysort.data.quality.findings import Finding
+from skysort.data.quality.suspect_labels import NAME
 from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.page import write_page
+from skysort.report.suspect_cards import suspect_cards
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,12 @@ def write_check_page(path: Path, checked: CheckResult, dataset: Dataset) -> None
         "check.html.jinja",
         headline=_headline(checked),
         checked=checked,
-        shown={finding.name: _example_lines(finding, rows, dataset) for finding in checked.findings},
+        shown={
+            finding.name: _example_lines(finding, rows, dataset)
+            for finding in checked.findings
+            if finding.name != NAME
+        },
+        suspects=suspect_cards(checked.suspect_labels or (), dataset),
     )
 
 

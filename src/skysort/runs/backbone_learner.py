@@ -6,6 +6,7 @@ import numpy as np
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import MODEL, README, ClassifierTable, PictureFormat, UsedBackbone
+from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
 from skysort.core.environment import machine_description, versions
@@ -15,6 +16,7 @@ from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.decode import Shape
 from skysort.data.parallel import num_cores
+from skysort.data.quality.suspect_labels import SuspectLabel, suspect_labels
 from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Training
@@ -172,6 +174,24 @@ def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> L
             logits[held_out] = answers / temperature.value
             tell(len(held_out), "")
     return logits
+
+
+def suspects(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[SuspectLabel, ...]:
+    """Return the training pictures' labels that are likely wrong, by heads that learned from the other folds.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    rows = prepared.splits["train"]
+    _, features = _features(recipe, prepared, progress)
+    fitted = _fit(recipe, prepared, features, rows)
+    temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), prepared.dataset.listing.labels[rows])
+    return _suspects(prepared, fitted, temperature.value)
+
+
+def _suspects(prepared: PreparedData, fitted: FittedHead, temperature: float) -> tuple[SuspectLabel, ...]:
+    probabilities = softmax(fitted.out_of_fold / temperature)
+    return suspect_labels(prepared.dataset.listing, prepared.splits["train"], probabilities)
 
 
 def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:

@@ -7,14 +7,19 @@ from pathlib import Path
 from skysort.core.errors import require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
-from skysort.data.dataset import Data, open_dataset
+from skysort.data.cut import Indices, cut
+from skysort.data.dataset import Data, Dataset, open_dataset
+from skysort.data.decode import Shape
 from skysort.data.exif import open_metadata
 from skysort.data.quality import check as quality
 from skysort.data.quality.check import CheckResult
 from skysort.data.quality.grouping import groups_of
-from skysort.recipe.load import DEFAULT_RECIPE
+from skysort.data.quality.suspect_labels import SuspectLabel
+from skysort.data.splits import PreparedData
+from skysort.recipe.load import DEFAULT_RECIPE, RECIPE_FOR_PHOTOGRAPHS
 from skysort.recipe.schema import Recipe
 from skysort.report.check_page import write_check_page
+from skysort.runs.resolve import check_network, shape_of
 
 
 def check(
@@ -23,6 +28,7 @@ def check(
     group_by: str | None = None,
     label_by: str | None = None,
     settings: Sequence[str] = (),
+    labels: bool = False,
     output: str | PathLike[str] | None = None,
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -34,29 +40,49 @@ def check(
         group_by: a regular expression on paths. Pictures with the same match stay in one split.
         label_by: a regular expression that finds the label in a path.
         settings: fields of the section `pictures` of a recipe to override, such as `pictures.size=64`.
+            With `labels`, fields of `transfer` too.
+        labels: whether to look for labels that are likely wrong. This needs the extra `photos`, a backbone's
+            weights and three pictures of each class. Pictures are decoded to the backbone's size.
         output: folder for check.json and check.html, a page of thumbnails; None for no files.
         data_dir: folder of built-in data, also for downloads; else $SKYSORT_DATA, else the cache folder.
         progress: where to report progress; None for nowhere.
 
     Raises:
         NotUnderstoodError: for an unknown name or field, or a missing path.
-        SkysortError: when the pictures cannot be opened.
+        SkysortError: when the pictures cannot be opened; with `labels`, also when the weights are missing or
+            damaged, or a class has too few pictures.
     """
     if output is not None:
         require("a page of thumbnails", "train", "jinja2")
     progress = progress or SilentProgress()
     patterns = {"group_by": group_by, "label_by": label_by}
     fields = {name: pattern for name, pattern in patterns.items() if pattern}
-    pictures = Recipe.load(DEFAULT_RECIPE, settings).with_values(pictures=fields).pictures
+    recipe = Recipe.load(RECIPE_FOR_PHOTOGRAPHS if labels else DEFAULT_RECIPE, settings)
+    recipe = recipe.with_values(pictures=fields)
+    pictures = recipe.pictures
     sources = [data] if isinstance(data, str | PathLike) else data
     named = Data.find([str(source) for source in sources], data_dir)
-    shape = named.shape(pictures.size, pictures.channels, pictures.resize)
+    shape = shape_of(recipe, named)
+    if labels:
+        check_network(recipe, named)
     dataset = open_dataset(named, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
     result = quality.check(named.name, dataset, groups, open_metadata(dataset.source, progress))
+    if labels:
+        result = result.with_suspect_labels(_suspect_labels(recipe, named, shape, dataset, groups, progress))
     if output is not None:
         page = Path(output)
         page.mkdir(parents=True, exist_ok=True)
         write_check_page(page / "check.html", result, dataset)
         write_whole(page / "check.json", result.to_json())
     return result
+
+
+def _suspect_labels(
+    recipe: Recipe, data: Data, shape: Shape, dataset: Dataset, groups: Indices, progress: Progress
+) -> tuple[SuspectLabel, ...]:
+    """Return the labels that are likely wrong among all pictures, whatever split the data declares."""
+    from skysort.runs import backbone_learner
+
+    rows = cut(dataset.listing, groups, "folds", recipe.pictures.seed)
+    return backbone_learner.suspects(recipe, PreparedData(data, shape, dataset, groups, rows, "folds"), progress)

@@ -8,7 +8,7 @@ the
 - `worth a look`: Skysort can handle it, or only a person can tell whether it is intended.
 """
 
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from skysort.core.errors import SkysortError
 from skysort.core.models import FrozenModel
@@ -26,6 +26,7 @@ from skysort.data.quality.findings import (
     odd_sizes,
     quick_findings,
 )
+from skysort.data.quality.suspect_labels import SuspectLabel, suspect_findings
 
 
 class CheckResult(FrozenModel):
@@ -39,6 +40,8 @@ class CheckResult(FrozenModel):
     """Number of readable pictures per class."""
     findings: tuple[Finding, ...]
     """Findings that stop training come first, then those that make figures lie."""
+    suspect_labels: tuple[SuspectLabel, ...] | None = None
+    """Labels that are likely wrong, the most suspicious first; None if the check did not look for them."""
 
     @property
     def stops(self) -> bool:
@@ -49,6 +52,11 @@ class CheckResult(FrozenModel):
     def lies(self) -> list[str]:
         """Names of the findings that make figures lie."""
         return [finding.name for finding in self.findings if finding.severity == LIES]
+
+    def with_suspect_labels(self, suspects: tuple[SuspectLabel, ...]) -> Self:
+        """Return the result with labels that are likely wrong, and a finding about them."""
+        findings = (*self.findings, *suspect_findings(suspects))
+        return self.model_copy(update={"suspect_labels": suspects, "findings": findings})
 
 
 def check(source: str, dataset: Dataset, groups: Indices, metadata: MetadataTable | None) -> CheckResult:

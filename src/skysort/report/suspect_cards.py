@@ -1,0 +1,30 @@
+"""Thumbnails of pictures whose labels are likely wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skysort.data.dataset import Dataset
+from skysort.data.quality.suspect_labels import SuspectLabel
+from skysort.report.charts import Thumbnail, thumbnail
+
+NUM_SUSPECTS = 40
+"""The JSON beside the page has all."""
+
+
+@dataclass(frozen=True)
+class SuspectCard:
+    """A picture with a likely wrong label on the page."""
+
+    thumbnail: Thumbnail
+    suspect: SuspectLabel
+
+
+def suspect_cards(suspects: Sequence[SuspectLabel], dataset: Dataset) -> list[SuspectCard]:
+    """Return the cards of the most suspicious labels, in their order."""
+    rows = {path: row for row, path in enumerate(dataset.listing.paths)}
+    return [
+        SuspectCard(thumbnail(dataset.pixels(np.array([rows[suspect.path]]))[0]), suspect)
+        for suspect in suspects[:NUM_SUSPECTS]
+    ]
