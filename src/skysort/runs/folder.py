@@ -17,11 +17,14 @@ from skysort.core.locks import locked
 from skysort.core.progress import Progress
 from skysort.data.dataset import Data
 from skysort.data.membership import member_rows, read_members
+from skysort.data.quality.suspect_labels import SuspectLabel, SuspectLabels
 from skysort.data.splits import DataTable, PreparedData
 from skysort.recipe.network_file import read_source
 from skysort.recipe.networks import OwnNetwork
 from skysort.recipe.schema import Recipe
 from skysort.trust.metrics import Metrics
+
+SUSPECT_LABELS = "suspect-labels.json"
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,21 @@ class Run:
     def pictures(self) -> Path:
         """pictures.csv: the split and the digest of each picture."""
         return self.path / "pictures.csv"
+
+    @property
+    def suspect_labels(self) -> tuple[SuspectLabel, ...] | None:
+        """Training labels that are likely wrong, the most suspicious first; None without a backbone.
+
+        Raises:
+            SkysortError: when suspect-labels.json is missing or damaged.
+        """
+        if not self.recipe.has_backbone:
+            return None
+        return read_json(self.path / SUSPECT_LABELS, SuspectLabels, damaged="damaged-run").labels
+
+    def write_suspect_labels(self, suspects: tuple[SuspectLabel, ...]) -> None:
+        """Write suspect-labels.json."""
+        write_whole(self.path / SUSPECT_LABELS, SuspectLabels(labels=suspects).to_json())
 
     @property
     def metrics(self) -> Metrics:
@@ -209,6 +227,7 @@ class Run:
             "predictions.csv",
             "calibration.csv",
             "report.html",
+            SUSPECT_LABELS,
             "classifier",
             "data.json",
         ):

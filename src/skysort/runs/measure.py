@@ -132,5 +132,6 @@ def write_figures(
         rows: evaluation to write to predictions.csv, if it is not `test`.
     """
     (rows or test).write_csv(folder / "predictions.csv")
-    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions)
+    suspects = run.suspect_labels if run else None
+    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions, suspects)
     write_whole(folder / "metrics.json", metrics.to_json())
