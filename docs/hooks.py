@@ -56,7 +56,18 @@ a JSON file. You cannot import them from `skysort`, and you need not make them y
 MEMBERS = {
     "Classifier": ("digest", "batch_size", "decision", "logits", "predict", "stream"),
     "Recipe": ("load", "with_values", "to_toml"),
-    "Run": ("open", "recipe", "data", "pictures", "epochs", "metrics", "classifier", "report", "is_finished"),
+    "Run": (
+        "open",
+        "recipe",
+        "data",
+        "pictures",
+        "epochs",
+        "metrics",
+        "suspect_labels",
+        "classifier",
+        "report",
+        "is_finished",
+    ),
 }
 """Members that a public class shows to its users."""
 
