@@ -54,7 +54,7 @@ Types that the functions of [Python](python.md) return, with their attributes. M
 a JSON file. You cannot import them from `skysort`, and you need not make them yourself.
 """
 MEMBERS = {
-    "Classifier": ("digest", "batch_size", "decision", "logits", "predict", "stream"),
+    "Classifier": ("digest", "batch_size", "decision", "logits", "has_evidence", "evidence", "predict", "stream"),
     "Recipe": ("load", "with_values", "to_toml"),
     "Run": (
         "open",

@@ -7,6 +7,7 @@ import safetensors.numpy
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 
+from skysort.classifier.evidence import relative_map
 from skysort.classifier.runtime import FEATURES, OnnxModel
 from skysort.transfer.backbones import Backbone, Proof, added_folder, find_backbone, find_weights, shipped
 from skysort.transfer.efficientnet_lite import efficientnet_lite
@@ -175,3 +176,23 @@ def test_backbone_and_head_as_one(lite0: Backbone, pictures: np.ndarray, tmp_pat
     places = np.einsum("nchw,kc->nkhw", np.mean(maps, axis=0), weight) / 49
     np.testing.assert_allclose(evidence, places, atol=1e-3)
     np.testing.assert_allclose(evidence.sum(axis=(2, 3)) + bias, 2 * logits, atol=1e-3)
+
+
+def test_evidence_comes_from_the_head_and_turns_with_the_picture(
+    lite0: Backbone, pictures: np.ndarray, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    models = []
+    for name in ("one", "other"):
+        head = LinearHead(rng.normal(size=(5, 1280)).astype(np.float32), np.zeros(5, np.float32))
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(whole_model(backbone_model(lite0), head, list("abcde"), flip=True))
+        models.append(OnnxModel(path))
+    (evidence,), (others,) = (model.compute(pictures, "evidence") for model in models)
+    places, other_places = (
+        np.array([relative_map(of_picture, 2) for of_picture in maps]).ravel() for maps in (evidence, others)
+    )
+    assert np.abs(places - other_places).mean() > np.abs(places).mean()
+    (mirrored,) = models[0].compute(pictures[..., ::-1].copy(), "evidence")
+    np.testing.assert_allclose(mirrored, evidence[..., ::-1], atol=1e-4)
+    assert np.abs(mirrored - evidence).max() > 0.01

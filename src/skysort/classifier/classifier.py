@@ -11,12 +11,13 @@ import numpy as np
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
+from skysort.classifier.evidence import Evidence
 from skysort.classifier.format import DIGESTED, MODEL, PROOF, ClassifierTable, find_classifier, read_table
 from skysort.classifier.inputs import PictureInput, PictureSource, pictures_in
 from skysort.classifier.ood import why_unknown
 from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
 from skysort.classifier.proof import Logits, prove, write_proof
-from skysort.classifier.runtime import Session
+from skysort.classifier.runtime import EVIDENCE, Session
 from skysort.core.errors import NotUnderstoodError, unknown
 from skysort.core.files import sha256
 from skysort.data.decode import Pixels, UnreadablePictureError, decode
@@ -32,6 +33,8 @@ FILES_LOOKED_AT = 32
 
 Decoded = tuple[str, Pixels | str]
 """A path, and the picture or the reason why there is none."""
+Explain = Callable[[Prediction, Pixels, Evidence], None]
+"""Takes a picture's prediction, its (C, H, W) pixels for the network, and its (classes, h, w) evidence."""
 
 
 class Classifier:
@@ -112,6 +115,21 @@ class Classifier:
         parts = [self._session.run(pictures[start : start + step]) for start in range(0, len(pictures), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the model says where its evidence lies."""
+        return EVIDENCE in self._session.outputs
+
+    def evidence(self, pictures: Pixels) -> Evidence:
+        """Return (N, classes, h, w) float32 evidence for (N, C, H, W) uint8 pictures, N at least 1.
+
+        A class's evidence adds up, over places, to its logit times the temperature, less its bias. The classifier
+        must have `has_evidence`.
+        """
+        step = self.batch_size
+        starts = range(0, len(pictures), step)
+        return np.concatenate([self._session.evidence(pictures[start : start + step]) for start in starts])
+
     def predict(self, pictures: PictureInput | Iterable[PictureInput]) -> list[Prediction]:
         """Return one prediction per picture, in order.
 
@@ -127,7 +145,10 @@ class Classifier:
         return list(self.stream(pictures))
 
     def stream(
-        self, pictures: PictureInput | Iterable[PictureInput], passed: SkippedFiles | None = None
+        self,
+        pictures: PictureInput | Iterable[PictureInput],
+        passed: SkippedFiles | None = None,
+        explain: Explain | None = None,
     ) -> Generator[Prediction, None, None]:
         """Yield predictions as `predict` does. The pictures may be endless: two batches are in memory at a time.
 
@@ -136,13 +157,14 @@ class Classifier:
         Args:
             pictures: as for `predict`.
             passed: collects the files under the paths that are hidden, or are no pictures.
+            explain: is called for each picture that could be read. The classifier must have `has_evidence`.
         """
         # Archives close last: the decoding threads may read them until they end.
         with ExitStack() as archives:
             files = pictures_in(pictures, self.shape, archives, passed or SkippedFiles())
             with closing(self._decoded(files)) as decoded:
                 for batch in groups(decoded, self.batch_size):
-                    yield from self._predictions(batch)
+                    yield from self._predictions(batch, explain)
 
     def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
         """Return one prediction per picture, decoded to this classifier's shape."""
@@ -201,16 +223,20 @@ class Classifier:
         except MemoryError as lack:
             raise MemoryError(f"{path}: {str(lack) or 'too little to decode it'}") from None
 
-    def _predictions(self, batch: Sequence[Decoded]) -> Iterator[Prediction]:
+    def _predictions(self, batch: Sequence[Decoded], explain: Explain | None = None) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]
         logits = self.logits(np.stack(pictures)) if pictures else np.zeros((0, len(self.classes)), np.float32)
+        evidence = iter(self.evidence(np.stack(pictures)) if pictures and explain else ())
         answers = zip(softmax(logits), why_unknown(self.table.unknown, logits), strict=True)
         for path, picture in batch:
             if isinstance(picture, str):
                 yield unreadable(path, picture)
             else:
                 shares, why = next(answers)
-                yield labelled(path, shares, self.classes, why)
+                prediction = labelled(path, shares, self.classes, why)
+                if explain:
+                    explain(prediction, picture, next(evidence))
+                yield prediction
 
 
 def predict(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.damage import lacks_memory, reading, short_reason
+from skysort.classifier.evidence import Evidence
 from skysort.classifier.interruptible import interruptible
 from skysort.classifier.proof import Logits
 from skysort.core.errors import SkysortError
@@ -144,3 +145,14 @@ class Session(OnnxModel):
         if not np.isfinite(logits).all():
             raise SkysortError("diverged", f"{self.model} gives logits that are NaN or infinite; train it again")
         return logits
+
+    def evidence(self, pictures: Pixels) -> Evidence:
+        """Return (N, classes, h, w) float32 evidence, of a model with this output, as `run` returns logits."""
+        (evidence,) = self.compute(pictures, EVIDENCE)
+        if evidence.ndim != 4 or evidence.shape[:2] != (len(pictures), self.num_classes):
+            raise SkysortError(
+                "damaged-classifier",
+                f"{self.model} is damaged: expected evidence for {self.num_classes} classes, found an output of"
+                f" shape {evidence.shape}",
+            )
+        return evidence

@@ -60,6 +60,14 @@ def predict(
             help="Decision that says what to do with each picture, e.g. keep-bird (skysort decide makes one).",
         ),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder, e.g. maps, for one image per picture that shows where the evidence for its label lies."
+            " It needs a classifier of the recipe photos.",
+        ),
+    ] = None,
     raw: Raw = False,
 ) -> None:
     """Label pictures: one row per file, in the order of the arguments. Exits with 1 if any could not be read."""
@@ -80,7 +88,7 @@ def predict(
     loaded = skysort.load(classifier)
     applied = loaded.decision(decision) if decision else None
     pictures = all_paths(paths or (), paths_from, nul=nul)
-    print_predictions(loaded, pictures, output, form.value, applied, raw=raw)
+    print_predictions(loaded, pictures, output, form.value, applied, explain, raw=raw)
 
 
 def _format_for(output: Path | None, chosen: PredictionFormat | None) -> PredictionFormat:

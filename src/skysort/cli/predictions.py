@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from skysort.core.files import whole_file
 from skysort.core.text import counted, printable
 from skysort.data.listing import is_image_name
 from skysort.data.sources.base import SkippedFiles
+from skysort.work.evidence_maps import maps_into
 from skysort.work.predict import Format, write_predictions
 
 MOST_NAMED = 10
@@ -24,6 +26,7 @@ def print_predictions(
     output: Path | None,
     form: Format,
     decision: Decision | None,
+    explain: Path | None,
     *,
     raw: bool,
 ) -> None:
@@ -35,25 +38,34 @@ def print_predictions(
         output: file to write, or None for standard output.
         form: format of the rows.
         decision: decision to apply, or None.
+        explain: folder for maps of evidence, or None.
         raw: whether CSV cells stay unchanged where a spreadsheet would take them for formulas.
 
     Raises:
-        SkysortError: when there are no pictures, some are unreadable, or the output would replace a picture.
+        NotUnderstoodError: when the classifier has no evidence to explain.
+        SkysortError: when there are no pictures, some are unreadable, the output would replace a picture, or the
+            folder for maps cannot be used.
     """
     if output:
         _check_replaces_nothing(output, paths, classifier.folder)
     skipped = SkippedFiles()
-    predictions = _not_empty(classifier.stream(paths, skipped), paths, skipped)
-    if output:
-        with whole_file(output.resolve(), newline="") as file:
-            num, num_unreadable = write_predictions(predictions, classifier.classes, file, form, decision, raw=raw)
-    else:
-        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
-        num, num_unreadable = write_predictions(
-            predictions, classifier.classes, sys.stdout, form, decision, raw=raw
-        )
-        sys.stdout.flush()
+    with maps_into(explain, classifier, paths) if explain else nullcontext() as maps:
+        stream = classifier.stream(paths, skipped, maps.write if maps else None)
+        predictions = _not_empty(stream, paths, skipped)
+        if output:
+            with whole_file(output.resolve(), newline="") as file:
+                num, num_unreadable = write_predictions(
+                    predictions, classifier.classes, file, form, decision, raw=raw
+                )
+        else:
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+            num, num_unreadable = write_predictions(
+                predictions, classifier.classes, sys.stdout, form, decision, raw=raw
+            )
+            sys.stdout.flush()
     _print_skipped(skipped)
+    if maps:
+        print(*map(printable, maps.remarks()), sep="\n", file=sys.stderr)
     if num_unreadable:
         reasons = "its row has the reason" if num_unreadable == 1 else "their rows have the reasons"
         raise SkysortError(
