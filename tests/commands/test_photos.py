@@ -2,6 +2,9 @@
 
 import csv
 import json
+import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,8 @@ from PIL import Image
 
 import skysort
 from skysort.classifier.classifier import Classifier
+from skysort.data.decode import decode
+from tests.commands.conftest import Ended
 from tests.conftest import refused
 
 pytestmark = pytest.mark.usefixtures("photo_cache")
@@ -199,3 +204,74 @@ def test_networks_refuse_what_is_the_backbones(few: Path, tmp_path: Path) -> Non
         skysort.train(few, "swift", tmp_path / "run", settings=("transfer.flip=true",))
     with refused("invalid-recipe", "folds", "backbone", exit_code=2):
         skysort.train(few, "swift", tmp_path / "run", settings=("pictures.protocol=folds",))
+
+
+def test_maps_of_evidence(
+    learned: skysort.Run, few: Path, tmp_path: Path, skysort_command: Callable[..., Ended]
+) -> None:
+    archive = tmp_path / "more.zip"
+    with zipfile.ZipFile(archive, "w") as written:
+        written.write(few / "stripes" / "000.jpg", "a/000.jpg")
+        written.write(few / "stripes" / "001.jpg", "a/001.png")
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8")
+    maps = tmp_path / "new" / "maps"
+    ended = skysort_command(
+        "predict", learned.path, few / "disc" / "000.jpg", archive, tmp_path / "torn.jpg", "--explain", maps
+    )
+    assert ended.error == "unreadable-pictures"
+    assert sorted(file.name for file in maps.iterdir()) == ["000-2.jpg", "000.jpg", "001.jpg"]
+    assert f"{maps / '000-2.jpg'} is the map of {archive}/a/000.jpg" in ended.err
+    assert "7x7" in ended.err
+    before = {file.name: file.read_bytes() for file in maps.iterdir()}
+    with Image.open(maps / "000.jpg") as image:
+        assert image.size == (896, 448)
+        picture, drawn = (np.asarray(image, np.int64)[:, half] for half in (slice(0, 448), slice(448, None)))
+    assert (drawn[..., 0] - drawn[..., 2]).max() > 60, "orange"
+    pixels = decode((few / "disc" / "000.jpg").read_bytes(), Classifier(learned.classifier).shape)
+    assert np.abs(picture[::2, ::2] - pixels.transpose(1, 2, 0)).mean() < 8
+    assert skysort_command("predict", learned.path, few / "disc" / "000.jpg", "--explain", maps).code == 0
+    assert {name: (maps / name).read_bytes() for name in before} == before
+    assert len([*maps.iterdir()]) == 4
+
+
+def test_maps_change_no_answer(
+    learned: skysort.Run, few: Path, tmp_path: Path, skysort_command: Callable[..., Ended]
+) -> None:
+    folder = few / "gradient"
+    plain = skysort_command("predict", learned.path, folder, "--format", "csv")
+    maps = tmp_path / "maps"
+    explained = skysort_command("predict", learned.path, folder, "--format", "csv", "--explain", maps)
+    assert explained.out == plain.out
+    assert len([*maps.iterdir()]) == 8
+
+
+def test_folders_that_cannot_hold_maps(
+    learned: skysort.Run, few: Path, tmp_path: Path, skysort_command: Callable[..., Ended]
+) -> None:
+    predict = ("predict", learned.path, few, "--explain")
+    taken = tmp_path / "file"
+    taken.touch()
+    skysort_command(*predict, taken).check_refused(1, "output-taken", taken)
+    skysort_command(*predict, few / "maps").check_refused(1, "folders-overlap", few / "maps", few)
+    skysort_command(*predict, few).check_refused(1, "folders-overlap", few)
+    inside = learned.classifier / "maps"
+    skysort_command(*predict, inside).check_refused(1, "output-taken", inside)
+    assert not (few / "maps").exists() and not inside.exists()
+
+
+def test_other_networks_have_no_evidence(
+    finished_run: Path, few: Path, tmp_path: Path, skysort_command: Callable[..., Ended]
+) -> None:
+    maps = tmp_path / "maps"
+    ended = skysort_command("predict", finished_run, few, "--explain", maps)
+    ended.check_refused(2, "options-conflict", "photos", finished_run)
+    assert not maps.exists()
+
+
+def test_the_report_shows_where_mistakes_come_from(learned: skysort.Run, few: Path, tmp_path: Path) -> None:
+    """The report of the folds has no maps: other heads than the kept one gave its answers."""
+    assert b"evidence for" not in learned.report.read_bytes()
+    for name, holds in (("disc", "disc"), ("gradient", "stripes"), ("stripes", "stripes")):
+        shutil.copytree(few / holds, tmp_path / "wrong" / name)
+    skysort.evaluate(learned.path, tmp_path / "wrong", output=tmp_path / "measured")
+    assert (tmp_path / "measured" / "report.html").read_text().count("Where the evidence for stripes lies") == 8

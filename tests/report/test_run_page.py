@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skysort.classifier.evidence import overlay, relative_map
 from skysort.classifier.format import KeptShare, OodThreshold
 from skysort.classifier.ood import scores
+from skysort.classifier.predictions import softmax
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
@@ -220,6 +222,24 @@ def test_calibration_is_told_before_and_after_only_where_there_was_one(
     assert f"<title>{summary}</title>" in html
     first, *_ = before.points
     assert numbers(summary)[:2] == [f"{100 * getattr(first, figure):.1f}" for figure in ("confidence", "accuracy")]
+
+
+def test_maps_of_mistakes_are_of_the_label(tmp_path: Path, test_split: Evaluation) -> None:
+    def evidence(pictures: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(pictures.sum()).normal(size=(len(pictures), 3, 2, 2)).astype(np.float32)
+
+    metrics, path = metrics_of(test_split), tmp_path / "report.html"
+    write_report(path, metrics, test_split, None, evidence=evidence)
+    labels, shares = test_split.logits.argmax(axis=1), softmax(test_split.logits).max(axis=1)
+    wrong = [int(row) for row in np.argsort(-shares, kind="stable") if labels[row] != test_split.truth[row]]
+    pictures = test_split.dataset.pixels(test_split.rows[wrong])
+    expected = [
+        thumbnail(overlay(pixels, relative_map(of_classes, labels[row]))).uri
+        for pixels, of_classes, row in zip(pictures, evidence(pictures), wrong, strict=True)
+    ]
+    shown = [tag["src"] for name, tag in Page(path.read_text()).tags if name == "img"]
+    assert 0 < len(wrong) < 24
+    assert shown[1 : 2 * len(wrong) : 2] == expected
 
 
 def test_headline_says_n_and_interval(tmp_path: Path, test_split: Evaluation) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 THUMBNAIL = 72
-"""Longest side of a PNG, in pixels. Even 64 thumbnails of RGB noise keep the page below 2 MB."""
+"""Longest side of a PNG, in pixels. Even 88 thumbnails of RGB noise keep the page below 2 MB."""
 SHOWN = 96
 """Side in CSS pixels up to which a small picture is enlarged; three fit on a narrow phone."""
 

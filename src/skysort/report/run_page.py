@@ -2,13 +2,14 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.decision import Decision
+from skysort.classifier.evidence import EvidenceOf, overlay, relative_map
 from skysort.classifier.predictions import softmax
 from skysort.core.files import read_json
 from skysort.core.text import counted, printable
@@ -44,6 +45,8 @@ class PictureCard:
     confidence: float
     is_unknown: bool
     """Whether the classifier calls it unknown and gives it no label."""
+    evidence: Thumbnail | None = None
+    """The picture with the map of the evidence for its label; None where the page shows no map."""
 
     @property
     def is_right(self) -> bool:
@@ -83,6 +86,7 @@ def write_report(
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
     suspects: Sequence[SuspectLabel] | None = None,
+    evidence: EvidenceOf | None = None,
 ) -> None:
     """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
 
@@ -95,13 +99,14 @@ def write_report(
         decisions: sections of the classifier's decisions, oldest first.
         suspects: training labels that are likely wrong, the most suspicious first; None for a page that does not
             speak of them.
+        evidence: of the classifier whose answers `test` has; None if it has none.
 
     Raises:
         SkysortError: when the file cannot be written.
     """
     figures = metrics.held_out
     confusion, calibration, others = figures.matrix(), figures.calibration_error, figures.without_duplicates
-    mistakes, samples = _mistakes_and_samples(test)
+    mistakes, samples = _mistakes_and_samples(test, evidence)
     unreadable, left_out = _missing(test, run)
     write_page(
         path,
@@ -186,7 +191,9 @@ def _headline(figures: SplitFigures, *, is_own: bool) -> str:
     )
 
 
-def _mistakes_and_samples(test: Evaluation) -> tuple[list[PictureCard], list[PictureCard]]:
+def _mistakes_and_samples(
+    test: Evaluation, evidence: EvidenceOf | None
+) -> tuple[list[PictureCard], list[PictureCard]]:
     """Return the most confident mistakes, and pictures spread evenly over the split."""
     labels = test.logits.argmax(axis=1)
     confidences = softmax(test.logits).max(axis=1)
@@ -209,7 +216,13 @@ def _mistakes_and_samples(test: Evaluation) -> tuple[list[PictureCard], list[Pic
             for number, row, pixels in zip(numbers, rows, test.dataset.pixels(rows), strict=True)
         ]
 
-    return cards(most_confident), cards(evenly)
+    mistakes = cards(most_confident)
+    if evidence and mistakes:
+        pictures = test.dataset.pixels(test.rows[most_confident])
+        places = map(relative_map, evidence(pictures), labels[most_confident])
+        maps = map(overlay, pictures, places)
+        mistakes = [replace(card, evidence=thumbnail(one)) for card, one in zip(mistakes, maps, strict=True)]
+    return mistakes, cards(evenly)
 
 
 def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:

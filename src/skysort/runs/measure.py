@@ -90,7 +90,9 @@ def measure_run(
     )
     update = {"figures": metrics.held_out.headline, "data": data}
     classifier.table.model_copy(update=update).write(classifier.folder)
-    write_figures(run.path, metrics, test, run, decisions)
+    # A mistake of the folds is not the kept classifier's, whose evidence would explain another answer.
+    explaining = classifier if held_out == "test" else None
+    write_figures(run.path, metrics, test, run, decisions, explaining=explaining)
     return metrics
 
 
@@ -120,6 +122,7 @@ def write_figures(
     run: Run | None,
     decisions: list[DecisionSection],
     rows: Evaluation | None = None,
+    explaining: Classifier | None = None,
 ) -> None:
     """Write predictions.csv, report.html and metrics.json. The last one marks the folder as complete.
 
@@ -130,8 +133,10 @@ def write_figures(
         run: run that the figures belong to, or None.
         decisions: sections of the report about decisions.
         rows: evaluation to write to predictions.csv, if it is not `test`.
+        explaining: classifier whose answers `test` has; the report shows its evidence if it has any.
     """
     (rows or test).write_csv(folder / "predictions.csv")
     suspects = run.suspect_labels if run else None
-    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions, suspects)
+    evidence = explaining.evidence if explaining and explaining.has_evidence else None
+    write_report(folder / "report.html", metrics, test, run.path if run else None, decisions, suspects, evidence)
     write_whole(folder / "metrics.json", metrics.to_json())

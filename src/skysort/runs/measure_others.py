@@ -91,7 +91,7 @@ def measure_others(
         sections = decision_sections(
             None, groups, table.decisions, metrics.decisions, test.classes, classifier.folder
         )
-        write_figures(output, metrics, test, None, sections, evaluation)
+        write_figures(output, metrics, test, None, sections, evaluation, classifier)
     return metrics
 
 
