@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import logsumexp
+from sklearn.neighbors import NearestNeighbors
 
 import skysort
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.ood import scores
+from skysort.classifier.readme import sample
+from skysort.classifier.runtime import OnnxModel
 from skysort.data.decode import decode
+from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
 from tests.conftest import refused
 
@@ -134,13 +142,81 @@ def test_a_decision_takes_calibration_pictures(learned: skysort.Run) -> None:
         skysort.decide(learned.path, "disc", 0.1)
 
 
-def test_four_splits_where_there_are_enough(tmp_path: Path) -> None:
-    run = skysort.train(
-        draw(tmp_path / "photos", 20), "photos", tmp_path / "run", settings=("pictures.protocol=four-way",)
+@pytest.fixture(scope="module")
+def four_way(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> skysort.Run:
+    folder = tmp_path_factory.mktemp("four-way")
+    settings = ("pictures.protocol=four-way", "trust.keep_known=0.8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(shared_cache))
+        return skysort.train(draw(folder / "photos", 20), "photos", folder / "run", settings=settings)
+
+
+def test_four_splits_where_there_are_enough(four_way: skysort.Run) -> None:
+    metrics = four_way.metrics
+    assert metrics.splits.keys() == {"train", "validation", "calibration", "test"}
+    assert metrics.held_out == metrics.splits["test"]
+    assert metrics.held_out.accuracy >= 0.8
+
+
+def pixels_in(run: skysort.Run, split: str) -> np.ndarray:
+    from skysort.core.progress import SilentProgress
+    from skysort.runs.reopen import prepared_again
+
+    prepared = prepared_again(run, SilentProgress())
+    return prepared.dataset.pixels(prepared.splits[split])
+
+
+def test_the_score_for_unknown_is_that_of_scikit_learn(four_way: skysort.Run) -> None:
+    classifier = Classifier(four_way.classifier)
+    train, calibration = (pixels_in(four_way, split) for split in ("train", "calibration"))
+    model = OnnxModel(four_way.classifier / "model.onnx")
+    (known,), (logits, new) = model.compute(train, "features"), model.compute(calibration, "logits", "features")
+    distances, _ = NearestNeighbors(n_neighbors=5, metric="cosine").fit(known).kneighbors(new)
+    weight = float(np.load(four_way.classifier / "reference.npz")["weight"])
+    expected = logsumexp(logits, axis=1) + weight * (1 - distances).mean(axis=1)
+    found = scores(*classifier.logits_and_similarities(calibration))
+    np.testing.assert_allclose(found, expected, atol=0.002 * weight)
+    assert np.ptp(expected) > 0.02 * weight
+    unknown = classifier.table.unknown
+    assert unknown is not None and unknown.score == "negative-energy-and-similarity"
+    assert unknown.calibration.kept == (found >= unknown.threshold).sum() >= 0.8 * unknown.calibration.pictures
+
+
+def test_another_kind_of_picture_is_unknown_with_and_without_skysort(
+    four_way: skysort.Run, tmp_path: Path
+) -> None:
+    photos = sorted(Path(str(four_way.data.source)).rglob("*.jpg"))[::3]
+    noise = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)).save(noise)
+    answers = Classifier(four_way.classifier).predict([noise, *photos])
+    assert answers[0].status == "unknown" and answers[0].reason
+    num_known = sum(answer.status == "ok" for answer in answers[1:])
+    assert num_known / len(photos) >= 0.8
+    copy = shutil.copytree(four_way.classifier, tmp_path / "copy")
+    (copy / "use.py").write_text(sample(Classifier(copy).table.pictures), "utf-8")
+    ended = subprocess.run(
+        [sys.executable, copy / "use.py", noise, *photos], capture_output=True, text=True, check=True
     )
-    assert run.metrics.splits.keys() == {"train", "validation", "calibration", "test"}
-    assert run.metrics.held_out == run.metrics.splits["test"]
-    assert run.metrics.held_out.accuracy >= 0.8
+    labels = [line.split("\t")[1] for line in ended.stdout.splitlines()]
+    assert labels == [str(answer.label) for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [("gone", "damaged-classifier"), ("altered", "altered-classifier"), ("narrow", "altered-classifier")],
+)
+def test_a_damaged_reference_is_refused(four_way: skysort.Run, tmp_path: Path, way: str, code: str) -> None:
+    folder = shutil.copytree(four_way.classifier, tmp_path / "copy")
+    reference = folder / "reference.npz"
+    if way == "gone":
+        reference.unlink()
+    elif way == "altered":
+        reference.write_bytes(reference.read_bytes()[:-1] + b"!")
+    else:
+        np.savez(reference, features=np.ones((5, 4), np.float16), weight=np.float64(1))
+        sign(folder, "reference.npz")
+    with refused(code, "reference.npz"):
+        skysort.load(folder)
 
 
 def test_small_pictures_take_swift(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_ood_figures_by_hand(tmp_path: Path) -> None:
     classifier: Any = SimpleNamespace(
         shape=Shape(8, 3),
         table=SimpleNamespace(unknown=unknown),
-        logits=lambda pixels: logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)],
+        logits_and_similarities=lambda pixels: (logits_of_scores(0, 1.5, 2.5, -1)[: len(pixels)], None),
     )
     figures = measure_ood(classifier, OodPictures("far", dataset, np.arange(4)), test, SilentProgress())
     assert figures.roc_auc == (6 + 5 + 4 + 6) / (4 * 6)

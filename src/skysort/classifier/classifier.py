@@ -12,13 +12,22 @@ import numpy as np
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
 from skysort.classifier.evidence import Evidence
-from skysort.classifier.format import DIGESTED, MODEL, PROOF, ClassifierTable, find_classifier, read_table
+from skysort.classifier.format import (
+    DIGESTED,
+    MODEL,
+    PROOF,
+    REFERENCE,
+    ClassifierTable,
+    find_classifier,
+    read_table,
+)
 from skysort.classifier.inputs import PictureInput, PictureSource, pictures_in
-from skysort.classifier.ood import why_unknown
+from skysort.classifier.ood import Similarities, why_unknown
 from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
 from skysort.classifier.proof import Logits, prove, write_proof
+from skysort.classifier.reference import Reference
 from skysort.classifier.runtime import EVIDENCE, Session
-from skysort.core.errors import NotUnderstoodError, unknown
+from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.data.decode import Pixels, UnreadablePictureError, decode
 from skysort.data.parallel import groups, in_order, threads_for
@@ -68,6 +77,28 @@ class Classifier:
         self.folder, self.table, self.classes = folder, table, table.classes
         self.shape = table.pictures.shape()
         self._session = Session(folder / MODEL, self.shape, len(self.classes))
+        self.reference: Reference | None = None
+        if table.has_reference:
+            self._take(Reference.read(folder / REFERENCE))
+
+    def _take(self, reference: Reference) -> None:
+        num_features = reference.features.shape[1]
+        if self._session.num_features != num_features:
+            raise SkysortError(
+                "altered-classifier",
+                f"{self.folder / REFERENCE} has {num_features} features per picture, but the model gives"
+                f" {self._session.num_features or 'none'}",
+            )
+        self.reference = reference
+
+    def write_reference(self, reference: Reference) -> None:
+        """Write reference.npz into an unfinished classifier, and take it from now on.
+
+        Raises:
+            SkysortError: when the model gives other features, or the file cannot be written.
+        """
+        self._take(reference)
+        reference.write(self.folder / REFERENCE)
 
     def write(self, pictures: Pixels, logits: Logits) -> None:
         """Write the proof, check the classifier against it, and write classifier.json.
@@ -129,6 +160,15 @@ class Classifier:
         step = self.batch_size
         starts = range(0, len(pictures), step)
         return np.concatenate([self._session.evidence(pictures[start : start + step]) for start in starts])
+
+    def logits_and_similarities(self, pictures: Pixels) -> tuple[Logits, Similarities | None]:
+        """Return logits as `logits` does, and the (N,) similarities to the reference; None if there is none."""
+        if self.reference is None or not len(pictures):
+            return self.logits(pictures), None
+        step = self.batch_size
+        batches = (pictures[start : start + step] for start in range(0, len(pictures), step))
+        logits, features = zip(*map(self._session.run_with_features, batches), strict=True)
+        return np.concatenate(logits), self.reference.similarities(np.concatenate(features))
 
     def predict(self, pictures: PictureInput | Iterable[PictureInput]) -> list[Prediction]:
         """Return one prediction per picture, in order.
@@ -225,9 +265,10 @@ class Classifier:
 
     def _predictions(self, batch: Sequence[Decoded], explain: Explain | None = None) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]
-        logits = self.logits(np.stack(pictures)) if pictures else np.zeros((0, len(self.classes)), np.float32)
-        evidence = iter(self.evidence(np.stack(pictures)) if pictures and explain else ())
-        answers = zip(softmax(logits), why_unknown(self.table.unknown, logits), strict=True)
+        stacked = np.stack(pictures) if pictures else np.zeros(0, np.uint8)
+        logits, similarities = self.logits_and_similarities(stacked)
+        evidence = iter(self.evidence(stacked) if pictures and explain else ())
+        answers = zip(softmax(logits), why_unknown(self.table.unknown, logits, similarities), strict=True)
         for path, picture in batch:
             if isinstance(picture, str):
                 yield unreadable(path, picture)

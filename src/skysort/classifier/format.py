@@ -18,13 +18,14 @@ TABLE = "classifier.json"
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
 PROOF = "proof.npz"
+REFERENCE = "reference.npz"
 README = "README.md"
 CHECKED = (MODEL, PROOF)
-"""These files, with classifier.json, decide the answers of a classifier."""
-DIGESTED = (*CHECKED, WEIGHTS)
-LARGEST_BYTES = {TABLE: 2**24, MODEL: 2**31, PROOF: 2**31, WEIGHTS: 2**33}
+"""These files, with classifier.json and reference.npz if there is one, decide the answers of a classifier."""
+DIGESTED = (*CHECKED, REFERENCE, WEIGHTS)
+LARGEST_BYTES = {TABLE: 2**24, MODEL: 2**31, PROOF: 2**31, REFERENCE: 2**26, WEIGHTS: 2**33}
 """A table of 1,000 classes and 100 decisions has about 2**22 bytes, a proof of 32 pictures of 4096x4096 pixels
-2**30.7. The limit of a model is that of ONNX."""
+2**30.7, a reference of 2,000 rows of 10,000 features 2**25.3. The limit of a model is that of ONNX."""
 DECIDING = ("classes", "pictures", "network", "temperature", "unknown")
 """Fields of classifier.json that decide the answers of a classifier. The others describe it."""
 
@@ -65,7 +66,8 @@ class KeptShare(FrozenModel):
 class OodThreshold(FrozenModel):
     """The threshold below which a picture counts as out-of-distribution: of none of the classes."""
 
-    score: Literal["negative-energy"] = "negative-energy"
+    score: Literal["negative-energy", "negative-energy-and-similarity"] = "negative-energy"
+    """The second adds the similarity to the training pictures in reference.npz."""
     threshold: float
     """Pictures with a lower score are unknown."""
     keep: float
@@ -125,7 +127,7 @@ class ClassifierTable(FrozenModel):
     proof_difference: float | None = None
     """Largest difference of a logit between ONNX Runtime and PyTorch on the proof pictures, at export."""
     files: dict[str, str]
-    """SHA-256 by file name, of model.onnx, proof.npz and model.safetensors."""
+    """SHA-256 by file name, of model.onnx, proof.npz, reference.npz and model.safetensors."""
     versions: dict[str, str]
     """Versions of Skysort, Python and the libraries that made it."""
     machine: str
@@ -154,6 +156,11 @@ class ClassifierTable(FrozenModel):
         """SHA-256 of the fields that decide the answers. The proof holds it, too."""
         deciding = self.model_dump(mode="json", include=set(DECIDING))
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the threshold for unknown takes reference.npz."""
+        return self.unknown is not None and self.unknown.score == "negative-energy-and-similarity"
 
     def with_unknown(self, threshold: OodThreshold) -> Self:
         """Return the table with a threshold below which a picture is unknown."""
@@ -208,7 +215,7 @@ def read_table(folder: Path) -> ClassifierTable:
     with reading(folder):
         _check_is_file(folder / TABLE)
         table = read_json(folder / TABLE, ClassifierTable, damaged="damaged-classifier")
-        for name in CHECKED:
+        for name in (*CHECKED, REFERENCE) if table.has_reference else CHECKED:
             check_file(folder, name, table)
         return table
 

@@ -4,17 +4,14 @@ It holds pictures, the logits that the model must give for them, and a digest of
 classifier.json.
 """
 
-import io
-import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.damage import reading
+from skysort.classifier.npz import read_arrays
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_file
 from skysort.data.decode import Pixels
@@ -48,10 +45,8 @@ def read_proof(path: Path) -> tuple[Pixels, Logits, str]:
     Raises:
         SkysortError: when the file is damaged.
     """
-    with reading(path), warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns about some invalid headers
-        with zipfile.ZipFile(path) as proof:
-            pictures, logits, meaning = (_array(proof, name) for name in ("pictures", "logits", "meaning"))
+    with reading(path):
+        pictures, logits, meaning = read_arrays(path, "pictures", "logits", "meaning")
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or logits.dtype != np.float32 or logits.ndim != 2:
             raise ValueError("expected uint8 pictures and float32 logits")
         if not 1 <= len(pictures) == len(logits) <= MOST_PICTURES:
@@ -59,22 +54,6 @@ def read_proof(path: Path) -> tuple[Pixels, Logits, str]:
         if not np.isfinite(logits).all():
             raise ValueError("expected finite logits")
         return pictures, logits, str(meaning)
-
-
-def _array(proof: zipfile.ZipFile, name: str) -> NDArray[Any]:
-    """Return an array that `np.savez` wrote. Whatever its header says, it takes no more memory than the file."""
-    member = proof.getinfo(f"{name}.npy")
-    if member.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{member.filename} is compressed")
-    content = proof.read(member)
-    header = io.BytesIO(content)
-    if np.lib.format.read_magic(header) != (1, 0):
-        raise ValueError(f"{member.filename} has another format than 1.0")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(header)
-    array: NDArray[Any] = np.frombuffer(content, dtype, offset=header.tell())
-    if min(shape, default=0) < 0:
-        raise ValueError(f"{member.filename} has a negative shape")
-    return array.reshape(shape, order="F" if is_fortran else "C")
 
 
 def prove(path: Path, logits_of: Callable[[Pixels], Logits], meaning: str) -> float:

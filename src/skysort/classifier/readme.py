@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from string import Template
 
 from skysort.classifier.format import PictureFormat
+from skysort.classifier.reference import NEAREST
 
 _TEXT = Template("""\
 # A classifier made by Skysort
@@ -19,7 +20,8 @@ names of the classes as a JSON list, `classes`. Prepare pictures as training did
 $decoding
 
 classifier.json has the same facts and more. proof.npz holds pictures and the logits that the model must give for
-them, with a digest of classes and settings. model.safetensors holds the weights for PyTorch.
+them, with a digest of classes and settings. reference.npz, if it is there, holds features of training pictures, by
+which unknown pictures are told. model.safetensors holds the weights for PyTorch.
 
 ## Without Skysort
 
@@ -67,13 +69,23 @@ def prepared(path):
 session = onnxruntime.InferenceSession(FOLDER / "model.onnx")
 classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
 unknown = json.loads((FOLDER / "classifier.json").read_text("utf-8"))["unknown"]
+reference = dict(np.load(FOLDER / "reference.npz")) if (FOLDER / "reference.npz").exists() else None
+outputs = ["logits"] if reference is None else ["logits", "features"]
+
+
+def similarity(features):
+    """Return how similar features are to those of the nearest training pictures."""
+    cosines = reference["features"].astype(np.float32) @ (features / np.linalg.norm(features))
+    return reference["weight"] * np.sort(cosines)[-$nearest:].mean()
 
 
 def predict(path):
     """Return the label, or None for a picture like none of the classes, and the probability of each class."""
-    (logits,) = session.run(None, {"pictures": prepared(path)[None]})
+    logits, *features = session.run(outputs, {"pictures": prepared(path)[None]})
     score = np.logaddexp.reduce(logits[0].astype(np.float64))
     probabilities = dict(zip(classes, np.exp(logits[0] - score).tolist()))
+    if reference is not None:
+        score += similarity(features[0][0])
     if unknown and score < unknown["threshold"]:
         return None, probabilities
     return max(probabilities, key=probabilities.get), probabilities
@@ -115,5 +127,6 @@ def sample(pictures: PictureFormat) -> str:
         size=pictures.size,
         channels=pictures.channels,
         mode="L" if pictures.channels == 1 else "RGB",
+        nearest=NEAREST,
         resized=_RESIZED[pictures.resize],
     )

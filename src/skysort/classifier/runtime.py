@@ -135,7 +135,24 @@ class Session(OnnxModel):
             SkysortError: when ONNX Runtime cannot run the model, or the logits are NaN or infinite.
         """
         (logits,) = self.compute(pictures, LOGITS)
-        expected = (len(pictures), self.num_classes)
+        return self._checked(logits, len(pictures))
+
+    def run_with_features(self, pictures: Pixels) -> tuple[Logits, NDArray[np.float32]]:
+        """Return (N, classes) logits and (N, D) float32 features for (N, C, H, W) uint8 pictures.
+
+        Raises:
+            As `run`.
+        """
+        logits, features = self.compute(pictures, LOGITS, FEATURES)
+        return self._checked(logits, len(pictures)), features
+
+    @property
+    def num_features(self) -> int | None:
+        """Number of features that the model gives; None if it gives none."""
+        return self.outputs[FEATURES].shape[-1] if FEATURES in self.outputs else None
+
+    def _checked(self, logits: Logits, num: int) -> Logits:
+        expected = (num, self.num_classes)
         if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
             kind = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
             raise SkysortError(

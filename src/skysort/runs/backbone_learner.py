@@ -3,12 +3,15 @@
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import MODEL, README, ClassifierTable, PictureFormat, UsedBackbone
+from skysort.classifier.ood import scores
 from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
+from skysort.classifier.reference import MOST_ROWS, Reference
 from skysort.core.environment import machine_description, versions
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
@@ -115,11 +118,21 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         write_whole(folder / MODEL, model)
         classifier = Classifier.unproved(folder, table)
         if recipe.trust.keep_known is not None:
+            classifier.write_reference(_reference(prepared, features, fitted, temperature.value))
             threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
             classifier.table = classifier.table.with_unknown(threshold)
         write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
         classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
     return {"export": time.perf_counter() - learned}
+
+
+def _reference(
+    prepared: PreparedData, features: PictureFeatures, fitted: FittedHead, temperature: float
+) -> Reference:
+    rows = prepared.splits["train"]
+    chosen = evenly_spaced(np.arange(len(rows)), MOST_ROWS)
+    energies = scores((fitted.out_of_fold[chosen] / temperature).astype(np.float32))
+    return Reference.of(features.of(rows[chosen]).astype(np.float32), energies, prepared.groups[rows[chosen]])
 
 
 def _features(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[Backbone, PictureFeatures]:
@@ -141,16 +154,17 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
     )
 
 
-def known_logits(
+def known_outputs(
     run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-) -> Logits | None:
-    """Return (N, classes) logits for (N,) rows, by the features in the cache and the head in the run's classifier.
+) -> tuple[Logits, NDArray[np.float32]] | None:
+    """Return (N, classes) logits and (N, D) features of (N,) rows, by the cache and the run's classifier.
 
     The proof has shown that the whole model gives the same.
     """
     _, features = _features(recipe, prepared, progress)
     head = head_of(run.classifier / MODEL)
-    return (features.of(rows) @ head.weight.T + head.bias).astype(np.float32)
+    values = features.of(rows)
+    return (values @ head.weight.T + head.bias).astype(np.float32), values.astype(np.float32)
 
 
 def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:

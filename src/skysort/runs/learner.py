@@ -3,6 +3,9 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from skysort.classifier.proof import Logits
 from skysort.core.errors import require
 from skysort.core.progress import Progress
@@ -39,10 +42,10 @@ class Learner(Protocol):
     def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
         """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
 
-    def known_logits(
+    def known_outputs(
         self, run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-    ) -> Logits | None:
-        """Return (N, classes) logits for (N,) rows if there is a way without running the classifier, else None."""
+    ) -> tuple[Logits, NDArray[np.float32]] | None:
+        """Return (N, classes) logits and (N, D) features of (N,) rows, or None if the classifier must be run."""
 
     def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
         """Return (N, classes) logits for the training pictures, each from a classifier that has not seen it."""

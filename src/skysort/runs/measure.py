@@ -101,9 +101,11 @@ def _evaluate(
 ) -> Evaluation:
     """Run a run's classifier on rows of a split, or take what is known of pictures that it has learned from."""
     if split in ("train", "validation"):
-        logits = learner(run.recipe).known_logits(run, run.recipe, prepared, rows, progress)
-        if logits is not None:
-            return evaluation_of(classifier, split, prepared.dataset, rows, rows, logits)
+        known = learner(run.recipe).known_outputs(run, run.recipe, prepared, rows, progress)
+        if known is not None:
+            logits, features = known
+            similarities = classifier.reference.similarities(features) if classifier.reference else None
+            return evaluation_of(classifier, split, prepared.dataset, rows, rows, logits, similarities)
     return evaluate_own(classifier, split, prepared, rows, progress)
 
 

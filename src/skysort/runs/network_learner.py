@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from skysort.classifier.format import (
@@ -201,9 +202,9 @@ def _table(
     )
 
 
-def known_logits(
+def known_outputs(
     run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-) -> Logits | None:
+) -> tuple[Logits, NDArray[np.float32]] | None:
     """Return None: a network must be run."""
     return None
 

@@ -12,6 +12,8 @@ def unknown_threshold(
     classifier: Classifier, keep: float, prepared: PreparedData, progress: Progress
 ) -> OodThreshold:
     """Return the threshold that keeps a share of pictures like those of the calibration split."""
-    rows, logits = logits_of(classifier, "calibration", prepared.dataset, prepared.to_calibrate(), progress)
+    rows, logits, similarities = logits_of(
+        classifier, "calibration", prepared.dataset, prepared.to_calibrate(), progress
+    )
     num_leaks = len(prepared.splits["calibration"]) - len(rows)
-    return threshold_for_unknown(logits, keep, prepared.groups[rows], num_leaks)
+    return threshold_for_unknown(logits, keep, prepared.groups[rows], num_leaks, similarities)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from skysort.classifier.format import KeptShare, OodThreshold
+from skysort.classifier.ood import Similarities
 from skysort.classifier.ood import scores as ood_scores
 from skysort.classifier.proof import Logits
 from skysort.trust.guarantee import Groups, largest_by_group
@@ -24,7 +25,11 @@ def fewest_for_unknown(keep: float) -> int:
 
 
 def threshold_for_unknown(
-    logits: Logits, keep: float, groups: Groups | None = None, left_out: int = 0
+    logits: Logits,
+    keep: float,
+    groups: Groups | None = None,
+    left_out: int = 0,
+    similarities: Similarities | None = None,
 ) -> OodThreshold:
     """Return the threshold for unknown that keeps a share of pictures like those of the calibration split.
 
@@ -39,10 +44,11 @@ def threshold_for_unknown(
         keep: share to keep, above 0 and below 1.
         groups: (N,) groups; None if the pictures are independent of each other.
         left_out: number of leaked calibration pictures, which the logits are without.
+        similarities: (N,) of a classifier with a reference; None for another.
 
     Source: V. Vovk, A. Gammerman, G. Shafer, Algorithmic learning in a random world, 2005.
     """
-    scores = ood_scores(logits)
+    scores = ood_scores(logits, similarities)
     by_group = np.sort(scores if groups is None else -largest_by_group(-scores, groups))
     number = math.floor((len(by_group) + 1) * _to_lose(keep))
     if not number:
@@ -55,7 +61,12 @@ def threshold_for_unknown(
         groups=len(by_group) if len(by_group) < len(scores) else None,
         left_out=left_out,
     )
-    return OodThreshold(threshold=threshold, keep=keep, calibration=kept)
+    return OodThreshold(
+        score="negative-energy" if similarities is None else "negative-energy-and-similarity",
+        threshold=threshold,
+        keep=keep,
+        calibration=kept,
+    )
 
 
 def _to_lose(keep: float) -> Fraction:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
 from skysort.classifier.format import OodThreshold
-from skysort.classifier.ood import is_unknown, why_unknown
+from skysort.classifier.ood import Similarities, is_unknown, scores, why_unknown
 from skysort.classifier.predictions import Prediction, cells, header, labelled, softmax, unreadable, write_rows
 from skysort.classifier.proof import Logits
 from skysort.core.errors import SkysortError
@@ -54,6 +54,8 @@ class Evaluation:
     """Temperature of the classifier. The logits are already divided by it."""
     unknown: OodThreshold | None = None
     """Threshold of the classifier; None if it has none."""
+    similarities: Similarities | None = None
+    """(N,) to the reference of the classifier; None if it has none."""
 
     def figures(self, groups: NDArray[np.int64]) -> SplitFigures:
         """Return the figures of the split.
@@ -84,7 +86,13 @@ class Evaluation:
     def without(self, rows: NDArray[np.int64]) -> Self:
         """Return the evaluation without the pictures in these rows."""
         stays = ~np.isin(self.rows, rows)
-        return replace(self, rows=self.rows[stays], truth=self.truth[stays], logits=self.logits[stays])
+        return replace(
+            self,
+            rows=self.rows[stays],
+            truth=self.truth[stays],
+            logits=self.logits[stays],
+            similarities=None if self.similarities is None else self.similarities[stays],
+        )
 
     @property
     def _is_right(self) -> NDArray[np.bool_]:
@@ -94,7 +102,12 @@ class Evaluation:
     @property
     def is_unknown(self) -> NDArray[np.bool_]:
         """(N,) whether each picture is called unknown."""
-        return is_unknown(self.unknown, self.logits)
+        return is_unknown(self.unknown, self.logits, self.similarities)
+
+    @property
+    def ood_scores(self) -> NDArray[np.float64]:
+        """(N,) scores for out-of-distribution pictures. A low score means unlike all classes."""
+        return scores(self.logits, self.similarities)
 
     def scores(self, keep: Sequence[str], groups: NDArray[np.int64]) -> Scores:
         """Return the scores for a decision: for each picture, the probability that it is of no class to keep.
@@ -132,7 +145,7 @@ class Evaluation:
         """Yield the true class and the prediction of each picture, in the order of the listing."""
         listing = self.dataset.listing
         number_of = {int(row): number for number, row in enumerate(self.rows)}
-        shares, why = softmax(self.logits), why_unknown(self.unknown, self.logits)
+        shares, why = softmax(self.logits), why_unknown(self.unknown, self.logits, self.similarities)
         for row in sorted([*number_of, *self.unreadable]):
             truth = listing.classes[listing.labels[row]]
             if row in self.unreadable:
@@ -171,8 +184,8 @@ def evaluate_split(
     Raises:
         SkysortError: when none of the pictures could be read.
     """
-    readable, logits = logits_of(classifier, split, dataset, rows, progress)
-    return evaluation_of(classifier, split, dataset, rows, readable, logits)
+    readable, logits, similarities = logits_of(classifier, split, dataset, rows, progress)
+    return evaluation_of(classifier, split, dataset, rows, readable, logits, similarities)
 
 
 def evaluation_of(
@@ -182,6 +195,7 @@ def evaluation_of(
     rows: NDArray[np.int64],
     readable: NDArray[np.int64],
     logits: Logits,
+    similarities: Similarities | None = None,
 ) -> Evaluation:
     """Return the evaluation of a split whose logits are known.
 
@@ -192,6 +206,7 @@ def evaluation_of(
         rows: (N,) of the dataset's listing; unreadable ones are kept with their reasons.
         readable: (M,) those of the rows that can be read.
         logits: (M, classes).
+        similarities: (M,) to the reference of the classifier; None if it has none.
     """
     reasons = dataset.unreadable
     return Evaluation(
@@ -204,13 +219,17 @@ def evaluation_of(
         {row: reasons[row] for row in rows.tolist() if row in reasons},
         classifier.table.temperature,
         classifier.table.unknown,
+        similarities,
     )
 
 
 def logits_of(
     classifier: Classifier, name: str, dataset: Dataset, rows: NDArray[np.int64], progress: Progress
-) -> tuple[NDArray[np.int64], Logits]:
-    """Return the readable rows among (N,) rows of a dataset's listing, and their (M, classes) logits.
+) -> tuple[NDArray[np.int64], Logits, Similarities | None]:
+    """Return the readable rows among (N,) rows of a dataset's listing, and what the classifier says of them.
+
+    Returns:
+        The (M,) readable rows, their (M, classes) logits, and their (M,) similarities or None.
 
     Raises:
         SkysortError: when none of the pictures could be read.
@@ -221,10 +240,12 @@ def logits_of(
             "no-readable-pictures", f"none of the {len(rows):,} pictures to measure on could be read"
         )
     chunk = max(1, CHUNK_BYTES // (classifier.shape.channels * classifier.shape.size**2))
-    logits = []
+    parts = []
     with progress.step(f"Measuring on {name}", len(readable)) as tell:
         for start in range(0, len(readable), chunk):
             batch = readable[start : start + chunk]
-            logits.append(classifier.logits(dataset.pixels(batch)))
+            parts.append(classifier.logits_and_similarities(dataset.pixels(batch)))
             tell(len(batch), "")
-    return readable, np.concatenate(logits)
+    logits, similarities = zip(*parts, strict=True)
+    known = [part for part in similarities if part is not None]
+    return readable, np.concatenate(logits), np.concatenate(known) if known else None

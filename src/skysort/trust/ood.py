@@ -25,16 +25,18 @@ def measure_ood(classifier: Classifier, ood: OodPictures, test: Evaluation, prog
     """
     from sklearn.metrics import roc_auc_score
 
-    readable, logits = logits_of(classifier, "out-of-distribution pictures", ood.dataset, ood.rows, progress)
+    readable, logits, similarities = logits_of(
+        classifier, "out-of-distribution pictures", ood.dataset, ood.rows, progress
+    )
     num, num_test = len(logits), len(test.logits)
     is_of_classes = np.repeat([True, False], [num_test, num])
-    area = float(roc_auc_score(is_of_classes, scores(np.concatenate([test.logits, logits]))))
+    area = float(roc_auc_score(is_of_classes, np.concatenate([test.ood_scores, scores(logits, similarities)])))
     return OodFigures(
         source=ood.source,
         fingerprint=ood.dataset.fingerprint(),
         pictures=num,
         unreadable=len(ood.rows) - len(readable),
-        false_accepts=share_of(~is_unknown(classifier.table.unknown, logits)),
+        false_accepts=share_of(~is_unknown(classifier.table.unknown, logits, similarities)),
         roc_auc=area,
         roc_auc_interval95=roc_auc_interval(area, num_test, num),
         test_pictures=num_test,
