@@ -154,6 +154,16 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
     )
 
 
+def out_of_fold_loss(recipe: Recipe, prepared: PreparedData, progress: Progress) -> float:
+    """Return the mean cross-entropy of the training pictures, each judged by a head that has not seen it.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    _, features = _features(recipe, prepared, progress)
+    return _fit(recipe, prepared, features, prepared.splits["train"]).loss
+
+
 def known_outputs(
     run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> tuple[Logits, NDArray[np.float32]] | None:

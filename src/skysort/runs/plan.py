@@ -17,7 +17,7 @@ from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of
 from skysort.runs.folder import check_free, free_folder
 from skysort.runs.learner import has_photo_libraries
 from skysort.runs.resolve import check_network, resolved
-from skysort.transfer.backbones import CHOSEN_FIRST, find_weights, shipped
+from skysort.transfer.backbones import AUTO, CHOSEN_FIRST, Backbone, backbones_here, find_weights, shipped
 
 SMALLEST_PHOTOGRAPH = 64
 """Pixels of the shorter side, in the median. Below, a backbone sees too little."""
@@ -49,6 +49,8 @@ class TrainingPlan:
     """Whether neither the caller nor the data chose the picture size."""
     why_this_recipe: str
     """What to say of the recipe; empty if the caller named it, or it is the usual one."""
+    candidates: tuple[Backbone, ...]
+    """Backbones to choose from; the recipe names the first until then. Empty if the caller named one."""
 
 
 def make_plan(
@@ -78,6 +80,9 @@ def make_plan(
     if recipe is None:
         recipe, why_this_recipe = default_recipe(data, settings)
     loaded = _loaded(recipe, settings, has_budget=budget is not None)
+    candidates = _candidates(loaded)
+    if candidates:
+        loaded = loaded.with_values(transfer={"backbone": candidates[0].name})
     folder = Path(run) if run else free_folder(data, loaded)
     check_free(folder)
     complete = resolved(loaded, data)
@@ -94,6 +99,7 @@ def make_plan(
         None if ood is None else Data.find(str(ood), data_dir),
         data.named is None and loaded.pictures.size is None and not loaded.has_backbone,
         why_this_recipe,
+        candidates,
     )
 
 
@@ -121,6 +127,14 @@ def default_recipe(data: Data, settings: tuple[str, ...]) -> tuple[str, str]:
         f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned weights;"
         f" --recipe {DEFAULT_RECIPE} learns from these pictures alone"
     )
+
+
+def _candidates(recipe: Recipe) -> tuple[Backbone, ...]:
+    if not recipe.has_backbone or recipe.transfer.backbone != AUTO:
+        return ()
+    # Without any, the check of the first says what to bring; so it does for a size that none takes.
+    here = tuple(backbones_here()) or (shipped()[CHOSEN_FIRST],)
+    return tuple(backbone for backbone in here if recipe.pictures.size in (None, backbone.size)) or here[:1]
 
 
 def _loaded(recipe: str | PathLike[str] | Recipe, settings: tuple[str, ...], *, has_budget: bool) -> Recipe:

@@ -8,6 +8,7 @@ from skysort.data.splits import prepare
 from skysort.recipe.schema import Recipe
 from skysort.runs.advise import advise_on_name
 from skysort.runs.arguments import check_named
+from skysort.runs.choose_backbone import with_backbone_chosen
 from skysort.runs.finish import carry_out, go_on
 from skysort.runs.folder import Run
 from skysort.runs.plan import Sources, make_plan
@@ -54,6 +55,7 @@ def train(
     advise_on_name(plan.data, progress)
     if plan.why_this_recipe:
         progress.say(plan.why_this_recipe)
+    plan = with_backbone_chosen(plan, progress)
     prepared = prepare(plan.data, plan.recipe.pictures, progress, plan.ood)
     return carry_out(plan, prepared, progress)
 

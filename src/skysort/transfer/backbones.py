@@ -14,13 +14,15 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from skysort.core.cache import cache_folder
-from skysort.core.errors import SkysortError, unknown
+from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.core.models import FrozenModel
 
 VARIABLE = "SKYSORT_BACKBONES"
 """Names a folder of weights, which is looked into before the packages."""
 CHOSEN_FIRST = "efficientnet-lite0"
+AUTO = "auto"
+"""In place of a name: choose one of those on this computer by cross-validation."""
 
 
 class Licence(FrozenModel):
@@ -129,12 +131,25 @@ def find_backbone(name: str) -> Backbone:
     """Return a backbone by its name.
 
     Raises:
-        NotUnderstoodError: when none has this name.
+        NotUnderstoodError: when none has this name, or it stands for a choice.
     """
+    if name == AUTO:
+        raise NotUnderstoodError(
+            "wrong-value", "transfer.backbone = 'auto' works with `skysort train` alone; name a backbone here"
+        )
     backbones = known()
     if name not in backbones:
         raise unknown("backbone", name, backbones)
     return backbones[name]
+
+
+def backbones_here() -> list[Backbone]:
+    """Return the backbones whose weights are on this computer.
+
+    Raises:
+        SkysortError: when the table of an added backbone is damaged.
+    """
+    return [backbone for backbone in known().values() if find_weights(backbone)]
 
 
 def find_weights(backbone: Backbone) -> Weights | None:

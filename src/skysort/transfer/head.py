@@ -41,6 +41,8 @@ class FittedHead:
     """Of the penalty."""
     out_of_fold: Floats
     """(N, classes) logits for each training picture, by a head that has not seen it or its group."""
+    loss: float
+    """Mean cross-entropy of these logits, with the class weights."""
 
 
 def fit_head(
@@ -86,6 +88,7 @@ def fit_head(
         LinearHead(head.weight.astype(np.float32), head.bias.astype(np.float32)),
         strengths[best],
         out_of_fold[best],
+        losses[best] / float(weights.sum()),
     )
 
 

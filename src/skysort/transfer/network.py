@@ -18,7 +18,7 @@ from skysort.core.cache import cache_folder
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import sha256, whole_folder, write_whole, writing
 from skysort.data.decode import Pixels
-from skysort.transfer.backbones import Backbone, Licence, added_folder, checked_weights, find_backbone, known
+from skysort.transfer.backbones import AUTO, Backbone, Licence, added_folder, checked_weights, find_backbone, known
 from skysort.transfer.efficientnet_lite import IR_VERSION, OPSET, efficientnet_lite
 from skysort.transfer.pickled_weights import Tensors, read_pickled_weights
 
@@ -75,7 +75,7 @@ def add_backbone(file: Path, like: str) -> Backbone:
         raise NotUnderstoodError(
             "wrong-value", f"expected a .safetensors file, which cannot run code when it is read; found {file}"
         )
-    if file.stem in known():
+    if file.stem in (*known(), AUTO):
         raise NotUnderstoodError("name-taken", f"'{file.stem}' is the name of a backbone; rename the file")
     try:
         backbone = model.model_copy(
