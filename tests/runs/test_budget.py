@@ -11,9 +11,11 @@ from skysort.data.splits import PreparedData, prepare
 from skysort.networks import swift
 from skysort.recipe.networks import SwiftNetwork
 from skysort.recipe.schema import Recipe
-from skysort.runs import budget
+from skysort.runs import backbone_learner, budget
 from skysort.runs.budget import Costs, seconds_of, within
 from skysort.runs.resolve import resolved
+from skysort.transfer.backbones import shipped
+from skysort.transfer.features import compute_features
 from tests.conftest import refused
 
 
@@ -159,3 +161,33 @@ def test_a_run_within_a_time_keeps_its_choice(tmp_path: Path, monkeypatch: pytes
     assert isinstance(run.recipe.network, SwiftNetwork)
     assert (run.recipe.network.width, run.recipe.network.stride) == (2, 2)
     assert len(run.epochs) == 2
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PreparedData:
+    monkeypatch.setenv("SKYSORT_CACHE", str(tmp_path / "cache"))
+    data = Data.find("skies:12")
+    return prepare(data, resolved(Recipe.load("photos"), data).pictures, SilentProgress())
+
+
+def test_features_that_do_not_fit_are_refused_with_a_time_that_would_do(
+    photos: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backbone_learner, "milliseconds_per_picture", lambda _backbone: 1000.0)
+    recipe = Recipe.load("photos")
+    least = (12 + budget.SECONDS_TO_FINISH) / (1 - budget.SHARE_KEPT)
+    with refused("budget-too-short", "20 s", f"{least:.0f} s"):
+        chosen(recipe, photos, 20)
+    with refused("budget-too-short"):  # mirror images take as long again
+        chosen(Recipe.load("photos", ["transfer.flip=true"]), photos, least + 1)
+    said: list[str] = []
+    assert chosen(recipe, photos, least + 1, said) == recipe
+    assert [fact for fact in ("12 s", "23 s") if fact not in said[0]] == []
+
+
+def test_features_in_the_cache_take_no_time(photos: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe.load("photos")
+    assert backbone_learner.seconds_for_features(recipe, photos) > 0
+    compute_features(photos.dataset, shipped()["efficientnet-lite0"], SilentProgress(), flip=False)
+    assert backbone_learner.seconds_for_features(recipe, photos) == 0
+    assert chosen(recipe, photos, 1) == recipe

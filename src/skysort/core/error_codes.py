@@ -53,7 +53,7 @@ CODES = {
     "unsafe-archive": "An archive holds a path outside it, or unpacks to far more data than its size.",
     "unsupported-data": "Data comes from a kind of source that Skysort cannot read or combine.",
     # Networks and training
-    "budget-too-short": "Not even one epoch fits into the budget.",
+    "budget-too-short": "Not even one epoch, or the features of the pictures, fit into the budget.",
     "device-not-here": "PyTorch cannot use this device on this computer.",
     "diverged": "The loss or a network's logits are NaN or infinite.",
     "network-failed": "Your own network cannot be built, run, described or exported. The message says why.",

@@ -26,7 +26,12 @@ from skysort.recipe.sections import Training
 from skysort.runs.folder import Run
 from skysort.runs.unknown_threshold import unknown_threshold
 from skysort.transfer.backbones import Backbone, checked_weights, find_backbone
-from skysort.transfer.features import PictureFeatures, compute_features
+from skysort.transfer.features import (
+    PictureFeatures,
+    compute_features,
+    milliseconds_per_picture,
+    num_missing,
+)
 from skysort.transfer.head import FittedHead, fit_head, make_folds
 from skysort.transfer.network import backbone_model, head_of, whole_model
 from skysort.trust.calibration import fit_temperature
@@ -152,6 +157,18 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
         num_folds=recipe.transfer.folds,
         seed=recipe.training.seed,
     )
+
+
+def seconds_for_features(recipe: Recipe, prepared: PreparedData) -> float:
+    """Return how long the features take that are not in the cache yet, from a few pictures timed.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged.
+    """
+    backbone, flip = find_backbone(recipe.transfer.backbone), recipe.transfer.flip
+    num = num_missing(prepared.dataset, backbone, flip=flip)
+    views = 2 if flip else 1
+    return num * views * milliseconds_per_picture(backbone) / 1000 if num else 0.0
 
 
 def out_of_fold_loss(recipe: Recipe, prepared: PreparedData, progress: Progress) -> float:

@@ -57,10 +57,11 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         progress: prints the choice and the expected times.
 
     Raises:
-        SkysortError: when not even one epoch fits. The message has a time that is long enough.
+        SkysortError: when not even one epoch fits, or the features of a backbone do not. The message has a time
+            that is long enough.
     """
-
     if recipe.has_backbone:
+        check_features_fit(recipe, prepared, seconds, started, progress)
         return recipe
 
     def seconds_for_epochs(costs: Costs) -> float:
@@ -74,11 +75,7 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         least_epochs = variant.least_epochs if chosen else 1
         if available < least_epochs * costs.epoch:  # the next variants take even longer
             if chosen is None:
-                least = span(seconds + (costs.epoch - available) / (1 - SHARE_KEPT))
-                raise SkysortError(
-                    "budget-too-short",
-                    f"{span(seconds)} is too short for these pictures on this computer; {least} would be enough",
-                )
+                raise _too_short(seconds, costs.epoch - available)
             break
         chosen = candidate, costs, variant.size
     assert chosen is not None  # the first variant fits, or the loop raises
@@ -92,6 +89,42 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         f" {span(num_epochs * costs.epoch)} of training, and figures after about {span(expected)}"
     )
     return recipe
+
+
+def check_features_fit(
+    recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress
+) -> None:
+    """Make sure that a backbone's features that are not in the cache yet can be computed within a time.
+
+    Args:
+        recipe: resolved recipe with a backbone.
+        prepared: its pictures.
+        seconds: time for the whole command.
+        started: start of the command, by time.perf_counter().
+        progress: prints the expected times.
+
+    Raises:
+        SkysortError: when they cannot. The message has a time that is long enough.
+    """
+    from skysort.runs.backbone_learner import seconds_for_features  # the recipe has found the libraries
+
+    computing = seconds_for_features(recipe, prepared)
+    elapsed = time.perf_counter() - started
+    available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH
+    if computing and computing > available:
+        raise _too_short(seconds, computing - available)
+    progress.say(
+        f"within {span(seconds)}: {span(computing)} to compute features, and figures after about"
+        f" {span(elapsed + computing + SECONDS_TO_FINISH)}"
+    )
+
+
+def _too_short(seconds: float, lacking: float) -> SkysortError:
+    least = span(seconds + lacking / (1 - SHARE_KEPT))
+    return SkysortError(
+        "budget-too-short",
+        f"{span(seconds)} is too short for these pictures on this computer; {least} would be enough",
+    )
 
 
 def measured(recipe: Recipe, prepared: PreparedData) -> Costs:

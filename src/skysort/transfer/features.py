@@ -65,11 +65,7 @@ def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *
     is_readable = dataset.positions >= 0
     rows = np.flatnonzero(is_readable)
     positions = np.where(is_readable, np.cumsum(is_readable) - 1, -1)
-    pictures = hashlib.blake2b(
-        dataset.store.digests[dataset.positions[rows]].tobytes(), digest_size=16
-    ).hexdigest()
-    key = f"{pictures}-{backbone.sha256[:16]}-{backbone.size}-{'flip' if flip else 'plain'}-{FORMAT}"
-    folder = cache_folder() / "features" / key
+    folder = _folder(dataset, backbone, flip=flip)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in (VALUES, CHECKSUMS):
@@ -80,6 +76,13 @@ def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *
             _compute(folder, dataset, rows, num_done, backbone, progress, flip=flip)
     values = np.memmap(folder / VALUES, np.float32, mode="r", shape=(len(rows), HEAD))
     return PictureFeatures(values, positions)
+
+
+def num_missing(dataset: Dataset, backbone: Backbone, *, flip: bool) -> int:
+    """Return how many readable pictures have no features in the cache yet."""
+    folder = _folder(dataset, backbone, flip=flip)
+    num_done = _num_whole(folder) if (folder / CHECKSUMS).exists() else 0
+    return int((dataset.positions >= 0).sum()) - num_done
 
 
 def milliseconds_per_picture(backbone: Backbone) -> float:
@@ -96,6 +99,14 @@ def milliseconds_per_picture(backbone: Backbone) -> float:
         model.compute(pictures, FEATURES)
         seconds.append(time.perf_counter() - started)
     return 1000 * min(seconds) / PICTURES_TIMED
+
+
+def _folder(dataset: Dataset, backbone: Backbone, *, flip: bool) -> Path:
+    """Return the folder of the cache for the features of a dataset's readable pictures."""
+    positions = dataset.positions[dataset.positions >= 0]
+    pictures = hashlib.blake2b(dataset.store.digests[positions].tobytes(), digest_size=16).hexdigest()
+    key = f"{pictures}-{backbone.sha256[:16]}-{backbone.size}-{'flip' if flip else 'plain'}-{FORMAT}"
+    return cache_folder() / "features" / key
 
 
 def _num_whole(folder: Path) -> int:
