@@ -8,17 +8,20 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 import torch
+from onnx import helper
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from safetensors.torch import save
 from torch import Tensor
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import MODEL, WEIGHTS, ClassifierTable
+from skysort.classifier.graph import PICTURES, Graph
 from skysort.classifier.proof import Logits
-from skysort.classifier.runtime import Session
+from skysort.classifier.runtime import LOGITS, Session
 from skysort.core.errors import SkysortError
 from skysort.core.files import write_whole
 from skysort.data.decode import Pixels, Shape
+from skysort.export.layers import add_network
 from skysort.networks.inference import InferenceNetwork
 from skysort.networks.inspect.user_network import NUM_PICTURES_TRIED, source_line
 from skysort.networks.layers import PictureNetwork
@@ -49,7 +52,8 @@ def export_classifier(
         logits = whole(torch.from_numpy(proof_pictures)).numpy()
     write_whole(folder / WEIGHTS, save(network.tensors()))
     quick = InferenceNetwork(network.folded(), flip=flip, temperature=temperature)
-    write_whole(folder / MODEL, _onnx(quick, table.pictures.shape(), table.classes))
+    shape, classes = table.pictures.shape(), table.classes
+    write_whole(folder / MODEL, _traced(quick, shape, classes) if network.own else _written(quick, shape, classes))
     return Classifier.unproved(folder, table), logits
 
 
@@ -70,7 +74,7 @@ def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -
     logging.disable()  # PyTorch logs and prints pages of progress
     try:
         with redirect_stderr(io.StringIO()):
-            model = _onnx(InferenceNetwork(network, flip=False), shape, classes)
+            model = _traced(InferenceNetwork(network, flip=False), shape, classes)
     finally:
         logging.disable(logging.NOTSET)
     with tempfile.TemporaryDirectory() as folder:
@@ -78,11 +82,25 @@ def check_own(network: PictureNetwork, shape: Shape, classes: tuple[str, ...]) -
         Session(Path(folder) / MODEL, shape, len(classes))  # raises if ONNX Runtime cannot compute it
 
 
+def _written(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
+    """Return a network of one of Skysort's families as an ONNX model, which names the classes."""
+    graph = Graph()
+    pictures = graph.views(shape.size) if network.flip else PICTURES
+    logits = add_network(network.network, graph, pictures)
+    if network.flip:
+        logits = graph.mean_of_views(logits, len(classes))
+    graph.node("Div", logits, graph.number(network.temperature), output=LOGITS)
+    model = graph.model({PICTURES: (shape.channels, shape.size, shape.size)}, {LOGITS: (len(classes),)})
+    helper.set_model_props(model, {"classes": json.dumps(classes)})
+    content: bytes = model.SerializeToString()
+    return content
+
+
 def _black(num: int, shape: Shape) -> Tensor:
     return torch.zeros(num, shape.channels, shape.size, shape.size, dtype=torch.uint8)
 
 
-def _onnx(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
+def _traced(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
     """Return the network as an ONNX model from any number of uint8 pictures to logits, with the class names."""
     try:
         program = torch.onnx.export(

@@ -9,18 +9,16 @@ leave out squeeze-and-excitation, use ReLU6 and do not scale the stem and the he
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
+from skysort.classifier.graph import PICTURES, Graph
 from skysort.core.errors import SkysortError
 from skysort.transfer.pickled_weights import Tensors
 
-OPSET, IR_VERSION = 17, 8
-"""Read by ONNX Runtime from 1.13 on."""
 EPSILON = 1e-3
 """Of the batch normalisation."""
 STEM, HEAD = 32, 1280
@@ -75,21 +73,12 @@ def _scaled_channels(channels: int, width: float) -> int:
     return nearest + DIVISOR if nearest < 0.9 * scaled else nearest
 
 
-class _Graph:
-    """A graph under construction: `x` is the output so far, `size` its side in pixels."""
+class _Backbone(Graph):
+    """A backbone under construction: `x` is the output so far, `size` its side in pixels."""
 
     def __init__(self, tensors: Tensors, size: int) -> None:
-        self.tensors, self.size, self.x = tensors, size, "pictures"
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(value, name))
-        return name
-
-    def node(self, kind: str, *inputs: str, output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, [*inputs], [output], name=output, **attributes))
-        return output
+        super().__init__()
+        self.tensors, self.size, self.x = tensors, size, PICTURES
 
     def convolution(
         self,
@@ -112,7 +101,9 @@ class _Graph:
             output=name, kernel_shape=[kernel, kernel], strides=[stride, stride],
             pads=[before, before, after, after], group=shape[0] if is_depthwise else 1,
         )  # fmt: skip
-        self.x = self.node("Clip", x, "zero", "six", output=f"{name}.relu6") if is_activated else x
+        self.x = (
+            self.node("Clip", x, self.number(0), self.number(6), output=f"{name}.relu6") if is_activated else x
+        )
         self.size = out
 
     def _folded(
@@ -158,12 +149,10 @@ def efficientnet_lite(tensors: Tensors, *, width: float, depth: float, size: int
     Raises:
         SkysortError: when tensors are missing, of other shapes, or not finite.
     """
-    graph = _Graph(tensors, size)
-    graph.constant("zero", np.array(0.0, np.float32))
-    graph.constant("six", np.array(6.0, np.float32))
-    pixels = graph.node("Cast", "pictures", output="pixels", to=TensorProto.FLOAT)
-    centred = graph.node("Sub", pixels, graph.constant("mean", np.array(MEAN, np.float32)), output="centred")
-    graph.x = graph.node("Div", centred, graph.constant("scale", np.array(SCALE, np.float32)), output="scaled")
+    graph = _Backbone(tensors, size)
+    pixels = graph.node("Cast", PICTURES, output="pixels", to=1)  # float32
+    centred = graph.node("Sub", pixels, graph.number(MEAN), output="centred")
+    graph.x = graph.node("Div", centred, graph.number(SCALE), output="scaled")
     graph.convolution("_conv_stem", "_bn0", (STEM, 3, 3, 3), stride=2)
     outputs = STEM
     for number, block in enumerate(_blocks(width, depth)):
@@ -172,18 +161,11 @@ def efficientnet_lite(tensors: Tensors, *, width: float, depth: float, size: int
     graph.convolution("_conv_head", "_bn1", (HEAD, outputs, 1, 1))
     graph.nodes[-1].output[0] = "map"
     graph.node("ReduceMean", "map", output="features", axes=[2, 3], keepdims=0)
-    picture_type = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", 3, size, size])
-    results = [
-        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", HEAD]),
-        helper.make_tensor_value_info("map", TensorProto.FLOAT, ["batch", HEAD, graph.size, graph.size]),
-    ]
-    whole = helper.make_graph(graph.nodes, "backbone", [picture_type], results, graph.constants)
-    model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    onnx.checker.check_model(model)
-    return model
+    map_shape = (HEAD, graph.size, graph.size)
+    return graph.model({PICTURES: (3, size, size)}, {"features": (HEAD,), "map": map_shape})
 
 
-def _add_block(graph: _Graph, name: str, block: _Block) -> None:
+def _add_block(graph: _Backbone, name: str, block: _Block) -> None:
     before = graph.x
     inner = block.inputs * block.expansion
     if block.expansion > 1:

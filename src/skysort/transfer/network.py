@@ -4,26 +4,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import onnx
 import safetensors.numpy
 import tomli_w
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
+from skysort.classifier.graph import PICTURES, VIEWS, Graph
 from skysort.classifier.runtime import EVIDENCE, FEATURES, LOGITS, OnnxModel
 from skysort.core.cache import cache_folder
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import sha256, whole_folder, write_whole, writing
 from skysort.data.decode import Pixels
 from skysort.transfer.backbones import AUTO, Backbone, Licence, added_folder, checked_weights, find_backbone, known
-from skysort.transfer.efficientnet_lite import IR_VERSION, OPSET, efficientnet_lite
+from skysort.transfer.efficientnet_lite import efficientnet_lite
 from skysort.transfer.pickled_weights import Tensors, read_pickled_weights
 
 FORMAT = 1
-PICTURES, VIEW = "pictures", "view/"
+VIEW = "view/"
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
 MODEL, TENSORS, DIGESTS = "backbone.onnx", "backbone.safetensors", "digests.json"
 LARGEST_DIFFERENCE = 1e-3
@@ -177,7 +178,7 @@ def whole_model(backbone: Path, head: LinearHead, classes: Sequence[str], *, fli
     model = onnx.compose.add_prefix(model, VIEW, rename_inputs=flip)
     outputs = [f"{VIEW}{FEATURES}", f"{VIEW}map"]
     if flip:
-        io_map = [("views", f"{VIEW}pictures")]
+        io_map = [(VIEWS, f"{VIEW}{PICTURES}")]
         model = onnx.compose.merge_models(_views(size), model, io_map=io_map, outputs=outputs)
     io_map = [(name, name) for name in outputs]
     whole = onnx.compose.merge_models(model, _head(head, side, flip=flip), io_map=io_map)
@@ -194,67 +195,29 @@ def head_of(model: Path) -> LinearHead:
     return LinearHead(weight, bias)
 
 
-class _Nodes:
-    """A small graph under construction."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants.append(numpy_helper.from_array(value, name))
-        return name
-
-    def node(self, kind: str, *inputs: str, output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, [*inputs], [output], name=output, **attributes))
-        return output
-
-    def mirrored(self, name: str, size: int, output: str) -> str:
-        """Add the mirror image, left and right, of an (N, C, h, size) tensor."""
-        ends = {"starts": -1, "ends": -size - 1, "axes": 3, "steps": -1}
-        inputs = [self.constant(f"{output}.{end}", np.array([value], np.int64)) for end, value in ends.items()]
-        return self.node("Slice", name, *inputs, output=output)
-
-    def model(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> onnx.ModelProto:
-        graph = helper.make_graph(self.nodes, "skysort", list(inputs), list(outputs), self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-
-
 def _views(size: int) -> onnx.ModelProto:
     """Return the model that puts the mirror images of pictures after the pictures."""
-    graph = _Nodes()
-    mirrored = graph.mirrored(PICTURES, size, "mirrored")
-    graph.node("Concat", PICTURES, mirrored, output="views", axis=0)
-    kind, shape = TensorProto.UINT8, [3, size, size]
-    return graph.model(
-        [helper.make_tensor_value_info(PICTURES, kind, ["batch", *shape])],
-        [helper.make_tensor_value_info("views", kind, ["views_of_batch", *shape])],
-    )
+    graph = Graph()
+    graph.views(size)
+    shape = (3, size, size)
+    return graph.model({PICTURES: shape}, {VIEWS: shape})
 
 
 def _head(head: LinearHead, side: int, *, flip: bool) -> onnx.ModelProto:
     """Return the model from the features and maps of all views to a classifier's outputs."""
-    graph = _Nodes()
+    graph = Graph()
     features, maps = f"{VIEW}{FEATURES}", f"{VIEW}map"
     num_classes, num_features = head.weight.shape
-    inputs = [
-        helper.make_tensor_value_info(features, TensorProto.FLOAT, ["views", num_features]),
-        helper.make_tensor_value_info(maps, TensorProto.FLOAT, ["views", num_features, side, side]),
-    ]
+    map_shape = (num_features, side, side)
     if flip:
-        shape = graph.constant("shape_by_view", np.array([2, -1, num_features], np.int64))
-        by_view = graph.node("Reshape", features, shape, output="features_by_view")
-        graph.node("ReduceMean", by_view, output=FEATURES, axes=[0], keepdims=0)
-        shape = graph.constant("map_shape_by_view", np.array([2, -1, num_features, side, side], np.int64))
-        by_view = graph.node("Reshape", maps, shape, output="map_by_view")
+        graph.mean_of_views(features, num_features, output=FEATURES)
+        shape = graph.constant("shape_by_view", np.array([2, -1, *map_shape], np.int64))
+        by_view = graph.node("Reshape", maps, shape)
         first, second = (
-            graph.node(
-                "Gather", by_view, graph.constant(f"view_{view}", np.array(view)), output=f"map_{view}", axis=0
-            )
+            graph.node("Gather", by_view, graph.constant(f"view.{view}", np.array(view)), axis=0)
             for view in (0, 1)
         )
-        total = graph.node("Add", first, graph.mirrored(second, side, "map_upright"), output="map_total")
-        maps = graph.node("Mul", total, graph.constant("half", np.array(0.5, np.float32)), output="map")
+        maps = graph.node("Mul", graph.node("Add", first, graph.mirrored(second, side)), graph.number(0.5))
     else:
         graph.node("Identity", features, output=FEATURES)
     weight = graph.constant(HEAD_WEIGHT, head.weight / np.float32(head.temperature))
@@ -262,9 +225,7 @@ def _head(head: LinearHead, side: int, *, flip: bool) -> onnx.ModelProto:
     graph.node("Gemm", FEATURES, weight, bias, output=LOGITS, transB=1)
     kernel = graph.constant("head.kernel", head.weight[:, :, None, None] / np.float32(side * side))
     graph.node("Conv", maps, kernel, output=EVIDENCE)
-    outputs = [
-        helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["batch", num_classes]),
-        helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", num_features]),
-        helper.make_tensor_value_info(EVIDENCE, TensorProto.FLOAT, ["batch", num_classes, side, side]),
-    ]
-    return graph.model(inputs, outputs)
+    return graph.model(
+        {f"{VIEW}{FEATURES}": (num_features,), f"{VIEW}map": map_shape},
+        {LOGITS: (num_classes,), FEATURES: (num_features,), EVIDENCE: (num_classes, side, side)},
+    )
