@@ -141,6 +141,7 @@ def test_two_files_of_one_name(skysort_command: Command, own: Path) -> None:
     ("target", "options", "code", "error", "facts"),
     [
         ("convet", [], 2, "unknown-recipe", ["'convet'", "did you mean 'convnet'?"]),
+        ("photos", [], 2, "wrong-value", ["'photos'", "skysort backbones"]),
         ("convnet", ["--channels", 2], 2, "wrong-value", ["--channels 1 or 3", "found 2"]),
         ("convnet", ["--size", 0], 2, "wrong-value", ["'--size'"]),
         ("convnet", ["--size", 10**9], 2, "wrong-value", ["'--size'"]),

@@ -13,7 +13,7 @@ MODULES = [
     module.name
     for package in (skysort.runs, skysort.experiments)
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
-    if module.name != "skysort.runs.network_learner"
+    if module.name not in ("skysort.runs.network_learner", "skysort.runs.backbone_learner")
 ]
 
 
@@ -24,8 +24,12 @@ def test_no_module_of_runs_and_experiments_loads_torch_when_it_is_imported() -> 
     assert ended.stdout == "set()\n"
 
 
-@pytest.mark.parametrize(("call", "is_loaded"), [("learner", False), ("learner()", True)])
+@pytest.mark.parametrize(
+    ("call", "is_loaded"),
+    [("learner", False), ("learner(Recipe.load('photos'))", False), ("learner(Recipe.load('swift'))", True)],
+)
 def test_torch_is_loaded_by_the_first_call_that_needs_it(call: str, is_loaded: bool) -> None:
-    script = f"import sys; from skysort.runs.learner import learner; {call}; print('torch' in sys.modules)"
+    imports = "from skysort.recipe.schema import Recipe; from skysort.runs.learner import learner"
+    script = f"import sys; {imports}; {call}; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout == f"{is_loaded}\n"

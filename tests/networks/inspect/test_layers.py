@@ -88,7 +88,7 @@ def test_lenet_by_hand() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", sorted({*recipe_names()} - {"photos"}))
 def test_nothing_is_unknown_or_suspect_in_a_recipe_that_ships(name: str) -> None:
     pictures = Recipe.load(name).pictures
     description = of_recipe(name, Shape(pictures.size or 32, pictures.channels or 3), 10)

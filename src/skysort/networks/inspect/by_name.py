@@ -49,12 +49,17 @@ def _recipe(name: str, size: int | None, channels: int | None, classes: int | No
     if isinstance(own := recipe.network, OwnNetwork):
         target, pictures = f"{own.path}:{own.class_name}", recipe.pictures
         return _own(target, size or pictures.size, channels or pictures.channels, classes)
+    if recipe.has_backbone:
+        raise NotUnderstoodError(
+            "wrong-value",
+            f"the recipe '{recipe.name}' trains no layers; skysort backbones shows what a backbone costs",
+        )
     known = find_named(recipe.published.data) if recipe.published else None
     side = size or recipe.pictures.size or (known.size if known else DEFAULT_SIZE)
     num_channels = channels or recipe.pictures.channels or (known.channels if known else DEFAULT_CHANNELS)
     num_classes = classes or (known.num_classes if known else DEFAULT_CLASSES)
     if num_channels not in (1, 3):
-        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, got {num_channels}")
+        raise NotUnderstoodError("wrong-value", f"expected --channels 1 or 3 for a recipe, found {num_channels}")
     check_classes(recipe.loss, num_classes)
     shape = Shape(side, 3 if num_channels == 3 else 1)
     with torch.device("meta"):
