@@ -32,6 +32,7 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("recipes",),
         ("fields",),
         ("datasets",),
+        ("backbones",),
     ]
 
 

@@ -147,9 +147,7 @@ def test_the_head_of_the_page_is_that_of_metrics_json(page: Page, metrics: dict[
         " ".join(text.split()) for text in page.locator(".notice").all_inner_texts()
     )
     assert enough.startswith("53 test pictures measure the accuracy ")
-    assert unknown.startswith(
-        f"In use, {num_unknown} of them {'is' if num_unknown == 1 else 'are'} called unknown"
-    )
+    assert unknown.startswith(f"The classifier calls {num_unknown} of them unknown")
     assert unreadable.startswith("1 more picture could not be read")
     assert duplicates.startswith("3 of the test pictures leak: ")
     accuracy = f"{percent(others['share'])} (95 % interval {bounds(others['interval95'])})."
@@ -224,7 +222,7 @@ def test_decisions_and_unknown_pictures_are_those_of_metrics_json(
         )
     ]
     said = text_of(page, "section[aria-labelledby=unknown]")
-    assert f"is {percent(ood['roc_auc'])} ({bounds(ood['roc_auc_interval95'])})." in said
+    assert f": {percent(ood['roc_auc'])} ({bounds(ood['roc_auc_interval95'])})." in said
 
 
 def test_mistakes_and_samples_are_those_of_predictions_csv(page: Page, decided_run: Path) -> None:

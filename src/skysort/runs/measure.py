@@ -100,7 +100,7 @@ def _evaluate(
     run: Run, classifier: Classifier, split: str, prepared: PreparedData, rows: Indices, progress: Progress
 ) -> Evaluation:
     """Run a run's classifier on rows of a split, or take what is known of pictures that it has learned from."""
-    if split in ("train", "validation"):
+    if run.recipe.has_backbone and split in ("train", "validation"):
         known = learner(run.recipe).known_outputs(run, run.recipe, prepared, rows, progress)
         if known is not None:
             logits, features = known
