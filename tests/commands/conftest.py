@@ -1,11 +1,16 @@
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from skysort.cli import main
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,27 @@ def skysort_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         return Ended(code, out, err)
 
     return run
+
+
+def environment_with(extra: str, folder: Path, *options: object) -> Path:
+    """Return a Python with Skysort and an extra, from the package registry; skip where that is out of reach.
+
+    Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
+
+    Args:
+        extra: such as `watch`.
+        folder: for the environment.
+        options: of pip.
+    """
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    installed = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[{extra}]", *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if installed.returncode:
+        unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr
+        if unreachable and not os.environ.get("SKYSORT_REGISTRY"):
+            pytest.skip("the package registry is out of reach")
+        pytest.fail(installed.stderr)
+    return python

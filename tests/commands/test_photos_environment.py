@@ -4,36 +4,20 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import environment_with
 from tests.commands.test_photos import draw
 
-ROOT = Path(__file__).parents[2]
 MOST_MEGABYTES = 600
 
 
 @pytest.fixture(scope="module")
 def photos_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with Skysort and `[photos]`, from the package registry; skipped where that is out of reach.
-
-    Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
-    """
-    folder = tmp_path_factory.mktemp("photos") / "env"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[photos]"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if installed.returncode:
-        unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr
-        if unreachable and not os.environ.get("SKYSORT_REGISTRY"):
-            pytest.skip("the package registry is out of reach")
-        pytest.fail(installed.stderr)
-    return python
+    """A Python with Skysort and `[photos]`, as `environment_with`."""
+    return environment_with("photos", tmp_path_factory.mktemp("photos") / "env")
 
 
 @pytest.mark.slow

@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import environment_with
 from tests.conftest import picture_bytes
 
 ROOT = Path(__file__).parents[2]
@@ -30,26 +30,11 @@ def lowest_versions() -> str:
 
 @pytest.fixture(scope="session", params=["newest", "lowest"])
 def small_environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with Skysort and `[watch]`, from the package registry; skipped where that is out of reach.
-
-    Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
-    """
+    """A Python with Skysort and `[watch]`, as `environment_with`."""
     folder = tmp_path_factory.mktemp("small") / "env"
     constraints = folder.with_name("constraints.txt")
     constraints.write_text(lowest_versions() if request.param == "lowest" else "")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[watch]",
-         "--constraint", constraints],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if installed.returncode:
-        unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr
-        if unreachable and not os.environ.get("SKYSORT_REGISTRY"):
-            pytest.skip("the package registry is out of reach")
-        pytest.fail(installed.stderr)
-    return python
+    return environment_with("watch", folder, "--constraint", constraints)
 
 
 def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_run: Path, tmp_path: Path) -> None:

@@ -15,11 +15,9 @@ from tests.conftest import refused
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    model = backbone_model
     monkeypatch.setattr(module, "CHUNK", 10)
     folder = tmp_path / "features-cache"
     monkeypatch.setattr(module, "cache_folder", lambda: folder)
-    monkeypatch.setattr(module, "backbone_model", model)
     return folder
 
 

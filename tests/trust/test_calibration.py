@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from skysort.trust.calibration import CalibrationError, calibration_error, cross_entropies, fit_temperature
+from skysort.classifier.predictions import cross_entropies
+from skysort.trust.calibration import CalibrationError, calibration_error, fit_temperature
 from tests.conftest import numbers, refused
 
 RNG = np.random.default_rng

@@ -39,6 +39,13 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     return shares
 
 
+def cross_entropies(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (N,) losses in nats, for (N, classes) logits and (N,) class indices."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    losses: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]
+    return losses
+
+
 def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why_unknown: str = "") -> Prediction:
     """Return the prediction for a picture from its (classes,) probabilities.
 

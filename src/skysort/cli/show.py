@@ -35,7 +35,7 @@ def show_run(run: "Run", file: IO[str]) -> None:
         console.print(f"{files} left out: not a picture, without a label, or an empty folder.")
     difference = run.proof_difference
     console.print(f"{metrics.parameters:,} parameters, {metrics.seconds['training']:.1f} s of training")
-    console.print(f"verified: the logits of ONNX Runtime and PyTorch differ by at most {difference:.2g}")
+    console.print(f"verified: the logits of model.onnx and of training differ by at most {difference:.2g}")
     console.print(f"run: {shown_name(str(run.path))}")
     console.print(f"report: {shown_name(str(run.report))}")
 
@@ -70,11 +70,11 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
         console.print(sentence)
     test = metrics.held_out
     _show_limits(test, metrics.splits.get("learned"), console)
-    _show_classes(test, console)
+    _show_classes(test, metrics.held_out_split, console)
     error = test.calibration_error
     interval = error.after.interval95
     console.print(
-        f"calibration error (test): {error.after.value:.4f}"
+        f"calibration error ({metrics.held_out_split}): {error.after.value:.4f}"
         f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
         + (f", {error.before.value:.4f} before calibration" if error.before else "")
     )
@@ -125,9 +125,9 @@ def _show_effect(name: str, effect: "Effect", console: Console) -> None:
             )
 
 
-def _show_classes(test: "SplitFigures", console: Console) -> None:
+def _show_classes(test: "SplitFigures", split: str, console: Console) -> None:
     table = _table(
-        "class (test)",
+        f"class ({split})",
         "pictures",
         "recall (its pictures labelled right)",
         "95 % interval",

@@ -114,7 +114,8 @@ def write_report(
         metrics=metrics,
         test=figures,
         classes=test.classes,
-        headline=_headline(figures, is_own=run is not None),
+        headline=_headline(figures, metrics.held_out_split, is_own=run is not None),
+        measured="test pictures" if metrics.held_out_split == "test" else "pictures of all folds",
         advice=advice(metrics),
         seen_twice=figures.pictures - others.pictures if others else 0,
         protocol=PROTOCOLS[metrics.protocol],
@@ -179,10 +180,12 @@ def decision_sections(
     return sections
 
 
-def _headline(figures: SplitFigures, *, is_own: bool) -> str:
+def _headline(figures: SplitFigures, split: str, *, is_own: bool) -> str:
     num_right = figures.matrix().trace()
-    pictures = counted(figures.pictures, "test picture" if is_own else "picture")
+    pictures = counted(figures.pictures, "test picture" if is_own and split == "test" else "picture")
     unseen = " it had not seen" if is_own and not figures.without_duplicates else ""
+    if split == "folds":
+        unseen = ", each judged by a classifier that had not seen it"
     low, high = map(percent, figures.interval95)
     by = " by the likeliest class" if figures.unknown else ""
     return (

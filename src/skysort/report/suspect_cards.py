@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skysort.core.errors import SkysortError
 from skysort.data.dataset import Dataset
 from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.report.charts import Thumbnail, thumbnail
@@ -22,8 +23,17 @@ class SuspectCard:
 
 
 def suspect_cards(suspects: Sequence[SuspectLabel], dataset: Dataset) -> list[SuspectCard]:
-    """Return the cards of the most suspicious labels, in their order."""
+    """Return the cards of the most suspicious labels, in their order.
+
+    Raises:
+        SkysortError: when a path is not among the pictures, as in a file that somebody edited.
+    """
     rows = {path: row for row, path in enumerate(dataset.listing.paths)}
+    for suspect in suspects[:NUM_SUSPECTS]:
+        if suspect.path not in rows:
+            raise SkysortError(
+                "damaged-run", f"suspect-labels.json names {suspect.path}, which is not among the run's pictures"
+            )
     return [
         SuspectCard(thumbnail(dataset.pixels(np.array([rows[suspect.path]]))[0]), suspect)
         for suspect in suspects[:NUM_SUSPECTS]

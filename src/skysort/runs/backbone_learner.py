@@ -183,7 +183,7 @@ def out_of_fold_loss(recipe: Recipe, prepared: PreparedData, progress: Progress)
 
 def known_outputs(
     run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-) -> tuple[Logits, NDArray[np.float32]] | None:
+) -> tuple[Logits, NDArray[np.float32]]:
     """Return (N, classes) logits and (N, D) features of (N,) rows, by the cache and the run's classifier.
 
     The proof has shown that the whole model gives the same.

@@ -8,7 +8,7 @@ from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.core.progress import Progress, span
 from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe
-from skysort.runs.learner import network_learner
+from skysort.runs.learner import backbone_learner, network_learner
 
 SECONDS_TO_FINISH = 11.0
 """Time from the last step of a run to its figures, without measuring: export, proof, figures, report."""
@@ -29,7 +29,7 @@ def seconds_of(text: str) -> float:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(\w*)\s*", text)
     if not match or match[2] not in _UNITS or not float(match[1]):
-        raise NotUnderstoodError("wrong-value", f"expected a time such as 60s, 10m or 1h, got '{text}'")
+        raise NotUnderstoodError("wrong-value", f"expected a time such as 60s, 10m or 1h, found '{text}'")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -106,9 +106,7 @@ def check_features_fit(
     Raises:
         SkysortError: when they cannot. The message has a time that is long enough.
     """
-    from skysort.runs.backbone_learner import seconds_for_features  # the recipe has found the libraries
-
-    computing = seconds_for_features(recipe, prepared)
+    computing = backbone_learner().seconds_for_features(recipe, prepared)
     elapsed = time.perf_counter() - started
     available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH
     if computing and computing > available:

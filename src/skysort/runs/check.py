@@ -19,6 +19,7 @@ from skysort.data.splits import PreparedData
 from skysort.recipe.load import DEFAULT_RECIPE, RECIPE_FOR_PHOTOGRAPHS
 from skysort.recipe.schema import Recipe
 from skysort.report.check_page import write_check_page
+from skysort.runs.learner import backbone_learner
 from skysort.runs.resolve import check_network, shape_of
 
 
@@ -53,7 +54,7 @@ def check(
             damaged, or a class has too few pictures.
     """
     if output is not None:
-        require("a page of thumbnails", "train", "jinja2")
+        require("a page of thumbnails", "photos" if labels else "train", "jinja2")
     progress = progress or SilentProgress()
     patterns = {"group_by": group_by, "label_by": label_by}
     fields = {name: pattern for name, pattern in patterns.items() if pattern}
@@ -82,7 +83,5 @@ def _suspect_labels(
     recipe: Recipe, data: Data, shape: Shape, dataset: Dataset, groups: Indices, progress: Progress
 ) -> tuple[SuspectLabel, ...]:
     """Return the labels that are likely wrong among all pictures, whatever split the data declares."""
-    from skysort.runs import backbone_learner
-
     rows = cut(dataset.listing, groups, "folds", recipe.pictures.seed)
-    return backbone_learner.suspects(recipe, PreparedData(data, shape, dataset, groups, rows, "folds"), progress)
+    return backbone_learner().suspects(recipe, PreparedData(data, shape, dataset, groups, rows, "folds"), progress)

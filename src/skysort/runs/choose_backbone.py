@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from skysort.core.progress import Progress
 from skysort.data.splits import prepare
+from skysort.runs.learner import backbone_learner
 from skysort.runs.plan import TrainingPlan
 from skysort.runs.resolve import check_network
 
@@ -23,15 +24,13 @@ def with_backbone_chosen(plan: TrainingPlan, progress: Progress) -> TrainingPlan
     """
     if not plan.candidates:
         return plan
-    from skysort.runs.backbone_learner import out_of_fold_loss  # the plan has found the libraries that this takes
-
     losses = []
     for backbone in plan.candidates:
         size = {"size": backbone.size}
         recipe = plan.recipe.with_values(transfer={"backbone": backbone.name}, pictures=size)
         check_network(recipe, plan.data)
         prepared = prepare(plan.data, recipe.pictures, progress)
-        loss = out_of_fold_loss(recipe, prepared, progress)
+        loss = backbone_learner().out_of_fold_loss(recipe, prepared, progress)
         num_pictures = len(prepared.splits["train"])
         progress.say(
             f"{backbone.name}: cross-entropy {loss:.4f} on {num_pictures:,} training pictures, out of fold"

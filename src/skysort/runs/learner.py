@@ -11,6 +11,7 @@ from skysort.core.errors import require
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.decode import Shape
+from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.data.splits import PreparedData
 from skysort.recipe.networks import AnyNetwork
 from skysort.recipe.schema import Recipe
@@ -42,20 +43,12 @@ class Learner(Protocol):
     def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
         """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
 
-    def known_outputs(
-        self, run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-    ) -> tuple[Logits, NDArray[np.float32]] | None:
-        """Return (N, classes) logits and (N, D) features of (N,) rows, or None if the classifier must be run."""
-
-    def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
-        """Return (N, classes) logits for the training pictures, each from a classifier that has not seen it."""
-
     def train_mode_accuracies(self, run: Run, prepared: PreparedData) -> dict[str, float] | None:
         """Return the accuracies in training mode by split; None if the mode changes nothing."""
 
 
 class NetworkLearner(Learner, Protocol):
-    """The functions of a run that need PyTorch; a budget needs the last two."""
+    """The functions of a run that need PyTorch, with those that a budget takes."""
 
     def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
         """Return the networks that a budget may choose from for a picture size, fastest first."""
@@ -64,23 +57,51 @@ class NetworkLearner(Learner, Protocol):
         """Return the seconds per epoch and the seconds to label a picture, timed with a few steps."""
 
 
+class BackboneLearner(Learner, Protocol):
+    """The functions of a run with a backbone, with those that measure by the features in the cache."""
+
+    def seconds_for_features(self, recipe: Recipe, prepared: PreparedData) -> float:
+        """Return how long the features take that are not in the cache yet."""
+
+    def known_outputs(
+        self, run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
+    ) -> tuple[Logits, NDArray[np.float32]]:
+        """Return (N, classes) logits and (N, D) features of (N,) rows, without running the whole classifier."""
+
+    def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
+        """Return (N, classes) logits for the training pictures, each from a head that has not seen it."""
+
+    def out_of_fold_loss(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> float:
+        """Return the mean cross-entropy of the training pictures, each judged by a head that has not seen it."""
+
+    def suspects(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[SuspectLabel, ...]:
+        """Return the training pictures' labels that are likely wrong."""
+
+
 def learner(recipe: Recipe) -> Learner:
     """Return the functions that learn by a recipe: those that need PyTorch, or those for a backbone.
 
     Raises:
         MissingExtraError: when a library for training is not installed.
     """
-    if recipe.has_backbone:
-        require("learning from photographs", "photos", *PHOTO_LIBRARIES)
-        from skysort.runs import backbone_learner
-
-        return backbone_learner
-    return network_learner()
+    return backbone_learner() if recipe.has_backbone else network_learner()
 
 
 def has_photo_libraries() -> bool:
     """Return whether the libraries are installed that learning from photographs takes."""
     return all(find_spec(library) for library in PHOTO_LIBRARIES)
+
+
+def backbone_learner() -> BackboneLearner:
+    """Return the functions for a backbone.
+
+    Raises:
+        MissingExtraError: when a library for learning from photographs is not installed.
+    """
+    require("learning from photographs", "photos", *PHOTO_LIBRARIES)
+    from skysort.runs import backbone_learner
+
+    return backbone_learner
 
 
 def network_learner() -> NetworkLearner:

@@ -15,7 +15,7 @@ from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decision_sections, write_report
 from skysort.runs.folder import Run
-from skysort.runs.learner import learner
+from skysort.runs.learner import backbone_learner
 from skysort.trust.evaluation import Evaluation, evaluate_split, evaluation_of
 from skysort.trust.metrics import Metrics
 from skysort.trust.ood import measure_ood
@@ -101,18 +101,16 @@ def _evaluate(
 ) -> Evaluation:
     """Run a run's classifier on rows of a split, or take what is known of pictures that it has learned from."""
     if run.recipe.has_backbone and split in ("train", "validation"):
-        known = learner(run.recipe).known_outputs(run, run.recipe, prepared, rows, progress)
-        if known is not None:
-            logits, features = known
-            similarities = classifier.reference.similarities(features) if classifier.reference else None
-            return evaluation_of(classifier, split, prepared.dataset, rows, rows, logits, similarities)
+        logits, features = backbone_learner().known_outputs(run, run.recipe, prepared, rows, progress)
+        similarities = classifier.reference.similarities(features) if classifier.reference else None
+        return evaluation_of(classifier, split, prepared.dataset, rows, rows, logits, similarities)
     return evaluate_own(classifier, split, prepared, rows, progress)
 
 
 def _judged_by_folds(run: Run, classifier: Classifier, prepared: PreparedData, progress: Progress) -> Evaluation:
     """Return the answers to all pictures, each by a classifier that did not learn from it."""
     rows, recipe = prepared.splits["train"], run.recipe
-    logits = learner(recipe).out_of_fold(recipe, prepared, progress)
+    logits = backbone_learner().out_of_fold(recipe, prepared, progress)
     evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, logits)
     return replace(evaluation, unknown=None)  # the threshold is the kept classifier's, whose logits these are not
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from skysort.classifier.format import (
@@ -23,13 +22,10 @@ from skysort.classifier.format import (
     check_file,
     read_table,
 )
-from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
 from skysort.core.environment import machine_description, versions
-from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
-from skysort.data.cut import Indices
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.export.onnx import check_own, export_classifier
@@ -200,22 +196,6 @@ def _table(
         versions=versions(),
         machine=machine_description(recipe.training.device, recipe.training.threads),
     )
-
-
-def known_outputs(
-    run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
-) -> tuple[Logits, NDArray[np.float32]] | None:
-    """Return None: a network must be run."""
-    return None
-
-
-def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
-    """Refuse to train a network once per fold.
-
-    Raises:
-        SkysortError: always.
-    """
-    raise SkysortError("options-conflict", f"the network '{recipe.network.name}' cannot be measured by folds")
 
 
 def train_mode_accuracies(run: Run, prepared: PreparedData) -> dict[str, float] | None:

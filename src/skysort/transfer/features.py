@@ -26,8 +26,7 @@ VALUES, CHECKSUMS = "features.bin", "checksums.bin"
 CHECKSUM_BYTES = 4
 ROW_BYTES = 4 * HEAD
 BATCH = 8
-"""Pictures per call: more take memory and gain nothing on two cores (benchmarks/features.py)."""
-
+"""Pictures per call, which bounds the memory of the maps between layers."""
 PICTURES_TIMED, CALLS_TIMED = 4, 4
 CHUNK = 256
 """Rows that have a checksum together, and are kept together after an interruption."""

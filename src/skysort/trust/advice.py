@@ -15,26 +15,30 @@ SMALL_MARGIN = 0.03
 
 def advice(metrics: "Metrics") -> list[str]:
     """Return sentences to show beside the figures."""
-    sentences = [how_sure(metrics.held_out)]
+    sentences = [how_sure(metrics.held_out, "test picture" if metrics.held_out_split == "test" else "picture")]
     if (train := metrics.splits.get("train")) and not has_learned(train):
         sentences.insert(
             0,
-            f"The network has not learned yet: it sorts only {100 * train.accuracy:.0f} % of its training pictures"
-            " right, which could be guessing. Train longer (--set training.epochs=…) or with larger pictures"
-            " (--set pictures.size=…), and check the labels with skysort check.",
+            f"The classifier has not learned yet: it sorts only {100 * train.accuracy:.0f} % of its training"
+            " pictures right, which could be guessing. Check the labels with skysort check. A network may also"
+            " need more training (--set training.epochs=…) or larger pictures (--set pictures.size=…).",
         )
     return sentences
 
 
-def how_sure(test: "SplitFigures") -> str:
+def how_sure(test: "SplitFigures", noun: str = "test picture") -> str:
     """Return how precisely the test pictures measure the accuracy, and how many would measure it well enough.
+
+    Args:
+        test: figures of pictures that were not learned from.
+        noun: what to call one of them.
 
     The number needed gives a Wilson interval around the same middle p: n = z² p (1 - p) / margin².
     """
     low, high = test.interval95
     widening = test.grouped.widening if test.grouped else 1.0
     margin = (high - low) / 2 * widening
-    pictures = counted(test.pictures, "test picture")
+    pictures = counted(test.pictures, noun)
     measure = "measures" if test.pictures == 1 else "measure"
     if margin <= SMALL_MARGIN:
         return f"{pictures} {measure} the accuracy to ±{100 * margin:.1f} percentage points."

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.format import Temperature
-from skysort.classifier.predictions import softmax
+from skysort.classifier.predictions import cross_entropies, softmax
 from skysort.core.errors import SkysortError
 from skysort.core.models import FrozenModel
 from skysort.trust.intervals import CONFIDENCE, Interval, wilson
@@ -189,10 +189,3 @@ def _inverted(value: float, mean: Floats, pictures: NDArray[np.int64], off: Floa
         float(figures[:, 0].mean()),
         float(np.interp(value, lowest, errors)),
     )
-
-
-def cross_entropies(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (N,) losses in nats, for (N, classes) logits and (N,) class indices."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    losses: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(truth)), truth]
-    return losses

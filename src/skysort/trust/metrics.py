@@ -9,9 +9,9 @@ from pydantic import AfterValidator
 
 from skysort.classifier.decision import Decision, SetAside
 from skysort.classifier.format import Headline
-from skysort.classifier.predictions import softmax
+from skysort.classifier.predictions import cross_entropies, softmax
 from skysort.core.models import FrozenModel
-from skysort.trust.calibration import CalibrationError, calibration_error, cross_entropies
+from skysort.trust.calibration import CalibrationError, calibration_error
 from skysort.trust.intervals import (
     Interval,
     average_precision_interval,
@@ -179,9 +179,14 @@ class Metrics(FrozenModel):
     """None if no out-of-distribution pictures were given."""
 
     @property
+    def held_out_split(self) -> str:
+        """The split whose pictures were not learned from: `test` or, under protocol `folds`, `folds`."""
+        return "test" if "test" in self.splits else "folds"
+
+    @property
     def held_out(self) -> SplitFigures:
-        """The figures of the test split or, under protocol `folds`, of all pictures, each judged in its turn."""
-        return self.splits.get("test") or self.splits["folds"]
+        """The figures of that split. With folds they are of all pictures, each judged in its turn."""
+        return self.splits[self.held_out_split]
 
 
 def measure(
