@@ -72,7 +72,7 @@ class Graph:
 
         Args:
             inputs: shapes by name, without the batch. Pictures and views are uint8, all others float32.
-            outputs: shapes by name, likewise.
+            outputs: shapes by name, without the batch.
             batch: name of the first dimension.
         """
 

@@ -102,7 +102,7 @@ class PreparedData:
         group, and all pictures in a group with one of these. The order of the splits counts: a picture that train
         or validation already has is no new evidence in calibration.
         """
-        if split not in self.splits:  # of folds, none has the like of another
+        if split not in self.splits:  # with folds there is one split, so nothing leaks into another
             return np.empty(0, np.int64)
         names = list(self.splits)
         rows, earlier = (
