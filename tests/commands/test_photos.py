@@ -88,6 +88,15 @@ def test_photographs_take_the_recipe_photos_and_folds(learned: skysort.Run) -> N
     assert metrics.held_out.accuracy >= 0.9
 
 
+def test_the_report_says_what_more_pictures_would_bring(learned: skysort.Run) -> None:
+    curve = learned.learning_curve
+    assert curve is not None
+    assert [size.per_class for size in curve.sizes] == [3, 6]  # of the eight of a class, six are in four folds
+    page = (learned.path / "report.html").read_text(encoding="utf-8")
+    assert '<h2 id="enough">' in page
+    assert all(f"{100 * size.mean:.1f} % with {size.per_class}" in page for size in curve.sizes)
+
+
 def test_predictions_are_those_of_heads_that_had_not_seen_the_picture(learned: skysort.Run) -> None:
     rows = rows_of(learned.path / "predictions.csv")
     assert len(rows) == 24

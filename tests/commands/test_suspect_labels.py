@@ -114,8 +114,9 @@ def test_a_run_on_the_same_pictures_has_the_same_list_in_its_folder_and_its_repo
     assert run.report.read_bytes().count(b"<figure") == before.count(b"<figure")
 
 
-def test_a_damaged_list_is_a_damaged_run(run: skysort.Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["suspect-labels.json", "learning-curve.json"])
+def test_a_damaged_list_or_curve_is_a_damaged_run(run: skysort.Run, tmp_path: Path, name: str) -> None:
     damaged = skysort.Run(shutil.copytree(run.path, tmp_path / "run"))
-    (damaged.path / "suspect-labels.json").write_text('{"format": 1')
-    with refused("damaged-run", "suspect-labels.json"):
+    (damaged.path / name).write_text('{"format": 1')
+    with refused("damaged-run", name):
         skysort.evaluate(damaged.path)

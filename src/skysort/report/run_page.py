@@ -17,12 +17,14 @@ from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
+from skysort.report.growth_chart import GrowthChart
 from skysort.report.page import percent, write_page
 from skysort.report.suspect_cards import suspect_cards
 from skysort.report.wording import PROTOCOLS, decision_sentences
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve
+from skysort.trust.learning_curve import LearningCurve, is_it_enough
 from skysort.trust.metrics import ClassFigures, Effect, Metrics, SplitFigures
 
 NUM_MISTAKES = 24
@@ -86,6 +88,7 @@ def write_report(
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
     suspects: Sequence[SuspectLabel] | None = None,
+    growth: LearningCurve | None = None,
     evidence: EvidenceOf | None = None,
 ) -> None:
     """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
@@ -99,6 +102,7 @@ def write_report(
         decisions: sections of the classifier's decisions, oldest first.
         suspects: training labels that are likely wrong, the most suspicious first; None for a page that does not
             speak of them.
+        growth: accuracy by pictures per class; None for a page that does not speak of it.
         evidence: of the classifier whose answers `test` has; None if it has none.
 
     Raises:
@@ -131,6 +135,8 @@ def write_report(
         mistakes=mistakes,
         samples=samples,
         suspects=suspects,
+        growth=GrowthChart(growth) if growth else None,
+        enough=is_it_enough(growth) if growth else None,
         suspect_cards=suspect_cards(suspects or (), test.dataset),
         unreadable=unreadable,
         left_out=left_out,

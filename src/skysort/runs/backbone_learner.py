@@ -33,8 +33,10 @@ from skysort.transfer.features import (
     num_missing,
 )
 from skysort.transfer.head import FittedHead, fit_head, make_folds
+from skysort.transfer.learning_curve import NUM_FOLDS, accuracies_by_size
 from skysort.transfer.network import backbone_model, head_of, whole_model
 from skysort.trust.calibration import fit_temperature
+from skysort.trust.learning_curve import LearningCurve, Size
 
 NUM_PROOF_PICTURES = 8
 """Fewer than of a small network: each is 150 kB."""
@@ -97,6 +99,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
     progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
     run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
+    run.write_learning_curve(_learning_curve(recipe, prepared, features, fitted.strength, progress))
     head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
     shape = prepared.shape
@@ -157,6 +160,25 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
         num_folds=recipe.transfer.folds,
         seed=recipe.training.seed,
     )
+
+
+def _learning_curve(
+    recipe: Recipe, prepared: PreparedData, features: PictureFeatures, strength: float, progress: Progress
+) -> LearningCurve:
+    rows, listing = prepared.splits["train"], prepared.dataset.listing
+    with progress.step("Drawing the learning curve", NUM_FOLDS) as tell:
+        found = accuracies_by_size(
+            features.of(rows),
+            listing.labels[rows],
+            prepared.groups[rows],
+            len(listing.classes),
+            class_weights=recipe.loss.class_weights,
+            strength=strength,
+            seed=recipe.training.seed,
+            tell=lambda: tell(1, ""),
+        )
+    sizes = (Size(per_class=per_class, accuracies=accuracies) for per_class, accuracies in found.items())
+    return LearningCurve(sizes=tuple(sizes))
 
 
 def seconds_for_features(recipe: Recipe, prepared: PreparedData) -> float:

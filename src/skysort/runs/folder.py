@@ -22,9 +22,11 @@ from skysort.data.splits import DataTable, PreparedData
 from skysort.recipe.network_file import read_source
 from skysort.recipe.networks import OwnNetwork
 from skysort.recipe.schema import Recipe
+from skysort.trust.learning_curve import LearningCurve
 from skysort.trust.metrics import Metrics
 
 SUSPECT_LABELS = "suspect-labels.json"
+LEARNING_CURVE = "learning-curve.json"
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,21 @@ class Run:
     def write_suspect_labels(self, suspects: tuple[SuspectLabel, ...]) -> None:
         """Write suspect-labels.json."""
         write_whole(self.path / SUSPECT_LABELS, SuspectLabels(labels=suspects).to_json())
+
+    @property
+    def learning_curve(self) -> LearningCurve | None:
+        """Accuracy by pictures per class; None without a backbone.
+
+        Raises:
+            SkysortError: when learning-curve.json is missing or damaged.
+        """
+        if not self.recipe.has_backbone:
+            return None
+        return read_json(self.path / LEARNING_CURVE, LearningCurve, damaged="damaged-run")
+
+    def write_learning_curve(self, curve: LearningCurve) -> None:
+        """Write learning-curve.json."""
+        write_whole(self.path / LEARNING_CURVE, curve.to_json())
 
     @property
     def metrics(self) -> Metrics:
@@ -228,6 +245,7 @@ class Run:
             "calibration.csv",
             "report.html",
             SUSPECT_LABELS,
+            LEARNING_CURVE,
             "classifier",
             "data.json",
         ):

@@ -104,14 +104,26 @@ def make_folds(labels: Integers, groups: Integers, most: int, seed: int) -> Iter
 
 
 @dataclass(frozen=True)
-class _Affine:
+class Affine:
+    """Logits are `features @ weight.T + bias`."""
+
     weight: Floats
+    """(classes, D)."""
     bias: Floats
+    """(classes,)."""
+
+
+def fit_linear(
+    features: Floats, labels: Integers, num_classes: int, class_weights: ClassWeights, strength: float
+) -> Affine:
+    """Return the head of one strength, without cross-validation; classes without a picture get no answer."""
+    (head,) = _path(features, labels, num_classes, class_weights, (strength,))
+    return head
 
 
 def _path(
     features: Floats, labels: Integers, num_classes: int, class_weights: ClassWeights, strengths: tuple[float, ...]
-) -> Iterator[_Affine]:
+) -> Iterator[Affine]:
     """Yield the heads of several strengths, each fit starting from the one before.
 
     Features are rotated to as many as there are pictures, where there are more: the penalty is the same in any
@@ -138,7 +150,7 @@ def _path(
             model.fit(standardised, labels)
         weight, bias = _by_class(model, present, num_classes)
         weight = (weight if rotation is None else weight @ rotation.T) / std
-        yield _Affine(weight, bias - weight @ mean)
+        yield Affine(weight, bias - weight @ mean)
 
 
 def _by_class(model: LogisticRegression, present: Integers, num_classes: int) -> tuple[Floats, Floats]:

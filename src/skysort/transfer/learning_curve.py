@@ -1,0 +1,62 @@
+"""How accuracy grows with the pictures per class: heads fitted to ever larger parts of the training pictures."""
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skysort.transfer.head import ClassWeights, Floats, Integers, fit_linear, make_folds
+
+NUM_FOLDS = 5
+NUM_SIZES = 4
+FEWEST = 2
+"""Pictures per class that a head of the curve learns from. With one, the variance within a class is unknown."""
+
+
+def accuracies_by_size(
+    features: Floats,
+    labels: Integers,
+    groups: Integers,
+    num_classes: int,
+    *,
+    class_weights: ClassWeights,
+    strength: float,
+    seed: int,
+    tell: Callable[[], None] = lambda: None,
+) -> dict[int, tuple[float, ...]]:
+    """Return the accuracy of each fold by the pictures per class that its head learned from, fewest first.
+
+    Each size is twice the size before; the largest is what the median class has in the training part of a fold.
+    A class with fewer pictures gives all it has. A head learns from the first pictures of each class in a drawn
+    order, so that it has all pictures of the smaller head of its fold.
+
+    Args:
+        features: (N, D) of the training pictures.
+        labels: (N,) class indices; every class occurs.
+        groups: (N,) numbers that are equal for pictures that stay together in one fold.
+        num_classes: how many classes there are.
+        class_weights: whether each class counts alike, however few its pictures.
+        strength: of the penalty, the same for all sizes.
+        seed: of the folds and the order.
+        tell: called after each fold.
+
+    Returns:
+        Nothing if the pictures are too few for two sizes.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    features, labels, groups = features[order], labels[order], groups[order]
+    folds = list(make_folds(labels, groups, NUM_FOLDS, seed))
+    largest = int(np.median(np.bincount(labels, minlength=num_classes))) * (len(folds) - 1) // len(folds)
+    sizes = [size for power in reversed(range(NUM_SIZES)) if (size := largest >> power) >= FEWEST]
+    if len(sizes) < 2:
+        return {}
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    with threadpool_limits(1):
+        for training, held_out in folds:
+            for size, accuracies in found.items():
+                rows = np.concatenate([training[labels[training] == label][:size] for label in range(num_classes)])
+                head = fit_linear(features[rows], labels[rows], num_classes, class_weights, strength)
+                answers = (features[held_out] @ head.weight.T + head.bias).argmax(axis=1)
+                accuracies.append(float((answers == labels[held_out]).mean()))
+            tell()
+    return {size: tuple(accuracies) for size, accuracies in found.items()}
