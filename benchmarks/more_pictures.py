@@ -24,6 +24,7 @@ from skysort.trust.learning_curve import LearningCurve, Size
 
 BACKBONE = "efficientnet-lite0"
 STRENGTH = 0.1
+NUM_FOLDS = 5
 PER_CLASS = (6, 10, 14, 20)
 
 
@@ -44,14 +45,15 @@ def drawn(
         num_classes,
         class_weights="none",
         strength=STRENGTH,
+        num_folds=NUM_FOLDS,
         seed=seed,
     )
-    sizes = (Size(per_class=size, accuracies=accuracies) for size, accuracies in found.items())
-    # The largest head of a curve has learned from four fifths of the half.
-    learned = np.concatenate([rows[: 2 * per_class * 4 // 5] for rows in of_class])
+    sizes = tuple(Size(per_class=size, accuracies=accuracies) for size, accuracies in found.items())
+    # Twice as many as the last head of the curve, which learned from the training part of a fold.
+    learned = np.concatenate([rows[: 2 * sizes[-1].per_class] for rows in of_class])
     head = fit_linear(features[learned], labels[learned], num_classes, "none", STRENGTH)
     answers = (features[rest] @ head.weight.T + head.bias).argmax(axis=1)
-    return LearningCurve(sizes=tuple(sizes)).twice_as_many(), float((answers == labels[rest]).mean())
+    return LearningCurve(sizes=sizes).twice_as_many(), float((answers == labels[rest]).mean())
 
 
 def main() -> None:

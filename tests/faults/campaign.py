@@ -1,6 +1,6 @@
 """Tries faults of the C library's calls on what Skysort does with files, and says what came of them.
 
-    python -m tests.faults.campaign                                  # every fault: about an hour on two cores
+    python -m tests.faults.campaign                                  # every fault: over 40 minutes on two cores
     python -m tests.faults.campaign --draw 200                       # so many of each scene, always the same
     python -m tests.faults.campaign --only 'undo, two file systems' --fault 'rename number 2: fail (EIO)'
 

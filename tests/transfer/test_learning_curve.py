@@ -7,7 +7,9 @@ from tests.transfer.test_head import drawn
 
 def curve(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> dict[int, tuple[float, ...]]:
     num_classes = int(labels.max()) + 1
-    return accuracies_by_size(features, labels, groups, num_classes, class_weights="none", strength=0.1, seed=0)
+    return accuracies_by_size(
+        features, labels, groups, num_classes, class_weights="none", strength=0.1, num_folds=5, seed=0
+    )
 
 
 def test_each_size_is_twice_the_one_before_and_more_pictures_do_better() -> None:

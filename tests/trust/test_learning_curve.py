@@ -27,3 +27,4 @@ def test_sentence_has_the_numbers() -> None:
     assert {"8", "16", "80.0", "90.0", "95.0"} <= set(numbers(is_it_enough(GROWING)))
     assert {"8", "16", "80.0", "81.0"} == set(numbers(is_it_enough(WITHIN_CHANCE)))
     assert not numbers(is_it_enough(curve()))
+    assert {"4", "8", "100.0"} == set(numbers(is_it_enough(curve((4, (1, 1)), (8, (1, 1))))))

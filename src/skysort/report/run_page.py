@@ -17,7 +17,7 @@ from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.data.splits import DataTable, LeftOut, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
-from skysort.report.growth_chart import GrowthChart
+from skysort.report.learning_curve_chart import LearningCurveChart
 from skysort.report.page import percent, write_page
 from skysort.report.suspect_cards import suspect_cards
 from skysort.report.wording import PROTOCOLS, decision_sentences
@@ -88,7 +88,7 @@ def write_report(
     run: Path | None,
     decisions: Sequence[DecisionSection] = (),
     suspects: Sequence[SuspectLabel] | None = None,
-    growth: LearningCurve | None = None,
+    learning_curve: LearningCurve | None = None,
     evidence: EvidenceOf | None = None,
 ) -> None:
     """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
@@ -102,7 +102,7 @@ def write_report(
         decisions: sections of the classifier's decisions, oldest first.
         suspects: training labels that are likely wrong, the most suspicious first; None for a page that does not
             speak of them.
-        growth: accuracy by pictures per class; None for a page that does not speak of it.
+        learning_curve: accuracy by pictures per class; None for a page that does not speak of it.
         evidence: of the classifier whose answers `test` has; None if it has none.
 
     Raises:
@@ -135,8 +135,8 @@ def write_report(
         mistakes=mistakes,
         samples=samples,
         suspects=suspects,
-        growth=GrowthChart(growth) if growth else None,
-        enough=is_it_enough(growth) if growth else None,
+        learning_curve=LearningCurveChart(learning_curve) if learning_curve else None,
+        enough=is_it_enough(learning_curve) if learning_curve else None,
         suspect_cards=suspect_cards(suspects or (), test.dataset),
         unreadable=unreadable,
         left_out=left_out,

@@ -33,7 +33,7 @@ from skysort.transfer.features import (
     num_missing,
 )
 from skysort.transfer.head import FittedHead, fit_head, make_folds
-from skysort.transfer.learning_curve import NUM_FOLDS, accuracies_by_size
+from skysort.transfer.learning_curve import accuracies_by_size
 from skysort.transfer.network import backbone_model, head_of, whole_model
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.learning_curve import LearningCurve, Size
@@ -99,9 +99,10 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
     progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
     run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
-    run.write_learning_curve(_learning_curve(recipe, prepared, features, fitted.strength, progress))
     head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
+    run.write_learning_curve(_learning_curve(recipe, prepared, features, fitted.strength, progress))
+    curve_drawn = time.perf_counter()
     shape = prepared.shape
     table = ClassifierTable(
         classes=listing.classes,
@@ -131,7 +132,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
             classifier.table = classifier.table.with_unknown(threshold)
         write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
         classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
-    return {"export": time.perf_counter() - learned}
+    return {"learning_curve": curve_drawn - learned, "export": time.perf_counter() - curve_drawn}
 
 
 def _reference(
@@ -166,7 +167,7 @@ def _learning_curve(
     recipe: Recipe, prepared: PreparedData, features: PictureFeatures, strength: float, progress: Progress
 ) -> LearningCurve:
     rows, listing = prepared.splits["train"], prepared.dataset.listing
-    with progress.step("Drawing the learning curve", NUM_FOLDS) as tell:
+    with progress.step("Drawing the learning curve", recipe.transfer.folds) as tell:
         found = accuracies_by_size(
             features.of(rows),
             listing.labels[rows],
@@ -174,6 +175,7 @@ def _learning_curve(
             len(listing.classes),
             class_weights=recipe.loss.class_weights,
             strength=strength,
+            num_folds=recipe.transfer.folds,
             seed=recipe.training.seed,
             tell=lambda: tell(1, ""),
         )

@@ -137,9 +137,16 @@ def write_figures(
     """
     (rows or test).write_csv(folder / "predictions.csv")
     suspects = run.suspect_labels if run else None
-    growth = run.learning_curve if run else None
+    learning_curve = run.learning_curve if run else None
     evidence = explaining.evidence if explaining and explaining.has_evidence else None
     write_report(
-        folder / "report.html", metrics, test, run.path if run else None, decisions, suspects, growth, evidence
+        folder / "report.html",
+        metrics,
+        test,
+        run.path if run else None,
+        decisions,
+        suspects,
+        learning_curve,
+        evidence,
     )
     write_whole(folder / "metrics.json", metrics.to_json())

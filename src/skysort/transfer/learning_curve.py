@@ -7,7 +7,6 @@ from threadpoolctl import threadpool_limits
 
 from skysort.transfer.head import ClassWeights, Floats, Integers, fit_linear, make_folds
 
-NUM_FOLDS = 5
 NUM_SIZES = 4
 FEWEST = 2
 """Pictures per class that a head of the curve learns from. With one, the variance within a class is unknown."""
@@ -21,6 +20,7 @@ def accuracies_by_size(
     *,
     class_weights: ClassWeights,
     strength: float,
+    num_folds: int,
     seed: int,
     tell: Callable[[], None] = lambda: None,
 ) -> dict[int, tuple[float, ...]]:
@@ -37,15 +37,15 @@ def accuracies_by_size(
         num_classes: how many classes there are.
         class_weights: whether each class counts alike, however few its pictures.
         strength: of the penalty, the same for all sizes.
+        num_folds: at most, as in `fit_head`, whose folds these are.
         seed: of the folds and the order.
         tell: called after each fold.
 
     Returns:
         Nothing if the pictures are too few for two sizes.
     """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    features, labels, groups = features[order], labels[order], groups[order]
-    folds = list(make_folds(labels, groups, NUM_FOLDS, seed))
+    rng = np.random.default_rng(seed)
+    folds = list(make_folds(labels, groups, num_folds, seed))
     largest = int(np.median(np.bincount(labels, minlength=num_classes))) * (len(folds) - 1) // len(folds)
     sizes = [size for power in reversed(range(NUM_SIZES)) if (size := largest >> power) >= FEWEST]
     if len(sizes) < 2:
@@ -53,8 +53,9 @@ def accuracies_by_size(
     found: dict[int, list[float]] = {size: [] for size in sizes}
     with threadpool_limits(1):
         for training, held_out in folds:
+            drawn = rng.permutation(training)
             for size, accuracies in found.items():
-                rows = np.concatenate([training[labels[training] == label][:size] for label in range(num_classes)])
+                rows = np.concatenate([drawn[labels[drawn] == label][:size] for label in range(num_classes)])
                 head = fit_linear(features[rows], labels[rows], num_classes, class_weights, strength)
                 answers = (features[held_out] @ head.weight.T + head.bias).argmax(axis=1)
                 accuracies.append(float((answers == labels[held_out]).mean()))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GrowthChart:
+class LearningCurveChart:
     """Accuracy against pictures per class, with the range of the folds as a band."""
 
     curve: LearningCurve
@@ -24,7 +24,7 @@ class GrowthChart:
 
     def svg(self) -> str:
         """Return an `<svg>` element, as `drawn` does."""
-        return drawn("growth", FIGURE_INCHES, self.summary, self._draw)
+        return drawn("learning_curve", FIGURE_INCHES, self.summary, self._draw)
 
     def _draw(self, axes: "Axes") -> None:
         from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
