@@ -74,8 +74,6 @@ MEMBERS = {
 PLACEHOLDERS = {
     "path": "PATH",
     "str": "TEXT",
-    "int range": "NUMBER",
-    "float range": "NUMBER",
     "list[str]": "TEXT",
     "list[Path]": "PATH",
 }

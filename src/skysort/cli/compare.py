@@ -55,7 +55,9 @@ def compare(
     studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of runs per recipe.", show_default="3", rich_help_panel=TRAINING),
+        typer.Option(
+            min=1, metavar="NUMBER", help="Number of runs per recipe.", show_default="3", rich_help_panel=TRAINING
+        ),
     ] = None,
     output: Annotated[
         Path | None,

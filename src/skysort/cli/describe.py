@@ -36,6 +36,7 @@ def describe(
         typer.Option(
             min=1,
             max=65_536,
+            metavar="PIXELS",
             help="Side of the pictures in pixels, e.g. 64.",
             show_default="from the recipe or its tutorial, else 32",
         ),
@@ -45,6 +46,7 @@ def describe(
         typer.Option(
             min=1,
             max=1024,
+            metavar="NUMBER",
             help="Number of channels: 3 for RGB, 1 for grey.",
             show_default="from the recipe or its tutorial, else 3",
         ),
@@ -54,6 +56,7 @@ def describe(
         typer.Option(
             min=2,
             max=1_000_000,
+            metavar="NUMBER",
             help="Number of classes; not for a class of your own, which sets it itself.",
             show_default="from the recipe's tutorial, else 2",
         ),

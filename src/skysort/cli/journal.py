@@ -41,7 +41,8 @@ def journal(
         typer.Option("--class", parser=class_typed, metavar="CLASS", help="Label of the pictures, e.g. bird."),
     ] = None,
     last: Annotated[
-        int | None, typer.Option(min=1, help="Number of rows to show, e.g. 20.", show_default="all")
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Number of rows to show, e.g. 20.", show_default="all"),
     ] = None,
     corrections: Annotated[
         bool,

@@ -81,7 +81,9 @@ UnsureBelow = Annotated[
         rich_help_panel=RULES,
     ),
 ]
-Seeds = Annotated[int, typer.Option(min=1, help="Number of runs per recipe.", rich_help_panel=TRAINING)]
+Seeds = Annotated[
+    int, typer.Option(min=1, metavar="NUMBER", help="Number of runs per recipe.", rich_help_panel=TRAINING)
+]
 
 
 def class_typed(name: str) -> str:

@@ -69,7 +69,13 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of CPU threads.", show_default="one per core", rich_help_panel=TRAINING),
+    typer.Option(
+        min=1,
+        metavar="NUMBER",
+        help="Number of CPU threads.",
+        show_default="one per core",
+        rich_help_panel=TRAINING,
+    ),
 ]
 RunFolder = Annotated[
     Path | None,

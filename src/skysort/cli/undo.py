@@ -26,7 +26,7 @@ MOST_LISTED = 10
 
 def undo(
     folder: SortedFolder,
-    last: Annotated[int | None, typer.Option(min=1, help="Undo the last N moves, e.g. 20.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Undo the last N moves, e.g. 20.")] = None,
     picture: Annotated[
         list[str] | None,
         typer.Option(

@@ -91,13 +91,19 @@ Poll = Annotated[
 Settle = Annotated[
     float,
     typer.Option(
-        min=0, help="Seconds for which a file must stay unchanged before it is read.", rich_help_panel=ARRIVALS
+        min=0,
+        metavar="SECONDS",
+        help="Seconds for which a file must stay unchanged before it is read.",
+        rich_help_panel=ARRIVALS,
     ),
 ]
 Stuck = Annotated[
     float,
     typer.Option(
-        min=0, help="Seconds after which an upload still unfinished is logged as stuck.", rich_help_panel=ARRIVALS
+        min=0,
+        metavar="SECONDS",
+        help="Seconds after which an upload still unfinished is logged as stuck.",
+        rich_help_panel=ARRIVALS,
     ),
 ]
 Log = Annotated[LogFormat, typer.Option(help="Format of the log on standard error.", rich_help_panel=LOG)]
