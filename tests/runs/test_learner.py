@@ -3,6 +3,7 @@
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,19 @@ def test_torch_is_loaded_by_the_first_call_that_needs_it(call: str, is_loaded: b
     script = f"import sys; {imports}; {call}; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ended.stdout == f"{is_loaded}\n"
+
+
+def test_a_trained_network_loads_neither_the_compiler_nor_the_exporter_of_pytorch(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+import skysort
+for recipe, optimizer in (("swift", "muon"), ("mlp", "sgd"), ("mlp", "adamw"), ("mlp", "rmsprop")):
+    settings = ("training.epochs=1", f"optimizer.name={optimizer}")
+    skysort.train("skies:60", recipe, Path(sys.argv[1]) / optimizer, settings=settings)
+print({"torch._dynamo", "onnx_ir"} & sys.modules.keys())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert ended.stdout == "set()\n", ended.stderr

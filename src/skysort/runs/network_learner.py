@@ -28,7 +28,7 @@ from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.decode import Shape
 from skysort.data.splits import PreparedData, evenly_spaced
-from skysort.export.onnx import check_own, export_classifier
+from skysort.export.onnx import export_classifier
 from skysort.networks import families
 from skysort.networks.families import build_layers, check_classes, initial_network
 from skysort.networks.layers import PictureNetwork, Variant
@@ -88,6 +88,8 @@ def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
         SkysortError: when it cannot.
     """
     if isinstance(recipe.network, OwnNetwork):
+        from skysort.export.own_network import check_own  # loads PyTorch's exporter, which no other network needs
+
         check_own(starting_network(recipe, prepared), prepared.shape, prepared.dataset.listing.classes)
 
 

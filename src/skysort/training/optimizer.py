@@ -1,8 +1,10 @@
 """From a recipe to the optimizer, the loss and the learning rate at a step."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from torch.nn import functional
 from skysort.recipe.sections import Loss, Optimizer, Schedule
 from skysort.training.muon import Muon
 
+METHODS = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+"""Of an optimizer, all that PyTorch excludes from compilation, but for `step`."""
+AnyOptimizer = TypeVar("AnyOptimizer", bound=torch.optim.Optimizer)
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """From a network's (N, outputs) and (N,) labels to the mean loss of a batch. Losses with one output per class also
 take (N, classes) shares that sum to 1."""
@@ -32,15 +37,25 @@ def build_optimizer(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) ->
 def _build(optimizer: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     rate, decay, momentum = optimizer.learning_rate, optimizer.weight_decay, optimizer.momentum
     if optimizer.name == "muon":
-        return Muon(_muon_groups(optimizer, parameters))
+        return _eager(Muon)(_muon_groups(optimizer, parameters))
     if optimizer.name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
+        return _eager(torch.optim.Adam)(parameters, lr=rate, weight_decay=decay, fused=True)
     if optimizer.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        return _eager(torch.optim.AdamW)(parameters, lr=rate, weight_decay=decay, fused=True)
     if optimizer.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay, momentum=momentum)
+        return _eager(torch.optim.RMSprop)(parameters, lr=rate, weight_decay=decay, momentum=momentum)
     nesterov = optimizer.nesterov
-    return torch.optim.SGD(parameters, rate, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+    return _eager(torch.optim.SGD)(parameters, rate, momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+
+
+def _eager(kind: type[AnyOptimizer]) -> type[AnyOptimizer]:
+    """Return an optimizer that never loads PyTorch's compiler.
+
+    Loading it takes longer than most small runs learn. PyTorch's decorators load it only to say that these methods
+    are not to be compiled.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in METHODS}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})
 
 
 def _muon_groups(optimizer: Optimizer, parameters: list[nn.Parameter]) -> Iterator[dict[str, object]]:
