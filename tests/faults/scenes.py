@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from skysort.classifier.classifier import Classifier
 from skysort.work.classify import LabelRule
+from skysort.work.coins import AuditRates, coin_of, read_seed
 from skysort.work.journal import Journal
 from skysort.work.moves import moving
 from skysort.work.sort import sort_pictures
@@ -112,15 +113,27 @@ class Watching(_Moving):
 
     def work(self) -> None:
         keep, review = self.far / "keep", self.far / "review"
-        options = WatchOptions(self.inbox, self.target, keep, review, once=True, settle=0.0, stuck=0.0)
+        options = WatchOptions(
+            self.inbox, self.target, keep, review, once=True, settle=0.0, stuck=0.0, audit=AuditRates(1.0, 0.5)
+        )
         watch_inbox(FIRST_PIXEL, LabelRule(("bird",)), options, Stop())
 
     def check(self) -> None:
         self.check_well_placed(
             {"aside": {**AIRPLANES, "was there": THERE["a.png"]}, "keep": BIRDS, "review": BROKEN}
         )
+        self.check_coins()
         self.undo_all()
         self.check_as_before()
+
+    def check_coins(self) -> None:
+        """Every readable picture has the coin that the seed gives it."""
+        with Journal(self.target) as journal:
+            seed = read_seed(journal.folder)
+            rows = [row for row in journal.rows() if row.by == "watch"]
+        assert seed and [row.coin for row in rows if row.label] == [
+            coin_of(seed, row.id, row.digest) for row in rows if row.label
+        ]
 
 
 class Undoing(Watching):

@@ -1,6 +1,5 @@
 """skysort decide: a threshold that limits the share of a class that is lost."""
 
-import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,7 @@ import skysort
 from skysort.cli.options import DataDir, MovedTo, Quiet, class_typed
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.show import show_decision
-from skysort.core.errors import NotUnderstoodError
-from skysort.core.text import printable
+from skysort.core.text import printable, share_typed
 
 EXAMPLES = """\
 skysort decide runs/birds-swift --keep bird --lose-at-most 2%
@@ -41,7 +39,7 @@ def decide(
     quiet: Quiet = False,
 ) -> None:
     """Find the threshold that sets aside the most pictures and loses few of the class to keep."""
-    shares = _share("--lose-at-most", lose_at_most), _share("--confidence", confidence)
+    shares = share_typed("--lose-at-most", lose_at_most), share_typed("--confidence", confidence)
     progress = progress_on_stderr(quiet=quiet)
     result = skysort.decide(run, keep, *shares, name=name, moved_to=moved_to, data_dir=data_dir, progress=progress)
     if earlier := result.replaced:
@@ -51,17 +49,3 @@ def decide(
             " To keep both, choose another --name."
         )
     show_decision(result.decision, result.run, sys.stdout)
-
-
-def _share(option: str, text: str) -> float:
-    """Return the share that a text such as `2%` or `0.02` stands for."""
-    try:
-        number = float(text.strip().removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    share = number / 100 if text.strip().endswith("%") else number
-    if not 0 < share < 1:  # false for NaN, too
-        raise NotUnderstoodError(
-            "wrong-value", f"{option} takes a share such as 2% or 0.02, above 0 and below 1, got '{text}'"
-        )
-    return share

@@ -66,6 +66,15 @@ Keep = Annotated[
         rich_help_panel=RULES,
     ),
 ]
+Audit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        help="Share of the pictures to ask you about, drawn at random, e.g. 5% or aside=10%,keep=2%. Your answers"
+        " to skysort audit show whether the promise of --decision still holds.",
+        rich_help_panel=RULES,
+    ),
+]
 Copy = Annotated[
     bool,
     typer.Option("--copy", help="Copy pictures and leave the inbox unchanged.", rich_help_panel=FOLDERS),
@@ -122,6 +131,7 @@ def watch(
     decision: DecisionName = None,
     keep: Keep = None,
     unsure_below: UnsureBelow = None,
+    audit: Audit = None,
     keep_to: KeepTo = None,
     review: Review = None,
     copy: Copy = False,
@@ -156,6 +166,7 @@ def watch(
         stuck=stuck,
         metrics=metrics,
         unsure_below=unsure_below,
+        audit=audit,
         stop=stop,
     )
 

@@ -1,6 +1,9 @@
-"""Text that is safe to print on a terminal, and numbers with nouns."""
+"""Text that is safe to print on a terminal, numbers with nouns, and shares that people type."""
 
+import math
 import re
+
+from skysort.core.errors import NotUnderstoodError
 
 INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\U000e0100-\U000e01ef]"
@@ -38,6 +41,33 @@ def counted(num: int, thing: str, things: str = "") -> str:
     ('1 picture', '1,204 pictures', '0 classes')
     """
     return f"{num:,} {thing if num == 1 else things or thing + 's'}"
+
+
+def share_typed(option: str, text: str, *, all_allowed: bool = False) -> float:
+    """Return the share that a text such as `2%` or `0.02` stands for.
+
+    >>> share_typed("--audit", "5%"), share_typed("--audit", "100%", all_allowed=True)
+    (0.05, 1.0)
+
+    Args:
+        option: that takes it, for the error.
+        text: a number, or a percentage.
+        all_allowed: whether it may be 1.
+
+    Raises:
+        NotUnderstoodError: when it is not above 0 and below 1.
+    """
+    try:
+        number = float(text.strip().removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    share = number / 100 if text.strip().endswith("%") else number
+    if not (0 < share < 1 or (all_allowed and share == 1)):  # false for NaN, too
+        limit = "at most" if all_allowed else "below"
+        raise NotUnderstoodError(
+            "wrong-value", f"{option} takes a share such as 2% or 0.02, above 0 and {limit} 1, got '{text}'"
+        )
+    return share
 
 
 def printable_lines(text: str) -> str:

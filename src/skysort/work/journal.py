@@ -18,6 +18,7 @@ from typing import Any, Literal
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import sync_folder
 from skysort.core.locks import locked
+from skysort.work.coins import coin_of, make_seed
 from skysort.work.journal_columns import COLUMNS, NAMES, cells_of, entry_of, is_folder, split
 from skysort.work.journal_database import SECONDS_FOR_OTHERS, JournalDatabase
 from skysort.work.journal_entries import CellError, JournalEntry, Settings, mark_of, replaced, settings_of
@@ -63,6 +64,7 @@ class Journal:
             raise NotUnderstoodError("no-journal", f"{folder} has no journal: {self.path} is not there")
         self._database = JournalDatabase(self.path, make=make)
         self._mounts: dict[Path, Path] = {}
+        self._seed: bytes | None = None
 
     def __enter__(self) -> "Journal":
         return self
@@ -136,6 +138,8 @@ class Journal:
     def plan(self, entries: Iterable[JournalEntry]) -> list[JournalEntry]:
         """Write planned moves, which are on the disk when this returns. Pictures that stay are done with that.
 
+        Arrivals of an audit get their coins afterwards, when nobody can take a row back unseen.
+
         Returns:
             The entries with their numbers and marks.
 
@@ -149,10 +153,27 @@ class Journal:
         with self._database.transaction() as connection:
             numbers = [connection.execute(INSERT, cells_of(entry)).lastrowid or 0 for entry in entries]
         self._database.last_id = max([self._database.last_id, *numbers])
-        return [
+        planned = [
             replaced(entry, id=number, mark=mark_of(self.token, number))
             for entry, number in zip(entries, numbers, strict=True)
         ]
+        self._throw_coins(planned)
+        return planned
+
+    def _throw_coins(self, entries: Iterable[JournalEntry]) -> None:
+        """Write the coins of arrivals of an audit."""
+        arrivals = [entry for entry in entries if entry.audit_keep is not None]
+        if not arrivals:
+            return
+        self._seed = self._seed or make_seed(self.folder)
+        coins = [(coin_of(self._seed, entry.id, entry.digest), entry.id) for entry in arrivals]
+        with self._database.transaction() as connection:
+            connection.executemany("UPDATE rows SET coin = ? WHERE id = ?", coins)
+
+    def throw_missing_coins(self) -> None:
+        """Write the coins of arrivals whose process was killed before it could. Call it inside `moving`."""
+        where = "audit_keep IS NOT NULL AND coin IS NULL ORDER BY id"
+        self._throw_coins(list(self._query(self._database.connection, where)))
 
     def note_copied(self, entries: Iterable[JournalEntry]) -> None:
         """Write that whole copies are beside their places. It is on the disk when this returns."""

@@ -104,6 +104,14 @@ def _is_flag(cell: object) -> bool:
     return type(cell) is int and cell in (0, 1)
 
 
+def _is_rate(cell: object) -> bool:
+    return isinstance(cell, float) and 0 < cell <= 1
+
+
+def _is_coin(cell: object) -> bool:
+    return isinstance(cell, float) and 0 <= cell < 1
+
+
 def _is_text(cell: object) -> bool:
     return isinstance(cell, str)
 
@@ -154,6 +162,9 @@ COLUMNS = (
     Column("undoes", "INTEGER REFERENCES rows(id)", "the number of a row, or NULL", _or_null(_is_count)),
     Column("correction", "TEXT", "the true class according to a person, or NULL", _or_null(_is_text)),
     Column("copied", "INTEGER NOT NULL", "1 once a whole copy is beside the place, else 0", _is_flag),
+    Column("audit_aside", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
+    Column("audit_keep", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
+    Column("coin", "REAL", "a number from 0 to below 1, or NULL", _or_null(_is_coin)),
 )
 """In the order of the table."""
 NAMES = ", ".join(column.name for column in COLUMNS)

@@ -41,6 +41,8 @@ CREATE INDEX IF NOT EXISTS by_label ON rows(label);
 CREATE INDEX IF NOT EXISTS by_time ON rows(planned);
 CREATE INDEX IF NOT EXISTS unfinished ON rows(id) WHERE done IS NULL;
 CREATE INDEX IF NOT EXISTS undoing ON rows(undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX IF NOT EXISTS arrivals ON rows(id) WHERE audit_keep IS NOT NULL;
+CREATE INDEX IF NOT EXISTS without_coin ON rows(id) WHERE audit_keep IS NOT NULL AND coin IS NULL;
 CREATE INDEX IF NOT EXISTS corrections ON rows(id) WHERE correction IS NOT NULL;
 """
 

@@ -56,6 +56,10 @@ class Settings:
     folders: Mapping[str, str] = field(default_factory=dict)
     unsure_below: float | None = None
     """A picture whose likeliest class has a lower probability goes to review."""
+    lose_at_most: float | None = None
+    """The share that the decision promises not to exceed."""
+    confidence: float | None = None
+    """Of the promise."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,12 @@ class JournalEntry:
     correction: str | None = None
     copied: bool = False
     """Whether a whole copy was beside the place before it was renamed into place."""
+    audit_aside: float | None = None
+    """Rate of looks at pictures that are set aside, when this one arrived; None for no arrival of an audit."""
+    audit_keep: float | None = None
+    """Rate of looks at the others."""
+    coin: float | None = None
+    """It is drawn for a look if this is below its rate; None until the coin is thrown."""
     id: int = 0
     """0 until the entry is in the journal."""
     mark: str = ""
@@ -89,6 +99,12 @@ class JournalEntry:
     def paths(self) -> tuple[Path, Path]:
         """Source and place: while the move is unfinished, the picture may be at either."""
         return self.source, self.place
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a person is asked to look at it."""
+        rate = self.audit_aside if self.action == "set-aside" else self.audit_keep
+        return self.coin is not None and rate is not None and self.coin < rate
 
 
 def replaced(entry: JournalEntry, **values: Any) -> JournalEntry:

@@ -32,6 +32,9 @@ COLUMNS: Mapping[str, Callable[[JournalEntry, Settings], object]] = {
     "classifier": lambda _, session: session.classifier,
     "undoes": lambda row, _: row.undoes,
     "correction": lambda row, _: row.correction,
+    "audit_aside": lambda row, _: row.audit_aside,
+    "audit_keep": lambda row, _: row.audit_keep,
+    "coin": lambda row, _: row.coin,
     "state": lambda row, _: "not finished" if row.done is None else "done",
 }
 """The columns of the CSV file, each with its value for a row. None is an empty cell."""

@@ -138,7 +138,7 @@ def _opposite(row: JournalEntry, request: UndoRequest, settings: Settings, taken
     correction = request.label or (corrected_label(row, settings) if request.is_correction else None)
     return replaced(
         row, kind=kind, source=row.place, place=place, file=file, digest=digest, by=request.by, undoes=row.id,
-        correction=correction, id=0, done=None, copied=False,
+        correction=correction, id=0, done=None, copied=False, audit_aside=None, audit_keep=None, coin=None,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from skysort.core.log import as_text, tell
 from skysort.core.text import counted
 from skysort.work.arrivals import Stop
 from skysort.work.classify import LabelRule, Rule
+from skysort.work.coins import AuditRates
 from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.journal_entries import DamagedJournalError
@@ -45,6 +46,7 @@ def watch(
     stuck: float = WatchOptions.stuck,
     metrics: str | PathLike[str] | None = None,
     unsure_below: float | None = None,
+    audit: str | None = None,
     stop: Stop | None = None,
 ) -> Counts:
     """Sort the pictures that arrive in a folder, until stopped. Nothing is deleted, and every move can be undone.
@@ -67,6 +69,8 @@ def watch(
         stuck: seconds before an upload that stopped growing is logged as stuck.
         metrics: a text file of counts to write, for Prometheus.
         unsure_below: pictures whose confidence is below this go to review.
+        audit: share of the pictures to ask a person about, such as `5%` or `aside=10%,keep=2%`. `skysort audit`
+            says what their answers mean for the decision's promise.
         stop: set it from another thread, or in a signal handler, to end the watch after the current batch.
 
     Returns:
@@ -82,9 +86,13 @@ def watch(
             "options-conflict",
             "expected --decision NAME, or --keep CLASS to keep by label with no guarantee",
         )
+    if audit is not None and decision is None:
+        raise NotUnderstoodError(
+            "options-conflict", "--audit asks whether a promise still holds; add --decision NAME, which makes one"
+        )
     options = WatchOptions(
         Path(inbox), Path(aside), _path(keep_to), _path(review), copy, dry_run, once, poll, settle, stuck,
-        _path(metrics), unsure_below,
+        _path(metrics), unsure_below, None if audit is None else AuditRates.parse(audit),
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
     counts = watch_inbox(loaded, _rule(loaded, decision, keep, options.inbox), options, stop or Stop())

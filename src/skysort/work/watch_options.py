@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import sync_folder
 from skysort.work.classify import Rule, check_bound
+from skysort.work.coins import AuditRates
 from skysort.work.journal import journal_folder
 from skysort.work.journal_entries import Settings
 
@@ -37,6 +39,8 @@ class WatchOptions:
     metrics: Path | None = None
     unsure_below: float | None = None
     """A picture whose confidence is below this goes to review."""
+    audit: AuditRates | None = None
+    """None: nobody is asked to look at pictures."""
 
     def __post_init__(self) -> None:
         """Check the times and the bound.
@@ -86,13 +90,21 @@ class WatchOptions:
 
     def settings(self, classifier: Classifier, rule: Rule) -> Settings:
         """Return the settings that identify a session in the journal. The folders must be absolute."""
-        decision, threshold = (rule.name, rule.threshold) if isinstance(rule, Decision) else (None, None)
+        promise: dict[str, Any] = {}
+        if isinstance(rule, Decision):
+            promise = {name: getattr(rule, name) for name in ("threshold", "lose_at_most", "confidence")}
+            promise["decision"] = rule.name
         unknown = None if classifier.table.unknown is None else classifier.table.unknown.threshold
         return Settings(
-            "watch", classifier.digest, classifier.classes, decision, threshold, unknown, rule.keep,
-            {name: str(folder) for name, folder in self.named.items()} | {"copy": str(self.copy)},
-            self.unsure_below,
-        )  # fmt: skip
+            "watch",
+            classifier.digest,
+            classifier.classes,
+            unknown=unknown,
+            keep=rule.keep,
+            folders={name: str(folder) for name, folder in self.named.items()} | {"copy": str(self.copy)},
+            unsure_below=self.unsure_below,
+            **promise,
+        )
 
 
 def check_apart(folders: Mapping[str, Path], journal_of: Path) -> None:

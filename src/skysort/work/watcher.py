@@ -18,7 +18,7 @@ from skysort.work.batch import plan_and_move
 from skysort.work.classify import ClassifiedFile, Rule, classify, is_unsure, why_unsure
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, JournalEntry, Kind, Settings
+from skysort.work.journal_entries import Identity, JournalEntry, Kind, Settings, replaced
 from skysort.work.mounts import Mounts
 from skysort.work.moves import MoveResult, moving
 from skysort.work.names import exists, free_place
@@ -130,6 +130,7 @@ class Watcher:
     def sweep(self) -> None:
         """Finish what earlier processes left unfinished, and scan the whole inbox."""
         with moving(self.journal) as leftovers:
+            self.journal.throw_missing_coins()
             for result in leftovers.results:
                 row, end = result.row, result.end or f"not known: {result.error}"
                 tell(
@@ -171,6 +172,13 @@ class Watcher:
         if not is_whole and self.inbox.is_young(file.path):
             self.inbox.wait_for_its_end(file.path)
             return None
+        entry = self.planned(file, taken)
+        if self.options.audit and file.prediction.status != "unreadable":
+            return replaced(entry, audit_aside=self.options.audit.aside, audit_keep=self.options.audit.keep)
+        return entry
+
+    def planned(self, file: ClassifiedFile, taken: set[Path]) -> JournalEntry:
+        """Return the entry for the move of a complete file."""
         action, reason = self.rule.action(file.prediction), None
         if is_unsure(file.prediction, self.options.unsure_below):
             action, reason = "review", why_unsure(file.prediction, self.options.unsure_below)
