@@ -23,6 +23,8 @@ def printable(text: str) -> str:
     >>> print(printable("bird\\n\\x1b[31m\\x9b\\u200b\\udc9b.jpg"))
     bird\\n\\x1b[31m\\x9b\\u200b\\x9b.jpg
     """
+    if text.isprintable() and not INVISIBLE.search(text):  # as a picture in a page, of many characters
+        return text
     return "".join(map(_shown, text))
 
 

@@ -10,7 +10,7 @@ from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.builtin import skies
 from skysort.data.decode import Pixels, Shape, decode, from_pixels
 from skysort.data.quality import near_duplicates
-from skysort.data.quality.near_duplicates import first_near
+from skysort.data.quality.near_duplicates import first_near, low_frequencies
 
 SHAPE = Shape(32, 3)
 DRAWN = [skies.draw(index, 64) for index in range(120)]  # (64, 64, 3) each, decoded to half the size
@@ -157,3 +157,12 @@ def test_every_pair_that_correlates_is_a_candidate() -> None:
     missing = [pair for pair in expected.tolist() if tuple(pair) not in candidates]
     assert len(expected) > 60
     assert len(missing) <= 0.02 * len(expected)
+
+
+def test_many_pictures_have_the_frequencies_that_each_has_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.array([stored(Image.fromarray(picture)) for picture in DRAWN[:10]])
+    monkeypatch.setattr(near_duplicates, "CHUNK_BYTES", 4 * 4 * pixels[0].size)  # four at a time
+    together, contrast = low_frequencies(pixels)
+    alone = [low_frequencies(pixels[number : number + 1]) for number in range(10)]
+    np.testing.assert_allclose(together, np.concatenate([vectors for vectors, _ in alone]), atol=1e-5)
+    np.testing.assert_allclose(contrast, np.concatenate([one for _, one in alone]), rtol=1e-5)

@@ -88,6 +88,8 @@ def first_near(pixels: Pixels, first_equal: Indices, progress: Progress) -> Indi
         return first_equal
     correlated = [_alike(pixels, rows[pairs]) for pairs in _candidates(codes, progress)]
     pairs, apart = (np.concatenate(column) for column in zip(*correlated, strict=True))
+    if not len(pairs):
+        return first_equal
     pairs = pairs[_expected_unrelated(pixels, rows, pairs, apart) <= MAX_UNRELATED]
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(pixels), len(pixels)))
     together = connected_components(graph, directed=False)[1][first_equal]
@@ -106,12 +108,26 @@ def low_frequencies(pixels: Pixels) -> tuple[Floats, Floats]:
         grey levels.
     """
     waves, trends = _basis(pixels.shape[-1])
-    vectors = (waves @ pixels.astype(np.float32) @ waves.T).reshape(*pixels.shape[:2], -1)
+    chunk = max(1, CHUNK_BYTES // pixels[0].size // 4)
+    parts = (_transformed(pixels[start : start + chunk], waves) for start in range(0, len(pixels), chunk))
+    vectors = np.concatenate(list(parts))
     vectors -= vectors @ trends @ trends.T
     vectors = vectors.reshape(len(pixels), -1)
     lengths = np.linalg.norm(vectors, axis=1)
     vectors /= np.maximum(lengths, 1e-6)[:, None]
     return vectors, lengths / np.sqrt(pixels[0].size, dtype=np.float32)
+
+
+def _transformed(pixels: Pixels, waves: Floats) -> Floats:
+    """Return the (N, C, F * F) lowest frequencies of (N, C, S, S) pictures by their (F, S) cosine transform.
+
+    All rows of all pictures are one matrix: threads share one large product well, but thousands of small ones
+    badly, in particular when other programs use the cores too.
+    """
+    num, channels, size, _ = pixels.shape
+    across = (pixels.reshape(-1, size).astype(np.float32) @ waves.T).reshape(num, channels, size, -1)
+    transformed: Floats = (waves @ across).reshape(num, channels, -1)
+    return transformed
 
 
 @lru_cache(maxsize=1)
