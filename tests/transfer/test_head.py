@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from skysort.transfer import head as module
 from skysort.transfer.head import FittedHead, fit_head, make_folds
 
 
@@ -42,6 +43,16 @@ def test_same_arguments_same_bits() -> None:
     first, second = (fit_head(features, labels, groups, 3) for _ in range(2))
     assert first.linear.weight.tobytes() == second.linear.weight.tobytes()
     assert first.out_of_fold.tobytes() == second.out_of_fold.tobytes()
+
+
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels, groups = drawn(20, num_features=300)
+    monkeypatch.setattr(module, "num_cores", lambda: 1)
+    alone = fit_head(features, labels, groups, 3)
+    monkeypatch.setattr(module, "num_cores", lambda: 3)
+    together = fit_head(features, labels, groups, 3)
+    assert alone.linear.weight.tobytes() == together.linear.weight.tobytes()
+    assert alone.out_of_fold.tobytes() == together.out_of_fold.tobytes()
 
 
 def test_the_penalty_follows_the_noise() -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from skysort.classifier.predictions import cross_entropies
+from skysort.data.parallel import in_order, num_cores
 from skysort.transfer.network import LinearHead
 
 STRENGTHS = tuple(10.0**exponent for exponent in (2, 1, 0, -1, -2, -3))
@@ -73,19 +75,24 @@ def fit_head(
     Returns:
         The head. On one computer, the same arguments give the same bits.
     """
-    # More threads round otherwise, and on so little they gain nothing.
-    with threadpool_limits(1):
+    strengths = STRENGTHS if strength is None else (strength,)
+
+    def heads(rows: Integers) -> list[Affine]:
+        return _path(features[rows], labels[rows], num_classes, class_weights, strengths)
+
+    with one_thread_per_fit():
         folds = list(make_folds(labels, groups, num_folds, seed))
-        strengths = STRENGTHS if strength is None else (strength,)
         out_of_fold = np.zeros((len(strengths), len(labels), num_classes))
-        for training, held_out in folds:
-            path = _path(features[training], labels[training], num_classes, class_weights, strengths)
+        # All pictures are a task as the folds are: no core waits until the strength is chosen.
+        paths = in_order(heads, [np.arange(len(labels)), *(training for training, _ in folds)], num_cores())
+        of_all = next(paths)
+        for (_, held_out), path in zip(folds, paths, strict=True):
             for number, head in enumerate(path):
                 out_of_fold[number, held_out] = features[held_out] @ head.weight.T + head.bias
-        weights = _weights(labels, num_classes, class_weights)
-        losses = [float((cross_entropies(logits, labels) * weights).sum()) for logits in out_of_fold]
-        best = int(np.argmin(losses))
-        *_, head = _path(features, labels, num_classes, class_weights, strengths[: best + 1])
+    weights = _weights(labels, num_classes, class_weights)
+    losses = [float((cross_entropies(logits, labels) * weights).sum()) for logits in out_of_fold]
+    best = int(np.argmin(losses))
+    head = of_all[best]
     return FittedHead(
         LinearHead(head.weight.astype(np.float32), head.bias.astype(np.float32)),
         strengths[best],
@@ -116,15 +123,30 @@ class Affine:
 def fit_linear(
     features: Floats, labels: Integers, num_classes: int, class_weights: ClassWeights, strength: float
 ) -> Affine:
-    """Return the head of one strength, without cross-validation; classes without a picture get no answer."""
+    """Return the head of one strength, without cross-validation; classes without a picture get no answer.
+
+    Threads may call it at the same time, within `one_thread_per_fit`.
+    """
     (head,) = _path(features, labels, num_classes, class_weights, (strength,))
     return head
 
 
+@contextmanager
+def one_thread_per_fit() -> Iterator[None]:
+    """Let each fit inside the block use one thread, and do not warn of fits that end early.
+
+    More threads in one matrix product round otherwise, and gain nothing on so little. The warnings of a process
+    cannot be set in several threads at once.
+    """
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is not quite there is still a head
+        yield
+
+
 def _path(
     features: Floats, labels: Integers, num_classes: int, class_weights: ClassWeights, strengths: tuple[float, ...]
-) -> Iterator[Affine]:
-    """Yield the heads of several strengths, each fit starting from the one before.
+) -> list[Affine]:
+    """Return the heads of several strengths, each fit starting from the one before.
 
     Features are rotated to as many as there are pictures, where there are more: the penalty is the same in any
     rotation, and what lies outside the span of the pictures has no weight.
@@ -143,14 +165,15 @@ def _path(
         warm_start=True,
         class_weight=None if class_weights == "none" else "balanced",
     )
-    for strength in strengths:
-        model.C = 1 / strength
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is not quite there is still a head
+    heads = []
+    with threadpool_limits(1):  # OpenMP's limit is that of a thread, so that of the calling thread does not hold
+        for strength in strengths:
+            model.C = 1 / strength
             model.fit(standardised, labels)
-        weight, bias = _by_class(model, present, num_classes)
-        weight = (weight if rotation is None else weight @ rotation.T) / std
-        yield Affine(weight, bias - weight @ mean)
+            weight, bias = _by_class(model, present, num_classes)
+            weight = (weight if rotation is None else weight @ rotation.T) / std
+            heads.append(Affine(weight, bias - weight @ mean))
+    return heads
 
 
 def _by_class(model: LogisticRegression, present: Integers, num_classes: int) -> tuple[Floats, Floats]:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from skysort.transfer.head import ClassWeights, Floats, Integers, fit_linear, make_folds
+from skysort.data.parallel import in_order, num_cores
+from skysort.transfer.head import ClassWeights, Floats, Integers, fit_linear, make_folds, one_thread_per_fit
 
 NUM_SIZES = 4
 FEWEST = 2
@@ -50,14 +50,21 @@ def accuracies_by_size(
     sizes = [size for power in reversed(range(NUM_SIZES)) if (size := largest >> power) >= FEWEST]
     if len(sizes) < 2:
         return {}
-    found: dict[int, list[float]] = {size: [] for size in sizes}
-    with threadpool_limits(1):
-        for training, held_out in folds:
-            drawn = rng.permutation(training)
-            for size, accuracies in found.items():
-                rows = np.concatenate([drawn[labels[drawn] == label][:size] for label in range(num_classes)])
-                head = fit_linear(features[rows], labels[rows], num_classes, class_weights, strength)
-                answers = (features[held_out] @ head.weight.T + head.bias).argmax(axis=1)
-                accuracies.append(float((answers == labels[held_out]).mean()))
+
+    def accuracies(task: tuple[Integers, Integers]) -> list[float]:
+        drawn, held_out = task
+        by_size = []
+        for size in sizes:
+            rows = np.concatenate([drawn[labels[drawn] == label][:size] for label in range(num_classes)])
+            head = fit_linear(features[rows], labels[rows], num_classes, class_weights, strength)
+            answers = (features[held_out] @ head.weight.T + head.bias).argmax(axis=1)
+            by_size.append(float((answers == labels[held_out]).mean()))
+        return by_size
+
+    tasks = [(rng.permutation(training), held_out) for training, held_out in folds]
+    by_fold = []
+    with one_thread_per_fit():
+        for of_fold in in_order(accuracies, tasks, num_cores()):
+            by_fold.append(of_fold)
             tell()
-    return {size: tuple(accuracies) for size, accuracies in found.items()}
+    return dict(zip(sizes, zip(*by_fold, strict=True), strict=True))
