@@ -167,6 +167,16 @@ def test_four_splits_where_there_are_enough(four_way: skysort.Run) -> None:
     assert metrics.held_out.accuracy >= 0.8
 
 
+def test_rows_from_the_cache_are_the_classifiers_answers(four_way: skysort.Run) -> None:
+    rows = rows_of(four_way.path / "calibration.csv")
+    source = Path(str(four_way.data.source))
+    answers = Classifier(four_way.classifier).predict([source / row["path"] for row in rows])
+    assert len(rows) >= 5
+    assert [row["label"] for row in rows] == [answer.label or "" for answer in answers]
+    shares = [[float(row[f"p:{name}"]) for name in answers[0].probabilities] for row in rows]
+    np.testing.assert_allclose(shares, [list(answer.probabilities.values()) for answer in answers], atol=1e-5)
+
+
 def pixels_in(run: skysort.Run, split: str) -> np.ndarray:
     from skysort.core.progress import SilentProgress
     from skysort.runs.reopen import prepared_again
