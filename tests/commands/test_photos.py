@@ -20,6 +20,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.ood import scores
 from skysort.classifier.readme import sample
 from skysort.classifier.runtime import OnnxModel
+from skysort.core.progress import LineProgress
 from skysort.data.decode import decode
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
@@ -144,6 +145,19 @@ def test_resume_of_an_interrupted_run(learned: skysort.Run, few: Path, tmp_path:
     run.classifier.rmdir()
     resumed = skysort.resume(run.path)
     assert resumed.metrics.splits == learned.metrics.splits
+
+
+def test_resume_draws_the_curve_of_a_run_that_was_killed_after_its_figures(
+    learned: skysort.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = skysort.Run(shutil.copytree(learned.path, tmp_path / "run"))
+    for name in ("metrics.json", "report.html", "learning-curve.json"):
+        (run.path / name).unlink()
+    resumed = skysort.resume(run.path, progress=LineProgress())
+    assert resumed.learning_curve == learned.learning_curve
+    assert '<h2 id="enough">' in (run.path / "report.html").read_text(encoding="utf-8")
+    told = capsys.readouterr().err
+    assert 0 <= told.find("95 % interval") < told.find("Drawing the learning curve")
 
 
 def test_a_decision_takes_calibration_pictures(learned: skysort.Run) -> None:

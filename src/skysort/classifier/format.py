@@ -91,6 +91,8 @@ class UsedBackbone(FrozenModel):
     """Of the file that the weights come from."""
     licence: str
     """As its files state it."""
+    penalty: float
+    """Strength of the penalty that the head was fitted with."""
 
 
 class ClassifierTable(FrozenModel):

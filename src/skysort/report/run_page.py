@@ -25,7 +25,7 @@ from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve
 from skysort.trust.learning_curve import LearningCurve, is_it_enough
-from skysort.trust.metrics import ClassFigures, Effect, Metrics, SplitFigures
+from skysort.trust.metrics import ClassFigures, Effect, Metrics
 
 NUM_MISTAKES = 24
 NUM_SAMPLES = 40
@@ -118,7 +118,7 @@ def write_report(
         metrics=metrics,
         test=figures,
         classes=test.classes,
-        headline=_headline(figures, metrics.held_out_split, is_own=run is not None),
+        headline=headline(metrics, is_own=run is not None),
         measured="test pictures" if metrics.held_out_split == "test" else "pictures of all folds",
         advice=advice(metrics),
         seen_twice=figures.pictures - others.pictures if others else 0,
@@ -186,7 +186,9 @@ def decision_sections(
     return sections
 
 
-def _headline(figures: SplitFigures, split: str, *, is_own: bool) -> str:
+def headline(metrics: Metrics, *, is_own: bool) -> str:
+    """Return the accuracy on held-out pictures in a sentence; `is_own`: they are pictures of the run."""
+    figures, split = metrics.held_out, metrics.held_out_split
     num_right = figures.matrix().trace()
     pictures = counted(figures.pictures, "test picture" if is_own and split == "test" else "picture")
     unseen = " it had not seen" if is_own and not figures.without_duplicates else ""

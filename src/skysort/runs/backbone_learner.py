@@ -101,14 +101,17 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
     head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
-    run.write_learning_curve(_learning_curve(recipe, prepared, features, fitted.strength, progress))
-    curve_drawn = time.perf_counter()
     shape = prepared.shape
     table = ClassifierTable(
         classes=listing.classes,
         pictures=PictureFormat(size=shape.size, channels=shape.channels, resize=shape.resize),
         network=recipe.network.model_dump(mode="json"),
-        backbone=UsedBackbone(name=backbone.name, sha256=backbone.sha256, licence=backbone.licence.name),
+        backbone=UsedBackbone(
+            name=backbone.name,
+            sha256=backbone.sha256,
+            licence=backbone.licence.name,
+            penalty=fitted.strength,
+        ),
         recipe=recipe.name,
         test_time_flip=recipe.transfer.flip,
         parameters=head.weight.size + head.bias.size,
@@ -132,7 +135,7 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
             classifier.table = classifier.table.with_unknown(threshold)
         write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
         classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
-    return {"learning_curve": curve_drawn - learned, "export": time.perf_counter() - curve_drawn}
+    return {"export": time.perf_counter() - learned}
 
 
 def _reference(
@@ -163,9 +166,19 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
     )
 
 
-def _learning_curve(
-    recipe: Recipe, prepared: PreparedData, features: PictureFeatures, strength: float, progress: Progress
-) -> LearningCurve:
+def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, progress: Progress) -> LearningCurve:
+    """Return the accuracy by pictures per class, of heads that learned from parts of the training pictures.
+
+    Args:
+        recipe: recipe of a run.
+        prepared: pictures of the run.
+        strength: of the penalty.
+        progress: where to report progress.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    _, features = _features(recipe, prepared, progress)
     rows, listing = prepared.splits["train"], prepared.dataset.listing
     with progress.step("Drawing the learning curve", recipe.transfer.folds) as tell:
         found = accuracies_by_size(

@@ -135,6 +135,11 @@ class Run:
             return None
         return read_json(self.path / LEARNING_CURVE, LearningCurve, damaged="damaged-run")
 
+    @property
+    def lacks_learning_curve(self) -> bool:
+        """Whether the run has a backbone, and no learning curve yet: the curve is drawn after the figures."""
+        return self.recipe.has_backbone and not (self.path / LEARNING_CURVE).exists()
+
     def write_learning_curve(self, curve: LearningCurve) -> None:
         """Write learning-curve.json."""
         write_whole(self.path / LEARNING_CURVE, curve.to_json())

@@ -17,6 +17,7 @@ from skysort.recipe.networks import AnyNetwork
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Training
 from skysort.runs.folder import Run
+from skysort.trust.learning_curve import LearningCurve
 
 if TYPE_CHECKING:
     from skysort.networks.layers import Variant
@@ -67,6 +68,11 @@ class BackboneLearner(Learner, Protocol):
         self, run: Run, recipe: Recipe, prepared: PreparedData, rows: Indices, progress: Progress
     ) -> tuple[Logits, NDArray[np.float32]]:
         """Return (N, classes) logits and (N, D) features of (N,) rows, without running the whole classifier."""
+
+    def learning_curve(
+        self, recipe: Recipe, prepared: PreparedData, strength: float, progress: Progress
+    ) -> LearningCurve:
+        """Return the accuracy by pictures per class."""
 
     def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
         """Return (N, classes) logits for the training pictures, each from a head that has not seen it."""

@@ -13,7 +13,7 @@ from skysort.core.files import write_whole
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
-from skysort.report.run_page import DecisionSection, decision_sections, write_report
+from skysort.report.run_page import DecisionSection, decision_sections, headline, write_report
 from skysort.runs.folder import Run
 from skysort.runs.learner import backbone_learner
 from skysort.trust.evaluation import Evaluation, evaluate_split, evaluation_of
@@ -93,6 +93,11 @@ def measure_run(
     )
     update = {"figures": metrics.held_out.headline, "data": data}
     classifier.table.model_copy(update=update).write(classifier.folder)
+    if run.lacks_learning_curve and classifier.table.backbone:
+        progress.say(headline(metrics, is_own=True))
+        strength = classifier.table.backbone.penalty
+        curve = backbone_learner().learning_curve(run.recipe, prepared, strength, progress)
+        run.write_learning_curve(curve)
     # A mistake of the folds is not the kept classifier's, whose evidence would explain another answer.
     explaining = classifier if held_out == "test" else None
     write_figures(run.path, metrics, test, run, decisions, explaining=explaining)
