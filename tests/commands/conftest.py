@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from skysort.cli import main
+from tests.conftest import SharedFolder
 
 ROOT = Path(__file__).parents[2]
+NEEDED = ("src", "tests", "pyproject.toml", "README.md", "LICENSE")
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,43 @@ def skysort_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     return run
 
 
-def environment_with(extra: str, folder: Path, *options: object) -> Path:
+@pytest.fixture(scope="session")
+def built(shared_folder: SharedFolder) -> Path:
+    """A folder with the wheel and the source distribution."""
+    return shared_folder("dist", build)
+
+
+def build(folder: Path) -> None:
+    """Build from a copy, because a checkout may hold anything."""
+    source = folder / "source"
+    for name in NEEDED:
+        path = ROOT / name
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        source.mkdir(exist_ok=True)
+        copy(path, source / name)
+    command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def environment_with(built: Path, extra: str, folder: Path, *options: object) -> Path:
     """Return a Python with Skysort and an extra, from the package registry; skip where that is out of reach.
 
     Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
 
     Args:
-        extra: such as `watch`.
+        built: the folder of the fixture of this name.
+        extra: such as `[watch]`, or nothing.
         folder: for the environment.
         options: of pip.
     """
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{ROOT}[{extra}]", *options],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    # Most modules of the libraries are never imported here, and to compile them all takes longer than the tests.
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
+    (wheel,) = built.glob("*.whl")
+    command = [*pip, "--disable-pip-version-check", f"{wheel}{extra}", *options]
+    installed = subprocess.run(command, capture_output=True, text=True, check=False)
     if installed.returncode:
         unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr
         if unreachable and not os.environ.get("SKYSORT_REGISTRY"):

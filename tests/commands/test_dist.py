@@ -4,36 +4,14 @@ import csv
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import SharedFolder, picture_bytes
-
-ROOT = Path(__file__).parents[2]
-NEEDED = ("src", "tests", "pyproject.toml", "README.md", "LICENSE")
-
-
-@pytest.fixture(scope="module")
-def built(shared_folder: SharedFolder) -> Path:
-    """A folder with the wheel and the source distribution."""
-    return shared_folder("dist", build)
-
-
-def build(folder: Path) -> None:
-    """Build from a copy, because a checkout may hold anything."""
-    source = folder / "source"
-    for name in NEEDED:
-        path = ROOT / name
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        source.mkdir(exist_ok=True)
-        copy(path, source / name)
-    command: list[str | Path] = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+from tests.commands.conftest import ROOT, environment_with
+from tests.conftest import picture_bytes
 
 
 def test_distributions_hold_what_they_should(built: Path) -> None:
@@ -53,20 +31,12 @@ def test_distributions_hold_what_they_should(built: Path) -> None:
 
 @pytest.mark.skipif(not os.environ.get("SKYSORT_REGISTRY"), reason="needs the package registry and a minute")
 def test_a_wheel_in_a_bare_environment_helps_and_predicts(built: Path, finished_run: Path, tmp_path: Path) -> None:
-    environment = tmp_path / "env"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    programs = environment / ("Scripts" if os.name == "nt" else "bin")
-    (wheel,) = built.glob("*.whl")
-    installed = subprocess.run(
-        [programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
+    python = environment_with(built, "", tmp_path / "env")
     outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
     def skysort(*arguments: object) -> str:
         done = subprocess.run(
-            [programs / "skysort", *map(str, arguments)],
+            [python.with_name("skysort"), *map(str, arguments)],
             capture_output=True, text=True, check=False, env=outside, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -15,9 +15,9 @@ MOST_MEGABYTES = 600
 
 
 @pytest.fixture(scope="module")
-def photos_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos_environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with Skysort and `[photos]`, as `environment_with`."""
-    return environment_with("photos", tmp_path_factory.mktemp("photos") / "env")
+    return environment_with(built, "[photos]", tmp_path_factory.mktemp("photos") / "env")
 
 
 @pytest.mark.slow

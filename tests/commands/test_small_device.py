@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import environment_with
+from tests.commands.conftest import ROOT, environment_with
 from tests.conftest import picture_bytes
-
-ROOT = Path(__file__).parents[2]
 
 
 def lowest_versions() -> str:
@@ -29,12 +27,14 @@ def lowest_versions() -> str:
 
 
 @pytest.fixture(scope="session", params=["newest", "lowest"])
-def small_environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_environment(
+    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A Python with Skysort and `[watch]`, as `environment_with`."""
     folder = tmp_path_factory.mktemp("small") / "env"
     constraints = folder.with_name("constraints.txt")
     constraints.write_text(lowest_versions() if request.param == "lowest" else "")
-    return environment_with("watch", folder, "--constraint", constraints)
+    return environment_with(built, "[watch]", folder, "--constraint", constraints)
 
 
 def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_run: Path, tmp_path: Path) -> None:

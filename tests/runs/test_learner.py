@@ -36,7 +36,7 @@ def test_torch_is_loaded_by_the_first_call_that_needs_it(call: str, is_loaded: b
     assert ended.stdout == f"{is_loaded}\n"
 
 
-def test_a_trained_network_loads_neither_the_compiler_nor_the_exporter_of_pytorch(tmp_path: Path) -> None:
+def test_training_loads_neither_the_compiler_nor_the_exporter_of_pytorch(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
