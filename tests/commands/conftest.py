@@ -3,13 +3,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from skysort.cli import main
+from tests.commands.forks import Forks, forks
 from tests.conftest import SharedFolder
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,12 @@ def skysort_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         return Ended(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[Forks]:
+    with forks(tmp_path_factory.mktemp("forks"), session_cache) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

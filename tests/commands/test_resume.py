@@ -10,29 +10,29 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.conftest import SharedFolder, command, picture_bytes, start
+from tests.commands.forks import Forks
+from tests.conftest import SharedFolder, picture_bytes, start
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def untouched(shared_folder: SharedFolder, session_cache: Path) -> Path:
+def untouched(shared_folder: SharedFolder, forked: Forks) -> Path:
     def train(run: Path) -> None:
-        done = command("train", "skies:600", *ARGUMENTS, "--run", run, SKYSORT_CACHE=str(session_cache))
+        done = forked.command("train", "skies:600", *ARGUMENTS, "--run", run)
         assert done.returncode == 0, done.stderr
 
     return shared_folder("untouched-lenet", train)
 
 
-def signalled(folder: Path, number: signal.Signals, num_renames: int) -> dict[str, str]:
-    """Return an environment in which a process signals itself before its n-th rename.
+def interrupting(number: signal.Signals, num_renames: int) -> str:
+    """Return lines of Python after which a process signals itself before its n-th rename.
 
     Whatever Skysort leaves behind it renames into place, so that between two renames nothing changes that
     another process could see: to be killed before each is to be killed at every moment.
     """
-    folder.mkdir(exist_ok=True)
-    (folder / "sitecustomize.py").write_text(f"""
+    return f"""
 import os
 import signal
 
@@ -50,11 +50,12 @@ def before(rename):
     return renamed
 
 os.rename, os.replace = before(os.rename), before(os.replace)
-""")
-    return {"PYTHONPATH": str(folder)}
+"""
 
 
-def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path, tmp_path: Path) -> None:
+def test_killed_again_and_again_and_resumed_gives_the_same_bytes(
+    forked: Forks, untouched: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     train, resume = ("train", "skies:600", *ARGUMENTS, "--run", run), ("train", "--resume", run)
     for arguments, num_renames, expected in (
@@ -69,13 +70,13 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path
         (resume, 2, "calibration.csv"),
         (resume, 5, "report.html"),  # all but metrics.json
     ):
-        ended = command(*arguments, **signalled(tmp_path / "kill", signal.SIGKILL, num_renames))
+        ended = forked.command(*arguments, before=interrupting(signal.SIGKILL, num_renames))
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         assert (run / expected).exists() if expected else not run.exists()
         assert not (run / "metrics.json").exists()
         if expected is None:
             assert list(tmp_path.glob(".run.*.partial"))
-    done = command(*resume)
+    done = forked.command(*resume)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob(".*"))
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
@@ -85,11 +86,11 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(untouched: Path
 
 
 def test_two_processes_do_not_work_on_one_run(
-    skysort_command: Callable[..., Ended], untouched: Path, tmp_path: Path
+    skysort_command: Callable[..., Ended], forked: Forks, untouched: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    halted = signalled(tmp_path / "halt", signal.SIGSTOP, 8)
-    first = start("train", "skies:600", *ARGUMENTS, "--run", run, **halted)
+    (tmp_path / "sitecustomize.py").write_text(interrupting(signal.SIGSTOP, 8))
+    first = start("train", "skies:600", *ARGUMENTS, "--run", run, PYTHONPATH=str(tmp_path))
     try:
         _, status = os.waitpid(first.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
@@ -99,21 +100,23 @@ def test_two_processes_do_not_work_on_one_run(
     finally:
         first.kill()
         first.communicate()
-    assert command("train", "--resume", run).returncode == 0
+    assert forked.command("train", "--resume", run).returncode == 0
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: Path, tmp_path: Path) -> None:
+def test_asked_to_stop_it_says_how_to_go_on(
+    number: signal.Signals, forked: Forks, untouched: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
-    after_one_epoch = signalled(tmp_path / "ask", number, 6)
-    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **after_one_epoch)
+    after_one_epoch = interrupting(number, 6)
+    ended = forked.command("train", "skies:600", *ARGUMENTS, "--run", run, before=after_one_epoch)
     assert ended.returncode == 1
     assert ended.stderr.endswith(" [interrupted]\n")
     for fact in ("epoch 2", "step 0", f"skysort resume {run}"):
         assert fact in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
-    assert command("train", "--resume", run).returncode == 0
+    assert forked.command("train", "--resume", run).returncode == 0
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
@@ -121,11 +124,11 @@ def test_asked_to_stop_it_says_how_to_go_on(number: signal.Signals, untouched: P
     ("number", "num_renames", "has_classifier"), [(signal.SIGINT, 13, False), (signal.SIGTERM, 19, True)]
 )
 def test_interrupted_after_training_it_says_how_to_go_on(
-    number: signal.Signals, num_renames: int, has_classifier: bool, tmp_path: Path, untouched: Path
+    number: signal.Signals, num_renames: int, has_classifier: bool, forked: Forks, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    interrupted = signalled(tmp_path / "ask", number, num_renames)
-    ended = command("train", "skies:600", *ARGUMENTS, "--run", run, **interrupted)
+    interrupted = interrupting(number, num_renames)
+    ended = forked.command("train", "skies:600", *ARGUMENTS, "--run", run, before=interrupted)
     assert ended.returncode == 1
     assert ended.stderr.endswith(f" skysort resume {run} [interrupted]\n")
     assert (run / "classifier").exists() == has_classifier
