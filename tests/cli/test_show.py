@@ -16,6 +16,7 @@ def metrics_of(test: SplitFigures, ood: OodFigures | None = None) -> Metrics:
         temperature_reason="",
         seconds={},
         protocol="four-way",
+        learned={"train": 700},
         classifier="0",
         data={"source": "made-up", "fingerprint": "0"},
         decisions={},

@@ -20,8 +20,11 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.ood import scores
 from skysort.classifier.readme import sample
 from skysort.classifier.runtime import OnnxModel
-from skysort.core.progress import LineProgress
+from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import decode
+from skysort.runs.reopen import prepared_again
+from skysort.transfer.head import fit_head, fit_linear
+from skysort.transfer.network import head_of
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
 from tests.conftest import refused
@@ -176,9 +179,36 @@ def four_way(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> sk
 
 def test_four_splits_where_there_are_enough(four_way: skysort.Run) -> None:
     metrics = four_way.metrics
-    assert metrics.splits.keys() == {"train", "validation", "calibration", "test"}
+    assert metrics.splits.keys() == {"train", "calibration", "test"}
+    counts = four_way.data.counts
+    assert metrics.learned == {split: sum(counts[split].values()) for split in ("train", "validation")}
     assert metrics.held_out == metrics.splits["test"]
     assert metrics.held_out.accuracy >= 0.8
+    assert skysort.evaluate(four_way.path).splits == metrics.splits
+
+
+def test_the_head_learns_from_validation_after_the_choice(four_way: skysort.Run) -> None:
+    file = four_way.classifier / "model.onnx"
+    prepared = prepared_again(four_way, SilentProgress())
+    labels, groups, transfer = prepared.dataset.listing.labels, prepared.groups, four_way.recipe.transfer
+
+    def features(rows: np.ndarray) -> np.ndarray:
+        return OnnxModel(file).compute(prepared.dataset.pixels(rows), "features")[0].astype(np.float64)
+
+    train, both = prepared.splits["train"], prepared.rows_of(("train", "validation"))
+    chosen = fit_head(features(train), labels[train], groups[train], 3, num_folds=transfer.folds)
+    expected = fit_linear(features(both), labels[both], 3, "none", chosen.strength)
+    kept, temperature = head_of(file), Classifier(four_way.classifier).table.temperature
+    np.testing.assert_allclose(kept.weight * temperature, expected.weight, atol=1e-4)
+    assert np.abs(chosen.linear.weight - expected.weight).max() > 1e-3
+
+
+def test_validation_pictures_not_learned_have_figures(four_way: skysort.Run, tmp_path: Path) -> None:
+    source = str(four_way.data.source)
+    settings = ("pictures.protocol=four-way", "transfer.learn_from_validation=false")
+    metrics = skysort.train(source, "photos", tmp_path / "run", settings=settings).metrics
+    assert metrics.splits.keys() == {"train", "validation", "calibration", "test"}
+    assert metrics.learned.keys() == {"train"}
 
 
 def test_rows_from_the_cache_are_the_classifiers_answers(four_way: skysort.Run) -> None:
@@ -192,9 +222,6 @@ def test_rows_from_the_cache_are_the_classifiers_answers(four_way: skysort.Run) 
 
 
 def pixels_in(run: skysort.Run, split: str) -> np.ndarray:
-    from skysort.core.progress import SilentProgress
-    from skysort.runs.reopen import prepared_again
-
     prepared = prepared_again(run, SilentProgress())
     return prepared.dataset.pixels(prepared.splits[split])
 

@@ -121,6 +121,7 @@ def metrics_of(test: Evaluation, **others: Any) -> Metrics:
         "temperature_reason": "",
         "seconds": {"training": 61.25},
         "protocol": "four-way",
+        "learned": {"train": 700},
         "classifier": "0" * 64,
         "data": {"source": "made-up", "fingerprint": "0" * 32},
         "decisions": {},

@@ -28,6 +28,7 @@ def metrics(**splits: SplitFigures) -> Metrics:
         temperature_reason="",
         seconds={},
         protocol="four-way",
+        learned={"train": 700},
         classifier="",
         data={},
         decisions={},

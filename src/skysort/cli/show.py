@@ -10,7 +10,7 @@ from rich.table import Table
 
 from skysort.cli.console import console_for, shown_name
 from skysort.core.text import counted
-from skysort.report.wording import PROTOCOLS, decision_sentences
+from skysort.report.wording import PROTOCOLS, decision_sentences, learned_from
 from skysort.trust.advice import advice
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
     _show_unknown(test, metrics.ood, console)
     for name, effect in metrics.decisions.items():
         _show_effect(name, effect, console)
+    if metrics.learned:
+        console.print(f"learned from: {learned_from(metrics.learned)}")
     console.print(f"protocol: {metrics.protocol} ({PROTOCOLS[metrics.protocol]})")
 
 

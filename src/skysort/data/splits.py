@@ -1,6 +1,7 @@
 """A run's pictures, decoded and cut into splits, and their description in data.json."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -94,6 +95,10 @@ class PreparedData:
         `all_of_train`."""
         most = len(self.splits["train"]) if all_of_train else MOST_TRAINING_PICTURES
         return {**self.splits, "train": evenly_spaced(self.splits["train"], most)}
+
+    def rows_of(self, splits: Sequence[str]) -> Indices:
+        """Return the sorted rows of those of some splits that there are."""
+        return np.sort(np.concatenate([self.splits[split] for split in splits if split in self.splits]))
 
     def leaks(self, split: str) -> Indices:
         """Return the rows of a split that leak: an earlier split has an identical picture or one like it.

@@ -314,6 +314,15 @@ class Transfer(FrozenModel):
     within the training pictures."""
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of a cross-validation; fewer if a class has fewer pictures or groups."""
+    learn_from_validation: bool = False
+    """Once everything is chosen, fit the head that is kept to the validation pictures too. The choices are made by
+    cross-validation within the training pictures and need no validation split. There are no validation figures
+    then."""
+
+    @property
+    def learned_splits(self) -> tuple[str, ...]:
+        """The splits that the classifier that is kept learns from, where the protocol has them."""
+        return ("train", "validation") if self.learn_from_validation else ("train",)
 
 
 class Trust(FrozenModel):

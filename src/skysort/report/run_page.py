@@ -20,7 +20,7 @@ from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves,
 from skysort.report.learning_curve_chart import LearningCurveChart
 from skysort.report.page import percent, write_page
 from skysort.report.suspect_cards import suspect_cards
-from skysort.report.wording import PROTOCOLS, decision_sentences
+from skysort.report.wording import PROTOCOLS, decision_sentences, learned_from
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import curve
@@ -123,6 +123,7 @@ def write_report(
         advice=advice(metrics),
         seen_twice=figures.pictures - others.pictures if others else 0,
         protocol=PROTOCOLS[metrics.protocol],
+        learned=learned_from(metrics.learned) if metrics.learned else None,
         recipe=Recipe.load(str(run / "recipe.toml")) if run else None,
         toml=(run / "recipe.toml").read_text(encoding="utf-8") if run else None,
         commands=_commands(run, metrics, decisions) if run else None,

@@ -1,7 +1,7 @@
 """Sentences for protocols and decisions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from skysort.core.text import counted, printable
@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 
 PROTOCOLS = {
     "tutorial": "trained on the whole training split, tested on the test split of the data",
-    "four-way": "split into train, validation, calibration and test; trained on train alone",
+    "four-way": "split into train, validation, calibration and test; test has no part in training",
     "folds": "each picture judged by a classifier that has not seen it; the one that is kept has seen all of them",
     "other pictures": "measured on pictures that are not those of the classifier's run",
     "seen pictures": "measured on pictures of its training: no figure holds for new pictures",
 }
+
+
+def learned_from(learned: Mapping[str, int]) -> str:
+    """Return how many pictures a classifier learned from.
+
+    Args:
+        learned: number of pictures by split, at least one split.
+
+    >>> learned_from({"train": 821, "validation": 117})
+    '938 pictures (train and validation)'
+    """
+    return f"{counted(sum(learned.values()), 'picture')} ({' and '.join(learned)})"
 
 
 def decision_sentences(decision: "Decision", classes: Sequence[str]) -> list[str]:

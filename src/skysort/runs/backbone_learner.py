@@ -32,9 +32,9 @@ from skysort.transfer.features import (
     milliseconds_per_picture,
     num_missing,
 )
-from skysort.transfer.head import FittedHead, fit_head, make_folds
+from skysort.transfer.head import FittedHead, fit_head, fit_linear, make_folds, one_thread_per_fit
 from skysort.transfer.learning_curve import accuracies_by_size
-from skysort.transfer.network import backbone_model, head_of, whole_model
+from skysort.transfer.network import LinearHead, backbone_model, head_of, whole_model
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.learning_curve import LearningCurve, Size
 
@@ -95,11 +95,13 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     computed = time.perf_counter()
     rows, listing = prepared.splits["train"], prepared.dataset.listing
     fitted = _fit(recipe, prepared, features, rows)
-    progress.say(f"fitted a head to {len(rows):,} pictures; strength of the penalty: {fitted.strength:g}")
+    progress.say(
+        f"strength of the penalty: {fitted.strength:g}, by cross-validation on {len(rows):,} training pictures"
+    )
     temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
     progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
     run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
-    head = fitted.linear.cooled(temperature.value)
+    head = _kept_head(recipe, prepared, features, fitted, progress).cooled(temperature.value)
     learned = time.perf_counter()
     shape = prepared.shape
     table = ClassifierTable(
@@ -164,6 +166,21 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
         num_folds=recipe.transfer.folds,
         seed=recipe.training.seed,
     )
+
+
+def _kept_head(
+    recipe: Recipe, prepared: PreparedData, features: PictureFeatures, fitted: FittedHead, progress: Progress
+) -> LinearHead:
+    """Return the head that is kept. It may learn from more pictures than those that chose its penalty."""
+    splits = [split for split in recipe.transfer.learned_splits if split in prepared.splits]
+    rows, listing = prepared.rows_of(splits), prepared.dataset.listing
+    progress.say(f"the head learned from {len(rows):,} pictures: {' and '.join(splits)}")
+    if splits == ["train"]:
+        return fitted.linear
+    labels, class_weights = listing.labels[rows], recipe.loss.class_weights
+    with one_thread_per_fit():
+        head = fit_linear(features.of(rows), labels, len(listing.classes), class_weights, fitted.strength)
+    return head.rounded()
 
 
 def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, progress: Progress) -> LearningCurve:

@@ -52,11 +52,14 @@ def measure_run(
     """
     require("a report", "photos" if run.recipe.has_backbone else "train", "matplotlib", "jinja2")
     started = time.perf_counter()
+    learned_splits = run.recipe.transfer.learned_splits
+    measured = prepared.measured(all_of_train=run.recipe.speaks_of_train)
     evaluations = {
         split: evaluated
         if evaluated and split == evaluated.split
         else _evaluate(run, classifier, split, prepared, rows, progress)
-        for split, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+        for split, rows in measured.items()
+        if split == "train" or split not in learned_splits  # a learned validation picture is no new one
     }
     if prepared.protocol == "folds":
         evaluations["folds"] = _judged_by_folds(run, classifier, prepared, progress)
@@ -77,6 +80,7 @@ def measure_run(
         temperature_reason=classifier.table.temperature_reason,
         seconds={**known, **seconds, "evaluation": time.perf_counter() - started},
         protocol=str(run.recipe.pictures.protocol),
+        learned={split: len(prepared.splits[split]) for split in learned_splits if split in prepared.splits},
         classifier=classifier.digest,
         data=data,
         decisions={

@@ -82,6 +82,7 @@ def measure_others(
         temperature_reason=table.temperature_reason,
         seconds={"evaluation": time.perf_counter() - started},
         protocol="seen pictures" if is_all_learned else "other pictures",
+        learned={},
         classifier=classifier.digest,
         data=origin,
         decisions={decision.name: test.effect_of(decision, groups) for decision in table.decisions},

@@ -94,7 +94,7 @@ def fit_head(
     best = int(np.argmin(losses))
     head = of_all[best]
     return FittedHead(
-        LinearHead(head.weight.astype(np.float32), head.bias.astype(np.float32)),
+        head.rounded(),
         strengths[best],
         out_of_fold[best],
         losses[best] / float(weights.sum()),
@@ -118,6 +118,10 @@ class Affine:
     """(classes, D)."""
     bias: Floats
     """(classes,)."""
+
+    def rounded(self) -> LinearHead:
+        """Return the head in float32, for a model."""
+        return LinearHead(self.weight.astype(np.float32), self.bias.astype(np.float32))
 
 
 def fit_linear(

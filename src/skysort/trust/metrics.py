@@ -169,6 +169,9 @@ class Metrics(FrozenModel):
     seconds: dict[str, float]
     """Duration of each step, such as `training`."""
     protocol: str
+    learned: dict[str, int]
+    """Number of pictures that the classifier learned from, by split; empty for figures of other pictures than its
+    run's. Validation pictures that it learned from have no figures."""
     classifier: str
     """SHA-256 of the model.onnx that was measured."""
     data: dict[str, str]
