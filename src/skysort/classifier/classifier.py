@@ -26,7 +26,7 @@ from skysort.classifier.ood import Similarities, why_unknown
 from skysort.classifier.predictions import Prediction, labelled, softmax, unreadable
 from skysort.classifier.proof import Logits, prove, write_proof
 from skysort.classifier.reference import Reference
-from skysort.classifier.runtime import EVIDENCE, Session
+from skysort.classifier.runtime import EVIDENCE, FEATURES, LOGITS, Session
 from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.data.decode import Pixels, UnreadablePictureError, decode
@@ -163,12 +163,22 @@ class Classifier:
 
     def logits_and_similarities(self, pictures: Pixels) -> tuple[Logits, Similarities | None]:
         """Return logits as `logits` does, and the (N,) similarities to the reference; None if there is none."""
-        if self.reference is None or not len(pictures):
-            return self.logits(pictures), None
+        logits, similarities, _ = self._outputs(pictures, explain=False)
+        return logits, similarities
+
+    def _outputs(self, pictures: Pixels, *, explain: bool) -> tuple[Logits, Similarities | None, Evidence | None]:
+        """Return logits, similarities and, to explain them, the evidence, from one pass through the network."""
+        others = [*([FEATURES] if self.reference else []), *([EVIDENCE] if explain else [])]
+        if not others or not len(pictures):
+            return self.logits(pictures), None, None
         step = self.batch_size
-        batches = (pictures[start : start + step] for start in range(0, len(pictures), step))
-        logits, features = zip(*map(self._session.run_with_features, batches), strict=True)
-        return np.concatenate(logits), self.reference.similarities(np.concatenate(features))
+        parts = [
+            self._session.run_with(pictures[start : start + step], *others)
+            for start in range(0, len(pictures), step)
+        ]
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        similarities = self.reference.similarities(outputs[FEATURES]) if self.reference else None
+        return outputs[LOGITS], similarities, outputs.get(EVIDENCE)
 
     def predict(self, pictures: PictureInput | Iterable[PictureInput]) -> list[Prediction]:
         """Return one prediction per picture, in order.
@@ -266,8 +276,8 @@ class Classifier:
     def _predictions(self, batch: Sequence[Decoded], explain: Explain | None = None) -> Iterator[Prediction]:
         pictures = [picture for _, picture in batch if not isinstance(picture, str)]
         stacked = np.stack(pictures) if pictures else np.zeros(0, np.uint8)
-        logits, similarities = self.logits_and_similarities(stacked)
-        evidence = iter(self.evidence(stacked) if pictures and explain else ())
+        logits, similarities, places = self._outputs(stacked, explain=explain is not None)
+        evidence = iter(() if places is None else places)
         answers = zip(softmax(logits), why_unknown(self.table.unknown, logits, similarities), strict=True)
         for path, picture in batch:
             if isinstance(picture, str):

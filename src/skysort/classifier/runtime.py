@@ -137,14 +137,17 @@ class Session(OnnxModel):
         (logits,) = self.compute(pictures, LOGITS)
         return self._checked(logits, len(pictures))
 
-    def run_with_features(self, pictures: Pixels) -> tuple[Logits, NDArray[np.float32]]:
-        """Return (N, classes) logits and (N, D) float32 features for (N, C, H, W) uint8 pictures.
+    def run_with(self, pictures: Pixels, *others: str) -> dict[str, NDArray[np.float32]]:
+        """Return the logits, as `run` does, and other outputs of the model by name, from one pass.
 
         Raises:
             As `run`.
         """
-        logits, features = self.compute(pictures, LOGITS, FEATURES)
-        return self._checked(logits, len(pictures)), features
+        outputs = dict(zip((LOGITS, *others), self.compute(pictures, LOGITS, *others), strict=True))
+        self._checked(outputs[LOGITS], len(pictures))
+        if EVIDENCE in outputs:
+            self._check_evidence(outputs[EVIDENCE], len(pictures))
+        return outputs
 
     @property
     def num_features(self) -> int | None:
@@ -166,10 +169,13 @@ class Session(OnnxModel):
     def evidence(self, pictures: Pixels) -> Evidence:
         """Return (N, classes, h, w) float32 evidence, of a model with this output, as `run` returns logits."""
         (evidence,) = self.compute(pictures, EVIDENCE)
-        if evidence.ndim != 4 or evidence.shape[:2] != (len(pictures), self.num_classes):
+        self._check_evidence(evidence, len(pictures))
+        return evidence
+
+    def _check_evidence(self, evidence: Evidence, num: int) -> None:
+        if evidence.ndim != 4 or evidence.shape[:2] != (num, self.num_classes):
             raise SkysortError(
                 "damaged-classifier",
                 f"{self.model} is damaged: expected evidence for {self.num_classes} classes, found an output of"
                 f" shape {evidence.shape}",
             )
-        return evidence
