@@ -242,6 +242,31 @@ def test_the_score_for_unknown_is_that_of_scikit_learn(four_way: skysort.Run) ->
     assert unknown.calibration.kept == (found >= unknown.threshold).sum() >= 0.8 * unknown.calibration.pictures
 
 
+def test_folds_set_a_threshold_by_answers_out_of_fold(few: Path, tmp_path: Path) -> None:
+    run = skysort.train(few, "photos", tmp_path / "run", settings=("trust.keep_known=0.9",), ood="skies:12")
+    assert run.recipe.pictures.protocol == "folds"
+    classifier, metrics = Classifier(run.classifier), run.metrics
+    pixels, prepared = pixels_in(run, "train"), prepared_again(run, SilentProgress())
+    labels, groups = prepared.dataset.listing.labels, prepared.groups
+    (known,) = OnnxModel(run.classifier / "model.onnx").compute(pixels, "features")
+    judged = fit_head(known.astype(np.float64), labels, groups, 3).out_of_fold / classifier.table.temperature
+    near = NearestNeighbors(n_neighbors=6, metric="cosine").fit(known).kneighbors(known)[0][:, 1:]  # not itself
+    assert len(np.unique(groups)) == 24
+    weight = float(np.load(run.classifier / "reference.npz")["weight"])
+    expected = np.sort(logsumexp(judged, axis=1) + weight * (1 - near).mean(axis=1))
+    unknown = classifier.table.unknown
+    assert unknown is not None and unknown.calibration.pictures == 24
+    assert unknown.threshold == pytest.approx(expected[1], abs=0.005 * weight)  # floor(25 x 0.1) = 2
+    assert scores(*classifier.logits_and_similarities(pixels)).min() > unknown.threshold, "it has seen these"
+    assert metrics.held_out.unknown is None
+    assert metrics.ood is not None and metrics.ood.test_pictures == 24 and metrics.ood.roc_auc > 0.9
+
+
+def test_too_few_pictures_for_a_threshold(few: Path, tmp_path: Path) -> None:
+    with refused("too-few-pictures", "24", "99"):
+        skysort.train(few, "photos", tmp_path / "run", settings=("trust.keep_known=0.99",))
+
+
 def test_another_kind_of_picture_is_unknown_with_and_without_skysort(
     four_way: skysort.Run, tmp_path: Path
 ) -> None:

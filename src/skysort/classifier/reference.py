@@ -71,9 +71,7 @@ class Reference:
         """
         # Rounded as they are stored, so that a threshold set now holds for the classifier when loaded.
         rows = _of_length_1(features).astype(np.float16).astype(np.float32)
-        cosines = rows @ rows.T
-        cosines[groups[:, None] == groups] = 0.0  # the least, as no feature is negative
-        spread = float(_mean_of_nearest(cosines).std())
+        spread = float(cls(rows, 1.0).similarities(rows, groups, groups).std())
         return cls(rows, float(energies.std()) / spread if spread > SMALLEST_SPREAD else 0.0)
 
     @classmethod
@@ -98,11 +96,28 @@ class Reference:
         with whole_file(path, "wb") as file:
             np.savez(file, features=self.features.astype(np.float16), weight=np.float64(self.weight))
 
-    def similarities(self, features: Floats) -> NDArray[np.float64]:
-        """Return the (N,) weighted similarities of pictures with (N, D) features."""
-        parts = (features[start : start + ROWS_AT_ONCE] for start in range(0, len(features), ROWS_AT_ONCE))
-        cosines = (_of_length_1(part) @ self.features.T for part in parts)
-        return self.weight * np.concatenate([_mean_of_nearest(part) for part in cosines])
+    def similarities(
+        self,
+        features: Floats,
+        groups: NDArray[np.int64] | None = None,
+        own_groups: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the (N,) weighted similarities of pictures with (N, D) features.
+
+        Args:
+            features: of the pictures.
+            groups: (N,) of training pictures, each of which leaves out the reference's pictures of its own group;
+                None for new pictures.
+            own_groups: (R,) of the reference's pictures, if groups are given.
+        """
+        means = []
+        for start in range(0, len(features), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            cosines = _of_length_1(features[part]) @ self.features.T
+            if groups is not None and own_groups is not None:
+                cosines[groups[part, None] == own_groups] = 0.0  # the least, as no feature is negative
+            means.append(_mean_of_nearest(cosines))
+        return self.weight * np.concatenate(means)
 
 
 def _of_length_1(features: Floats) -> Floats:

@@ -163,7 +163,7 @@ def _show_classes(test: "SplitFigures", split: str, console: Console) -> None:
 
 
 def _show_unknown(test: "SplitFigures", ood: "OodFigures | None", console: Console) -> None:
-    if not test.unknown:
+    if not test.unknown and not ood:
         return
     console.print("all figures above count the likeliest class of every picture, unknown or not")
     table = _table("called unknown or not", "pictures", "of", "share", "95 % interval")

@@ -330,7 +330,8 @@ class Trust(FrozenModel):
 
     keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of known pictures to keep, such as 0.95. Skysort sets a threshold on the calibration split that keeps
-    this share of its pictures, and calls pictures beyond it `unknown`. Unset: no threshold, or 0.95 if there are
+    this share of its pictures, and calls pictures beyond it `unknown`. With `folds`, the training pictures set it,
+    by heads that have not seen them. Unset: no threshold, or 0.95 if there are
     out-of-distribution pictures."""
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.format import MODEL, README, ClassifierTable, PictureFormat, UsedBackbone
-from skysort.classifier.ood import scores
+from skysort.classifier.format import MODEL, README, ClassifierTable, OodThreshold, PictureFormat, UsedBackbone
+from skysort.classifier.ood import Similarities, scores
 from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
@@ -35,6 +35,7 @@ from skysort.transfer.features import (
 from skysort.transfer.head import FittedHead, fit_head, fit_linear, make_folds, one_thread_per_fit
 from skysort.transfer.learning_curve import accuracies_by_size
 from skysort.transfer.network import LinearHead, backbone_model, head_of, whole_model
+from skysort.trust.abstention import threshold_for_unknown
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.learning_curve import LearningCurve, Size
 
@@ -132,8 +133,13 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         write_whole(folder / MODEL, model)
         classifier = Classifier.unproved(folder, table)
         if recipe.trust.keep_known is not None:
-            classifier.write_reference(_reference(prepared, features, fitted, temperature.value))
-            threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
+            reference = _reference(prepared, features, fitted, temperature.value)
+            classifier.write_reference(reference)
+            if "calibration" in prepared.splits:
+                threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
+            else:
+                judged = (fitted.out_of_fold / temperature.value).astype(np.float32)
+                threshold = _threshold_out_of_fold(recipe.trust.keep_known, prepared, features, judged, reference)
             classifier.table = classifier.table.with_unknown(threshold)
         write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
         classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
@@ -147,6 +153,34 @@ def _reference(
     chosen = evenly_spaced(np.arange(len(rows)), MOST_ROWS)
     energies = scores((fitted.out_of_fold[chosen] / temperature).astype(np.float32))
     return Reference.of(features.of(rows[chosen]).astype(np.float32), energies, prepared.groups[rows[chosen]])
+
+
+def _threshold_out_of_fold(
+    keep: float, prepared: PreparedData, features: PictureFeatures, judged: Logits, reference: Reference
+) -> OodThreshold:
+    """Return the threshold by (N, classes) logits of the training pictures, from heads that have not seen them."""
+    groups = prepared.groups[prepared.splits["train"]]
+    similarities = _similarities_apart(prepared, features, reference)
+    return threshold_for_unknown(judged, keep, groups, similarities=similarities)
+
+
+def similarities_apart(
+    recipe: Recipe, prepared: PreparedData, reference: Reference, progress: Progress
+) -> Similarities:
+    """Return the (N,) similarities of the training pictures to those of a reference outside their groups.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged, or the cache cannot be written.
+    """
+    _, features = _features(recipe, prepared, progress)
+    return _similarities_apart(prepared, features, reference)
+
+
+def _similarities_apart(prepared: PreparedData, features: PictureFeatures, reference: Reference) -> Similarities:
+    rows = prepared.splits["train"]
+    of_reference = evenly_spaced(rows, MOST_ROWS)
+    values = features.of(rows).astype(np.float32)
+    return reference.similarities(values, prepared.groups[rows], prepared.groups[of_reference])
 
 
 def _features(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[Backbone, PictureFeatures]:

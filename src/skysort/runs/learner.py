@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.ood import Similarities
 from skysort.classifier.proof import Logits
+from skysort.classifier.reference import Reference
 from skysort.core.errors import require
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
@@ -76,6 +78,11 @@ class BackboneLearner(Learner, Protocol):
 
     def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
         """Return (N, classes) logits for the training pictures, each from a head that has not seen it."""
+
+    def similarities_apart(
+        self, recipe: Recipe, prepared: PreparedData, reference: Reference, progress: Progress
+    ) -> Similarities:
+        """Return the (N,) similarities of the training pictures to those of a reference outside their groups."""
 
     def out_of_fold_loss(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> float:
         """Return the mean cross-entropy of the training pictures, each judged by a head that has not seen it."""

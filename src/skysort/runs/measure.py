@@ -128,8 +128,11 @@ def _judged_by_folds(run: Run, classifier: Classifier, prepared: PreparedData, p
     """Return the answers to all pictures, each by a classifier that did not learn from it."""
     rows, recipe = prepared.splits["train"], run.recipe
     logits = backbone_learner().out_of_fold(recipe, prepared, progress)
-    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, logits)
-    return replace(evaluation, unknown=None)  # the threshold is the kept classifier's, whose logits these are not
+    similarities = None
+    if classifier.reference:
+        similarities = backbone_learner().similarities_apart(recipe, prepared, classifier.reference, progress)
+    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, logits, similarities)
+    return replace(evaluation, unknown=None)  # these pictures set the threshold, so it says nothing of them
 
 
 def write_figures(

@@ -95,6 +95,9 @@ def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
     if keep is None:
         return
     fewest = fewest_for_unknown(keep)
+    if recipe.pictures.protocol == "folds":
+        _check_for_threshold(keep, prepared)
+        return
     needed = f"keeping {keep} of known pictures needs at least {fewest:,} calibration pictures, or groups of them"
     if "calibration" not in prepared.splits:
         raise SkysortError(
@@ -109,3 +112,13 @@ def check_calibration(recipe: Recipe, prepared: PreparedData) -> None:
         listing = prepared.dataset.listing
         ways = how_to_calibrate(fewest, len(listing), recipe.pictures.percentages, listing)
         raise SkysortError("too-few-pictures", f"{needed}; there are {num:,}{without}. {ways}")
+
+
+def _check_for_threshold(keep: float, prepared: PreparedData) -> None:
+    fewest, num = fewest_for_unknown(keep), len(np.unique(prepared.groups[prepared.splits["train"]]))
+    if num < fewest:
+        raise SkysortError(
+            "too-few-pictures",
+            f"keeping {keep} of known pictures needs at least {fewest:,} pictures, or groups of them; there are"
+            f" {num:,}. Add pictures, or lower trust.keep_known",
+        )
