@@ -22,6 +22,7 @@ from skysort.classifier.readme import sample
 from skysort.classifier.runtime import OnnxModel
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import decode
+from skysort.runs.learner import backbone_learner
 from skysort.runs.reopen import prepared_again
 from skysort.transfer.head import fit_head, fit_linear
 from skysort.transfer.network import head_of
@@ -454,9 +455,29 @@ def test_other_networks_have_no_evidence(
     assert not maps.exists()
 
 
+def test_the_evidence_of_folds_is_that_of_the_heads_that_answered(learned: skysort.Run) -> None:
+    prepared, recipe, progress = prepared_again(learned, SilentProgress()), learned.recipe, SilentProgress()
+    judged = backbone_learner().out_of_fold(recipe, prepared, progress)
+    numbers = np.array([20, 3, 11, 4])
+    assert len(np.unique(judged.head_of[numbers])) > 1
+    evidence = backbone_learner().evidence_out_of_fold(recipe, prepared, judged, prepared.splits["train"][numbers])
+    heads = [judged.heads[head] for head in judged.head_of[numbers]]
+    expected = [
+        judged.logits[number] * head.temperature - head.bias for number, head in zip(numbers, heads, strict=True)
+    ]
+    np.testing.assert_allclose(evidence.sum(axis=(2, 3)), expected, atol=1e-3)
+
+
+def test_the_report_of_folds_shows_where_mistakes_come_from(few: Path, tmp_path: Path) -> None:
+    photos = shutil.copytree(few, tmp_path / "photos")
+    (photos / "disc" / "000.jpg").rename(photos / "stripes" / "wrong.jpg")
+    run = skysort.train(photos, "photos", tmp_path / "run")
+    mistakes = [row for row in rows_of(run.path / "predictions.csv") if row["truth"] != row["label"]]
+    assert mistakes
+    assert run.report.read_text(encoding="utf-8").count("Where the evidence for") == len(mistakes)
+
+
 def test_the_report_shows_where_mistakes_come_from(learned: skysort.Run, few: Path, tmp_path: Path) -> None:
-    """The report of the folds has no maps: other heads than the kept one gave its answers."""
-    assert b"evidence for" not in learned.report.read_bytes()
     for name, holds in (("disc", "disc"), ("gradient", "stripes"), ("stripes", "stripes")):
         shutil.copytree(few / holds, tmp_path / "wrong" / name)
     skysort.evaluate(learned.path, tmp_path / "wrong", output=tmp_path / "measured")

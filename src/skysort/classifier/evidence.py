@@ -24,8 +24,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 Evidence = NDArray[np.float32]
 """(classes, h, w) per picture. A class's map adds up to its logit before the temperature, less its bias."""
-EvidenceOf = Callable[[Pixels], Evidence]
-"""Computes (N, classes, h, w) evidence for (N, C, H, W) pictures."""
+EvidenceOf = Callable[[NDArray[np.int64]], Evidence]
+"""Computes (N, classes, h, w) evidence for the pictures in (N,) rows of a listing, at least one."""
 
 
 def relative_map(evidence: Evidence, label: int) -> NDArray[np.float32]:

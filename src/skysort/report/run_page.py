@@ -103,7 +103,7 @@ def write_report(
         suspects: training labels that are likely wrong, the most suspicious first; None for a page that does not
             speak of them.
         learning_curve: accuracy by pictures per class; None for a page that does not speak of it.
-        evidence: of the classifier whose answers `test` has; None if it has none.
+        evidence: for the answers in `test`; None if the classifier gives none.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -231,7 +231,7 @@ def _mistakes_and_samples(
     mistakes = cards(most_confident)
     if evidence and mistakes:
         pictures = test.dataset.pixels(test.rows[most_confident])
-        places = map(relative_map, evidence(pictures), labels[most_confident])
+        places = map(relative_map, evidence(test.rows[most_confident]), labels[most_confident])
         maps = map(overlay, pictures, places)
         mistakes = [replace(card, evidence=thumbnail(one)) for card, one in zip(mistakes, maps, strict=True)]
     return mistakes, cards(evenly)

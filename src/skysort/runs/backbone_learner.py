@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.evidence import Evidence
 from skysort.classifier.format import MODEL, README, ClassifierTable, OodThreshold, PictureFormat, UsedBackbone
 from skysort.classifier.ood import Similarities, scores
 from skysort.classifier.predictions import softmax
@@ -35,6 +36,7 @@ from skysort.transfer.features import (
 from skysort.transfer.head import FittedHead, fit_head, fit_linear, make_folds, one_thread_per_fit
 from skysort.transfer.learning_curve import accuracies_by_size
 from skysort.transfer.network import LinearHead, backbone_model, head_of, whole_model
+from skysort.transfer.out_of_fold import OutOfFold
 from skysort.trust.abstention import threshold_for_unknown
 from skysort.trust.calibration import fit_temperature
 from skysort.trust.learning_curve import LearningCurve, Size
@@ -282,8 +284,8 @@ def known_outputs(
     return (values @ head.weight.T + head.bias).astype(np.float32), values.astype(np.float32)
 
 
-def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
-    """Return (N, classes) logits for each training picture, by a head that learned from the other folds alone.
+def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> OutOfFold:
+    """Return the answers to the training pictures, each by a head that learned from the other folds alone.
 
     Each fold's head chooses its penalty and its temperature within its own training pictures.
 
@@ -293,17 +295,36 @@ def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> L
     rows, listing = prepared.splits["train"], prepared.dataset.listing
     _, features = _features(recipe, prepared, progress)
     labels, groups = listing.labels[rows], prepared.groups[rows]
-    logits = np.zeros((len(rows), len(listing.classes)), np.float32)
+    logits, heads = np.zeros((len(rows), len(listing.classes)), np.float32), []
+    head_of_picture = np.zeros(len(rows), np.int64)
     folds = list(make_folds(labels, groups, recipe.transfer.folds, recipe.training.seed))
     with progress.step("Judging every picture", len(rows)) as tell:
-        for training, held_out in folds:
+        for number, (training, held_out) in enumerate(folds):
             fitted = _fit(recipe, prepared, features, rows[training])
             temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), labels[training])
-            head = fitted.linear
+            head = fitted.linear.cooled(temperature.value)
             answers = features.of(rows[held_out]) @ head.weight.T + head.bias
             logits[held_out] = answers / temperature.value
+            head_of_picture[held_out] = number
+            heads.append(head)
             tell(len(held_out), "")
-    return logits
+    return OutOfFold(logits, tuple(heads), head_of_picture)
+
+
+def evidence_out_of_fold(recipe: Recipe, prepared: PreparedData, judged: OutOfFold, rows: Indices) -> Evidence:
+    """Return the evidence for the answers to (N,) training rows, by the heads that gave them.
+
+    Raises:
+        SkysortError: when the weights are missing or damaged.
+    """
+    backbone, numbers = find_backbone(recipe.transfer.backbone), np.searchsorted(prepared.splits["train"], rows)
+    return judged.evidence(
+        prepared.dataset.pixels(rows),
+        numbers,
+        backbone_model(backbone),
+        prepared.dataset.listing.classes,
+        flip=recipe.transfer.flip,
+    )
 
 
 def suspects(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tuple[SuspectLabel, ...]:

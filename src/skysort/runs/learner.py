@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.evidence import Evidence
 from skysort.classifier.ood import Similarities
 from skysort.classifier.proof import Logits
 from skysort.classifier.reference import Reference
@@ -23,6 +24,7 @@ from skysort.trust.learning_curve import LearningCurve
 
 if TYPE_CHECKING:
     from skysort.networks.layers import Variant
+    from skysort.transfer.out_of_fold import OutOfFold
 
 
 PHOTO_LIBRARIES = ("onnx", "safetensors", "sklearn", "threadpoolctl", "matplotlib", "jinja2")
@@ -76,8 +78,13 @@ class BackboneLearner(Learner, Protocol):
     ) -> LearningCurve:
         """Return the accuracy by pictures per class."""
 
-    def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Logits:
-        """Return (N, classes) logits for the training pictures, each from a head that has not seen it."""
+    def out_of_fold(self, recipe: Recipe, prepared: PreparedData, progress: Progress) -> "OutOfFold":
+        """Return the answers to the training pictures, each from a head that has not seen it."""
+
+    def evidence_out_of_fold(
+        self, recipe: Recipe, prepared: PreparedData, judged: "OutOfFold", rows: Indices
+    ) -> Evidence:
+        """Return the evidence for the answers to (N,) training rows, by the heads that gave them."""
 
     def similarities_apart(
         self, recipe: Recipe, prepared: PreparedData, reference: Reference, progress: Progress

@@ -3,15 +3,18 @@
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.evidence import EvidenceOf
 from skysort.core.errors import SkysortError, require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
+from skysort.data.dataset import Dataset
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decision_sections, headline, write_report
 from skysort.runs.folder import Run
@@ -61,8 +64,9 @@ def measure_run(
         for split, rows in measured.items()
         if split == "train" or split not in learned_splits  # a learned validation picture is no new one
     }
+    evidence = evidence_of(classifier, prepared.dataset)
     if prepared.protocol == "folds":
-        evaluations["folds"] = _judged_by_folds(run, classifier, prepared, progress)
+        evaluations["folds"], evidence = _judged_by_folds(run, classifier, prepared, progress)
     held_out = "folds" if prepared.protocol == "folds" else "test"
     test, ood, leaks = evaluations[held_out], prepared.ood, prepared.leaks(held_out)
     new = test.without(leaks)
@@ -102,9 +106,7 @@ def measure_run(
         strength = classifier.table.backbone.penalty
         curve = backbone_learner().learning_curve(run.recipe, prepared, strength, progress)
         run.write_learning_curve(curve)
-    # A mistake of the folds is not the kept classifier's, whose evidence would explain another answer.
-    explaining = classifier if held_out == "test" else None
-    write_figures(run.path, metrics, test, run, decisions, explaining=explaining)
+    write_figures(run.path, metrics, test, run, decisions, evidence=evidence)
     return metrics
 
 
@@ -124,15 +126,24 @@ def _evaluate(
     return evaluate_own(classifier, split, prepared, rows, progress)
 
 
-def _judged_by_folds(run: Run, classifier: Classifier, prepared: PreparedData, progress: Progress) -> Evaluation:
-    """Return the answers to all pictures, each by a classifier that did not learn from it."""
+def evidence_of(classifier: Classifier, dataset: Dataset) -> EvidenceOf | None:
+    """Return what computes a classifier's evidence for rows of a dataset; None if it gives none."""
+    return (lambda rows: classifier.evidence(dataset.pixels(rows))) if classifier.has_evidence else None
+
+
+def _judged_by_folds(
+    run: Run, classifier: Classifier, prepared: PreparedData, progress: Progress
+) -> tuple[Evaluation, EvidenceOf]:
+    """Return the answers to all pictures, each by a classifier that did not learn from it, and their evidence."""
     rows, recipe = prepared.splits["train"], run.recipe
-    logits = backbone_learner().out_of_fold(recipe, prepared, progress)
+    judged = backbone_learner().out_of_fold(recipe, prepared, progress)
     similarities = None
     if classifier.reference:
         similarities = backbone_learner().similarities_apart(recipe, prepared, classifier.reference, progress)
-    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, logits, similarities)
-    return replace(evaluation, unknown=None)  # these pictures set the threshold, so it says nothing of them
+    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, judged.logits, similarities)
+    evidence = partial(backbone_learner().evidence_out_of_fold, recipe, prepared, judged)
+    # These pictures set the threshold for unknown, so it says nothing of them.
+    return replace(evaluation, unknown=None), evidence
 
 
 def write_figures(
@@ -142,7 +153,7 @@ def write_figures(
     run: Run | None,
     decisions: list[DecisionSection],
     rows: Evaluation | None = None,
-    explaining: Classifier | None = None,
+    evidence: EvidenceOf | None = None,
 ) -> None:
     """Write predictions.csv, report.html and metrics.json. The last one marks the folder as complete.
 
@@ -153,12 +164,11 @@ def write_figures(
         run: run that the figures belong to, or None.
         decisions: sections of the report about decisions.
         rows: evaluation to write to predictions.csv, if it is not `test`.
-        explaining: classifier whose answers `test` has; the report shows its evidence if it has any.
+        evidence: for the answers in `test`, which the report shows; None if there is none.
     """
     (rows or test).write_csv(folder / "predictions.csv")
     suspects = run.suspect_labels if run else None
     learning_curve = run.learning_curve if run else None
-    evidence = explaining.evidence if explaining and explaining.has_evidence else None
     write_report(
         folder / "report.html",
         metrics,

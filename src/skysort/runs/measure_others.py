@@ -19,7 +19,7 @@ from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Pictures
 from skysort.report.run_page import decision_sections
 from skysort.runs.folder import Run
-from skysort.runs.measure import write_figures
+from skysort.runs.measure import evidence_of, write_figures
 from skysort.trust.evaluation import Evaluation, evaluate_split
 from skysort.trust.metrics import Metrics, SplitFigures
 
@@ -92,7 +92,7 @@ def measure_others(
         sections = decision_sections(
             None, groups, table.decisions, metrics.decisions, test.classes, classifier.folder
         )
-        write_figures(output, metrics, test, None, sections, evaluation, classifier)
+        write_figures(output, metrics, test, None, sections, evaluation, evidence_of(classifier, dataset))
     return metrics
 
 
