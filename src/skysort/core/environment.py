@@ -53,6 +53,15 @@ def _keep_freed_memory() -> None:
             libc.mallopt(parameter, value)
 
 
+def release_freed_memory() -> None:
+    """Return the memory that this process has freed to the system, after a step that took much.
+
+    This works with glibc's allocator; it does nothing with others.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def machine_description(device: str, threads: int) -> str:
     """Describe the processor, its cores, the system, and the device and threads in use, in one line."""
     system = f"{platform.system()} {platform.machine()}"

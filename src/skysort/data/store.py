@@ -64,9 +64,14 @@ class Store:
     def copy(self, positions: NDArray[np.int64]) -> Pixels:
         """Return a copy of pictures, (N, C, H, W) uint8. The pages of a large file are released again."""
         copied = self.pixels[positions]
-        if self.pixels.nbytes > MOST_MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+        if self.pixels.nbytes > MOST_MAPPED_BYTES:
+            self.release()
         return copied
+
+    def release(self) -> None:
+        """Release the memory that holds pixels. The system reads them again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def open_store(source: Source, shape: Shape, progress: Progress) -> Store:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from skysort.classifier.runtime import FEATURES, OnnxModel
 from skysort.core.cache import cache_folder
+from skysort.core.environment import release_freed_memory
 from skysort.core.files import writing
 from skysort.core.locks import locked
 from skysort.core.progress import Progress
@@ -73,6 +74,8 @@ def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *
         num_done = _num_whole(folder)
         if num_done < len(rows):
             _compute(folder, dataset, rows, num_done, backbone, progress, flip=flip)
+            dataset.store.release()  # from now on, features stand for most pictures
+            release_freed_memory()
     values = np.memmap(folder / VALUES, np.float32, mode="r", shape=(len(rows), HEAD))
     return PictureFeatures(values, positions)
 

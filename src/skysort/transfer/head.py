@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from skysort.classifier.predictions import cross_entropies
+from skysort.core.environment import release_freed_memory
 from skysort.data.parallel import in_order, num_cores
 from skysort.transfer.network import LinearHead
 
@@ -137,7 +138,7 @@ def fit_linear(
 
 @contextmanager
 def one_thread_per_fit() -> Iterator[None]:
-    """Let each fit inside the block use one thread, and do not warn of fits that end early.
+    """Let each fit inside the block use one thread, without warnings of fits that end early; then release memory.
 
     More threads in one matrix product round otherwise, and gain nothing on so little. The warnings of a process
     cannot be set in several threads at once.
@@ -145,6 +146,7 @@ def one_thread_per_fit() -> Iterator[None]:
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a head that is not quite there is still a head
         yield
+    release_freed_memory()
 
 
 def _path(
