@@ -10,6 +10,7 @@ import typer.main
 
 from skysort.cli import app, main
 
+ONCE = ("--once", "--settle", "0")
 QUICK = ("--set", "training.epochs=1", "--quiet")
 
 
@@ -21,10 +22,12 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("evaluate", run, "skies:80", "--output", "measured", "--quiet"),
         ("decide", "run", "--keep", "bird", "--lose-at-most", "50%", "--confidence", "50%"),
         ("predict", run, pictures, "--output", "answers.csv"),
-        ("watch", run, "inbox", "--aside", "aside", "--keep", "bird", "--once", "--settle", "0"),
+        ("watch", run, "inbox", "--aside", "aside", "--keep", "bird", *ONCE),
         ("sort", run, pictures, "--to", "sorted"),
         ("journal", "sorted"),
         ("undo", "aside", "--all"),
+        ("watch", "run", "inbox", "--aside", "aside", "--decision", "keep-bird", "--audit", "50%", *ONCE),
+        ("audit", "aside"),
         ("status", "aside"),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
         ("reproduce", "mlp", "--seeds", "1", "--data-dir", data, "--output", "reproduced", *QUICK),

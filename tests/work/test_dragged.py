@@ -53,7 +53,7 @@ def test_a_picture_in_the_folder_of_another_class_is_a_correction(to: str, sorte
     (sorted_to / "cat" / "sub" / "a.jpg").rename(sorted_to / to)
     assert words(sorted_to) == {f"sorted/{to}": "dog"}
     with Journal(sorted_to) as journal:
-        assert corrected(journal) == ({sorted_to / to: "dog"}, 0)
+        assert corrected(journal) == ({sorted_to / to: "dog"}, 0, 0)
 
 
 def test_a_review_that_confirms_the_label_counts(sorted_to: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_pipe_in_place_of_a_picture_is_not_read(sorted_to: Path) -> None:
             (sorted_to.parent / "in" / name).unlink()
             os.mkfifo(sorted_to.parent / "in" / name)
         with within(10):
-            assert corrected(journal) == ({}, 2)
+            assert corrected(journal) == ({}, 2, 0)
 
 
 def test_a_drive_that_fails_makes_no_correction(sorted_to: Path, monkeypatch: pytest.MonkeyPatch) -> None:

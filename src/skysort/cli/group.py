@@ -23,6 +23,7 @@ VERBS = {
     "predict": "Label pictures.",
     "watch": "Sort pictures as they arrive in a folder.",
     "status": "Show whether a watcher is running.",
+    "audit": "Show whether a promise still holds.",
     "sort": "Sort pictures into one subfolder per class.",
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",

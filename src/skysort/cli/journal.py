@@ -76,7 +76,7 @@ def journal(
 
 
 def _print_corrections(journal: Journal, form: JournalFormat) -> None:
-    labels, num_gone = corrected(journal)
+    labels, num_gone, num_drawn = corrected(journal)
     not_utf8 = [path for path in labels if form is JournalFormat.csv and not is_text(path)]
     for path in not_utf8:  # one of them would make the whole file unreadable
         del labels[path]
@@ -85,6 +85,12 @@ def _print_corrections(journal: Journal, form: JournalFormat) -> None:
         print(
             f"{counted(len(not_utf8), 'correction')} left out: a CSV file to train on is UTF-8, and these names"
             " are not; --format table shows them",
+            file=sys.stderr,
+        )
+    if num_drawn:
+        print(
+            f"{counted(num_drawn, 'answer')} left out: an audit drew these pictures to measure, not to train;"
+            " skysort audit counts them",
             file=sys.stderr,
         )
     if num_gone:

@@ -13,8 +13,8 @@ from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.text import counted, printable
 from skysort.work.journal import Journal, Takeable
 from skysort.work.journal_entries import JournalEntry
-from skysort.work.journal_export import absolute_picture
 from skysort.work.moves import moving
+from skysort.work.names import absolute_picture
 from skysort.work.undo import UndoRequest, UndoResult, take_back
 
 EXAMPLES = """\

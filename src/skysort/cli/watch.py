@@ -3,7 +3,7 @@
 import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from skysort.cli.help import RULES
 from skysort.cli.options import ClassifierFolder, UnsureBelow, class_typed
 from skysort.core.log import log_to_stderr
 from skysort.work.arrivals import Stop
+
+if TYPE_CHECKING:
+    from skysort.classifier.classifier import Classifier
 
 FOLDERS, ARRIVALS, LOG = "Folders", "Arriving pictures", "Log and metrics"
 EXAMPLES = """\
@@ -150,8 +153,13 @@ def watch(
     log_to_stderr(log_format.value)
     stop = Stop()
     _stop_by_signal(stop)
+    loaded: Path | Classifier = classifier
+    if audit is not None and decision is not None:
+        from skysort.runs.audit import announce  # loads NumPy, which the help does not need
+
+        loaded = announce(classifier, decision, audit)
     skysort.watch(
-        classifier,
+        loaded,
         inbox,
         aside,
         decision=decision,

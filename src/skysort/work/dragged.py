@@ -13,7 +13,8 @@ def dragged(journal: Journal) -> dict[Path, str]:
     """Return the pictures that a person dragged into the folder of a class, each with that class.
 
     A dragged picture keeps its name, and its bytes prove that it is the same one. The class may be the picture's
-    label, for instance if the picture comes from the folder of unsure ones.
+    label, for instance if the picture comes from the folder of unsure ones. Pictures that an audit drew are left
+    out: their answers measure.
     """
     labels: dict[Path, str] = {}
     settings: dict[int, Settings] = {}
@@ -21,7 +22,7 @@ def dragged(journal: Journal) -> dict[Path, str]:
         if row.session not in settings:
             settings[row.session] = journal.settings(row.session)
         folders = class_folders(settings[row.session])
-        if not folders or not _is_gone(row.place):
+        if row.is_drawn or not folders or not _is_gone(row.place):
             continue
         for label, folder in folders.items():
             if row.place.is_relative_to(folder):  # moved within its class: no correction

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import sync_folder
 from skysort.core.locks import locked
+from skysort.work.answers import Answers
 from skysort.work.coins import coin_of, make_seed
 from skysort.work.journal_columns import COLUMNS, NAMES, cells_of, entry_of, is_folder, split
 from skysort.work.journal_database import SECONDS_FOR_OTHERS, JournalDatabase
@@ -63,6 +64,7 @@ class Journal:
         if not make and not self.path.exists():
             raise NotUnderstoodError("no-journal", f"{folder} has no journal: {self.path} is not there")
         self._database = JournalDatabase(self.path, make=make)
+        self.answers = Answers(self._database)
         self._mounts: dict[Path, Path] = {}
         self._seed: bytes | None = None
 
@@ -243,6 +245,25 @@ class Journal:
         order = "id DESC" if since is None else "planned DESC, id DESC"  # each has its index
         limit = -1 if last is None else min(last, sys.maxsize)
         yield from self._read(f"{clause} ORDER BY {order} LIMIT ?", (*values, limit))
+
+    def row(self, number: int) -> JournalEntry:
+        """Return the row with a number.
+
+        Raises:
+            DamagedJournalError: when it is not there.
+        """
+        with journal_errors(self.path):
+            for row in self._query(self._database.connection, "id = ?", (number,)):
+                return row
+            raise CellError(f"there is no row {number}, and another one refers to it")
+
+    def arrivals(self) -> Iterator[JournalEntry]:
+        """Yield the rows of pictures that arrived under an audit, oldest first."""
+        yield from self._read("audit_keep IS NOT NULL AND done IS NOT NULL ORDER BY id")
+
+    def undoing(self) -> list[JournalEntry]:
+        """Return the rows that undid others, oldest first."""
+        return list(self._read("undoes IS NOT NULL AND done IS NOT NULL ORDER BY id"))
 
     def corrections(self) -> Iterator[JournalEntry]:
         """Yield the corrections that people made and did not undo, newest first."""

@@ -88,7 +88,8 @@ def _is_name(cell: object) -> bool:
     )
 
 
-def _is_time(cell: object) -> bool:
+def is_time(cell: object) -> bool:
+    """Tell whether a cell holds a time in seconds since 1970."""
     return isinstance(cell, float) and 0 <= cell < YEAR_4147
 
 
@@ -143,8 +144,8 @@ COLUMNS = (
         "id", "INTEGER PRIMARY KEY AUTOINCREMENT", "a number", _is_count, lambda _: None
     ),  # SQLite numbers rows
     Column("session", "INTEGER NOT NULL REFERENCES sessions(id)", "a number", _is_count),
-    Column("planned", "REAL NOT NULL", "seconds since 1970", _is_time),
-    Column("done", "REAL", "seconds since 1970, or NULL before it is done", _or_null(_is_time)),
+    Column("planned", "REAL NOT NULL", "seconds since 1970", is_time),
+    Column("done", "REAL", "seconds since 1970, or NULL before it is done", _or_null(is_time)),
     Column("kind", "TEXT NOT NULL", f"one of {', '.join(KINDS)}", _one_of(*KINDS)),
     Column("by", "TEXT NOT NULL", f"one of {', '.join(ACTORS)}", _one_of(*ACTORS)),
     Column("source_name", "BLOB NOT NULL", "a file name", _is_name, lambda entry: split(entry.source)[0]),

@@ -35,6 +35,14 @@ CREATE TABLE IF NOT EXISTS mounts ( -- where the drive of a folder was mounted a
     folder BLOB PRIMARY KEY,
     mount BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS answers ( -- what people say that pictures show
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    row INTEGER NOT NULL REFERENCES rows(id), -- in which the picture arrived
+    label TEXT NOT NULL, -- the true class; other for none of the classes, ? where a person cannot tell
+    who TEXT NOT NULL,
+    answered REAL NOT NULL, -- seconds since 1970
+    undone REAL -- seconds since 1970, or NULL while it counts
+);
 CREATE INDEX IF NOT EXISTS by_source ON rows(source_name, source_folder);
 CREATE INDEX IF NOT EXISTS by_place ON rows(place_name, place_folder);
 CREATE INDEX IF NOT EXISTS by_label ON rows(label);

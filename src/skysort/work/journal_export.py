@@ -1,11 +1,10 @@
 """The journal as a table, as CSV, and as corrections to train on."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, NamedTuple
 
 from skysort.classifier.predictions import write_rows
 from skysort.core.log import iso_time
@@ -13,6 +12,7 @@ from skysort.core.text import printable
 from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
+from skysort.work.looks import Undos
 
 COLUMNS: Mapping[str, Callable[[JournalEntry, Settings], object]] = {
     "number": lambda row, _: row.id,
@@ -75,17 +75,38 @@ def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, 
     write_rows(map(cells, rows), file, for_people=not raw)
 
 
-def corrected(journal: Journal) -> tuple[dict[Path, str], int]:
-    """Return the pictures that people corrected, by undo or by dragging, each with its true class.
+class Corrections(NamedTuple):
+    """The pictures that people corrected, each with its true class, and how many are left out."""
 
-    The newest correction of a picture counts. Also return the number of pictures that are left out, because they
-    are no longer where the undo put them.
+    labels: dict[Path, str]
+    num_gone: int
+    """Pictures that are no longer where they were."""
+    num_drawn: int
+    """Pictures that an audit drew. Their answers measure, so nothing may learn from them."""
+
+
+def corrected(journal: Journal) -> Corrections:
+    """Return what people corrected by undo, by dragging, and by answers about pictures that no audit drew.
+
+    The newest correction of a picture counts.
     """
-    rows: dict[Path, JournalEntry] = {}
+    undos = Undos(journal)
+    drawn = {row.id for row in journal.arrivals() if row.is_drawn}
+    rows: dict[Path, tuple[JournalEntry, str]] = {}
+    num_drawn = 0
     for row in journal.corrections():
-        rows.setdefault(row.place, row)
-    undone = {path: str(row.correction) for path, row in rows.items() if is_at(path, row)}
-    return dragged(journal) | undone, len(rows) - len(undone)
+        if undos.arrivals.get(row.id) in drawn:
+            num_drawn += 1
+        else:
+            rows.setdefault(row.place, (row, str(row.correction)))
+    for number, answer in journal.answers.latest().items():
+        row = journal.row(number)
+        if number in drawn:
+            num_drawn += 1
+        elif answer.label in journal.settings(row.session).classes:
+            rows[undos.place(row)] = (row, answer.label)
+    there = {path: label for path, (row, label) in rows.items() if is_at(path, row)}
+    return Corrections(dragged(journal) | there, len(rows) - len(there), num_drawn)
 
 
 def is_text(path: Path) -> bool:
@@ -107,11 +128,3 @@ def write_corrections(corrections: Mapping[Path, str], file: IO[str], form: Lite
         write_rows(((str(path), label, "train") for path, label in corrections.items()), file)
     else:
         file.writelines(f"{printable(label)}  {printable(str(path))}\n" for path, label in corrections.items())
-
-
-def absolute_picture(picture: str | None) -> str | None:
-    """Return a file name as it is, and a path as the absolute path that the journal holds."""
-    if picture is None or os.path.basename(picture) == picture:  # noqa: PTH119 - "a/." is not "a"
-        return picture
-    path = Path(picture)
-    return str(path.parent.resolve() / path.name)

@@ -111,3 +111,11 @@ def make_folder(folder: Path) -> None:
     for missing in reversed(list(takewhile(lambda above: not above.is_dir(), (folder, *folder.parents)))):
         missing.mkdir(exist_ok=True)
         sync_folder(missing.parent)
+
+
+def absolute_picture(picture: str | None) -> str | None:
+    """Return a file name as it is, and a path as the absolute path that the journal holds."""
+    if picture is None or os.path.basename(picture) == picture:  # noqa: PTH119 - "a/." is not "a"
+        return picture
+    path = Path(picture)
+    return str(path.parent.resolve() / path.name)

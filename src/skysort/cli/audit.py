@@ -1,0 +1,105 @@
+"""skysort audit: whether the promise of a watcher's decision still holds, by looks at random pictures."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.text import counted, printable
+
+if TYPE_CHECKING:
+    from skysort.work.journal import Journal
+
+EXAMPLES = """\
+skysort audit aside --format csv > looks.csv
+skysort audit aside --answers looks.csv
+"""
+MOST_LISTED = 10
+
+
+class AuditFormat(StrEnum):
+    """Format of the report."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+def audit(
+    folder: Annotated[Path, typer.Argument(help="Folder that the watcher has as its --aside.")],
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with your answers: a CSV with the columns path,label, e.g. looks.csv. A label is a class,"
+            " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped.",
+        ),
+    ] = None,
+    undo: Annotated[int | None, typer.Option(min=1, help="Take back the last N answers, e.g. 1.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit with 1 if the promise is broken, for monitors and cron.")
+    ] = False,
+    form: Annotated[
+        AuditFormat,
+        typer.Option(
+            "--format", help="Format of the report: text for people, json for programs, csv to fill in labels."
+        ),
+    ] = AuditFormat.text,
+) -> None:
+    """Show which pictures to look at, and what your answers say about the promise of the watcher's decision.
+
+    Start the watcher with --audit to have pictures drawn.
+    """
+    from skysort.classifier.predictions import write_rows
+    from skysort.runs.audit import report_of
+    from skysort.runs.audit_text import as_json, as_text
+    from skysort.work.journal import Journal
+
+    if answers and undo:
+        raise NotUnderstoodError("options-conflict", "--answers and --undo do not go together; give one of them")
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+    with Journal(folder) as journal:
+        if answers:
+            _record(journal, answers)
+        if undo:
+            _take_back(journal, undo)
+        report = report_of(journal)
+    if form is AuditFormat.csv:
+        places = [look.place for look in report.due]
+        write_rows([("path", "label"), *((str(path), "") for path in places if path.exists())], sys.stdout)
+    else:
+        print(as_json(report) if form is AuditFormat.json else as_text(report))
+    if check and report.result.is_alarm:
+        raise typer.Exit(1)
+
+
+def _record(journal: "Journal", file: Path) -> None:
+    import getpass
+
+    from skysort.work.looks import answer
+
+    try:
+        who = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        who = ""
+    new = answer(journal, file, who)
+    facts = [counted(new.drawn, "answer")]
+    facts += (
+        [f"{counted(new.corrections, 'correction')} of pictures that were not drawn"] if new.corrections else []
+    )
+    facts += [f"{new.replaced:,} of them in place of earlier ones"] if new.replaced else []
+    facts += [f"{new.unchanged:,} known already"] if new.unchanged else []
+    print(f"recorded {', '.join(facts)}", file=sys.stderr)
+    for path in new.gone[:MOST_LISTED]:
+        print(f"no longer there: {printable(str(path))}", file=sys.stderr)
+    if len(new.gone) > MOST_LISTED:
+        print(f"and {len(new.gone) - MOST_LISTED:,} more", file=sys.stderr)
+
+
+def _take_back(journal: "Journal", last: int) -> None:
+    for answer in journal.answers.take_back(last):
+        place = printable(str(journal.row(answer.row).place))
+        print(f"took back: {printable(answer.label)} for {place}", file=sys.stderr)

@@ -1,0 +1,196 @@
+"""An audit of a watcher's decision: the journal's looks, and what trust makes of them."""
+
+import logging
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision
+from skysort.core.errors import SkysortError
+from skysort.core.log import tell
+from skysort.trust.audit import Answer, Arrivals, Audit, audit
+from skysort.trust.audit_forecast import Forecast, Mixture, looks_until_alarm
+from skysort.work.answers import CANNOT_TELL
+from skysort.work.coins import AuditRates, coin_of, read_seed
+from skysort.work.journal import Journal
+from skysort.work.journal_entries import Settings
+from skysort.work.looks import Look, looks
+
+FEWEST_PROTECTED = 5
+"""Looked-at pictures to keep from which the share of such pictures is estimated."""
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """How many looks it will probably take to notice a broken promise; None where nobody would notice for long."""
+
+    doubled: Forecast | None
+    """If twice the promised share is lost."""
+    tripled: Forecast | None
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What the looks say about the decision of the newest arrival."""
+
+    decision: str
+    keep: tuple[str, ...]
+    lose_at_most: float
+    result: Audit
+    looks: tuple[Look, ...]
+    """Of all arrivals under this decision, in their order."""
+    forecasts: Forecasts | None
+    """None before enough looks have shown which pictures come."""
+    num_wrong_coins: int | None
+    """Coins that are not those of the seed: somebody changed the journal or the seed. None without a seed."""
+
+    @property
+    def due(self) -> list[Look]:
+        """Arrivals that were drawn and have no answer yet, oldest first."""
+        return [look for look in self.looks if look.row.is_drawn and look.label is None]
+
+    @property
+    def stale_since(self) -> float | None:
+        """When the picture arrived whose answer raised the alarm, in seconds since 1970; None without an alarm."""
+        at = self.result.alarm_at
+        return None if at is None else self.looks[at].row.planned
+
+
+def audit_folder(aside: str | PathLike[str]) -> AuditReport:
+    """Return what the looks say about the promise of the decision that a watcher sorts by.
+
+    All arrivals under the newest decision count, also those of earlier starts of the watcher with other rates.
+
+    Args:
+        aside: the watcher's folder for pictures that are not kept.
+
+    Raises:
+        NotUnderstoodError: when the folder has no journal.
+        SkysortError: when nothing arrived under an audit, or the journal is damaged.
+    """
+    with Journal(Path(aside)) as journal:
+        return report_of(journal)
+
+
+def report_of(journal: Journal) -> AuditReport:
+    """Return what the looks in an open journal say; see `audit_folder`."""
+    arrived = looks(journal)
+    if not arrived:
+        raise SkysortError(
+            "no-pictures",
+            f"nothing has arrived under an audit beside {journal.folder}; run skysort watch with --audit 5%",
+        )
+    settings = {number: journal.settings(number) for number in {look.row.session for look in arrived}}
+    newest = settings[arrived[-1].row.session]
+    of_decision = tuple(look for look in arrived if _promise(settings[look.row.session]) == _promise(newest))
+    arrivals = arrivals_of(of_decision, newest.keep)
+    lose_at_most = newest.lose_at_most or 0.0
+    last = arrived[-1].row
+    rates = AuditRates(last.audit_aside or 0.0, last.audit_keep or 0.0)
+    mixture = mixture_seen(arrivals)
+    return AuditReport(
+        newest.decision or "",
+        newest.keep,
+        lose_at_most,
+        audit(arrivals, lose_at_most),
+        of_decision,
+        None if mixture is None else forecasts(lose_at_most, rates, mixture),
+        _num_wrong_coins(journal, of_decision),
+    )
+
+
+def _promise(settings: Settings) -> tuple[object, ...]:
+    """Return what makes two sessions the same decision. Folders and rates may differ."""
+    return (
+        settings.classifier, settings.decision, settings.threshold, settings.keep, settings.lose_at_most,
+        settings.confidence,
+    )  # fmt: skip
+
+
+def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
+    """Return looks as arrays.
+
+    Args:
+        looks: of the arrivals under one decision, in their order.
+        keep: classes that it protects.
+    """
+
+    def answer(label: str | None) -> Answer:
+        if label is None:
+            return Answer.NONE
+        if label == CANNOT_TELL:
+            return Answer.CANNOT_TELL
+        return Answer.PROTECTED if label in keep else Answer.OTHER
+
+    return Arrivals.of(
+        [look.row.action == "set-aside" for look in looks],
+        [look.row.is_drawn for look in looks],
+        [answer(look.label) for look in looks],
+        np.array([look.row.audit_aside for look in looks], float),
+        np.array([look.row.audit_keep for look in looks], float),
+    )
+
+
+def mixture_seen(arrivals: Arrivals) -> Mixture | None:
+    """Return which pictures come, as the looks show it; None when they have shown too few to keep."""
+    is_answered = arrivals.is_drawn & (arrivals.answers >= Answer.OTHER)
+    weights = is_answered / np.where(arrivals.is_aside, arrivals.rate_aside, arrivals.rate_keep)
+    is_protected = arrivals.answers == Answer.PROTECTED
+    if (is_answered & is_protected).sum() < FEWEST_PROTECTED:
+        return None
+    others = weights[~is_protected].sum()
+    aside = weights[~is_protected & arrivals.is_aside].sum()
+    return Mixture(float(weights[is_protected].sum() / weights.sum()), float(aside / others) if others else 0.0)
+
+
+def forecasts(lose_at_most: float, rates: AuditRates, mixture: Mixture) -> Forecasts:
+    """Return how many looks it will probably take to notice a doubled and a tripled loss."""
+    doubled, tripled = (
+        looks_until_alarm(min(1.0, times * lose_at_most), lose_at_most, rates.aside, rates.keep, mixture)
+        for times in (2, 3)
+    )
+    return Forecasts(doubled, tripled)
+
+
+def mixture_of(decision: Decision) -> Mixture:
+    """Return which pictures the calibration part holds."""
+    others = decision.set_aside
+    num = decision.calibration.pictures
+    return Mixture(num / (num + others.pictures), others.share) if others else Mixture(1.0, 0.0)
+
+
+def announce(classifier: str | PathLike[str], decision: str, audit: str) -> Classifier:
+    """Log how many looks it will probably take to notice a broken promise; return the loaded classifier.
+
+    Args:
+        classifier: a run folder, its `classifier/` folder, or a copy of that.
+        decision: name of its decision.
+        audit: rates of looks, such as `5%` or `aside=10%,keep=2%`.
+
+    Raises:
+        NotUnderstoodError: when there is no such classifier or decision, or the rates are out of range.
+        SkysortError: when the classifier is damaged.
+    """
+    rates, loaded = AuditRates.parse(audit), Classifier(classifier)
+    promise = loaded.decision(decision)
+    expected = forecasts(promise.lose_at_most, rates, mixture_of(promise))
+    for times, forecast in (("doubled", expected.doubled), ("tripled", expected.tripled)):
+        if forecast:
+            tell(
+                logging.INFO, f"the audit probably notices a {times} loss after", looks=forecast.looks,
+                pictures=forecast.arrivals, loss=round(forecast.loss, 6),
+            )  # fmt: skip
+        else:
+            tell(logging.WARNING, f"the audit would hardly notice a {times} loss; raise the rates of --audit")
+    return loaded
+
+
+def _num_wrong_coins(journal: Journal, looks: tuple[Look, ...]) -> int | None:
+    seed = read_seed(journal.folder)
+    if seed is None:
+        return None
+    rows = [look.row for look in looks if look.row.coin is not None]
+    return sum(row.coin != coin_of(seed, row.id, row.digest) for row in rows)

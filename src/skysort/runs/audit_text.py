@@ -1,0 +1,120 @@
+"""The report of an audit as text for a person, and as JSON for programs."""
+
+import json
+
+from skysort.core.log import iso_time
+from skysort.core.text import counted, printable
+from skysort.runs.audit import AuditReport
+from skysort.trust.audit import DELTA
+from skysort.trust.audit_forecast import Forecast
+
+MOST_LISTED = 10
+
+
+def as_json(report: AuditReport) -> str:
+    """Return the report as one JSON object."""
+    result, loss = report.result, report.result.loss
+    forecasts = report.forecasts
+    return json.dumps(
+        {
+            "decision": report.decision,
+            "keep": report.keep,
+            "lose_at_most": report.lose_at_most,
+            "stale": result.is_alarm,
+            "stale_since": None if report.stale_since is None else iso_time(report.stale_since),
+            "arrivals": result.arrivals,
+            "drawn": result.drawn,
+            "done": result.done,
+            "cannot_tell": result.cannot_tell,
+            "due": result.due,
+            "protected": result.protected,
+            "lost": result.lost,
+            "loss": loss and {"estimate": loss.estimate, "interval95": [loss.low, loss.high]},
+            "evidence": result.wealth,
+            "evidence_of_an_alarm": 1 / DELTA,
+            "looks_to_notice": forecasts
+            and {"doubled": _looks(forecasts.doubled), "tripled": _looks(forecasts.tripled)},
+            "wrong_coins": report.num_wrong_coins,
+            "to_look_at": [
+                {
+                    "path": str(look.place),
+                    "arrived": iso_time(look.row.planned),
+                    "there": look.place.exists(),
+                }
+                for look in report.due
+            ],
+        },
+        indent=2,
+    )
+
+
+def _looks(forecast: Forecast | None) -> int | None:
+    return None if forecast is None else forecast.looks
+
+
+def as_text(report: AuditReport) -> str:
+    """Return the report as text for a person."""
+    result = report.result
+    kept = " and ".join(report.keep)
+    lines = [
+        f"decision {report.decision}: at most {_percent(report.lose_at_most)} of {kept} is set aside",
+        f"looks: {result.done:,} of {result.drawn:,} done, {result.due:,} to do,"
+        f" drawn from {counted(result.arrivals, 'picture')}",
+    ]
+    if result.cannot_tell:
+        lines.append(f"       {result.cannot_tell:,} without a clear answer; these count for the promise")
+    if loss := result.loss:
+        lines.append(
+            f"loss: {_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it"
+            f" was the same all the time ({result.lost:,} of {result.protected:,} looked-at pictures of {kept}"
+            " were set aside)"
+        )
+    else:
+        lines.append(f"loss: not known; nobody has seen a picture of {kept} yet")
+    lines += [f"evidence against the promise: {result.wealth:.3g}; it is broken from {1 / DELTA:.0f} on"]
+    lines += [_verdict(report), *_forecasts(report)]
+    if report.num_wrong_coins:
+        lines.append(
+            f"problem: {counted(report.num_wrong_coins, 'coin')} not of this seed; somebody changed the journal or"
+            " its seed"
+        )
+    return "\n".join(map(printable, [*lines, *_to_look_at(report)]))
+
+
+def _verdict(report: AuditReport) -> str:
+    if report.stale_since is None:
+        return "promise: nothing speaks against it so far" if report.result.done else "promise: not tested yet"
+    return (
+        f"promise: BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}; make a new decision"
+        " with newer pictures"
+    )
+
+
+def _forecasts(report: AuditReport) -> list[str]:
+    """Return how many looks a broken promise takes."""
+    if report.result.is_alarm or report.forecasts is None:
+        return []
+    return [
+        f"a {times} loss takes about {counted(forecast.looks, 'look')} to notice ({forecast.arrivals:,} pictures)"
+        if forecast
+        else f"a {times} loss is hard to notice with these rates; raise --audit of skysort watch"
+        for times, forecast in (("doubled", report.forecasts.doubled), ("tripled", report.forecasts.tripled))
+    ]
+
+
+def _to_look_at(report: AuditReport) -> list[str]:
+    due = report.due
+    there = [look.place for look in due if look.place.exists()]
+    lines = ["to look at:", *(f"  {path}" for path in there[:MOST_LISTED])] if there else []
+    if len(there) > MOST_LISTED:
+        lines.append(f"  and {len(there) - MOST_LISTED:,} more; --format csv lists all of them")
+    if num_gone := len(due) - len(there):
+        lines.append(
+            f"{counted(num_gone, 'picture')} to look at no longer where the journal says; without an answer"
+            f" {'it counts' if num_gone == 1 else 'they count'} for the promise"
+        )
+    return lines
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

@@ -1,0 +1,132 @@
+"""What the journal's looks say, joined with trust: over pictures whose first pixel decides."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision, SetAside
+from skysort.runs.audit import AuditReport, audit_folder, mixture_of, mixture_seen
+from skysort.runs.audit_text import as_json, as_text
+from skysort.trust.audit import Answer, Arrivals
+from skysort.trust.audit_forecast import Mixture
+from skysort.work.coins import AuditRates
+from skysort.work.journal import Journal
+from skysort.work.watch import Stop, watch_inbox
+from skysort.work.watch_options import WatchOptions
+from tests.conftest import refused
+from tests.work.making import FirstPixel
+from tests.work.test_coins import RULE
+from tests.work.test_watch import picture, put
+
+
+def arrive(
+    top: Path, birds_aside: int, others_aside: int, kept: int, rates: AuditRates, rule: Decision = RULE
+) -> None:
+    """Let pictures arrive. Their names say what they show."""
+    number = len(list(top.rglob("*.png")))
+    for name, num, value in (("bird", birds_aside, 10), ("airplane", others_aside, 20), ("bird", kept, 200)):
+        for _ in range(num):
+            put(top, {f"inbox/{name}-{number}.png": picture(value)})
+            number += 1
+    options = WatchOptions(top / "inbox", top / "aside", once=True, settle=0.0, stuck=0.0, audit=rates)
+    watch_inbox(cast(Classifier, FirstPixel()), rule, options, Stop())
+
+
+def answer_all(top: Path) -> AuditReport:
+    due = audit_folder(top / "aside").due
+    with Journal(top / "aside") as journal:
+        journal.answers.add([(look.row.id, look.row.source.name.split("-")[0]) for look in due], "me")
+    return audit_folder(top / "aside")
+
+
+def test_looks_are_counted_and_a_broken_promise_is_seen(tmp_path: Path) -> None:
+    arrive(tmp_path, 0, 3, 20, AuditRates(1.0, 1.0))
+    before = audit_folder(tmp_path / "aside")
+    assert (before.result.drawn, before.result.due, len(before.due)) == (23, 23, 23)
+    good = answer_all(tmp_path)
+    assert (good.decision, good.keep, good.lose_at_most) == ("keep-bird", ("bird",), 0.1)
+    assert (good.result.protected, good.result.lost, good.result.due) == (20, 0, 0)
+    assert good.stale_since is None and good.forecasts and good.num_wrong_coins == 0
+    arrive(tmp_path, 20, 0, 2, AuditRates(1.0, 0.5))
+    bad = answer_all(tmp_path)
+    assert bad.result.is_alarm and bad.result.lost == 20
+    assert bad.stale_since and bad.stale_since >= good.looks[-1].row.planned
+    assert "BROKEN" in as_text(bad) and "BROKEN" not in as_text(good)
+
+
+def test_the_numbers_are_those_of_the_truth(tmp_path: Path) -> None:
+    rates = AuditRates(0.6, 0.3)
+    arrive(tmp_path, 6, 12, 30, rates)
+    found = answer_all(tmp_path)
+    with Journal(tmp_path / "aside") as journal:
+        rows = sorted(journal.rows(), key=lambda row: row.id)
+    is_aside = [row.action == "set-aside" for row in rows]
+    drawn = [float(row.coin or 0) < (0.6 if aside else 0.3) for row, aside in zip(rows, is_aside, strict=True)]
+    is_bird = np.array([row.source.name.startswith("bird") for row in rows])
+    assert found.result.drawn == sum(drawn)
+    assert found.result.protected == (is_bird & drawn).sum()
+    assert found.result.lost == (is_bird & drawn & is_aside).sum()
+
+
+def test_a_new_decision_begins_anew_and_new_rates_do_not(tmp_path: Path) -> None:
+    arrive(tmp_path, 0, 2, 5, AuditRates(1.0, 1.0))
+    arrive(tmp_path, 0, 2, 0, AuditRates(0.5, 0.5))
+    assert audit_folder(tmp_path / "aside").result.arrivals == 9
+    stricter = RULE.model_copy(update={"lose_at_most": 0.05})
+    arrive(tmp_path, 0, 3, 0, AuditRates(1.0, 1.0), stricter)
+    found = audit_folder(tmp_path / "aside")
+    assert found.lose_at_most == 0.05
+    assert {look.row.source.name.split("-")[0] for look in found.looks if look.place.parent.name == "aside"} == {
+        "airplane"
+    }
+    assert found.result.arrivals == 3 + 5  # those that stayed in the inbox were sorted again
+
+
+def test_coins_that_were_changed_are_seen(tmp_path: Path) -> None:
+    arrive(tmp_path, 0, 2, 5, AuditRates(0.5, 0.5))
+    with sqlite3.connect(tmp_path / "aside.journal" / "journal.sqlite") as database:
+        database.execute("UPDATE rows SET coin = 0.9999 WHERE id = 3")
+    database.close()
+    found = audit_folder(tmp_path / "aside")
+    assert found.num_wrong_coins == 1 and "problem: 1 coin" in as_text(found)
+    (tmp_path / "aside.journal" / "audit-seed").unlink()
+    assert audit_folder(tmp_path / "aside").num_wrong_coins is None
+
+
+def test_pictures_that_are_gone_are_said(tmp_path: Path) -> None:
+    arrive(tmp_path, 0, 2, 0, AuditRates(1.0, 1.0))
+    next((tmp_path / "aside").iterdir()).unlink()
+    found = audit_folder(tmp_path / "aside")
+    assert "1 picture to look at no longer where" in as_text(found)
+    assert [look["there"] for look in json.loads(as_json(found))["to_look_at"]].count(False) == 1
+
+
+def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
+    with refused("no-journal", exit_code=2):
+        audit_folder(tmp_path / "aside")
+    with Journal(tmp_path / "aside", make=True):
+        pass
+    with refused("no-pictures", "--audit"):
+        audit_folder(tmp_path / "aside")
+
+
+def test_the_mixture_is_weighted_by_the_rates() -> None:
+    """Of 10 looked-at pictures set aside at 100 %, and 10 kept ones at 10 %."""
+    is_aside = np.arange(20) < 10
+    answers = np.where(np.arange(20) % 2, Answer.PROTECTED, Answer.OTHER)
+    arrivals = Arrivals.of(is_aside, np.ones(20), answers, 1.0, 0.1)
+    assert mixture_seen(arrivals) == Mixture(pytest.approx(55 / 110), pytest.approx(5 / 55))
+    few = replace(arrivals, answers=np.full(20, Answer.OTHER, np.int8))
+    assert mixture_seen(few) is None
+
+
+def test_the_mixture_of_a_decision_is_that_of_calibration() -> None:
+    assert mixture_of(RULE) == Mixture(1.0, 0.0)
+    others = SetAside(pictures=300, share=0.8, interval95=(0.7, 0.9))
+    assert mixture_of(RULE.model_copy(update={"set_aside": others})) == Mixture(0.25, 0.8)
