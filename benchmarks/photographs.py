@@ -25,7 +25,7 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.resolve import resolved
 from skysort.transfer.backbones import find_backbone
 from skysort.transfer.features import PictureFeatures, compute_features
-from skysort.transfer.head import fit_head, fit_linear, make_folds
+from skysort.transfer.head import fit_head, make_folds
 
 PER_CLASS = (20, 10, 5, 3)
 
@@ -39,19 +39,18 @@ class Photographs:
     features: PictureFeatures
 
     def accuracy(self, choosing: Indices, learning: Indices, measuring: Indices) -> float:
-        """Return the accuracy on some rows of a head whose penalty others chose, and that learned from others."""
+        """Return the accuracy on some rows of a head whose penalty some rows chose, and that learned from more."""
         listing, transfer = self.prepared.dataset.listing, self.recipe.transfer
-        fitted = fit_head(
+        others = np.setdiff1d(learning, choosing)
+        head = fit_head(
             self.features.of(choosing),
             listing.labels[choosing],
             self.prepared.groups[choosing],
             len(listing.classes),
             num_folds=transfer.folds,
             seed=self.recipe.training.seed,
-        )
-        head = fit_linear(
-            self.features.of(learning), listing.labels[learning], len(listing.classes), "none", fitted.strength
-        )
+            more=(self.features.of(others), listing.labels[others]),
+        ).linear
         answers = (self.features.of(measuring) @ head.weight.T + head.bias).argmax(axis=1)
         return float((answers == listing.labels[measuring]).mean())
 

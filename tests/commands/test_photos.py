@@ -24,7 +24,7 @@ from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import decode
 from skysort.runs.learner import backbone_learner
 from skysort.runs.reopen import prepared_again
-from skysort.transfer.head import fit_head, fit_linear
+from skysort.transfer.head import fit_head
 from skysort.transfer.network import head_of
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
@@ -196,12 +196,13 @@ def test_the_head_learns_from_validation_after_the_choice(four_way: skysort.Run)
     def features(rows: np.ndarray) -> np.ndarray:
         return OnnxModel(file).compute(prepared.dataset.pixels(rows), "features")[0].astype(np.float64)
 
-    train, both = prepared.splits["train"], prepared.rows_of(("train", "validation"))
-    chosen = fit_head(features(train), labels[train], groups[train], 3, num_folds=transfer.folds)
-    expected = fit_linear(features(both), labels[both], 3, "none", chosen.strength)
+    train, validation = prepared.splits["train"], prepared.splits["validation"]
+    of_train = (features(train), labels[train], groups[train], 3)
+    expected = fit_head(*of_train, num_folds=transfer.folds, more=(features(validation), labels[validation]))
     kept, temperature = head_of(file), Classifier(four_way.classifier).table.temperature
-    np.testing.assert_allclose(kept.weight * temperature, expected.weight, atol=1e-4)
-    assert np.abs(chosen.linear.weight - expected.weight).max() > 1e-3
+    np.testing.assert_allclose(kept.weight * temperature, expected.linear.weight, atol=1e-4)
+    of_train_alone = fit_head(*of_train, num_folds=transfer.folds).linear
+    assert np.abs(of_train_alone.weight - expected.linear.weight).max() > 1e-3
 
 
 def test_validation_pictures_not_learned_have_figures(four_way: skysort.Run, tmp_path: Path) -> None:

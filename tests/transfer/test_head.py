@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from skysort.transfer import head as module
-from skysort.transfer.head import FittedHead, fit_head, make_folds
+from skysort.transfer.head import FittedHead, fit_head, fit_linear, make_folds
 
 
 def drawn(per_class: int, num_classes: int = 3, num_features: int = 50, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -118,3 +118,16 @@ def test_equal_pictures_are_no_error() -> None:
     head = fit_head(features, labels, groups, 2)
     assert np.isfinite(head.linear.weight).all()
     assert np.isfinite(head.out_of_fold).all()
+
+
+def test_more_pictures_are_learned_but_choose_nothing() -> None:
+    features, labels, groups = drawn(20)
+    more = drawn(20, seed=1)[:2]
+    alone, with_more = fit_head(features, labels, groups, 3), fit_head(features, labels, groups, 3, more=more)
+    assert (with_more.strength, with_more.loss) == (alone.strength, alone.loss)
+    assert with_more.out_of_fold.tobytes() == alone.out_of_fold.tobytes()
+    both = (np.concatenate([features, more[0]]), np.concatenate([labels, more[1]]))
+    expected = fit_linear(*both, 3, "none", 3.0)
+    found = fit_head(features, labels, groups, 3, strength=3.0, more=more).linear
+    np.testing.assert_allclose(found.weight, expected.weight, atol=1e-4)
+    assert np.abs(with_more.linear.weight - alone.linear.weight).max() > 1e-3

@@ -33,9 +33,9 @@ from skysort.transfer.features import (
     milliseconds_per_picture,
     num_missing,
 )
-from skysort.transfer.head import FittedHead, fit_head, fit_linear, make_folds, one_thread_per_fit
+from skysort.transfer.head import FittedHead, fit_head, make_folds
 from skysort.transfer.learning_curve import accuracies_by_size
-from skysort.transfer.network import LinearHead, backbone_model, head_of, whole_model
+from skysort.transfer.network import backbone_model, head_of, whole_model
 from skysort.transfer.out_of_fold import OutOfFold
 from skysort.trust.abstention import threshold_for_unknown
 from skysort.trust.calibration import fit_temperature
@@ -97,14 +97,17 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     backbone, features = _features(recipe, prepared, progress)
     computed = time.perf_counter()
     rows, listing = prepared.splits["train"], prepared.dataset.listing
-    fitted = _fit(recipe, prepared, features, rows)
+    others = np.setdiff1d(prepared.rows_of(recipe.transfer.learned_splits), rows)
+    fitted = _fit(recipe, prepared, features, rows, others)
     progress.say(
         f"strength of the penalty: {fitted.strength:g}, by cross-validation on {len(rows):,} training pictures"
     )
     temperature = fit_temperature(fitted.out_of_fold.astype(np.float32), listing.labels[rows], FROM_OUT_OF_FOLD)
     progress.say(f"temperature {temperature.value:.3g}: {temperature.reason}")
     run.write_suspect_labels(_suspects(prepared, fitted, temperature.value))
-    head = _kept_head(recipe, prepared, features, fitted, progress).cooled(temperature.value)
+    splits = [split for split in recipe.transfer.learned_splits if split in prepared.splits]
+    progress.say(f"the head learned from {len(rows) + len(others):,} pictures: {' and '.join(splits)}")
+    head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
     shape = prepared.shape
     table = ClassifierTable(
@@ -190,7 +193,14 @@ def _features(recipe: Recipe, prepared: PreparedData, progress: Progress) -> tup
     return backbone, compute_features(prepared.dataset, backbone, progress, flip=recipe.transfer.flip)
 
 
-def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows: Indices) -> FittedHead:
+def _fit(
+    recipe: Recipe,
+    prepared: PreparedData,
+    features: PictureFeatures,
+    rows: Indices,
+    others: Indices | None = None,
+) -> FittedHead:
+    """Fit a head to rows, which choose its penalty, and to others, which do not."""
     listing, penalty = prepared.dataset.listing, recipe.transfer.penalty
     return fit_head(
         features.of(rows),
@@ -201,22 +211,8 @@ def _fit(recipe: Recipe, prepared: PreparedData, features: PictureFeatures, rows
         strength=None if penalty == "auto" else penalty,
         num_folds=recipe.transfer.folds,
         seed=recipe.training.seed,
+        more=None if others is None else (features.of(others), listing.labels[others]),
     )
-
-
-def _kept_head(
-    recipe: Recipe, prepared: PreparedData, features: PictureFeatures, fitted: FittedHead, progress: Progress
-) -> LinearHead:
-    """Return the head that is kept. It may learn from more pictures than those that chose its penalty."""
-    splits = [split for split in recipe.transfer.learned_splits if split in prepared.splits]
-    rows, listing = prepared.rows_of(splits), prepared.dataset.listing
-    progress.say(f"the head learned from {len(rows):,} pictures: {' and '.join(splits)}")
-    if splits == ["train"]:
-        return fitted.linear
-    labels, class_weights = listing.labels[rows], recipe.loss.class_weights
-    with one_thread_per_fit():
-        head = fit_linear(features.of(rows), labels, len(listing.classes), class_weights, fitted.strength)
-    return head.rounded()
 
 
 def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, progress: Progress) -> LearningCurve:

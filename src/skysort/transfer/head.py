@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -60,6 +61,7 @@ def fit_head(
     strength: float | None = None,
     num_folds: int = 5,
     seed: int = 0,
+    more: tuple[Floats, Integers] | None = None,
 ) -> FittedHead:
     """Fit a head to training pictures.
 
@@ -72,20 +74,25 @@ def fit_head(
         strength: of the penalty; None to choose the one of the least cross-entropy in cross-validation.
         num_folds: at most; no more than the smallest class has groups.
         seed: of the folds.
+        more: (M, D) features and (M,) labels that the head learns from, too, but that choose nothing.
 
     Returns:
         The head. On one computer, the same arguments give the same bits.
     """
     strengths = STRENGTHS if strength is None else (strength,)
 
-    def heads(rows: Integers) -> list[Affine]:
-        return _path(features[rows], labels[rows], num_classes, class_weights, strengths)
+    def heads(learned: tuple[Floats, Integers]) -> list[Affine]:
+        return _path(*learned, num_classes, class_weights, strengths)
 
     with one_thread_per_fit():
         folds = list(make_folds(labels, groups, num_folds, seed))
         out_of_fold = np.zeros((len(strengths), len(labels), num_classes))
+        everything = (features, labels)
+        if more:
+            everything = (np.concatenate([features, more[0]]), np.concatenate([labels, more[1]]))
         # All pictures are a task as the folds are: no core waits until the strength is chosen.
-        paths = in_order(heads, [np.arange(len(labels)), *(training for training, _ in folds)], num_cores())
+        of_folds = ((features[training], labels[training]) for training, _ in folds)
+        paths = in_order(heads, chain([everything], of_folds), num_cores())
         of_all = next(paths)
         for (_, held_out), path in zip(folds, paths, strict=True):
             for number, head in enumerate(path):
