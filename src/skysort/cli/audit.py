@@ -38,7 +38,9 @@ def audit(
             " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped.",
         ),
     ] = None,
-    undo: Annotated[int | None, typer.Option(min=1, help="Take back the last N answers, e.g. 1.")] = None,
+    undo: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take back the last N answers, e.g. 1.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 1 if the promise is broken, for monitors and cron.")
     ] = False,
