@@ -55,43 +55,10 @@ def measure_run(
     """
     require("a report", "photos" if run.recipe.has_backbone else "train", "matplotlib", "jinja2")
     started = time.perf_counter()
-    learned_splits = run.recipe.transfer.learned_splits
-    measured = prepared.measured(all_of_train=run.recipe.speaks_of_train)
-    evaluations = {
-        split: evaluated
-        if evaluated and split == evaluated.split
-        else _evaluate(run, classifier, split, prepared, rows, progress)
-        for split, rows in measured.items()
-        if split == "train" or split not in learned_splits  # a learned validation picture is no new one
-    }
-    evidence = evidence_of(classifier, prepared.dataset)
-    if prepared.protocol == "folds":
-        evaluations["folds"], evidence = _judged_by_folds(run, classifier, prepared, progress)
+    evaluations, evidence = _evaluations(run, classifier, prepared, evaluated, progress)
     held_out = "folds" if prepared.protocol == "folds" else "test"
-    test, ood, leaks = evaluations[held_out], prepared.ood, prepared.leaks(held_out)
-    new = test.without(leaks)
-    data = {**classifier.table.data, "source": prepared.data.name}  # it may have moved
-    known = classifier.table.seconds
-    with suppress(SkysortError):  # there are no figures yet, or damaged ones, which are replaced below
-        known = known | run.metrics.seconds
-    splits = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
-    if len(leaks):
-        splits[held_out] = splits[held_out].model_copy(update={"without_duplicates": new.share_right()})
-    metrics = Metrics(
-        splits=splits,
-        parameters=classifier.table.parameters,
-        temperature=classifier.table.temperature,
-        temperature_reason=classifier.table.temperature_reason,
-        seconds={**known, **seconds, "evaluation": time.perf_counter() - started},
-        protocol=str(run.recipe.pictures.protocol),
-        learned={split: len(prepared.splits[split]) for split in learned_splits if split in prepared.splits},
-        classifier=classifier.digest,
-        data=data,
-        decisions={
-            decision.name: new.effect_of(decision, prepared.groups) for decision in classifier.table.decisions
-        },
-        ood=measure_ood(classifier, ood, test, progress) if ood else None,
-    )
+    seconds = {**seconds, "evaluation": time.perf_counter() - started}
+    metrics = _metrics(run, classifier, prepared, evaluations, held_out, seconds, progress)
     calibrated = None
     if calibration := evaluations.get("calibration"):
         calibration.write_csv(run.path / "calibration.csv")
@@ -99,15 +66,68 @@ def measure_run(
     decisions = decision_sections(
         calibrated, prepared.groups, classifier.table.decisions, metrics.decisions, classifier.classes, run.path
     )
-    update = {"figures": metrics.held_out.headline, "data": data}
+    update = {"figures": metrics.held_out.headline, "data": metrics.data}
     classifier.table.model_copy(update=update).write(classifier.folder)
     if run.lacks_learning_curve and classifier.table.backbone:
         progress.say(headline(metrics, is_own=True))
         strength = classifier.table.backbone.penalty
         curve = backbone_learner().learning_curve(run.recipe, prepared, strength, progress)
         run.write_learning_curve(curve)
-    write_figures(run.path, metrics, test, run, decisions, evidence=evidence)
+    write_figures(run.path, metrics, evaluations[held_out], run, decisions, evidence=evidence)
     return metrics
+
+
+def _evaluations(
+    run: Run, classifier: Classifier, prepared: PreparedData, evaluated: Evaluation | None, progress: Progress
+) -> tuple[dict[str, Evaluation], EvidenceOf | None]:
+    """Return the evaluations by split, and what computes the evidence for the answers of the held-out one."""
+    learned = run.recipe.transfer.learned_splits
+    evaluations = {
+        split: evaluated
+        if evaluated and split == evaluated.split
+        else _evaluate(run, classifier, split, prepared, rows, progress)
+        for split, rows in prepared.measured(all_of_train=run.recipe.speaks_of_train).items()
+        if split == "train" or split not in learned  # a learned validation picture is no new one
+    }
+    if prepared.protocol != "folds":
+        return evaluations, evidence_of(classifier, prepared.dataset)
+    of_folds, evidence = _judged_by_folds(run, classifier, prepared, progress)
+    return {**evaluations, "folds": of_folds}, evidence
+
+
+def _metrics(
+    run: Run,
+    classifier: Classifier,
+    prepared: PreparedData,
+    evaluations: dict[str, Evaluation],
+    held_out: str,
+    seconds: dict[str, float],
+    progress: Progress,
+) -> Metrics:
+    """Return the figures that follow from evaluations, and from the pictures outside of all classes."""
+    table, splits = classifier.table, prepared.splits
+    test, leaks = evaluations[held_out], prepared.leaks(held_out)
+    new = test.without(leaks)
+    figures = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
+    if len(leaks):
+        figures[held_out] = figures[held_out].model_copy(update={"without_duplicates": new.share_right()})
+    known = table.seconds
+    with suppress(SkysortError):  # there are no figures yet, or damaged ones, which are replaced below
+        known = known | run.metrics.seconds
+    learned = run.recipe.transfer.learned_splits
+    return Metrics(
+        splits=figures,
+        parameters=table.parameters,
+        temperature=table.temperature,
+        temperature_reason=table.temperature_reason,
+        seconds=known | seconds,
+        protocol=str(run.recipe.pictures.protocol),
+        learned={split: len(splits[split]) for split in learned if split in splits},
+        classifier=classifier.digest,
+        data={**table.data, "source": prepared.data.name},  # it may have moved
+        decisions={decision.name: new.effect_of(decision, prepared.groups) for decision in table.decisions},
+        ood=measure_ood(classifier, prepared.ood, test, progress) if prepared.ood else None,
+    )
 
 
 def _evaluate(
