@@ -44,6 +44,13 @@ def test_a_shift_is_noticed_and_has_a_direction(sign: int) -> None:
     assert sign * (found.ranks[0, 200:].mean() - 0.5) > 0.1
 
 
+def test_earlier_ranks_stay_as_a_stream_grows() -> None:
+    reference, arrivals = (two_scores(60, np.random.default_rng(seed)) for seed in (3, 4))
+    whole = drift(reference, arrivals).ranks
+    part = drift(reference, [values[:20] for values in arrivals]).ranks
+    np.testing.assert_array_equal(part, whole[:, :20])
+
+
 def test_one_score_of_two_is_enough() -> None:
     rng = np.random.default_rng(1)
     same = rng.normal(size=700)

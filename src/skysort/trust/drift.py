@@ -61,16 +61,18 @@ def drift(
     Args:
         reference: per score, (R,) values of reference pictures, which no person chose.
         arrivals: per score, (N,) values of the arrivals, in order.
-        delta: probability of a false alarm.
-        seed: of the draws between equal values.
+        delta: probability of a false alarm with one score; with several, at most their number times as much.
+        seed: of the draws between equal values. With the same seed, earlier ranks of a stream stay as it grows.
 
     Raises:
         SkysortError: when a score is not a number.
     """
-    rng = np.random.default_rng(seed)
     num = len(arrivals[0])
-    all_ranks = np.stack([ranks(*pair, rng) for pair in zip(reference, arrivals, strict=True)])
-    martingales = np.stack([log_martingale(one) for one in all_ranks])
+    pairs = zip(reference, arrivals, strict=True)
+    all_ranks = np.stack(
+        [ranks(*pair, np.random.default_rng([seed, number])) for number, pair in enumerate(pairs)]
+    )
+    martingales = np.stack([log_martingale(of_score) for of_score in all_ranks])
     logs: Floats = np.logaddexp.reduce(martingales, axis=0) - math.log(len(martingales))
     reached = np.flatnonzero(logs >= -math.log(delta))
     return Drift(num, logs, int(reached[0]) if len(reached) else None, all_ranks)
@@ -86,13 +88,13 @@ def ranks(reference: Floats, arrivals: Floats, rng: np.random.Generator) -> Floa
         raise SkysortError("wrong-value", "expected scores that are numbers, found NaN")
     values = sorted(reference.tolist())
     draws = rng.random(len(arrivals))
-    found = np.empty(len(arrivals))
+    uniform = np.empty(len(arrivals))
     for number, (value, draw) in enumerate(zip(arrivals.tolist(), draws, strict=True)):
         lower = bisect_left(values, value)
         equal = bisect_right(values, value) - lower + 1  # itself, too
-        found[number] = (lower + draw * equal) / (len(values) + 1)
+        uniform[number] = (lower + draw * equal) / (len(values) + 1)
         insort(values, value)
-    return found
+    return uniform
 
 
 def log_martingale(uniform: Floats) -> Floats:
@@ -103,11 +105,11 @@ def log_martingale(uniform: Floats) -> Floats:
     for number, rank in enumerate(uniform.tolist()):
         total = sum(capital)
         capital = [
-            ((1 - JUMP) * one + JUMP * total / len(STAKES)) * (1 + stake * (rank - 0.5))
-            for one, stake in zip(capital, STAKES, strict=True)
+            ((1 - JUMP) * share + JUMP * total / len(STAKES)) * (1 + stake * (rank - 0.5))
+            for share, stake in zip(capital, STAKES, strict=True)
         ]
         total = sum(capital)
         log_scale += math.log(total)
-        capital = [one / total for one in capital]
+        capital = [share / total for share in capital]
         logs[number] = log_scale
     return logs
