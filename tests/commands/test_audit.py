@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,10 @@ def top(tmp_path: Path, finished_run: Path, skysort_command: Command) -> Path:
     return tmp_path
 
 
-def watch(top: Path, audit: str, command: Command) -> Ended:
+def watch(top: Path, audit: str, command: Command, *more: object) -> Ended:
     return command(
         "watch", top / "run", top / "inbox", "--aside", top / "aside", "--keep-to", top / "blog", "--decision",
-        "keep-bird", "--audit", audit, "--once", "--settle", "0.01", "--log-format", "json",
+        "keep-bird", "--audit", audit, "--once", "--settle", "0.01", "--log-format", "json", *more,
     )  # fmt: skip
 
 
@@ -84,6 +85,36 @@ def test_check_exits_with_1_for_a_broken_promise(top: Path, skysort_command: Com
         database.close()
         ended = skysort_command("audit", top / "aside", "--check")
         assert ended.code == code and ("BROKEN" in ended.out) == bool(code)
+
+
+def test_an_alarm_reaches_the_watcher_and_the_person(top: Path, skysort_command: Command) -> None:
+    watch(top, "100%", skysort_command)
+    (top / "looks.csv").write_text("path,label\n" + "".join(f"{n}.jpg,bird\n" for n in range(NUM)))
+    with sqlite3.connect(top / "aside.journal" / "journal.sqlite") as database:
+        database.execute("UPDATE rows SET action = 'set-aside'")
+    database.close()
+    ended = skysort_command("audit", top / "aside", "--answers", top / "looks.csv")
+    assert "skysort decide RUN --keep bird" in ended.out
+    (alarm,) = report(top, skysort_command)["alarms"]
+    assert alarm["lifted"] is None
+
+    (top / "inbox" / "new.jpg").write_bytes(picture_bytes(99, form="JPEG"))
+    program = f'{sys.executable} -c \'import os; print(os.environ["SKYSORT_RAISED"], file=open("told", "x"))\''
+    more = ("--on-alarm", program.replace("told", str(top / "told")))
+    ended = watch(top, "100%", skysort_command, *more)
+    assert ended.code == 0 and ended.err.count("alarm: the decision breaks its promise") == 1, ended.err
+    assert (top / "told").read_text().strip() == alarm["raised"]
+    assert not (top / "aside" / "new.jpg").exists()
+    assert watch(top, "100%", skysort_command, *more).code == 0  # the program would fail the second time
+    ended = skysort_command("status", top / "aside", "--format", "json")
+    assert ended.code == 1 and json.loads(ended.out)["stale_since"] == alarm["raised"]
+
+    skysort_command("audit", top / "aside", "--undo", NUM)
+    assert skysort_command("audit", top / "aside", "--check").code == 0
+    watch(top, "100%", skysort_command)
+    assert json.loads(skysort_command("status", top / "aside", "--format", "json").out)["stale_since"] is None
+    ended = watch(top, "100%", skysort_command, "--on-alarm", "no-such-program")
+    assert (ended.code, ended.error) == (2, "path-not-found")
 
 
 def test_what_cannot_be_audited_is_refused(top: Path, skysort_command: Command) -> None:

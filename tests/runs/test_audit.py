@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,7 +12,7 @@ import pytest
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, SetAside
-from skysort.runs.audit import AuditReport, audit_folder, mixture_of, mixture_seen
+from skysort.runs.audit import AuditReport, audit_folder, judge, mixture_of, mixture_seen
 from skysort.runs.audit_text import as_json, as_text
 from skysort.trust.audit import Answer, Arrivals
 from skysort.trust.audit_forecast import Mixture
@@ -130,3 +131,78 @@ def test_the_mixture_of_a_decision_is_that_of_calibration() -> None:
     assert mixture_of(RULE) == Mixture(1.0, 0.0)
     others = SetAside(pictures=300, share=0.8, interval95=(0.7, 0.9))
     assert mixture_of(RULE.model_copy(update={"set_aside": others})) == Mixture(0.25, 0.8)
+
+
+def judged(top: Path) -> AuditReport:
+    with Journal(top / "aside") as journal:
+        return judge(journal)
+
+
+def test_an_alarm_marks_the_decision_until_its_answers_are_taken_back(tmp_path: Path) -> None:
+    arrive(tmp_path, 20, 0, 2, AuditRates(1.0, 1.0))
+    assert judged(tmp_path).alarms == ()
+    answer_all(tmp_path)
+    alarm = judged(tmp_path).alarm
+    assert alarm and alarm.lifted is None
+    assert judged(tmp_path).alarms == (alarm,)  # marked once
+    arrive(tmp_path, 0, 0, 60, AuditRates(1.0, 1.0))
+    answer_all(tmp_path)
+    assert judged(tmp_path).alarm == alarm  # good pictures that come later do not lift it
+    with Journal(tmp_path / "aside") as journal:
+        journal.answers.take_back(82)
+    found = judged(tmp_path)
+    assert found.alarm is None and found.alarms[0].lifted and not found.result.is_alarm
+    assert "was lifted" in as_text(found) and json.loads(as_json(found))["alarms"][0]["lifted"]
+    answer_all(tmp_path)
+    again = judged(tmp_path)
+    assert [alarm.lifted is None for alarm in again.alarms] == [False, True]
+    assert "skysort decide RUN --keep bird --lose-at-most 10%" in as_text(again)
+
+
+def test_a_corrected_answer_lifts_an_alarm_and_a_new_decision_begins_without_one(tmp_path: Path) -> None:
+    arrive(tmp_path, 20, 0, 0, AuditRates(1.0, 1.0))
+    report = answer_all(tmp_path)
+    assert judged(tmp_path).alarm
+    with Journal(tmp_path / "aside") as journal:
+        journal.answers.add([(look.row.id, "airplane") for look in report.looks], "me")
+    assert judged(tmp_path).alarm is None
+    with Journal(tmp_path / "aside") as journal:
+        journal.answers.take_back(20)
+    assert judged(tmp_path).alarm
+    arrive(tmp_path, 3, 0, 0, AuditRates(1.0, 1.0), RULE.model_copy(update={"lose_at_most": 0.05}))
+    assert judged(tmp_path).alarms == ()
+
+
+def test_pictures_that_a_stale_decision_would_set_aside_still_count_against_it(tmp_path: Path) -> None:
+    arrive(tmp_path, 20, 0, 10, AuditRates(1.0, 1.0))
+    answer_all(tmp_path)
+    assert judged(tmp_path).alarm
+    arrive(tmp_path, 30, 0, 0, AuditRates(1.0, 0.5))
+    found = answer_all(tmp_path)
+    spared = [look.row for look in found.looks if look.row.is_spared]
+    assert len(spared) == 30 and {row.action for row in spared} == {"keep"}
+    num_drawn = sum(row.is_drawn for row in spared)
+    assert 0 < num_drawn < 30 and found.result.lost == 20 + num_drawn
+    lost = 20 + num_drawn / 0.5
+    assert found.result.loss and found.result.loss.estimate == pytest.approx(lost / (lost + 10))
+    assert "or would have been" in as_text(found)
+
+
+def test_two_people_who_answer_at_once_raise_one_alarm(tmp_path: Path) -> None:
+    arrive(tmp_path, 20, 0, 0, AuditRates(1.0, 1.0))
+    answer_all(tmp_path)
+    threads = [threading.Thread(target=judged, args=(tmp_path,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(judged(tmp_path).alarms) == 1
+
+
+def test_who_may_only_read_gets_the_report_without_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrive(tmp_path, 20, 0, 0, AuditRates(1.0, 1.0))
+    answer_all(tmp_path)
+    with Journal(tmp_path / "aside") as journal:
+        monkeypatch.setattr("skysort.runs.audit.os.access", lambda *_: False)
+        found = judge(journal)
+    assert found.result.is_alarm and found.alarms == ()

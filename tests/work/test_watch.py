@@ -862,7 +862,8 @@ def test_prometheus_reads_the_counts() -> None:
     assert read() == {
         ("pictures_total", "keep"): 0, ("pictures_total", "set-aside"): 3, ("pictures_total", "review"): 0,
         ("unreadable_total", ""): 0, ("failures_total", ""): 0, ("waiting", ""): 0, ("stuck", ""): 0,
-        ("failing", ""): 0, ("closed", ""): 0, ("passed_over", ""): 0, ("in_trouble", ""): 0,
+        ("failing", ""): 0, ("closed", ""): 0, ("passed_over", ""): 0, ("stale", ""): 0,
+        ("in_trouble", ""): 0,
         ("start_time_seconds", ""): 12.5,
     }  # fmt: skip
     counts.trouble, counts.last = "aside is not there", 13.25

@@ -56,7 +56,7 @@ def audit(
     Start the watcher with --audit to have pictures drawn.
     """
     from skysort.classifier.predictions import write_rows
-    from skysort.runs.audit import report_of
+    from skysort.runs.audit import judge
     from skysort.runs.audit_text import as_json, as_text
     from skysort.work.journal import Journal
 
@@ -68,7 +68,7 @@ def audit(
             _record(journal, answers)
         if undo:
             _take_back(journal, undo)
-        report = report_of(journal)
+        report = judge(journal)
     if form is AuditFormat.csv:
         places = [look.place for look in report.due]
         write_rows([("path", "label"), *((str(path), "") for path in places if path.exists())], sys.stdout)

@@ -30,6 +30,13 @@ class LogFormat(StrEnum):
     json = "json"
 
 
+class WhenStale(StrEnum):
+    """What to do once the decision breaks its promise."""
+
+    keep = "keep"
+    go_on = "go-on"
+
+
 Inbox = Annotated[Path, typer.Argument(help="Folder that pictures arrive in, at any depth.")]
 Aside = Annotated[
     Path,
@@ -75,6 +82,23 @@ Audit = Annotated[
         metavar="RATE",
         help="Share of the pictures to ask you about, drawn at random, e.g. 5% or aside=10%,keep=2%. Your answers"
         " to skysort audit show whether the promise of --decision still holds.",
+        rich_help_panel=RULES,
+    ),
+]
+OnAlarm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CMD",
+        help="Program, with its arguments, to run once per alarm, e.g. 'notify-send broken'. It runs without a"
+        " shell and finds facts in SKYSORT_DECISION, SKYSORT_ASIDE and other variables.",
+        rich_help_panel=RULES,
+    ),
+]
+Stale = Annotated[
+    WhenStale,
+    typer.Option(
+        help="Action after an alarm: keep the pictures that --decision would set aside, or go on setting them"
+        " aside, e.g. go-on.",
         rich_help_panel=RULES,
     ),
 ]
@@ -135,6 +159,8 @@ def watch(
     keep: Keep = None,
     unsure_below: UnsureBelow = None,
     audit: Audit = None,
+    on_alarm: OnAlarm = None,
+    when_stale: Stale = WhenStale.keep,
     keep_to: KeepTo = None,
     review: Review = None,
     copy: Copy = False,
@@ -175,6 +201,8 @@ def watch(
         metrics=metrics,
         unsure_below=unsure_below,
         audit=audit,
+        on_alarm=on_alarm,
+        when_stale=when_stale.value,
         stop=stop,
     )
 

@@ -1,7 +1,8 @@
 """An audit of a watcher's decision: the journal's looks, and what trust makes of them."""
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from skysort.core.errors import SkysortError
 from skysort.core.log import tell
 from skysort.trust.audit import Answer, Arrivals, Audit, audit
 from skysort.trust.audit_forecast import Forecast, Mixture, looks_until_alarm
+from skysort.work.alarms import Alarm
 from skysort.work.answers import CANNOT_TELL
 from skysort.work.coins import AuditRates, coin_of, read_seed
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Settings
 from skysort.work.looks import Look, looks
 
 FEWEST_PROTECTED = 5
@@ -46,6 +47,13 @@ class AuditReport:
     """None before enough looks have shown which pictures come."""
     num_wrong_coins: int | None
     """Coins that are not those of the seed: somebody changed the journal or the seed. None without a seed."""
+    alarms: tuple[Alarm, ...]
+    """About this decision, as the journal has them, oldest first."""
+
+    @property
+    def alarm(self) -> Alarm | None:
+        """The alarm in the journal that marks the decision as stale now."""
+        return next((alarm for alarm in reversed(self.alarms) if alarm.lifted is None), None)
 
     @property
     def due(self) -> list[Look]:
@@ -85,7 +93,7 @@ def report_of(journal: Journal) -> AuditReport:
         )
     settings = {number: journal.settings(number) for number in {look.row.session for look in arrived}}
     newest = settings[arrived[-1].row.session]
-    of_decision = tuple(look for look in arrived if _promise(settings[look.row.session]) == _promise(newest))
+    of_decision = tuple(look for look in arrived if settings[look.row.session].promise == newest.promise)
     arrivals = arrivals_of(of_decision, newest.keep)
     lose_at_most = newest.lose_at_most or 0.0
     last = arrived[-1].row
@@ -99,19 +107,40 @@ def report_of(journal: Journal) -> AuditReport:
         of_decision,
         None if mixture is None else forecasts(lose_at_most, rates, mixture),
         _num_wrong_coins(journal, of_decision),
+        tuple(journal.alarms.about(newest)),
     )
 
 
-def _promise(settings: Settings) -> tuple[object, ...]:
-    """Return what makes two sessions the same decision. Folders and rates may differ."""
-    return (
-        settings.classifier, settings.decision, settings.threshold, settings.keep, settings.lose_at_most,
-        settings.confidence,
-    )  # fmt: skip
+def judge(journal: Journal) -> AuditReport:
+    """Return what the looks say, and mark the decision as stale in the journal, or lift the mark, if they say so.
+
+    The mark stays as long as the answers that count raise the alarm, whatever arrives. Where this process may not
+    write, the mark stays as it is.
+
+    Raises:
+        SkysortError: when nothing arrived under an audit, the journal is damaged, or it cannot be written now.
+    """
+    if not os.access(journal.folder, os.W_OK):
+        return report_of(journal)
+    with journal.alarms.changing():  # or another process could take an answer back between report and mark
+        report = report_of(journal)
+        at, alarm = report.result.alarm_at, report.alarm
+        if at is not None and alarm is None:
+            row = report.looks[at].row
+            journal.alarms.raise_for(row.session, row.id)
+        elif at is None and alarm is not None:
+            journal.alarms.lift(alarm)
+        else:
+            return report
+        alarms = journal.alarms.about(journal.settings(report.looks[-1].row.session))
+        return replace(report, alarms=tuple(alarms))
 
 
 def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
     """Return looks as arrays.
+
+    A picture that was kept because the decision is stale counts as set aside: the promise is about what the
+    decision says. It was drawn with the rate of kept pictures.
 
     Args:
         looks: of the arrivals under one decision, in their order.
@@ -126,10 +155,10 @@ def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
         return Answer.PROTECTED if label in keep else Answer.OTHER
 
     return Arrivals.of(
-        [look.row.action == "set-aside" for look in looks],
+        [look.row.action == "set-aside" or look.row.is_spared for look in looks],
         [look.row.is_drawn for look in looks],
         [answer(look.label) for look in looks],
-        np.array([look.row.audit_aside for look in looks], float),
+        np.array([look.row.audit_keep if look.row.is_spared else look.row.audit_aside for look in looks], float),
         np.array([look.row.audit_keep for look in looks], float),
     )
 

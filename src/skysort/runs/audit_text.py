@@ -22,6 +22,13 @@ def as_json(report: AuditReport) -> str:
             "lose_at_most": report.lose_at_most,
             "stale": result.is_alarm,
             "stale_since": None if report.stale_since is None else iso_time(report.stale_since),
+            "alarms": [
+                {
+                    "raised": iso_time(alarm.raised),
+                    "lifted": None if alarm.lifted is None else iso_time(alarm.lifted),
+                }
+                for alarm in report.alarms
+            ],
             "arrivals": result.arrivals,
             "drawn": result.drawn,
             "done": result.done,
@@ -67,12 +74,12 @@ def as_text(report: AuditReport) -> str:
         lines.append(
             f"loss: {_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it"
             f" was the same all the time ({result.lost:,} of {result.protected:,} looked-at pictures of {kept}"
-            " were set aside)"
+            f" were set aside{_or_spared(report)})"
         )
     else:
         lines.append(f"loss: not known; nobody has seen a picture of {kept} yet")
     lines += [f"evidence against the promise: {result.wealth:.3g}; it is broken from {1 / DELTA:.0f} on"]
-    lines += [_verdict(report), *_forecasts(report)]
+    lines += [*_verdict(report), *_forecasts(report)]
     if report.num_wrong_coins:
         lines.append(
             f"problem: {counted(report.num_wrong_coins, 'coin')} not of this seed; somebody changed the journal or"
@@ -81,13 +88,33 @@ def as_text(report: AuditReport) -> str:
     return "\n".join(map(printable, [*lines, *_to_look_at(report)]))
 
 
-def _verdict(report: AuditReport) -> str:
+def _or_spared(report: AuditReport) -> str:
+    return ", or would have been" if any(look.row.is_spared for look in report.looks) else ""
+
+
+def _verdict(report: AuditReport) -> list[str]:
+    """Return whether the promise is broken, what to do next, and which alarms were lifted."""
+    lines = [
+        f"an alarm of {iso_time(alarm.raised)} was lifted {iso_time(alarm.lifted)}: an answer was taken back"
+        for alarm in report.alarms
+        if alarm.lifted is not None
+    ]
     if report.stale_since is None:
-        return "promise: nothing speaks against it so far" if report.result.done else "promise: not tested yet"
-    return (
-        f"promise: BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}; make a new decision"
-        " with newer pictures"
-    )
+        is_tested = bool(report.result.done)
+        lines += ["promise: nothing speaks against it so far" if is_tested else "promise: not tested yet"]
+        return lines
+    lines += [f"promise: BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}"]
+    if report.alarm:
+        lines += [
+            f"alarm: raised {iso_time(report.alarm.raised)}; skysort watch sets nothing aside by this decision"
+            " any more, unless it has --when-stale go-on"
+        ]
+    keep = " ".join(f"--keep {name}" for name in report.keep)
+    lines += [
+        f"next: train with newer pictures, make a new decision (skysort decide RUN {keep} --lose-at-most"
+        f" {100 * report.lose_at_most:.10g}%), and start skysort watch with it"
+    ]
+    return lines
 
 
 def _forecasts(report: AuditReport) -> list[str]:

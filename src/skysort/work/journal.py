@@ -18,6 +18,7 @@ from typing import Any, Literal
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.files import sync_folder
 from skysort.core.locks import locked
+from skysort.work.alarms import Alarms
 from skysort.work.answers import Answers
 from skysort.work.coins import coin_of, make_seed
 from skysort.work.journal_columns import COLUMNS, NAMES, cells_of, entry_of, is_folder, split
@@ -65,6 +66,7 @@ class Journal:
             raise NotUnderstoodError("no-journal", f"{folder} has no journal: {self.path} is not there")
         self._database = JournalDatabase(self.path, make=make)
         self.answers = Answers(self._database)
+        self.alarms = Alarms(self._database)
         self._mounts: dict[Path, Path] = {}
         self._seed: bytes | None = None
 

@@ -43,6 +43,14 @@ CREATE TABLE IF NOT EXISTS answers ( -- what people say that pictures show
     answered REAL NOT NULL, -- seconds since 1970
     undone REAL -- seconds since 1970, or NULL while it counts
 );
+CREATE TABLE IF NOT EXISTS alarms ( -- a decision is stale while one about it is not lifted
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL REFERENCES sessions(id), -- one of the decision
+    row INTEGER NOT NULL REFERENCES rows(id), -- in which the picture arrived whose answer raised the alarm
+    raised REAL NOT NULL, -- seconds since 1970
+    lifted REAL, -- seconds since 1970, or NULL while it holds
+    told REAL -- seconds since 1970, or NULL before a watcher started the person's command
+);
 CREATE INDEX IF NOT EXISTS by_source ON rows(source_name, source_folder);
 CREATE INDEX IF NOT EXISTS by_place ON rows(place_name, place_folder);
 CREATE INDEX IF NOT EXISTS by_label ON rows(label);

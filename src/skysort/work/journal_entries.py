@@ -17,6 +17,10 @@ Kind = Literal["move", "copy", "remove", "stay", "gone"]
 By = Literal["watch", "sort", "undo", "redo"]
 
 
+SPARED = "kept: the decision is stale, and would have set it aside"
+"""Reason of a picture that the watcher kept because of an alarm."""
+
+
 class CellError(ValueError):
     """A cell of a journal holds an invalid value."""
 
@@ -61,6 +65,14 @@ class Settings:
     confidence: float | None = None
     """Of the promise."""
 
+    @property
+    def promise(self) -> tuple[object, ...]:
+        """What makes two sessions the same decision. Folders and rates may differ."""
+        return (
+            self.classifier, self.classes, self.decision, self.threshold, self.keep, self.lose_at_most,
+            self.confidence,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class JournalEntry:
@@ -99,6 +111,11 @@ class JournalEntry:
     def paths(self) -> tuple[Path, Path]:
         """Source and place: while the move is unfinished, the picture may be at either."""
         return self.source, self.place
+
+    @property
+    def is_spared(self) -> bool:
+        """Whether the decision was stale and would have set it aside."""
+        return self.action == "keep" and self.reason == SPARED
 
     @property
     def is_drawn(self) -> bool:

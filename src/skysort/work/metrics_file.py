@@ -35,6 +35,10 @@ class _Counts(Collector):
             "failing": ("Pictures whose last try failed.", counts.failing),
             "closed": ("Folders that cannot be read.", counts.closed),
             "passed_over": ("Links, and files that are no pictures.", counts.passed_over),
+            "stale": (
+                "1 while an alarm says that the decision breaks its promise.",
+                counts.stale_since is not None,
+            ),
             "in_trouble": ("1 while an error stops all work; status.json has the reason.", bool(counts.trouble)),
             "start_time_seconds": ("When the watcher started.", counts.started),
             "last_picture_time_seconds": ("When the last picture was sorted.", counts.last),

@@ -50,6 +50,7 @@ class StatusFile(BaseModel):
     closed: Count
     passed_over: Count
     last: Time | None
+    stale_since: Time | None
     trouble: str
 
 
@@ -85,6 +86,10 @@ class Status:
             problems.append("the watcher does not run: it was killed, or the power failed")
         elif self.age is not None and self.age > SECONDS_UNTIL_STALE:
             problems.append(f"the status is stale: written {_ago(self.age)}, expected every 10 seconds")
+        if file.stale_since:
+            problems.append(
+                f"the decision breaks its promise, by the alarm of {file.stale_since}; run skysort audit"
+            )
         if file.trouble:
             problems.append(f"the watcher cannot go on: {file.trouble}")
         if file.failing:

@@ -38,6 +38,8 @@ class Counts:
     """Links, and files that are no pictures."""
     last: float | None = None
     """When the last picture was sorted."""
+    stale_since: float | None = None
+    """When the alarm was raised: the decision breaks its promise. None without an alarm."""
     trouble: str = ""
     """The error that stops all work; empty if there is none."""
 
@@ -88,6 +90,7 @@ class StatusWriter:
             **vars(counts),
             "started": iso_time(counts.started),
             "last": None if counts.last is None else iso_time(counts.last),
+            "stale_since": None if counts.stale_since is None else iso_time(counts.stale_since),
         }
 
     def _replace(self, path: Path, content: str | bytes) -> None:

@@ -21,8 +21,9 @@ from skysort.work.inbox import LONGEST_DELAY
 from skysort.work.journal import Journal, journal_folder
 from skysort.work.journal_entries import DamagedJournalError
 from skysort.work.mounts import Mounts
+from skysort.work.on_alarm import command_of
 from skysort.work.status_file import Counts, StatusWriter, status_file, watcher_lock
-from skysort.work.watch_options import WatchOptions, lock_of
+from skysort.work.watch_options import WatchOptions, WhenStale, lock_of
 from skysort.work.watcher import Watcher
 
 SECONDS_FOR_STATUS = 1.0
@@ -47,6 +48,8 @@ def watch(
     metrics: str | PathLike[str] | None = None,
     unsure_below: float | None = None,
     audit: str | None = None,
+    on_alarm: str | None = None,
+    when_stale: WhenStale = WatchOptions.when_stale,
     stop: Stop | None = None,
 ) -> Counts:
     """Sort the pictures that arrive in a folder, until stopped. Nothing is deleted, and every move can be undone.
@@ -71,6 +74,9 @@ def watch(
         unsure_below: pictures whose confidence is below this go to review.
         audit: share of the pictures to ask a person about, such as `5%` or `aside=10%,keep=2%`. `skysort audit`
             says what their answers mean for the decision's promise.
+        on_alarm: program and arguments to run once per alarm, with facts in its environment. No shell is involved.
+        when_stale: `keep` to set nothing aside while an alarm says that the decision breaks its promise, or
+            `go-on` to set pictures aside as before.
         stop: set it from another thread, or in a signal handler, to end the watch after the current batch.
 
     Returns:
@@ -86,13 +92,15 @@ def watch(
             "options-conflict",
             "expected --decision NAME, or --keep CLASS to keep by label with no guarantee",
         )
-    if audit is not None and decision is None:
-        raise NotUnderstoodError(
-            "options-conflict", "--audit asks whether a promise still holds; add --decision NAME, which makes one"
-        )
+    for option, value in (("--audit", audit), ("--on-alarm", on_alarm)):
+        if value is not None and decision is None:
+            raise NotUnderstoodError(
+                "options-conflict", f"{option} is about a promise; add --decision NAME, which makes one"
+            )
     options = WatchOptions(
         Path(inbox), Path(aside), _path(keep_to), _path(review), copy, dry_run, once, poll, settle, stuck,
         _path(metrics), unsure_below, None if audit is None else AuditRates.parse(audit),
+        () if on_alarm is None else command_of(on_alarm), when_stale,
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
     counts = watch_inbox(loaded, _rule(loaded, decision, keep, options.inbox), options, stop or Stop())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
@@ -16,6 +16,8 @@ from skysort.work.classify import Rule, check_bound
 from skysort.work.coins import AuditRates
 from skysort.work.journal import journal_folder
 from skysort.work.journal_entries import Settings
+
+WhenStale = Literal["keep", "go-on"]
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,21 @@ class WatchOptions:
     """A picture whose confidence is below this goes to review."""
     audit: AuditRates | None = None
     """None: nobody is asked to look at pictures."""
+    on_alarm: tuple[str, ...] = ()
+    """Program and arguments to run once per alarm; empty for none."""
+    when_stale: WhenStale = "keep"
+    """What to do with pictures that a stale decision would set aside: keep them, or go on setting them aside."""
 
     def __post_init__(self) -> None:
         """Check the times and the bound.
 
         Raises:
-            NotUnderstoodError: for a time that is not finite or negative, or a bound that is not from 0 to 1.
+            NotUnderstoodError: for a time that is not finite or negative, a bound that is not from 0 to 1, or an
+                unknown `when_stale`.
         """
         check_bound(self.unsure_below)
+        if self.when_stale not in get_args(WhenStale):
+            raise NotUnderstoodError("wrong-value", f"--when-stale takes keep or go-on; found '{self.when_stale}'")
         for name in ("settle", "stuck"):
             if not 0 <= (seconds := getattr(self, name)) < math.inf:
                 raise NotUnderstoodError(

@@ -18,10 +18,11 @@ from skysort.work.batch import plan_and_move
 from skysort.work.classify import ClassifiedFile, Rule, classify, is_unsure, why_unsure
 from skysort.work.inbox import Inbox
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import Identity, JournalEntry, Kind, Settings, replaced
+from skysort.work.journal_entries import SPARED, Identity, JournalEntry, Kind, Settings, replaced
 from skysort.work.mounts import Mounts
 from skysort.work.moves import MoveResult, moving
 from skysort.work.names import exists, free_place
+from skysort.work.on_alarm import StaleMark
 from skysort.work.settle import temporary_files_of_others
 from skysort.work.status_file import Counts, State, StatusWriter
 from skysort.work.watch_options import WatchOptions
@@ -45,7 +46,12 @@ class Watcher:
     attempts: Attempts = field(init=False)
     session: int = field(init=False)
     inbox: Inbox = field(init=False)
+    stale: StaleMark = field(init=False)
     has_scanned_for_others: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        """Begin without an alarm."""
+        self.stale = StaleMark(self.settings, self.options.inbox, self.options.on_alarm)
 
     def run(self, journal: Journal) -> None:
         """Watch with an open journal until `stop` is set, or sort what is there once."""
@@ -63,6 +69,7 @@ class Watcher:
             self.attempts.is_suspect,
             by_own_time=options.once,
         )
+        self.check_promise()
         watched = options.inbox.stat()
         bursts = (
             self.scan_once() if options.once else arrivals(options.inbox, self.sweep, self.stop, poll=options.poll)
@@ -76,7 +83,15 @@ class Watcher:
                 self.sort(complete)
                 self.write_status_if_due()
             self.write_status_if_due()
+        self.check_promise()
+        self.stale.end()
         self.write_status("ended")
+
+    def check_promise(self) -> None:
+        """Read whether the decision is marked stale, and write the status at once if that has changed."""
+        if self.stale.look(self.journal):
+            self.counts.stale_since = self.stale.alarm.raised if self.stale.alarm else None
+            self.write_status("watching")
 
     def log_temporary_files_of_others(self) -> None:
         """Log temporary files of other journals in the folders. They stay where they are."""
@@ -120,6 +135,7 @@ class Watcher:
             files, failed = classify(self.classifier, inside, self.attempts)
         for path, error in failed.items():
             self.failed(path, error)
+        self.check_promise()
         results, begun = plan_and_move(self.journal, self.mounts.by_folder, files, self.plan)
         for result in results:
             self.report(result)
@@ -182,6 +198,8 @@ class Watcher:
         action, reason = self.rule.action(file.prediction), None
         if is_unsure(file.prediction, self.options.unsure_below):
             action, reason = "review", why_unsure(file.prediction, self.options.unsure_below)
+        elif action == "set-aside" and self.stale.alarm and self.options.when_stale == "keep":
+            action, reason = "keep", SPARED
         target = self.options.targets.get(action)
         if target is None or self.options.dry_run:
             return file.entry("stay", file.path, self.session, "watch", action, reason)
@@ -233,6 +251,7 @@ class Watcher:
     def write_status_if_due(self) -> None:
         """Write the status every ten seconds: with many waiting files, counting takes time."""
         if self.status_writer.is_due:
+            self.check_promise()
             self.write_status("watching")
 
     def write_status(self, state: State) -> None:
