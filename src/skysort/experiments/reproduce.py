@@ -13,8 +13,8 @@ from skysort.experiments.seeds import DEFAULT_SEEDS, Variant, check_variants, de
 from skysort.experiments.shared_pictures import SharedPictures
 from skysort.experiments.train_mode import measured_in_training_mode
 from skysort.recipe.load import recipe_names
+from skysort.recipe.published import Figure, Published
 from skysort.recipe.schema import Recipe
-from skysort.recipe.sections import Figure, Published
 from skysort.report.comparison_page import write_reproduction_report
 from skysort.runs.folder import Run
 from skysort.trust.comparison import (

@@ -13,13 +13,13 @@ from skysort.core.models import FrozenModel
 from skysort.recipe.load import Tables, content_of
 from skysort.recipe.messages import problems_of
 from skysort.recipe.networks import NETWORKS, BackboneNetwork, Network, OwnNetwork
+from skysort.recipe.published import Published
 from skysort.recipe.sections import (
     Augment,
     Loss,
     Normalisation,
     Optimizer,
     Pictures,
-    Published,
     Schedule,
     Training,
     Transfer,

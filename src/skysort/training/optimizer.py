@@ -16,7 +16,7 @@ from skysort.recipe.sections import Loss, Optimizer, Schedule
 from skysort.training.muon import Muon
 
 METHODS = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
-"""Of an optimizer, all that PyTorch excludes from compilation, but for `step`."""
+"""Methods of an optimizer that PyTorch excludes from compilation, besides `step`."""
 AnyOptimizer = TypeVar("AnyOptimizer", bound=torch.optim.Optimizer)
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """From a network's (N, outputs) and (N,) labels to the mean loss of a batch. Losses with one output per class also
@@ -49,10 +49,10 @@ def _build(optimizer: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.
 
 
 def _eager(kind: type[AnyOptimizer]) -> type[AnyOptimizer]:
-    """Return an optimizer that never loads PyTorch's compiler.
+    """Return a subclass whose methods do not load PyTorch's compiler.
 
-    Loading it takes longer than most small runs learn. PyTorch's decorators load it only to say that these methods
-    are not to be compiled.
+    A small run learns for less time than the compiler takes to load. PyTorch's decorators load it only to say that
+    these methods are not to be compiled.
     """
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in METHODS}
     return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(inspect.unwrap(kind.step))})

@@ -19,6 +19,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.files import whole_file
 from skysort.core.progress import Progress
 from skysort.data.dataset import Dataset
+from skysort.trust.folds import folds_interval
 from skysort.trust.guarantee import Scores, share_lost, share_set_aside
 from skysort.trust.metrics import (
     LEAST_WIDENING,
@@ -70,8 +71,11 @@ class Evaluation:
         _, sizes = np.unique(groups[self.rows], return_counts=True)
         widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
         is_wider, has_threshold = widening >= LEAST_WIDENING, self.unknown is not None
-        return measure(self.logits, self.truth, self.classes, self.temperature).model_copy(
+        figures = measure(self.logits, self.truth, self.classes, self.temperature)
+        num_right, is_by_folds = int(self._is_right.sum()), self.split == "folds"
+        return figures.model_copy(
             update={
+                "interval95": folds_interval(num_right, figures.pictures) if is_by_folds else figures.interval95,
                 "unreadable": len(self.unreadable),
                 "grouped": GroupCounts(groups=len(sizes), widening=widening) if is_wider else None,
                 "unknown": share_of(self.is_unknown) if has_threshold else None,

@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 """The lower and the upper bound."""
 
 
-def wilson(num_right: int, num: int) -> Interval:
+def wilson(num_right: float, num: float) -> Interval:
     """Return the Wilson score interval of a share.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
