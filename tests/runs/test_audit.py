@@ -104,7 +104,7 @@ def test_pictures_that_are_gone_are_said(tmp_path: Path) -> None:
     arrive(tmp_path, 0, 2, 0, AuditRates(1.0, 1.0))
     next((tmp_path / "aside").iterdir()).unlink()
     found = audit_folder(tmp_path / "aside")
-    assert "1 picture to look at no longer where" in as_text(found)
+    assert "1 drawn picture is not where" in as_text(found)
     assert [look["there"] for look in json.loads(as_json(found))["to_look_at"]].count(False) == 1
 
 

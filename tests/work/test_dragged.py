@@ -40,7 +40,7 @@ def sorted_to(tmp_path: Path) -> Path:
 
 def words(folder: Path) -> dict[str, str]:
     with Journal(folder) as journal:
-        return {str(path.relative_to(folder.parent)): label for path, label in dragged(journal).items()}
+        return {str(path.relative_to(folder.parent)): label for path, (_, label) in dragged(journal).items()}
 
 
 def test_nothing_that_stays_is_dragged(sorted_to: Path) -> None:

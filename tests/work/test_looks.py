@@ -6,10 +6,11 @@ import pytest
 
 from skysort.work.answers import CANNOT_TELL, OTHER
 from skysort.work.coins import AuditRates
+from skysort.work.dragged import dragged
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import DamagedJournalError
 from skysort.work.journal_export import corrected
-from skysort.work.looks import NewAnswers, answer, looks
+from skysort.work.looks import NewAnswers, answer, find, looks
 from skysort.work.undo import UndoRequest, take_back
 from tests.conftest import refused
 from tests.work.test_coins import watch_once
@@ -94,6 +95,51 @@ def test_a_correction_by_undo_is_an_answer_and_the_place_follows(top: Path) -> N
     assert answered(top, "inbox/a.png,?").drawn == answered(top, "aside/a.png,other").drawn == 1
 
 
+def undone(top: Path, name: str, request: UndoRequest) -> None:
+    with Journal(top / "aside") as journal:
+        rows = journal.rows(picture=name, takeable="undos" if request.by == "redo" else "moves")
+        assert not next(take_back(journal, rows, request)).problem
+
+
+@pytest.mark.parametrize("name", ["a.png", "a2.png"])
+def test_an_answer_after_a_correction_is_new_though_it_was_given_before(name: str, top: Path) -> None:
+    answered(top, f"{name},airplane")
+    undone(top, name, UndoRequest(is_correction=True))
+    assert labels(top)[name] == "bird"
+    new = answered(top, f"{name},airplane")
+    assert (new.unchanged, new.replaced, labels(top)[name]) == (0, 1, "airplane")
+
+
+@pytest.mark.parametrize("clock", [0.0, 1e10], ids=["set back", "ahead"])
+def test_the_later_of_answer_and_undo_counts_whatever_the_clock(
+    clock: float, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("skysort.work.answers.time.time", lambda: 1e10 - clock)
+        answered(top, "a2.png,airplane")
+        undone(top, "a2.png", UndoRequest(is_correction=True))
+        assert labels(top)["a2.png"] == "bird"
+        patch.setattr("skysort.work.answers.time.time", lambda: clock)
+        answered(top, "a2.png,airplane")
+    assert labels(top)["a2.png"] == "airplane"
+
+
+def test_corrections_are_the_labels_that_count(top: Path) -> None:
+    """Undo says bird for both; of one, an answer said airplane before, and of the other one says it afterwards."""
+    put(top, {"inbox/sub/a3.png": picture(12)})
+    watch_once(top, AuditRates(1e-12, 1e-12))
+    answered(top, "a2.png,airplane")
+    for name in ("a2.png", "a3.png"):
+        undone(top, name, UndoRequest(is_correction=True))
+    answered(top, "a3.png,airplane")
+    back = {name: top / "inbox" / "sub" / name for name in ("a2.png", "a3.png")}
+    with Journal(top / "aside") as journal:
+        assert corrected(journal).labels == {back["a2.png"]: "bird", back["a3.png"]: "airplane"}
+        assert labels(top)["a2.png"] == "bird" and labels(top)["a3.png"] == "airplane"
+        answered(top, "a2.png,?", "a3.png,other")
+        assert corrected(journal) == ({}, 0, 0)
+
+
 def test_nothing_learns_from_drawn_pictures(top: Path) -> None:
     answered(top, "a.png,bird", "a2.png,bird", "b2.png,other")
     with Journal(top / "aside") as journal:
@@ -102,6 +148,71 @@ def test_nothing_learns_from_drawn_pictures(top: Path) -> None:
         found = corrected(journal)
     assert found.labels == {top / "aside" / "sub" / "a2.png": "bird"}
     assert (found.num_drawn, found.num_gone) == (1, 0)
+
+
+@pytest.mark.parametrize("is_redone", [False, True])
+def test_a_drawn_picture_that_was_dragged_trains_nothing_and_waits_for_an_answer(
+    is_redone: bool, top: Path
+) -> None:
+    (top / "blog").mkdir()
+    put(top, {"inbox/c.png": picture(13), "inbox/d.png": picture(202)})
+    watch_once(top, AuditRates(1.0, 1.0), keep_to=top / "blog")
+    if is_redone:
+        undone(top, "c.png", UndoRequest())
+        undone(top, "c.png", UndoRequest("redo"))
+    (top / "aside" / "c.png").rename(top / "blog" / "c.png")
+    with Journal(top / "aside") as journal:
+        assert dragged(journal)[top / "blog" / "c.png"][1] == "bird"
+        assert corrected(journal) == ({}, 0, 1)
+        (look,) = [look for look in looks(journal) if look.row.source.name == "c.png"]
+        assert look.label is None
+        assert find(journal, [look]) == ({look.row.id: top / "blog" / "c.png"}, {look.row.id})
+    assert answered(top, "c.png,airplane").drawn == 1
+
+
+def test_an_answer_says_what_a_dragged_picture_shows(top: Path) -> None:
+    (top / "blog").mkdir()
+    put(top, {"inbox/c.png": picture(13)})
+    watch_once(top, AuditRates(1e-12, 1e-12), keep_to=top / "blog")
+    (top / "aside" / "c.png").rename(top / "blog" / "c.png")
+    with Journal(top / "aside") as journal:
+        assert corrected(journal) == ({top / "blog" / "c.png": "bird"}, 0, 0)
+        answered(top, "c.png,airplane")
+        assert corrected(journal) == ({top / "blog" / "c.png": "airplane"}, 0, 0)
+        answered(top, "c.png,?")
+        assert corrected(journal) == ({}, 0, 0)
+
+
+def test_a_path_that_was_used_again_is_no_place_of_the_first_picture(top: Path) -> None:
+    """Its number still says which one is meant."""
+    (top / "aside" / "a.png").unlink()
+    put(top, {"inbox/a.png": picture(14)})
+    watch_once(top, AuditRates(1.0, 1.0))
+    with Journal(top / "aside") as journal:
+        first, second = [look for look in looks(journal) if look.row.source.name == "a.png"]
+        assert first.place == second.place == top / "aside" / "a.png"
+        assert find(journal, [first, second]).places == {second.row.id: second.place}
+    file = top / "looks.csv"
+    file.write_text(f"number,path,label\n{first.row.id},aside/a.png,bird\n,aside/a.png,airplane\n")
+    with Journal(top / "aside") as journal:
+        assert answer(journal, file, "me").gone == (first.place,)
+        assert [look.label for look in looks(journal) if look.row.source.name == "a.png"] == ["bird", "airplane"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [("2", "wrong-value"), ("99", "path-not-found"), ("x", "path-not-found"), ("9" * 30, "path-not-found")],
+)
+def test_a_number_of_another_picture_is_refused(number: str, code: str, top: Path) -> None:
+    (top / "looks.csv").write_text(f"number,path,label\n{number},a.png,bird\n")
+    with Journal(top / "aside") as journal, refused(code, "line 2", exit_code=2):
+        answer(journal, top / "looks.csv", "me")
+
+
+def test_as_many_answers_as_there_are_can_be_taken_back(top: Path) -> None:
+    answered(top, "a.png,bird")
+    with Journal(top / "aside") as journal:
+        assert len(journal.answers.take_back(10**20)) == 1
 
 
 @pytest.mark.parametrize(
@@ -118,11 +229,15 @@ def test_a_file_with_a_fault_writes_no_answer(line: str, code: str, fact: str, t
     assert set(labels(top).values()) == {None}
 
 
-def test_a_name_of_several_pictures_is_refused(top: Path) -> None:
+def test_a_name_of_several_pictures_is_refused(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(top, {"inbox/sub/a.png": picture(12)})
     watch_once(top, AuditRates(1.0, 1.0))
     with refused("ambiguous-picture", "line 2", exit_code=2):
         answered(top, "a.png,bird")
+    monkeypatch.chdir(top)  # the file is in the current folder
+    (top / "looks.csv").write_text("path,label\n./a.png,bird\n")
+    with Journal(top / "aside") as journal, refused("path-not-found", "line 2", exit_code=2):
+        answer(journal, Path("looks.csv"), "me")
     assert answered(top, "aside/sub/a.png,bird").drawn == 1
 
 

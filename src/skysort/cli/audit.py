@@ -35,7 +35,8 @@ def audit(
         typer.Option(
             metavar="FILE",
             help="File with your answers: a CSV with the columns path,label, e.g. looks.csv. A label is a class,"
-            " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped.",
+            " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped. A"
+            " column number, as --format csv writes it, says which picture is meant if a path was used twice.",
         ),
     ] = None,
     undo: Annotated[
@@ -59,6 +60,7 @@ def audit(
     from skysort.runs.audit import judge
     from skysort.runs.audit_text import as_json, as_text
     from skysort.work.journal import Journal
+    from skysort.work.looks import COLUMNS
 
     if answers and undo:
         raise NotUnderstoodError("options-conflict", "--answers and --undo do not go together; give one of them")
@@ -70,8 +72,8 @@ def audit(
             _take_back(journal, undo)
         report = judge(journal)
     if form is AuditFormat.csv:
-        places = [look.place for look in report.due]
-        write_rows([("path", "label"), *((str(path), "") for path in places if path.exists())], sys.stdout)
+        rows = ((str(number), str(path), "") for number, path in sorted(report.found.places.items()))
+        write_rows([COLUMNS, *rows], sys.stdout)
     else:
         print(as_json(report) if form is AuditFormat.json else as_text(report))
     if check and report.result.is_alarm:

@@ -89,8 +89,8 @@ def _print_corrections(journal: Journal, form: JournalFormat) -> None:
         )
     if num_drawn:
         print(
-            f"{counted(num_drawn, 'answer')} left out: an audit drew these pictures to measure, not to train;"
-            " skysort audit counts them",
+            f"{counted(num_drawn, 'correction')} left out: an audit drew these pictures to measure, not to train;"
+            " skysort audit shows which of them still need an answer",
             file=sys.stderr,
         )
     if num_gone:

@@ -18,7 +18,7 @@ from skysort.work.alarms import Alarm
 from skysort.work.answers import CANNOT_TELL
 from skysort.work.coins import AuditRates, coin_of, read_seed
 from skysort.work.journal import Journal
-from skysort.work.looks import Look, looks
+from skysort.work.looks import FoundLooks, Look, find, looks
 
 FEWEST_PROTECTED = 5
 """Looked-at pictures to keep from which the share of such pictures is estimated."""
@@ -47,6 +47,8 @@ class AuditReport:
     """None before enough looks have shown which pictures come."""
     num_wrong_coins: int | None
     """Coins that are not those of the seed: somebody changed the journal or the seed. None without a seed."""
+    found: FoundLooks
+    """Where the pictures to look at are."""
     alarms: tuple[Alarm, ...]
     """About this decision, as the journal has them, oldest first."""
 
@@ -85,6 +87,12 @@ def audit_folder(aside: str | PathLike[str]) -> AuditReport:
 
 def report_of(journal: Journal) -> AuditReport:
     """Return what the looks in an open journal say; see `audit_folder`."""
+    report = _report_of(journal)
+    return replace(report, found=find(journal, report.due))
+
+
+def _report_of(journal: Journal) -> AuditReport:
+    """Return the report without the places of pictures, which takes long: every picture is read."""
     arrived = looks(journal)
     if not arrived:
         raise SkysortError(
@@ -107,6 +115,7 @@ def report_of(journal: Journal) -> AuditReport:
         of_decision,
         None if mixture is None else forecasts(lose_at_most, rates, mixture),
         _num_wrong_coins(journal, of_decision),
+        FoundLooks({}, frozenset()),
         tuple(journal.alarms.about(newest)),
     )
 
@@ -122,8 +131,14 @@ def judge(journal: Journal) -> AuditReport:
     """
     if not os.access(journal.folder, os.W_OK):
         return report_of(journal)
+    report = _judge(journal)
+    return replace(report, found=find(journal, report.due))
+
+
+def _judge(journal: Journal) -> AuditReport:
+    """Do the work of `judge` that no other process may disturb."""
     with journal.alarms.changing():  # or another process could take an answer back between report and mark
-        report = report_of(journal)
+        report = _report_of(journal)
         at, alarm = report.result.alarm_at, report.alarm
         if at is not None and alarm is None:
             row = report.looks[at].row

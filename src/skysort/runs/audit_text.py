@@ -44,9 +44,10 @@ def as_json(report: AuditReport) -> str:
             "wrong_coins": report.num_wrong_coins,
             "to_look_at": [
                 {
-                    "path": str(look.place),
+                    "number": look.row.id,
+                    "path": str(report.found.places.get(look.row.id, look.place)),
                     "arrived": iso_time(look.row.planned),
-                    "there": look.place.exists(),
+                    "there": look.row.id in report.found.places,
                 }
                 for look in report.due
             ],
@@ -130,15 +131,20 @@ def _forecasts(report: AuditReport) -> list[str]:
 
 
 def _to_look_at(report: AuditReport) -> list[str]:
-    due = report.due
-    there = [look.place for look in due if look.place.exists()]
+    found = report.found
+    there = [found.places[look.row.id] for look in report.due if look.row.id in found.places]
     lines = ["to look at:", *(f"  {path}" for path in there[:MOST_LISTED])] if there else []
     if len(there) > MOST_LISTED:
         lines.append(f"  and {len(there) - MOST_LISTED:,} more; --format csv lists all of them")
-    if num_gone := len(due) - len(there):
+    if num := len(found.dragged):
         lines.append(
-            f"{counted(num_gone, 'picture')} to look at no longer where the journal says; without an answer"
-            f" {'it counts' if num_gone == 1 else 'they count'} for the promise"
+            f"{counted(num, 'drawn picture')} {'was' if num == 1 else 'were'} dragged to the folder of a class."
+            " That is no answer; --format csv has the numbers to answer by"
+        )
+    if num := len(report.due) - len(there):
+        lines.append(
+            f"{counted(num, 'drawn picture')} {'is' if num == 1 else 'are'} not where the journal says. Until you"
+            f" answer, {'it counts' if num == 1 else 'they count'} in favour of the promise"
         )
     return lines
 

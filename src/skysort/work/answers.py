@@ -1,5 +1,6 @@
 """What people say that pictures show: answers, each an event of its own in the journal."""
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Answer:
     """Seconds since 1970."""
     undone: float | None
     """When it was taken back, in seconds since 1970; None if it counts."""
+    after: int
+    """Number of the newest row when it was given: which of an answer and an undo is later, whatever the clock."""
 
 
 class Answers:
@@ -50,9 +53,12 @@ class Answers:
         """
         self._database.check_files()
         now = time.time()
-        cells = [(row, label, who, now) for row, label in labels]
         with self._database.transaction() as connection:
-            connection.executemany("INSERT INTO answers(row, label, who, answered) VALUES (?, ?, ?, ?)", cells)
+            (after,) = connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()
+            cells = [(row, label, who, now, after) for row, label in labels]
+            connection.executemany(
+                "INSERT INTO answers(row, label, who, answered, after) VALUES (?, ?, ?, ?, ?)", cells
+            )
 
     def take_back(self, last: int) -> list[Answer]:
         """Take back the last answers that count; return them, newest first."""
@@ -60,7 +66,7 @@ class Answers:
         now = time.time()
         with self._database.transaction() as connection:
             query = "SELECT * FROM answers WHERE undone IS NULL ORDER BY id DESC LIMIT ?"
-            answers = [_answer(cells) for cells in connection.execute(query, (last,)).fetchall()]
+            answers = [_answer(cells) for cells in connection.execute(query, (min(last, sys.maxsize),)).fetchall()]
             connection.executemany(
                 "UPDATE answers SET undone = ? WHERE id = ?", [(now, answer.id) for answer in answers]
             )
@@ -90,6 +96,7 @@ def _answer(cells: Any) -> Answer:
         isinstance(answer.who, str),
         is_time(answer.answered),
         answer.undone is None or is_time(answer.undone),
+        isinstance(answer.after, int),
     )
     if not all(are_valid):
         raise CellError(f"answer {answer.id!r}: expected row, label, who and times, found {cells[1:]!r:.120}")

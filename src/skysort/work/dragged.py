@@ -1,6 +1,6 @@
 """Pictures that a person dragged into the folder of another class."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from skysort.work.journal import Journal
@@ -9,27 +9,30 @@ from skysort.work.names import exists
 from skysort.work.settle import holds
 
 
-def dragged(journal: Journal) -> dict[Path, str]:
-    """Return the pictures that a person dragged into the folder of a class, each with that class.
+def dragged(journal: Journal, rows: Iterable[JournalEntry] | None = None) -> dict[Path, tuple[JournalEntry, str]]:
+    """Return where the pictures are that a person dragged into the folder of a class, each with its row and class.
 
     A dragged picture keeps its name, and its bytes prove that it is the same one. The class may be the picture's
-    label, for instance if the picture comes from the folder of unsure ones. Pictures that an audit drew are left
-    out: their answers measure.
+    label, for instance if the picture comes from the folder of unsure ones.
+
+    Args:
+        journal: of the pictures.
+        rows: moves and copies that are in effect; all of them if not given.
     """
-    labels: dict[Path, str] = {}
+    labels: dict[Path, tuple[JournalEntry, str]] = {}
     settings: dict[int, Settings] = {}
-    for row in journal.rows(takeable="moves"):
+    for row in journal.rows(takeable="moves") if rows is None else rows:
         if row.session not in settings:
             settings[row.session] = journal.settings(row.session)
         folders = class_folders(settings[row.session])
-        if row.is_drawn or not folders or not _is_gone(row.place):
+        if not folders or not _is_gone(row.place):
             continue
         for label, folder in folders.items():
             if row.place.is_relative_to(folder):  # moved within its class: no correction
                 continue
             for path in _possible_paths(row, folder, settings[row.session]):
                 if path not in labels and is_at(path, row) and not _was_put_at(journal, path, row.digest):
-                    labels[path] = label
+                    labels[path] = (row, label)
     return labels
 
 

@@ -255,9 +255,13 @@ class Journal:
             DamagedJournalError: when it is not there.
         """
         with journal_errors(self.path):
-            for row in self._query(self._database.connection, "id = ?", (number,)):
+            if row := self.find(number):
                 return row
             raise CellError(f"there is no row {number}, and another one refers to it")
+
+    def find(self, number: int) -> JournalEntry | None:
+        """Return the row with a number; None if there is none."""
+        return next(self._query(self._database.connection, "id = ?", (min(number, sys.maxsize),)), None)
 
     def arrivals(self) -> Iterator[JournalEntry]:
         """Yield the rows of pictures that arrived under an audit, oldest first."""

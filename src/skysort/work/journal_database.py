@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS answers ( -- what people say that pictures show
     label TEXT NOT NULL, -- the true class; other for none of the classes, ? where a person cannot tell
     who TEXT NOT NULL,
     answered REAL NOT NULL, -- seconds since 1970
-    undone REAL -- seconds since 1970, or NULL while it counts
+    undone REAL, -- seconds since 1970, or NULL while it counts
+    after INTEGER NOT NULL -- number of the newest row when the answer was given
 );
 CREATE TABLE IF NOT EXISTS alarms ( -- a decision is stale while one about it is not lifted
     id INTEGER PRIMARY KEY AUTOINCREMENT,

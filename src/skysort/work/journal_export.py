@@ -12,7 +12,7 @@ from skysort.core.text import printable
 from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
-from skysort.work.looks import Undos
+from skysort.work.pictures import Pictures
 
 COLUMNS: Mapping[str, Callable[[JournalEntry, Settings], object]] = {
     "number": lambda row, _: row.id,
@@ -88,25 +88,30 @@ class Corrections(NamedTuple):
 def corrected(journal: Journal) -> Corrections:
     """Return what people corrected by undo, by dragging, and by answers about pictures that no audit drew.
 
-    The newest correction of a picture counts.
+    The newest answer or undo of a picture counts. Dragging counts where there is neither, because nobody knows
+    when it was.
     """
-    undos = Undos(journal)
-    drawn = {row.id for row in journal.arrivals() if row.is_drawn}
-    rows: dict[Path, tuple[JournalEntry, str]] = {}
-    num_drawn = 0
-    for row in journal.corrections():
-        if undos.arrivals.get(row.id) in drawn:
-            num_drawn += 1
-        else:
-            rows.setdefault(row.place, (row, str(row.correction)))
-    for number, answer in journal.answers.latest().items():
+    pictures = Pictures(journal)
+    drawn = {row.digest for row in pictures.arrivals if row.is_drawn}
+    places: dict[int, Path] = {}
+    answers = dict(pictures.labels)
+    for path, (row, label) in dragged(journal).items():
+        number = pictures.arrival_of(row.id)
+        places[number] = path
+        answers.setdefault(number, label)
+    labels: dict[Path, str] = {}
+    num_gone = num_drawn = 0
+    for number, label in answers.items():
         row = journal.row(number)
-        if number in drawn:
+        last = pictures.last(row)
+        is_class = label in journal.settings(row.session).classes
+        if row.digest in drawn:
             num_drawn += 1
-        elif answer.label in journal.settings(row.session).classes:
-            rows[undos.place(row)] = (row, answer.label)
-    there = {path: label for path, (row, label) in rows.items() if is_at(path, row)}
-    return Corrections(dragged(journal) | there, len(rows) - len(there), num_drawn)
+        elif number in places or is_at(last.place, last):
+            labels.setdefault(places.get(number, last.place), label if is_class else "")
+        elif is_class:
+            num_gone += 1
+    return Corrections({path: label for path, label in labels.items() if label}, num_gone, num_drawn)
 
 
 def is_text(path: Path) -> bool:

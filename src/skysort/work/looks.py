@@ -1,18 +1,23 @@
 """The looks of an audit: its arrivals, where their pictures are, and what people said about them."""
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.text import printable
 from skysort.data.listing import class_name
 from skysort.work.answers import CANNOT_TELL, OTHER
+from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
 from skysort.work.names import absolute_picture
+from skysort.work.pictures import Pictures
 
-COLUMNS = ("path", "label")
+COLUMNS = ("number", "path", "label")
+"""Of a CSV file of looks. The number is that of the row in which the picture arrived."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +25,15 @@ class Look:
     """An arrival of an audit. A person is asked to look at it if its row `is_drawn`."""
 
     row: JournalEntry
-    place: Path
-    """Where the picture is now, according to the journal."""
+    last: JournalEntry
+    """The newest row of the picture: that of an undo, for instance."""
     label: str | None
     """The answer that counts: a class, `other` or `?`. None before there is one."""
+
+    @property
+    def place(self) -> Path:
+        """Where the picture is now, according to the journal."""
+        return self.last.place
 
 
 @dataclass(frozen=True)
@@ -39,50 +49,44 @@ class NewAnswers:
     replaced: int
     """Answers that differ from an earlier one, which stays in the journal and no longer counts."""
     gone: tuple[Path, ...]
-    """Places of answered pictures at which no file is any more."""
+    """Places of answered pictures at which they are no more."""
+
+
+class FoundLooks(NamedTuple):
+    """Where the pictures of some looks are. Their bytes prove that they are the same ones."""
+
+    places: dict[int, Path]
+    """By the number of the row. Pictures that are not where the journal says are left out, unless dragged."""
+    dragged: frozenset[int]
+    """Those that a person dragged into the folder of a class."""
 
 
 def looks(journal: Journal) -> list[Look]:
-    """Return all arrivals of audits that are done, in their order.
-
-    An answer to a picture counts, and so does a correction by undo; the later of the two if there are both.
-    """
-    undos = Undos(journal)
-    labels = {row: (answer.answered, answer.label) for row, answer in journal.answers.latest().items()}
-    for row in undos.corrections():
-        number = undos.arrivals[row.id]
-        labels[number] = max(labels.get(number, (0.0, "")), (row.done or 0.0, str(row.correction)))
-    return [Look(row, undos.place(row), labels.get(row.id, (0.0, None))[1]) for row in journal.arrivals()]
+    """Return all finished arrivals under an audit, in their order."""
+    pictures = Pictures(journal)
+    return [Look(row, pictures.last(row), pictures.labels.get(row.id)) for row in pictures.arrivals]
 
 
-class Undos:
-    """The undos in a journal, and the undos of those, each with the row in which its picture arrived."""
-
-    def __init__(self, journal: Journal) -> None:
-        self.rows = journal.undoing()
-        self.arrivals: dict[int, int] = {}
-        """Number of the row in which a picture arrived, by the number of the undo."""
-        self._places: dict[int, Path] = {}
-        for row in self.rows:
-            if row.undoes is not None:
-                number = self.arrivals.get(row.undoes, row.undoes)
-                self.arrivals[row.id] = number
-                self._places[number] = row.place
-
-    def place(self, arrival: JournalEntry) -> Path:
-        """Return where the picture of an arrival is now, according to the journal."""
-        return self._places.get(arrival.id, arrival.place)
-
-    def corrections(self) -> list[JournalEntry]:
-        """Return the undos that say what a picture shows, and were not undone."""
-        undone = {row.undoes for row in self.rows}
-        return [row for row in self.rows if row.correction is not None and row.id not in undone]
+def find(journal: Journal, looks: Iterable[Look]) -> FoundLooks:
+    """Return where the pictures of looks are."""
+    places: dict[int, Path] = {}
+    lost: dict[int, Look] = {}
+    for look in looks:
+        if is_at(look.place, look.last):
+            places[look.row.id] = look.place
+        else:
+            lost[look.last.id] = look
+    moved = (look.last for look in lost.values() if look.last.kind in ("move", "copy") and look.last.by != "undo")
+    by_drag = {lost[row.id].row.id: path for path, (row, _) in dragged(journal, moved).items()}
+    return FoundLooks(places | by_drag, frozenset(by_drag))
 
 
 def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
     """Write the answers of a CSV file with the columns `path,label` into the journal, all or none.
 
-    A path is a file name, absolute, or relative to the file's folder. Rows without a label are left out.
+    A path is a file name, absolute, or relative to the file's folder. Rows without a label are left out. A column
+    `number` tells pictures apart that were at one path, one after the other. It holds the number of the row in
+    which a picture arrived.
 
     Args:
         journal: of the pictures.
@@ -90,16 +94,17 @@ def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
         who: gave the answers.
 
     Raises:
-        NotUnderstoodError: when a label is no class, or a path is not in the journal or means several pictures.
+        NotUnderstoodError: when a label is no class, or a path or number is not in the journal, means several
+            pictures, or is not of the same picture as the other.
         SkysortError: when the file cannot be read.
     """
-    undos = Undos(journal)
-    labels = {row: answer.label for row, answer in journal.answers.latest().items()}
+    pictures = Pictures(journal)
+    labels = dict(pictures.labels)
     num_drawn = num_unchanged = num_replaced = 0
     new: list[tuple[int, str]] = []
     gone: list[Path] = []
-    for line, name, label in _answers_in(file):
-        row = _arrival(journal, undos, file, line, name)
+    for line, number, name, label in _answers_in(file):
+        row = _arrival(journal, pictures, f"{file}, line {line}", number, _absolute(file, name))
         _check_label(journal, row, label, f"{file}, line {line}")
         if labels.get(row.id) == label:
             num_unchanged += 1
@@ -108,24 +113,23 @@ def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
         num_drawn += row.is_drawn
         labels[row.id] = label
         new.append((row.id, label))
-        if not (place := undos.place(row)).exists():
-            gone.append(place)
+        if not is_at((last := pictures.last(row)).place, last):
+            gone.append(last.place)
     journal.answers.add(new, who)
     return NewAnswers(num_drawn, len(new) - num_drawn, num_unchanged, num_replaced, tuple(gone))
 
 
-def _answers_in(file: Path) -> list[tuple[int, str, str]]:
-    """Return the lines of a CSV file that have a label, each with path and label."""
+def _answers_in(file: Path) -> list[tuple[int, str, str, str]]:
+    """Return the lines of a CSV file that have a label, each with its number, the row's number, path and label."""
     try:
         with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
             lines = csv.reader(opened, strict=True)
             header = [name.strip() for name in next(lines, [])]
-            if not set(COLUMNS) <= set(header):
+            if not {"path", "label"} <= set(header):
                 raise SkysortError(
                     "invalid-table",
                     f"{file}, line 1: expected a header with path,label; found {','.join(header) or 'nothing'}",
                 )
-            at = [header.index(name) for name in COLUMNS]
             rows = [(lines.line_num, cells) for cells in lines if cells]
     except FileNotFoundError:
         raise NotUnderstoodError("path-not-found", f"{file}: no such file") from None
@@ -133,29 +137,52 @@ def _answers_in(file: Path) -> list[tuple[int, str, str]]:
         raise SkysortError("system", f"cannot read {file}: {error.strerror or error}") from None
     except csv.Error as error:
         raise SkysortError("invalid-table", f"{file}: {error}") from None
+    answers = []
     for line, cells in rows:
         if len(cells) != len(header):
             raise SkysortError(
                 "invalid-table", f"{file}, line {line}: expected {len(header)} cells, found {len(cells)}"
             )
-    answers = [(line, cells[at[0]], class_name(cells[at[1]].strip())) for line, cells in rows]
-    return [row for row in answers if row[2]]
+        by_name = dict(zip(header, cells, strict=True))
+        if label := class_name(by_name["label"].strip()):
+            answers.append((line, by_name.get("number", "").strip(), by_name["path"], label))
+    return answers
 
 
-def _arrival(journal: Journal, undos: Undos, file: Path, line: int, name: str) -> JournalEntry:
-    """Return the row in which the picture with a name or path arrived: of several at a path, the last."""
-    is_name = Path(name).name == name
-    picture = name if is_name else absolute_picture(str(file.parent / name))
-    rows = journal.rows(picture=picture)
-    numbers = list(dict.fromkeys(undos.arrivals.get(row.id, row.id) for row in rows if row.done))
+def _absolute(file: Path, name: str) -> str:
+    """Return a file name as it is, and a path, which is relative to a file's folder, as an absolute one."""
+    return name if Path(name).name == name else absolute_picture(str(file.parent.resolve() / name)) or name
+
+
+def _arrival(journal: Journal, pictures: Pictures, where: str, number: str, picture: str) -> JournalEntry:
+    """Return the row in which a picture arrived, by the number of its row, or else by its name or absolute path.
+
+    Of several pictures at a path, it is the last.
+    """
+    if number:
+        row = journal.find(int(number)) if number.isdecimal() and len(number) < 20 else None
+        if row is None or not row.done:
+            raise NotUnderstoodError("path-not-found", f"{where}: the journal has no row '{printable(number)}'")
+        arrival = journal.row(pictures.arrival_of(row.id))
+        if Path(picture).name not in (
+            "",
+            arrival.source.name,
+            arrival.place.name,
+            pictures.last(arrival).place.name,
+        ):
+            raise NotUnderstoodError(
+                "wrong-value",
+                f"{where}: row {number} is of '{printable(str(row.place))}', not of '{printable(picture)}'; leave"
+                " the number out, or give the path of the same picture",
+            )
+        return arrival
+    numbers = list(dict.fromkeys(pictures.arrival_of(row.id) for row in journal.rows(picture=picture) if row.done))
     if not numbers:
-        raise NotUnderstoodError(
-            "path-not-found", f"{file}, line {line}: the journal has no picture '{printable(name)}'"
-        )
-    if is_name and len(numbers) > 1:
+        raise NotUnderstoodError("path-not-found", f"{where}: the journal has no picture '{printable(picture)}'")
+    if len(numbers) > 1 and not Path(picture).is_absolute():
         raise NotUnderstoodError(
             "ambiguous-picture",
-            f"{file}, line {line}: {len(numbers):,} pictures are called '{printable(name)}'; give the path of one",
+            f"{where}: {len(numbers):,} pictures are called '{printable(picture)}'; give the path of one",
         )
     return journal.row(numbers[0])
 
