@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from skysort.recipe.schema import Recipe
+from skysort.runs.plan import make_plan
 from tests.commands.conftest import Ended
 from tests.conftest import picture_bytes
 
@@ -369,6 +370,8 @@ def test_labels_in_file_names_and_corrections_are_checked_as_they_are_trained_on
     refused = skysort_command("check", table, *by_name)
     check_refused(refused, 2, "options-conflict", table, "--label-by")
     check_refused(skysort_command("check", "skies", *by_name), 2, "options-conflict", "'skies'", "--label-by")
+    plan = make_plan(folder, None, tmp_path / "none", settings=("pictures.label_by=(cat|dog)_",))
+    assert (plan.recipe.name, plan.recipe.pictures.label_by) == ("swift", "(cat|dog)_")
     quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1, "--run", tmp_path / "run")
     trained = skysort_command("train", folder, table, *by_name, *quick)
     assert trained.code == 0, trained.err

@@ -485,3 +485,16 @@ def test_the_report_shows_where_mistakes_come_from(learned: skysort.Run, few: Pa
         shutil.copytree(few / holds, tmp_path / "wrong" / name)
     skysort.evaluate(learned.path, tmp_path / "wrong", output=tmp_path / "measured")
     assert (tmp_path / "measured" / "report.html").read_text().count("Where the evidence for stripes lies") == 8
+
+
+def test_check_judges_by_the_splits_that_train_would_make(tmp_path: Path) -> None:
+    three, two = draw(tmp_path / "three", 3), draw(tmp_path / "two", 2)
+    assert "untrainable" not in {finding.name for finding in skysort.check(three).findings}
+    (finding,) = (finding for finding in skysort.check(two).findings if finding.name == "untrainable")
+    assert "folds" in finding.advice and "3" in finding.advice
+    (finding,) = (
+        finding
+        for finding in skysort.check(three, settings=("pictures.protocol=four-way",)).findings
+        if finding.name == "untrainable"
+    )
+    assert "4" in finding.advice

@@ -15,7 +15,7 @@ def written(tmp_path: Path, files: dict[str, bytes]) -> str:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     dataset = open_dataset(Data.find(str(folder)), Shape(16, 3), SilentProgress())
-    write_check_page(tmp_path / "check.html", check("made-up", dataset, dataset.near(), None), dataset)
+    write_check_page(tmp_path / "check.html", check("made-up", dataset, dataset.near(), None, "four-way"), dataset)
     return (tmp_path / "check.html").read_bytes().decode("utf-8")
 
 

@@ -43,8 +43,8 @@ def figures_of(sentence: str) -> list[str]:
 @pytest.mark.parametrize(
     ("num_right", "num", "figures"),
     [
-        (5, 6, ["6", "±27", "900", "±3"]),
-        (1, 1, ["1", "±40", "1,100", "±3"]),
+        (5, 6, ["6", "±26.7", "900", "±3"]),
+        (1, 1, ["1", "±39.7", "1,100", "±3"]),
         (900, 1000, ["1,000", "±1.9"]),
     ],
 )
@@ -63,8 +63,8 @@ def test_as_many_pictures_as_it_asks_for_are_enough(num_right: int, num: int) ->
 def test_groups_take_more_pictures() -> None:
     plain = split(40, 50)
     grouped = plain.model_copy(update={"grouped": GroupCounts(groups=20, widening=2.0)})
-    assert figures_of(how_sure(plain)) == ["50", "±11", "740", "±3"]
-    assert figures_of(how_sure(grouped)) == ["50", "±22", "3,000", "±3"]
+    assert figures_of(how_sure(plain)) == ["50", "±10.9", "740", "±3"]
+    assert figures_of(how_sure(grouped)) == ["50", "±21.8", "3,000", "±3"]
 
 
 @pytest.mark.parametrize(

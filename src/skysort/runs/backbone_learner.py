@@ -229,7 +229,7 @@ def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, prog
     """
     _, features = _features(recipe, prepared, progress)
     rows, listing = prepared.splits["train"], prepared.dataset.listing
-    with progress.step("Drawing the learning curve", recipe.transfer.folds) as tell:
+    with progress.step("Drawing the learning curve", recipe.transfer.folds, unit="folds") as tell:
         found = accuracies_by_size(
             features.of(rows),
             listing.labels[rows],

@@ -7,7 +7,7 @@ from pathlib import Path
 from skysort.core.errors import require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
-from skysort.data.cut import Indices, cut
+from skysort.data.cut import Indices, cut, protocol_for
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.data.exif import open_metadata
@@ -20,6 +20,7 @@ from skysort.recipe.load import DEFAULT_RECIPE, RECIPE_FOR_PHOTOGRAPHS
 from skysort.recipe.schema import Recipe
 from skysort.report.check_page import write_check_page
 from skysort.runs.learner import backbone_learner
+from skysort.runs.plan import default_recipe
 from skysort.runs.resolve import check_network, shape_of
 
 
@@ -68,7 +69,10 @@ def check(
         check_network(recipe, named)
     dataset = open_dataset(named, shape, progress, pictures.label_by)
     groups = groups_of(dataset, pictures, progress)
-    result = quality.check(named.name, dataset, groups, open_metadata(dataset.source, progress))
+    protocol = pictures.protocol or "four-way"
+    if pictures.protocol is None and default_recipe(named, (), pictures.label_by).name == RECIPE_FOR_PHOTOGRAPHS:
+        protocol = protocol_for(dataset.listing, groups)
+    result = quality.check(named.name, dataset, groups, open_metadata(dataset.source, progress), protocol)
     if labels:
         result = result.with_suspect_labels(_suspect_labels(recipe, named, shape, dataset, groups, progress))
     if output is not None:

@@ -81,7 +81,7 @@ def make_plan(
     data = Data.find(names, data_dir)
     why_this_recipe = ""
     if recipe is None:
-        default = default_recipe(data, settings)
+        default = default_recipe(data, settings, _label_by(settings))
         recipe, why_this_recipe = default.name, default.why
         settings = (*default.settings, *settings)  # those of a person come last and count
     loaded = _loaded(recipe, settings, has_budget=budget is not None)
@@ -118,7 +118,13 @@ class DefaultRecipe:
     why: str = ""
 
 
-def default_recipe(data: Data, settings: tuple[str, ...]) -> DefaultRecipe:
+def _label_by(settings: tuple[str, ...]) -> str | None:
+    """Return the pattern of labels in settings, of which others may not fit every recipe."""
+    patterns = tuple(setting for setting in settings if setting.startswith("pictures.label_by="))
+    return Recipe.load(DEFAULT_RECIPE, patterns).pictures.label_by
+
+
+def default_recipe(data: Data, settings: tuple[str, ...], label_by: str | None = None) -> DefaultRecipe:
     """Choose a recipe by the pictures, and by a person's settings.
 
     It is `photos` for photographs, if a backbone is on this computer and the settings fit, else `swift`, which
@@ -126,8 +132,7 @@ def default_recipe(data: Data, settings: tuple[str, ...]) -> DefaultRecipe:
     """
     if data.named is not None:
         return DefaultRecipe(DEFAULT_RECIPE)
-    pattern = None  # labels do not matter for sizes
-    median = median_size(data.open_source(data.shape(None, None, "stretch"), SilentProgress(), pattern))
+    median = median_size(data.open_source(data.shape(None, None, "stretch"), SilentProgress(), label_by))
     if median is None or min(median) < SMALLEST_PHOTOGRAPH:
         return DefaultRecipe(DEFAULT_RECIPE)
     width, height = median

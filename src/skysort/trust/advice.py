@@ -47,7 +47,7 @@ def how_sure(test: "SplitFigures", noun: str = "test picture") -> str:
     digits = max(0, math.floor(math.log10(needed)) - 1)
     in_round_numbers = math.ceil(needed / 10**digits) * 10**digits
     return (
-        f"{pictures} {measure} the accuracy only to ±{100 * margin:.0f} percentage points; about"
+        f"{pictures} {measure} the accuracy only to ±{100 * margin:.1f} percentage points; about"
         f" {in_round_numbers:,} would measure it to ±{100 * SMALL_MARGIN:.0f}."
     )
 

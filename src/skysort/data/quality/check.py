@@ -12,7 +12,7 @@ from typing import Literal, Self, get_args
 
 from skysort.core.errors import SkysortError
 from skysort.core.models import FrozenModel
-from skysort.data.cut import Indices, cut
+from skysort.data.cut import Indices, Protocol, cut
 from skysort.data.dataset import Dataset
 from skysort.data.exif import MetadataTable
 from skysort.data.quality.findings import (
@@ -59,7 +59,9 @@ class CheckResult(FrozenModel):
         return self.model_copy(update={"suspect_labels": suspects, "findings": findings})
 
 
-def check(source: str, dataset: Dataset, groups: Indices, metadata: MetadataTable | None) -> CheckResult:
+def check(
+    source: str, dataset: Dataset, groups: Indices, metadata: MetadataTable | None, protocol: Protocol
+) -> CheckResult:
     """Run all checks.
 
     Args:
@@ -67,9 +69,10 @@ def check(source: str, dataset: Dataset, groups: Indices, metadata: MetadataTabl
         dataset: the decoded pictures.
         groups: (N,) numbers that are equal for pictures to keep together; -1 for unreadable ones.
         metadata: sizes from the image files; None if the data has no image files.
+        protocol: that training would use.
     """
     listing = dataset.listing
-    findings = [*_untrainable(dataset, groups), *quick_findings(dataset, groups)]
+    findings = [*_untrainable(dataset, groups, protocol), *quick_findings(dataset, groups)]
     if metadata is not None:
         findings += odd_sizes(dataset, metadata.sizes[dataset.rows])
     return CheckResult(
@@ -89,10 +92,10 @@ def summary(findings: list[Finding]) -> str:
     return "; ".join(parts)
 
 
-def _untrainable(dataset: Dataset, groups: Indices) -> list[Finding]:
+def _untrainable(dataset: Dataset, groups: Indices, protocol: Protocol) -> list[Finding]:
     """Return a finding with the error that training would raise, or nothing."""
     try:
-        cut(dataset.listing, groups, "four-way", seed=0)
+        cut(dataset.listing, groups, protocol, seed=0)
     except SkysortError as error:
         return as_findings("untrainable", STOPS, 1, [], f"Training would stop with an error: {error}.")
     return []
