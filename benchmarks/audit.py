@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from skysort.trust.audit import DELTA, Answer, Arrivals, log_wealth
+from skysort.trust.audit import DELTA, Arrivals, Verdict, log_wealth
 from skysort.trust.intervals import wilson
 
 ALPHA = 0.02
@@ -42,8 +42,8 @@ def stream(
     is_protected = np.repeat(rng.random(num)[::burst], burst)[:num] < protected
     is_aside = np.repeat(rng.random(num)[::burst], burst)[:num] < np.where(is_protected, loss, OTHERS_ASIDE)
     is_drawn = rng.random(num) < np.where(is_aside, *rates)
-    answers = np.where(is_protected, Answer.PROTECTED, Answer.OTHER)
-    answers[rng.random(num) > answered] = Answer.NONE
+    answers = np.where(is_protected, Verdict.PROTECTED, Verdict.OTHER)
+    answers[rng.random(num) > answered] = Verdict.NONE
     return Arrivals.of(is_aside, is_drawn, answers, *rates)
 
 

@@ -14,7 +14,7 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, SetAside
 from skysort.runs.audit import AuditReport, audit_folder, judge, mixture_of, mixture_seen
 from skysort.runs.audit_text import as_json, as_text
-from skysort.trust.audit import Answer, Arrivals
+from skysort.trust.audit import Arrivals, Verdict
 from skysort.trust.audit_forecast import Mixture
 from skysort.work.coins import AuditRates
 from skysort.work.journal import Journal
@@ -120,10 +120,10 @@ def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
 def test_the_mixture_is_weighted_by_the_rates() -> None:
     """Of 10 looked-at pictures set aside at 100 %, and 10 kept ones at 10 %."""
     is_aside = np.arange(20) < 10
-    answers = np.where(np.arange(20) % 2, Answer.PROTECTED, Answer.OTHER)
+    answers = np.where(np.arange(20) % 2, Verdict.PROTECTED, Verdict.OTHER)
     arrivals = Arrivals.of(is_aside, np.ones(20), answers, 1.0, 0.1)
     assert mixture_seen(arrivals) == Mixture(pytest.approx(55 / 110), pytest.approx(5 / 55))
-    few = replace(arrivals, answers=np.full(20, Answer.OTHER, np.int8))
+    few = replace(arrivals, answers=np.full(20, Verdict.OTHER, np.int8))
     assert mixture_seen(few) is None
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from skysort.trust.audit import ARRIVALS_PER_START, BETS, DELTA, Answer, Arrivals, audit, log_wealth, loss_so_far
+from skysort.trust.audit import ARRIVALS_PER_START, BETS, DELTA, Arrivals, Verdict, audit, log_wealth, loss_so_far
 from skysort.trust.audit_forecast import Mixture, looks_until_alarm
 from tests.conftest import refused
 
@@ -19,10 +19,10 @@ def stream(
     # From the middle on, the rates are others.
     rates = [np.where(np.arange(num) < num // 2, rate, min(1.0, 1.7 * rate)) for rate in (rate_aside, rate_keep)]
     is_drawn = rng.random(num) < np.where(is_aside, *rates)
-    answers = np.where(is_protected, Answer.PROTECTED, Answer.OTHER)
+    answers = np.where(is_protected, Verdict.PROTECTED, Verdict.OTHER)
     skipped = rng.random(num)
-    answers[skipped < 0.05] = Answer.CANNOT_TELL
-    answers[skipped > 0.95] = Answer.NONE
+    answers[skipped < 0.05] = Verdict.CANNOT_TELL
+    answers[skipped > 0.95] = Verdict.NONE
     return Arrivals.of(is_aside, is_drawn, answers, *rates)
 
 
@@ -32,7 +32,7 @@ def by_definition(
     """W after each arrival, by its definition, one start after the other."""
     num, rate = len(arrivals), np.where(arrivals.is_aside, arrivals.rate_aside, arrivals.rate_keep)
     x = np.zeros(num)
-    is_protected = arrivals.is_drawn & (arrivals.answers == Answer.PROTECTED)
+    is_protected = arrivals.is_drawn & (arrivals.answers == Verdict.PROTECTED)
     x[is_protected] = sign * ((arrivals.is_aside - alpha) / rate)[is_protected]
     against = arrivals.is_open & ~arrivals.is_aside
     x[against] = -alpha / arrivals.rate_keep[against]
@@ -91,7 +91,7 @@ def test_a_bet_is_the_likelihood_ratio_of_the_looked_at(rate_aside: float, rate_
 
     rng = np.random.default_rng(5)
     is_aside = rng.random(90) < 0.3
-    arrivals = Arrivals.of(is_aside, np.ones(90), np.full(90, Answer.PROTECTED), rate_aside, rate_keep)
+    arrivals = Arrivals.of(is_aside, np.ones(90), np.full(90, Verdict.PROTECTED), rate_aside, rate_keep)
     of_grid = phi(ALPHA) + BETS * (1 - phi(ALPHA))  # the loss at which c is the bet of the likelihood ratio
     losses = of_grid * rate_keep / (of_grid * rate_keep + (1 - of_grid) * rate_aside)
     lost, saved = is_aside.cumsum(), (~is_aside).cumsum()
@@ -104,7 +104,7 @@ def test_a_look_without_an_answer_counts_against_an_alarm() -> None:
         arrivals = stream(300, 0.3, seed)
         before = audit(arrivals, ALPHA)
         for row in np.flatnonzero(arrivals.is_drawn)[:25]:
-            for answer in (Answer.NONE, Answer.CANNOT_TELL):
+            for answer in (Verdict.NONE, Verdict.CANNOT_TELL):
                 answers = arrivals.answers.copy()
                 answers[row] = answer
                 after = audit(Arrivals(**vars(arrivals) | {"answers": answers}), ALPHA)
@@ -115,12 +115,19 @@ def test_a_look_without_an_answer_counts_against_an_alarm() -> None:
 
 def test_answers_to_arrivals_that_were_not_drawn_do_not_count() -> None:
     arrivals = stream(500, 0.3, 0)
-    answers = np.where(arrivals.is_drawn, arrivals.answers, Answer.PROTECTED)
+    answers = np.where(arrivals.is_drawn, arrivals.answers, Verdict.PROTECTED)
     assert audit(Arrivals(**vars(arrivals) | {"answers": answers}), ALPHA) == audit(arrivals, ALPHA)
 
 
 def test_counts_are_those_of_the_looks() -> None:
-    answers = [Answer.NONE, Answer.CANNOT_TELL, Answer.OTHER, Answer.PROTECTED, Answer.PROTECTED, Answer.PROTECTED]
+    answers = [
+        Verdict.NONE,
+        Verdict.CANNOT_TELL,
+        Verdict.OTHER,
+        Verdict.PROTECTED,
+        Verdict.PROTECTED,
+        Verdict.PROTECTED,
+    ]
     result = audit(Arrivals.of([0, 0, 1, 1, 0, 1], [1, 1, 1, 1, 1, 0], answers, 0.5, 0.1), ALPHA)
     assert (result.arrivals, result.drawn, result.done, result.due, result.cannot_tell) == (6, 5, 4, 1, 1)
     assert (result.protected, result.lost, result.is_alarm) == (2, 1, False)
@@ -147,7 +154,7 @@ def test_the_interval_of_the_loss_holds_at_all_times() -> None:
 def test_the_interval_reaches_0_and_1_and_narrows() -> None:
     def loss(num: int, lost: int) -> tuple[float, float]:
         is_aside = np.arange(num) < lost
-        found = loss_so_far(Arrivals.of(is_aside, np.ones(num), np.full(num, Answer.PROTECTED), 0.5, 0.5))
+        found = loss_so_far(Arrivals.of(is_aside, np.ones(num), np.full(num, Verdict.PROTECTED), 0.5, 0.5))
         assert found
         return found.low, found.high
 
@@ -178,7 +185,7 @@ def test_the_forecast_is_the_median_of_audits(loss: float, protected: int) -> No
     rng, looks = np.random.default_rng(1), []
     for _ in range(150):
         is_aside = rng.random(6 * protected) < loss
-        all_drawn, answers = np.ones(len(is_aside)), np.full(len(is_aside), Answer.PROTECTED)
+        all_drawn, answers = np.ones(len(is_aside)), np.full(len(is_aside), Verdict.PROTECTED)
         found = audit(Arrivals.of(is_aside, all_drawn, answers, 1.0, 1.0), 0.02).alarm_at
         looks.append(np.inf if found is None else found + 1)
     assert forecast.protected == pytest.approx(np.median(looks), rel=0.2)
@@ -198,4 +205,4 @@ def test_a_kept_promise_has_no_forecast() -> None:
 @pytest.mark.parametrize("rate", [0.0, -0.1, 1.1, float("nan")])
 def test_rates_are_above_0_and_at_most_1(rate: float) -> None:
     with refused("wrong-value"):
-        Arrivals.of([True], [True], [Answer.OTHER], 0.5, rate)
+        Arrivals.of([True], [True], [Verdict.OTHER], 0.5, rate)

@@ -85,17 +85,17 @@ def test_a_row_is_on_the_disk_before_its_coin(top: Path, monkeypatch: pytest.Mon
     put(top, {"inbox/a.png": AIRPLANE})
     seen: list[list[int]] = []
 
-    def thrown(seed: bytes, number: int, digest: str) -> float:
+    def tossed(seed: bytes, number: int, digest: str) -> float:
         seen.append([row.id for row in rows(top)])
         return coin_of(seed, number, digest)
 
-    monkeypatch.setattr(journal_module, "coin_of", thrown)
+    monkeypatch.setattr(journal_module, "coin_of", tossed)
     watch_once(top)
     assert seen == [[1]]
 
 
 @pytest.mark.parametrize("content", [AIRPLANE, BIRD], ids=["moves", "stays"])
-def test_a_killed_process_leaves_a_coin_to_be_thrown(
+def test_after_a_kill_before_the_coin_every_finished_row_has_one(
     content: bytes, top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(top, {"inbox/a.png": content})

@@ -275,3 +275,22 @@ def test_a_damaged_answer_is_a_damaged_journal(column: str, cell: object, top: P
     database.close()
     with pytest.raises(DamagedJournalError):
         labels(top)
+
+
+def test_a_picture_that_stays_is_one_arrival_whatever_folders_the_watcher_has(top: Path) -> None:
+    with Journal(top / "aside") as journal:
+        before = [look.row.id for look in looks(journal)]
+    watch_once(top, AuditRates(0.5, 0.2), review=top / "review")
+    watch_once(top, AuditRates(0.5, 0.2), keep_to=top / "blog")
+    with Journal(top / "aside") as journal:
+        after = looks(journal)
+        assert len(list(journal.arrivals())) > len(before)  # those that stayed were sorted again
+    assert [look.row.id for look in after] == before
+    assert {look.place.relative_to(top).parts[0] for look in after} == {"aside", "blog"}
+
+
+def test_a_picture_that_comes_again_after_a_move_is_another_arrival(top: Path) -> None:
+    put(top, {"inbox/a.png": (top / "aside" / "a.png").read_bytes()})
+    watch_once(top, AuditRates(0.5, 0.2))
+    with Journal(top / "aside") as journal:
+        assert len({look.row.id for look in looks(journal) if look.row.source.name == "a.png"}) == 2

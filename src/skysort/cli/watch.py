@@ -181,9 +181,10 @@ def watch(
     _stop_by_signal(stop)
     loaded: Path | Classifier = classifier
     if audit is not None and decision is not None:
-        from skysort.runs.audit import announce  # loads NumPy, which the help does not need
+        from skysort.runs.audit import log_forecasts  # loads NumPy, which the help does not need
 
-        loaded = announce(classifier, decision, audit)
+        loaded = skysort.load(classifier)
+        log_forecasts(loaded, decision, audit)
     skysort.watch(
         loaded,
         inbox,

@@ -3,6 +3,7 @@
 import logging
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
 from skysort.core.errors import SkysortError
 from skysort.core.log import tell
-from skysort.trust.audit import Answer, Arrivals, Audit, audit
+from skysort.trust.audit import Arrivals, Audit, Verdict, audit
 from skysort.trust.audit_forecast import Forecast, Mixture, looks_until_alarm
 from skysort.work.alarms import Alarm
 from skysort.work.answers import CANNOT_TELL
 from skysort.work.coins import AuditRates, coin_of, read_seed
 from skysort.work.journal import Journal
+from skysort.work.journal_entries import DamagedJournalError
 from skysort.work.looks import FoundLooks, Look, find, looks
 
 FEWEST_PROTECTED = 5
@@ -26,7 +28,8 @@ FEWEST_PROTECTED = 5
 
 @dataclass(frozen=True)
 class Forecasts:
-    """How many looks it will probably take to notice a broken promise; None where nobody would notice for long."""
+    """How many looks it will probably take to notice a broken promise; None if most simulated streams never
+    raise the alarm."""
 
     doubled: Forecast | None
     """If twice the promised share is lost."""
@@ -43,14 +46,21 @@ class AuditReport:
     result: Audit
     looks: tuple[Look, ...]
     """Of all arrivals under this decision, in their order."""
-    forecasts: Forecasts | None
-    """None before enough looks have shown which pictures come."""
+    rates: AuditRates
+    """Of the newest arrival."""
+    mixture: Mixture | None
+    """Which pictures come; None before enough looks have shown it."""
     num_wrong_coins: int | None
     """Coins that are not those of the seed: somebody changed the journal or the seed. None without a seed."""
     found: FoundLooks
     """Where the pictures to look at are."""
     alarms: tuple[Alarm, ...]
     """About this decision, as the journal has them, oldest first."""
+
+    @cached_property
+    def forecasts(self) -> Forecasts | None:
+        """How many looks it will take to notice a broken promise, by a simulation, which takes a second."""
+        return None if self.mixture is None else forecasts(self.lose_at_most, self.rates, self.mixture)
 
     @property
     def alarm(self) -> Alarm | None:
@@ -103,17 +113,21 @@ def _report_of(journal: Journal) -> AuditReport:
     newest = settings[arrived[-1].row.session]
     of_decision = tuple(look for look in arrived if settings[look.row.session].promise == newest.promise)
     arrivals = arrivals_of(of_decision, newest.keep)
-    lose_at_most = newest.lose_at_most or 0.0
     last = arrived[-1].row
-    rates = AuditRates(last.audit_aside or 0.0, last.audit_keep or 0.0)
-    mixture = mixture_seen(arrivals)
+    decision, lose_at_most = newest.decision, newest.lose_at_most
+    if decision is None or lose_at_most is None or last.audit_aside is None or last.audit_keep is None:
+        raise DamagedJournalError(
+            "damaged-journal",
+            f"{journal.folder}: session {last.session} has an audit and no promise. Restore it from a backup",
+        )
     return AuditReport(
-        newest.decision or "",
+        decision,
         newest.keep,
         lose_at_most,
         audit(arrivals, lose_at_most),
         of_decision,
-        None if mixture is None else forecasts(lose_at_most, rates, mixture),
+        AuditRates(last.audit_aside, last.audit_keep),
+        mixture_seen(arrivals),
         _num_wrong_coins(journal, of_decision),
         FoundLooks({}, frozenset()),
         tuple(journal.alarms.about(newest)),
@@ -162,12 +176,12 @@ def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
         keep: classes that it protects.
     """
 
-    def answer(label: str | None) -> Answer:
+    def answer(label: str | None) -> Verdict:
         if label is None:
-            return Answer.NONE
+            return Verdict.NONE
         if label == CANNOT_TELL:
-            return Answer.CANNOT_TELL
-        return Answer.PROTECTED if label in keep else Answer.OTHER
+            return Verdict.CANNOT_TELL
+        return Verdict.PROTECTED if label in keep else Verdict.OTHER
 
     return Arrivals.of(
         [look.row.action == "set-aside" or look.row.is_spared for look in looks],
@@ -180,9 +194,9 @@ def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
 
 def mixture_seen(arrivals: Arrivals) -> Mixture | None:
     """Return which pictures come, as the looks show it; None when they have shown too few to keep."""
-    is_answered = arrivals.is_drawn & (arrivals.answers >= Answer.OTHER)
+    is_answered = arrivals.is_drawn & (arrivals.answers >= Verdict.OTHER)
     weights = is_answered / np.where(arrivals.is_aside, arrivals.rate_aside, arrivals.rate_keep)
-    is_protected = arrivals.answers == Answer.PROTECTED
+    is_protected = arrivals.answers == Verdict.PROTECTED
     if (is_answered & is_protected).sum() < FEWEST_PROTECTED:
         return None
     others = weights[~is_protected].sum()
@@ -206,20 +220,18 @@ def mixture_of(decision: Decision) -> Mixture:
     return Mixture(num / (num + others.pictures), others.share) if others else Mixture(1.0, 0.0)
 
 
-def announce(classifier: str | PathLike[str], decision: str, audit: str) -> Classifier:
-    """Log how many looks it will probably take to notice a broken promise; return the loaded classifier.
+def log_forecasts(classifier: Classifier, decision: str, audit: str) -> None:
+    """Log how many looks it will probably take to notice a broken promise.
 
     Args:
-        classifier: a run folder, its `classifier/` folder, or a copy of that.
-        decision: name of its decision.
+        classifier: has the decision.
+        decision: its name.
         audit: rates of looks, such as `5%` or `aside=10%,keep=2%`.
 
     Raises:
-        NotUnderstoodError: when there is no such classifier or decision, or the rates are out of range.
-        SkysortError: when the classifier is damaged.
+        NotUnderstoodError: when there is no such decision, or the rates are out of range.
     """
-    rates, loaded = AuditRates.parse(audit), Classifier(classifier)
-    promise = loaded.decision(decision)
+    rates, promise = AuditRates.parse(audit), classifier.decision(decision)
     expected = forecasts(promise.lose_at_most, rates, mixture_of(promise))
     for times, forecast in (("doubled", expected.doubled), ("tripled", expected.tripled)):
         if forecast:
@@ -228,8 +240,10 @@ def announce(classifier: str | PathLike[str], decision: str, audit: str) -> Clas
                 pictures=forecast.arrivals, loss=round(forecast.loss, 6),
             )  # fmt: skip
         else:
-            tell(logging.WARNING, f"the audit would hardly notice a {times} loss; raise the rates of --audit")
-    return loaded
+            tell(
+                logging.WARNING,
+                f"the audit would hardly notice a {times} loss; raise the rates of --audit, or wait longer",
+            )
 
 
 def _num_wrong_coins(journal: Journal, looks: tuple[Look, ...]) -> int | None:

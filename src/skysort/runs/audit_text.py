@@ -70,7 +70,7 @@ def as_text(report: AuditReport) -> str:
         f" drawn from {counted(result.arrivals, 'picture')}",
     ]
     if result.cannot_tell:
-        lines.append(f"       {result.cannot_tell:,} without a clear answer; these count for the promise")
+        lines.append(f"       {result.cannot_tell:,} without a clear answer; they count in favour of the promise")
     if loss := result.loss:
         lines.append(
             f"loss: {_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it"
@@ -78,13 +78,13 @@ def as_text(report: AuditReport) -> str:
             f" were set aside{_or_spared(report)})"
         )
     else:
-        lines.append(f"loss: not known; nobody has seen a picture of {kept} yet")
-    lines += [f"evidence against the promise: {result.wealth:.3g}; it is broken from {1 / DELTA:.0f} on"]
+        lines.append(f"loss: unknown until you have looked at a picture of {kept}")
+    lines += [f"evidence against the promise: {result.wealth:.3g} of the {1 / DELTA:.0f} that break it"]
     lines += [*_verdict(report), *_forecasts(report)]
     if report.num_wrong_coins:
         lines.append(
-            f"problem: {counted(report.num_wrong_coins, 'coin')} not of this seed; somebody changed the journal or"
-            " its seed"
+            f"problem: {counted(report.num_wrong_coins, 'coin')} do not match the seed: somebody changed the"
+            " journal or its seed"
         )
     return "\n".join(map(printable, [*lines, *_to_look_at(report)]))
 
@@ -102,7 +102,7 @@ def _verdict(report: AuditReport) -> list[str]:
     ]
     if report.stale_since is None:
         is_tested = bool(report.result.done)
-        lines += ["promise: nothing speaks against it so far" if is_tested else "promise: not tested yet"]
+        lines += ["promise: not broken, by the looks so far" if is_tested else "promise: not tested yet"]
         return lines
     lines += [f"promise: BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}"]
     if report.alarm:
@@ -125,7 +125,7 @@ def _forecasts(report: AuditReport) -> list[str]:
     return [
         f"a {times} loss takes about {counted(forecast.looks, 'look')} to notice ({forecast.arrivals:,} pictures)"
         if forecast
-        else f"a {times} loss is hard to notice with these rates; raise --audit of skysort watch"
+        else f"a {times} loss is hard to notice with these rates; raise --audit of skysort watch, or wait longer"
         for times, forecast in (("doubled", report.forecasts.doubled), ("tripled", report.forecasts.tripled))
     ]
 

@@ -6,12 +6,13 @@ be 1 if it is of the protected class. An arrival gives
 
     X = B (A - alpha) / q  if it was drawn, with the rate q that it was drawn with, and 0 otherwise.
 
-While the promise holds, the expectation of X given the past is at most 0, whatever mixture of pictures comes. The
-product of 1 + lambda X over the arrivals is then a nonnegative supermartingale for lambda = c q_K / alpha and c
-below 1: only a protected picture that was kept makes X negative, by alpha / q_K. So is the mean of the products
-over a grid of c, and so is the sum over starts k = 1, 2, … with the weights 1 / (k (k + 1)), in which the product
-of a start begins at its arrival and counts 1 before. This sum W begins at 1, and by Ville's inequality it ever
-reaches 1 / delta with a probability of at most delta. The alarm is raised when W reaches 1 / delta.
+As long as each picture of the protected class is set aside with a probability of at most alpha, the expectation
+of X given the past is at most 0. The share of other pictures may change. The product of 1 + lambda X over the
+arrivals is then a nonnegative supermartingale for lambda = c q_K / alpha and c below 1: only a protected picture
+that was kept makes X negative, by alpha / q_K. So is the mean of the products over a grid of c, and so is the
+sum over starts k = 1, 2, … with the weights 1 / (k (k + 1)), in which the product of a start begins at its
+arrival and counts 1 before. This sum W begins at 1, and by Ville's inequality it ever reaches 1 / delta with a
+probability of at most delta. The alarm is raised when W reaches 1 / delta.
 
 A look without an answer counts against an alarm: X is 0 if the picture was set aside, and -alpha / q_K if not.
 
@@ -46,7 +47,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Answer(IntEnum):
+class Verdict(IntEnum):
     """What a person said about a picture."""
 
     NONE = 0
@@ -66,7 +67,7 @@ class Arrivals:
     is_drawn: Flags
     """(N,) whether each was drawn for a look."""
     answers: NDArray[np.int8]
-    """(N,) an `Answer` each. Those of arrivals that were not drawn do not count."""
+    """(N,) an `Verdict` each. Those of arrivals that were not drawn do not count."""
     rate_aside: Floats
     """(N,) probability of a draw if it was set aside, above 0."""
     rate_keep: Floats
@@ -109,12 +110,12 @@ class Arrivals:
     @property
     def is_open(self) -> Flags:
         """(N,) whether it was drawn and has no answer that counts."""
-        is_open: Flags = self.is_drawn & (self.answers <= Answer.CANNOT_TELL)
+        is_open: Flags = self.is_drawn & (self.answers <= Verdict.CANNOT_TELL)
         return is_open
 
     @property
     def _is_protected(self) -> Flags:
-        is_protected: Flags = self.is_drawn & (self.answers == Answer.PROTECTED)
+        is_protected: Flags = self.is_drawn & (self.answers == Verdict.PROTECTED)
         return is_protected
 
 
@@ -167,13 +168,13 @@ def audit(arrivals: Arrivals, lose_at_most: float, delta: float = DELTA) -> Audi
     logs = log_wealth(arrivals, lose_at_most)
     alarms = np.flatnonzero(logs >= -np.log(delta))
     drawn, answers = int(arrivals.is_drawn.sum()), arrivals.answers[arrivals.is_drawn]
-    due = int((answers == Answer.NONE).sum())
+    due = int((answers == Verdict.NONE).sum())
     lost = int(arrivals.is_lost.sum())
     return Audit(
         arrivals=len(arrivals),
         drawn=drawn,
         done=drawn - due,
-        cannot_tell=int((answers == Answer.CANNOT_TELL).sum()),
+        cannot_tell=int((answers == Verdict.CANNOT_TELL).sum()),
         due=due,
         protected=lost + int(arrivals.is_saved.sum()),
         lost=lost,

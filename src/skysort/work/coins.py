@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError
-from skysort.core.files import remove_partials, write_whole
+from skysort.core.files import remove_partials, whole_file
 from skysort.core.text import share_typed
 from skysort.work.journal_entries import DamagedJournalError
 
@@ -102,8 +102,9 @@ def make_seed(folder: Path) -> bytes:
     seed = read_seed(folder)
     if seed is None:
         seed = secrets.token_bytes(SEED_BYTES)
-        write_whole(path, seed.hex() + "\n")
-        path.chmod(0o600)
+        with whole_file(path) as file:
+            Path(file.name).chmod(0o600)  # before anything is in it
+            file.write(seed.hex() + "\n")
     return seed
 
 

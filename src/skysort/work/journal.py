@@ -142,7 +142,7 @@ class Journal:
     def plan(self, entries: Iterable[JournalEntry]) -> list[JournalEntry]:
         """Write planned moves, which are on the disk when this returns. Pictures that stay are done with that.
 
-        Arrivals of an audit get their coins afterwards, when nobody can take a row back unseen.
+        Arrivals of an audit get their coins afterwards, after their rows are on the disk.
 
         Returns:
             The entries with their numbers and marks.
@@ -161,10 +161,10 @@ class Journal:
             replaced(entry, id=number, mark=mark_of(self.token, number))
             for entry, number in zip(entries, numbers, strict=True)
         ]
-        self._throw_coins(planned)
+        self._toss_coins(planned)
         return planned
 
-    def _throw_coins(self, entries: Iterable[JournalEntry]) -> None:
+    def _toss_coins(self, entries: Iterable[JournalEntry]) -> None:
         """Write the coins of arrivals of an audit."""
         arrivals = [entry for entry in entries if entry.audit_keep is not None]
         if not arrivals:
@@ -174,10 +174,10 @@ class Journal:
         with self._database.transaction() as connection:
             connection.executemany("UPDATE rows SET coin = ? WHERE id = ?", coins)
 
-    def throw_missing_coins(self) -> None:
+    def toss_missing_coins(self) -> None:
         """Write the coins of arrivals whose process was killed before it could. Call it inside `moving`."""
         where = "audit_keep IS NOT NULL AND coin IS NULL ORDER BY id"
-        self._throw_coins(list(self._query(self._database.connection, where)))
+        self._toss_coins(list(self._query(self._database.connection, where)))
 
     def note_copied(self, entries: Iterable[JournalEntry]) -> None:
         """Write that whole copies are beside their places. It is on the disk when this returns."""

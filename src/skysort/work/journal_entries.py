@@ -97,7 +97,7 @@ class JournalEntry:
     audit_keep: float | None = None
     """Rate of looks at the others."""
     coin: float | None = None
-    """It is drawn for a look if this is below its rate; None until the coin is thrown."""
+    """It is drawn for a look if this is below its rate; None until the coin is tossed."""
     id: int = 0
     """0 until the entry is in the journal."""
     mark: str = ""

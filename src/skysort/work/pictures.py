@@ -1,6 +1,7 @@
 """The pictures in a journal: how each arrived, where it is now, and what people said that it shows."""
 
 from heapq import merge
+from pathlib import Path
 
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
@@ -8,6 +9,9 @@ from skysort.work.journal_entries import JournalEntry
 
 class Pictures:
     """The pictures in a journal, each known by the number of the row in which it arrived.
+
+    A picture that is sorted again where an earlier move left it, such as one that stayed in the inbox while the
+    folders of the watcher changed, is the same arrival: under one decision, it counts once.
 
     Args:
         journal: whose rows and answers are read at once.
@@ -18,9 +22,14 @@ class Pictures:
         """The arrivals of audits, in their order."""
         self._undoing = journal.undoing()
         self._arrival_of: dict[int, int] = {}
+        self._promises: dict[int, tuple[object, ...]] = {}
+        self._under: dict[int, tuple[object, ...]] = {}
+        """The promise that each arrival of an audit came under."""
+        self._here: dict[tuple[tuple[object, ...], str, Path], int] = {}
+        """The arrival of the picture that is at a path, by promise, digest and path."""
         self._last: dict[int, JournalEntry] = {}
         for row in merge(journal.arrivals(), self._undoing, key=lambda row: row.id):
-            self._add(row)
+            self._add(journal, row)
         self.labels = self._labels(journal)
         """The answer that counts for each picture that has one, a class, `other` or `?`: newest answers first."""
 
@@ -32,14 +41,31 @@ class Pictures:
         """Return the newest row of the picture of an arrival."""
         return self._last.get(arrival.id, arrival)
 
-    def _add(self, row: JournalEntry) -> None:
+    def _add(self, journal: Journal, row: JournalEntry) -> None:
         """Add an arrival or an undo. All earlier ones are there."""
-        if row.undoes is None:
-            self.arrivals.append(row)
-            return
-        number = self.arrival_of(row.undoes)
-        self._arrival_of[row.id] = number
-        self._last[number] = row
+        if row.undoes is not None:
+            number = self.arrival_of(row.undoes)
+        else:
+            if row.session not in self._promises:
+                self._promises[row.session] = journal.settings(row.session).promise
+            promise = self._promises[row.session]
+            number = self._here.get((promise, row.digest, row.source), row.id)
+            if number == row.id:
+                self.arrivals.append(row)
+                self._under[number] = promise
+        if number != row.id:
+            self._arrival_of[row.id] = number
+            self._last[number] = row
+        if number in self._under:
+            self._follow(self._under[number], number, row)
+
+    def _follow(self, promise: tuple[object, ...], number: int, row: JournalEntry) -> None:
+        """Note where the picture of an arrival is after a row."""
+        if row.kind == "copy":
+            self._here[promise, row.digest, row.source] = number
+        else:
+            self._here.pop((promise, row.digest, row.source), None)
+        self._here[promise, row.digest, row.place] = number
 
     def _labels(self, journal: Journal) -> dict[int, str]:
         """Return the answers that count.

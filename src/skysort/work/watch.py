@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision
 from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError, require
 from skysort.core.files import remove_partials
 from skysort.core.locks import locked
@@ -103,7 +104,13 @@ def watch(
         () if on_alarm is None else command_of(on_alarm), when_stale,
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
-    counts = watch_inbox(loaded, _rule(loaded, decision, keep, options.inbox), options, stop or Stop())
+    rule = _rule(loaded, decision, keep, options.inbox)
+    if options.audit and isinstance(rule, Decision) and rule.calibration.groups is not None:
+        tell(
+            logging.WARNING, "the promise counts groups of pictures and the audit counts pictures: an alarm may be"
+            " false where pictures come in bursts", decision=rule.name,
+        )  # fmt: skip
+    counts = watch_inbox(loaded, rule, options, stop or Stop())
     tell(
         logging.INFO, "ended", **counts.actions,
         waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,

@@ -146,7 +146,7 @@ class Watcher:
     def sweep(self) -> None:
         """Finish what earlier processes left unfinished, and scan the whole inbox."""
         with moving(self.journal) as leftovers:
-            self.journal.throw_missing_coins()
+            self.journal.toss_missing_coins()
             for result in leftovers.results:
                 row, end = result.row, result.end or f"not known: {result.error}"
                 tell(
