@@ -26,7 +26,7 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("sort", run, pictures, "--to", "sorted"),
         ("journal", "sorted"),
         ("undo", "aside", "--all"),
-        ("watch", "run", "inbox", "--aside", "aside", "--decision", "keep-bird", "--audit", "50%", *ONCE),
+        ("watch", "run", "second", "--aside", "aside", "--decision", "keep-bird", "--audit", "50%", *ONCE),
         ("audit", "aside"),
         ("status", "aside"),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),

@@ -39,9 +39,10 @@ def here(make_folder: Callable[..., Path], tmp_path: Path) -> Path:
     make_folder(
         {f"{split}/{name}": 6 for split in ("train", "test") for name in ("airplane", "bird")}, "data/cifar10"
     )
-    for name in ("work/inbox", "home", "temporary", "site"):
+    for name in ("work/inbox", "work/second", "home", "temporary", "site"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "work" / "inbox" / "1.png").write_bytes(picture_bytes(1))
+    for number, name in enumerate(("inbox", "second"), 1):
+        (tmp_path / "work" / name / f"{number}.png").write_bytes(picture_bytes(number))
     return tmp_path
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,13 +50,14 @@ def row_for(source: Path, place: Path, kind: Kind = "move") -> JournalEntry:
 
 
 def files_below(*folders: Path) -> dict[Path, bytes]:
-    """Every file in some folders, hidden ones too."""
-    return {
-        Path(folder, name): Path(folder, name).read_bytes()
-        for top in folders
-        for folder, _, names in os.walk(top)
-        for name in names
-    }
+    """Every file in some folders, hidden ones too. A running watcher may remove temporary files meanwhile."""
+    files: dict[Path, bytes] = {}
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    files[Path(folder, name)] = Path(folder, name).read_bytes()
+    return files
 
 
 def check_that_nothing_is_lost(
