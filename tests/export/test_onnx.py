@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from skysort.classifier.runtime import Session
+from skysort.classifier.runtime import EVIDENCE, LOGITS, Session
 from skysort.data.decode import Shape
 from skysort.export import onnx, own_network
-from skysort.export.layers import add
+from skysort.export.layers import add, has_evidence
 from skysort.networks.families import initial_network
 from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import PictureNetwork
@@ -78,6 +78,31 @@ def test_the_model_gives_the_networks_logits(
     logits = logits_of(onnx._written(quick, SHAPE, classes), len(classes), tmp_path, pictures)
     np.testing.assert_allclose(logits, expected, atol=1e-5 * max(1, np.abs(expected).max()))
     assert np.ptp(expected, axis=0).max() > 1e-2
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "binary-cross-entropy"])
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "flip"])
+def test_evidence_of_swift_adds_up_to_its_logits(
+    flip: bool, loss: str, tmp_path: Path, pictures: np.ndarray
+) -> None:
+    network = network_of("swift", (f"loss.name={loss}", "loss.label_smoothing=0"))
+    classes = classes_of(network)
+    quick = InferenceNetwork(network.folded(), flip=flip, temperature=0.5)
+    (tmp_path / "model.onnx").write_bytes(onnx._written(quick, SHAPE, classes))
+    session = Session(tmp_path / "model.onnx", SHAPE, len(classes))
+    pictures[0] = 7  # all its places are equal, but at the edges
+    logits, evidence = session.compute(pictures, LOGITS, EVIDENCE)
+    assert evidence.shape == (5, len(classes), 3, 3)
+    np.testing.assert_allclose(evidence.sum(axis=(2, 3)), 0.5 * logits, atol=1e-5 * max(1, np.abs(logits).max()))
+    assert np.ptp(evidence[1:, -1], axis=(1, 2)).min() > 0.1 * np.abs(logits).mean(), "places differ"
+    if flip:
+        (mirrored,) = session.compute(pictures[..., ::-1].copy(), EVIDENCE)
+        np.testing.assert_allclose(mirrored, evidence[..., ::-1], atol=1e-4)
+
+
+def test_networks_without_maps_before_their_last_layer_have_no_evidence() -> None:
+    for name in ("mlp", "lenet", "convnet", "swift"):
+        assert has_evidence(network_of(name)) == (name == "swift")
 
 
 @pytest.mark.parametrize("name", ["swift", "resnet-deep-shared"])

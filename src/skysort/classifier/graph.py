@@ -65,6 +65,23 @@ class Graph:
         shape = self.constant(f"shape.2.-1.{num_values}", np.array([2, -1, num_values], np.int64))
         return self.node("ReduceMean", self.node("Reshape", values, shape), output=output, axes=[0], keepdims=0)
 
+    def mean_of_mirrored_maps(self, maps: str, num_maps: int, side: int, output: str = "") -> str:
+        """Add the mean of the maps of both views, the mirror image's turned back; return its name.
+
+        Args:
+            maps: name of (2 N, num_maps, side, side) values of both views.
+            num_maps: per view.
+            side: width and height of a map.
+            output: name of the (N, num_maps, side, side) means.
+        """
+        shape = self.constant("shape_by_view", np.array([2, -1, num_maps, side, side], np.int64))
+        by_view = self.node("Reshape", maps, shape)
+        first, second = (
+            self.node("Gather", by_view, self.constant(f"view.{view}", np.array(view)), axis=0) for view in (0, 1)
+        )
+        both = self.node("Add", first, self.mirrored(second, side))
+        return self.node("Mul", both, self.number(0.5), output=output)
+
     def model(
         self, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]], batch: str = "batch"
     ) -> onnx.ModelProto:

@@ -14,8 +14,8 @@ from skysort.networks.layers import SMALLEST_SHARE, LogitOfOne, PictureNetwork, 
 from skysort.networks.swift import Group, Head
 
 
-def add_network(network: PictureNetwork, graph: Graph, pictures: str) -> str:
-    """Add a network and its head; return the name of the logits.
+def add_network(network: PictureNetwork, graph: Graph, pictures: str) -> tuple[str, str]:
+    """Add a network and its head; return the names of the logits and of the values that reach the last layer.
 
     Args:
         network: folded, in evaluation mode; none of a person's own.
@@ -26,7 +26,37 @@ def add_network(network: PictureNetwork, graph: Graph, pictures: str) -> str:
     values = graph.node("Div", values, graph.number(255))
     values = graph.node("Sub", values, graph.constant("mean", _array(network.mean)))
     values = graph.node("Div", values, graph.constant("std", _array(network.std)))
-    return add(network.head, graph, add(network.layers, graph, values))
+    assert isinstance(network.layers, nn.Sequential)
+    values = add(network.layers[:-1], graph, values)
+    return add(network.head, graph, add(network.layers[-1], graph, values)), values
+
+
+def has_evidence(network: PictureNetwork) -> bool:
+    """Tell whether a network's logits are sums over places of its last layer's input."""
+    last = network.layers[-1] if isinstance(network.layers, nn.Sequential) else None
+    return isinstance(last, Head) and not isinstance(network.head, ShareOfOne)
+
+
+def add_evidence(network: PictureNetwork, graph: Graph, values: str) -> str:
+    """Add (N, classes, h, w) evidence, which adds up to the logits over places; return its name.
+
+    The largest value of a channel comes from one place, or from several that share it equally.
+
+    Args:
+        network: with evidence.
+        graph: to add it to.
+        values: name of the (N, C, h, w) values that reach the last layer.
+    """
+    assert isinstance(network.layers, nn.Sequential)
+    head = network.layers[-1]
+    assert isinstance(head, Head)
+    axes = graph.constant("places", np.array([2, 3], np.int64))
+    largest = graph.node("ReduceMax", values, axes=[2, 3], keepdims=1)
+    is_largest = graph.node("Cast", graph.node("Equal", values, largest), to=1)  # float32
+    share = graph.node("Div", largest, graph.node("ReduceSum", is_largest, axes, keepdims=1))
+    kernel = _array(head.linear.weight)[:, :, None, None] / np.float32(head.linear.in_features)
+    by_place = graph.node("Mul", is_largest, share)
+    return add(network.head, graph, graph.node("Conv", by_place, graph.constant("evidence.kernel", kernel)))
 
 
 @singledispatch

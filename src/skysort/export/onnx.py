@@ -6,15 +6,16 @@ from pathlib import Path
 import torch
 from onnx import helper
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import MODEL, WEIGHTS, ClassifierTable
 from skysort.classifier.graph import PICTURES, Graph
 from skysort.classifier.proof import Logits
-from skysort.classifier.runtime import LOGITS
+from skysort.classifier.runtime import EVIDENCE, LOGITS
 from skysort.core.files import write_whole
 from skysort.data.decode import Pixels, Shape
-from skysort.export.layers import add_network
+from skysort.export.layers import add_evidence, add_network, has_evidence
 from skysort.networks.inference import InferenceNetwork
 from skysort.networks.layers import PictureNetwork
 
@@ -59,13 +60,29 @@ def _model(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) ->
 
 def _written(network: InferenceNetwork, shape: Shape, classes: tuple[str, ...]) -> bytes:
     """Return a network of one of Skysort's families as an ONNX model, which names the classes."""
-    graph = Graph()
+    graph, num_classes = Graph(), len(classes)
     pictures = graph.views(shape.size) if network.flip else PICTURES
-    logits = add_network(network.network, graph, pictures)
+    logits, values = add_network(network.network, graph, pictures)
     if network.flip:
-        logits = graph.mean_of_views(logits, len(classes))
+        logits = graph.mean_of_views(logits, num_classes)
     graph.node("Div", logits, graph.number(network.temperature), output=LOGITS)
-    model = graph.model({PICTURES: (shape.channels, shape.size, shape.size)}, {LOGITS: (len(classes),)})
+    outputs: dict[str, tuple[int, ...]] = {LOGITS: (num_classes,)}
+    if has_evidence(network.network):
+        side = _side_of_last_map(network.network, shape)
+        evidence = add_evidence(network.network, graph, values)
+        if network.flip:
+            graph.mean_of_mirrored_maps(evidence, num_classes, side, output=EVIDENCE)
+        else:
+            graph.node("Identity", evidence, output=EVIDENCE)
+        outputs[EVIDENCE] = (num_classes, side, side)
+    model = graph.model({PICTURES: (shape.channels, shape.size, shape.size)}, outputs)
     helper.set_model_props(model, {"classes": json.dumps(classes)})
     content: bytes = model.SerializeToString()
     return content
+
+
+def _side_of_last_map(network: PictureNetwork, shape: Shape) -> int:
+    assert isinstance(network.layers, nn.Sequential)
+    with torch.no_grad():
+        values: Tensor = network.layers[:-1](torch.zeros(1, shape.channels, shape.size, shape.size))
+    return values.shape[-1]

@@ -211,13 +211,7 @@ def _head(head: LinearHead, side: int, *, flip: bool) -> onnx.ModelProto:
     map_shape = (num_features, side, side)
     if flip:
         graph.mean_of_views(features, num_features, output=FEATURES)
-        shape = graph.constant("shape_by_view", np.array([2, -1, *map_shape], np.int64))
-        by_view = graph.node("Reshape", maps, shape)
-        first, second = (
-            graph.node("Gather", by_view, graph.constant(f"view.{view}", np.array(view)), axis=0)
-            for view in (0, 1)
-        )
-        maps = graph.node("Mul", graph.node("Add", first, graph.mirrored(second, side)), graph.number(0.5))
+        maps = graph.mean_of_mirrored_maps(maps, num_features, side)
     else:
         graph.node("Identity", features, output=FEATURES)
     weight = graph.constant(HEAD_WEIGHT, head.weight / np.float32(head.temperature))

@@ -101,8 +101,8 @@ def maps_into(folder: Path, classifier: Classifier, pictures: Sequence[Path]) ->
     if not classifier.has_evidence:
         raise NotUnderstoodError(
             "options-conflict",
-            "--explain needs a network that ends in a mean over places and a linear layer, as the recipe photos"
-            f" has; found the network '{classifier.table.network['name']}' in {classifier.folder}",
+            "--explain needs a classifier by the recipe photos or swift, whose logits are sums over places; found"
+            f" the network '{classifier.table.network['name']}' in {classifier.folder}",
         )
     if folder.exists() and not folder.is_dir():
         raise SkysortError("output-taken", f"{folder} is not a folder; choose another folder for --explain")
