@@ -9,7 +9,8 @@
 PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
-TESTS := $(BIN)/pytest -n auto --dist worksteal
+# One process per core, each with one thread: threads of several processes would wait for each other.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 .PHONY: env demo check test lint quick all coverage fuzz faults lowest check-data docs dist bench clean
 

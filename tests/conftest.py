@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from skysort.core.errors import SkysortError
+from tests.warm import WarmCommand, warm_command
 
 HERE = Path(__file__).parent
 
@@ -177,6 +178,13 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[WarmCommand]:
+    """The command `skysort`, forked from a process with all libraries loaded."""
+    with warm_command(tmp_path_factory.mktemp("warm"), session_cache) as command:
+        yield command
 
 
 class Clock:

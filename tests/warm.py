@@ -1,60 +1,127 @@
-"""Commands in forks of a process that has loaded PyTorch: loading takes longer than a small run.
+"""The command `skysort`, forked from a process with all libraries loaded: to load them takes seconds.
 
-That process computes nothing, so it has started no threads that a fork would lack.
+Tests of what a command loads, and of how it treats its own process, use `tests.conftest.command` instead.
 """
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-SERVER = """
-import json, os, runpy, sys
-import matplotlib.figure, onnx, sklearn.metrics, skysort.runs.network_learner
+BEFORE = "SKYSORT_TEST_BEFORE"
+"""Environment variable with lines of Python to run in the fork before the command."""
 
-for line in sys.stdin:
-    request = json.loads(line)
+SERVER = """
+import atexit, gc, json, os, runpy, select, signal, socket, sys, threading, traceback
+import matplotlib.figure, onnx, sklearn.linear_model, sklearn.metrics
+import torch._dynamo, torch.onnx._internal.exporter._core  # what a person's own network is exported by
+import skysort.cli.train, skysort.export.own_network, skysort.runs.network_learner, skysort.transfer.network
+
+def run(request, files):
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    # Python asked the server's own files whether they can seek and are terminals.
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+    sys.stderr = open(2, "w", errors="backslashreplace", buffering=1, closefd=False)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    exec(os.environ.pop("SKYSORT_TEST_BEFORE", ""), {"os": os, "signal": signal})
+    sys.argv = ["skysort", *request["arguments"]]
+    code = 0
+    try:
+        runpy.run_module("skysort", run_name="__main__")
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException:
+        code = 1
+        traceback.print_exc()
+    # What Python does at the end, but for freeing the libraries' memory, which takes seconds.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)
+
+def serve(connection):
+    message, files, _, _ = socket.recv_fds(connection, 1 << 20, 3)
     child = os.fork()
     if child == 0:
-        for number, name in enumerate((os.devnull, "out", "err")):
-            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
-        exec(request["before"])
-        sys.argv = ["skysort", *request["arguments"]]
-        runpy.run_module("skysort", run_name="__main__")
-        sys.exit()
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        run(json.loads(message), files)
+    for file in files:
+        os.close(file)
+    connection.send(str(child).encode())
+    children[os.pidfd_open(child)] = child, connection
+
+gc.collect()
+gc.freeze()  # so that a fork shares the memory of the libraries
+# It computes nothing, so it has started no threads that a fork would lack.
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen()
+print("ready", flush=True)
+children = {}
+while True:
+    for ready in select.select([listener, *children], [], [])[0]:
+        if ready is listener:
+            serve(listener.accept()[0])
+        else:
+            child, connection = children.pop(ready)
+            connection.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])).encode())
+            connection.close()
+            os.close(ready)
+"""
+
+COMMAND = """#!{python} -IS
+import json, os, signal, socket, sys
+
+connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connection.connect({socket!r})
+request = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+child = int(connection.recv(20))
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: os.kill(child, number))
+code = int(connection.recv(20))
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    os.kill(os.getpid(), -code)
+sys.exit(code)
 """
 
 
-class Forks:
-    """Runs commands, one after another."""
+@dataclass(frozen=True)
+class WarmCommand:
+    """The command's file, whose folder holds nothing else, so that it may come first in PATH."""
 
-    def __init__(self, server: subprocess.Popen[str], folder: Path) -> None:
-        self._server, self._folder = server, folder
+    path: Path
+    cache: Path
 
-    def command(self, *arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command line to its end, after some lines of Python."""
-        assert self._server.stdin and self._server.stdout
-        words = [str(argument) for argument in arguments]
-        self._server.stdin.write(json.dumps({"arguments": words, "before": before}) + "\n")
-        self._server.stdin.flush()
-        line = self._server.stdout.readline()
-        assert line, "the process that forks has ended"
-        out, err = ((self._folder / name).read_text("utf-8") for name in ("out", "err"))
-        return subprocess.CompletedProcess(words, int(line), out, err)
+        return subprocess.run(
+            [self.path, *map(str, arguments)], capture_output=True, text=True, check=False,
+            env={**os.environ, "SKYSORT_CACHE": str(self.cache), "SKYSORT_OFFLINE": "1", BEFORE: before},
+        )  # fmt: skip
 
 
 @contextmanager
-def forks(folder: Path, cache: Path) -> Iterator[Forks]:
-    """Start the process, which works in a folder of its own; `cache` is Skysort's."""
-    environment = {**os.environ, "SKYSORT_CACHE": str(cache), "SKYSORT_OFFLINE": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment,
-    ) as server:  # fmt: skip
-        yield Forks(server, folder)
-        assert server.stdin
-        server.stdin.close()
+def warm_command(folder: Path, cache: Path) -> Iterator[WarmCommand]:
+    """Start the process from which commands fork.
+
+    Args:
+        folder: empty, for the command and the socket.
+        cache: Skysort's, when the command is called from Python.
+    """
+    (folder / "bin").mkdir()
+    path, socket = folder / "bin" / "skysort", folder / "socket"
+    path.write_text(COMMAND.format(python=Path(sys.base_prefix) / "bin" / "python3", socket=str(socket)))
+    path.chmod(0o755)
+    with subprocess.Popen([sys.executable, "-c", SERVER, socket], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout and server.stdout.readline() == "ready\n"
+            yield WarmCommand(path, cache)
+        finally:
+            server.kill()

@@ -3,14 +3,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from skysort.cli import main
-from tests.commands.forks import Forks, forks
 from tests.conftest import SharedFolder
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +52,6 @@ def skysort_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     return run
 
 
-@pytest.fixture(scope="module")
-def forked(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[Forks]:
-    with forks(tmp_path_factory.mktemp("forks"), session_cache) as started:
-        yield started
-
-
 @pytest.fixture(scope="session")
 def built(shared_folder: SharedFolder) -> Path:
     """A folder with the wheel and the source distribution."""
@@ -80,6 +73,8 @@ def build(folder: Path) -> None:
 
 def environment_with(built: Path, extra: str, folder: Path, *options: object) -> Path:
     """Return a Python with Skysort and an extra, from the package registry; skip where that is out of reach.
+
+    A folder that holds one already gets the extra as well.
 
     Where SKYSORT_REGISTRY is set, as by `.ci/run`, it has to be within reach.
 

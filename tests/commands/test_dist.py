@@ -1,17 +1,10 @@
-"""What `make dist` builds, and that a wheel in a bare environment shows its help and predicts."""
+"""What `make dist` builds. `test_small_device.py` installs the wheel into a bare environment and uses it."""
 
-import csv
-import os
-import shutil
-import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 
-import pytest
-
-from tests.commands.conftest import ROOT, environment_with
-from tests.conftest import picture_bytes
+from tests.commands.conftest import ROOT
 
 
 def test_distributions_hold_what_they_should(built: Path) -> None:
@@ -27,24 +20,3 @@ def test_distributions_hold_what_they_should(built: Path) -> None:
     with tarfile.open(source) as archive_of_source:
         below = {name.partition("/")[2] for name in archive_of_source.getnames()}
     assert {"pyproject.toml", "LICENSE", "src/skysort/__init__.py", "tests/conftest.py"} <= below
-
-
-@pytest.mark.skipif(not os.environ.get("SKYSORT_REGISTRY"), reason="needs the package registry and a minute")
-def test_a_wheel_in_a_bare_environment_helps_and_predicts(built: Path, finished_run: Path, tmp_path: Path) -> None:
-    python = environment_with(built, "", tmp_path / "env")
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-    def skysort(*arguments: object) -> str:
-        done = subprocess.run(
-            [python.with_name("skysort"), *map(str, arguments)],
-            capture_output=True, text=True, check=False, env=outside, cwd=tmp_path,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    shown = skysort("--help")
-    assert all(name in shown for name in ("train", "predict", "watch", "undo"))
-    classifier = shutil.copytree(finished_run / "classifier", tmp_path / "classifier")
-    (tmp_path / "picture.jpg").write_bytes(picture_bytes(1, form="JPEG"))
-    (row,) = csv.DictReader(skysort("predict", classifier, "picture.jpg", "--format", "csv").splitlines())
-    assert row["status"] == "ok" and row["label"] in ("airplane", "bird")

@@ -14,9 +14,9 @@ from skysort.recipe.networks import OwnNetwork
 from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
 from tests.commands.conftest import Ended
-from tests.commands.forks import Forks
 from tests.commands.test_resume import interrupting
 from tests.conftest import SharedFolder, picture_bytes
+from tests.warm import WarmCommand
 
 Command = Callable[..., Ended]
 
@@ -101,11 +101,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def untouched(own: Path, shared_folder: SharedFolder, forked: Forks) -> Path:
+def untouched(own: Path, shared_folder: SharedFolder, warm: WarmCommand) -> Path:
     """A finished run. Not to be changed."""
 
     def train(run: Path) -> None:
-        done = forked.command(*TRAIN, "--recipe", f"{own}/mine.py:Net", "--run", run)
+        done = warm(*TRAIN, "--recipe", f"{own}/mine.py:Net", "--run", run)
         assert done.returncode == 0, done.stderr
         assert "running" in done.stderr
         assert "running" not in done.stdout  # what it prints is no part of the figures
@@ -136,18 +136,18 @@ def test_the_run_keeps_the_file_and_its_digest(untouched: Path) -> None:
 
 
 def test_resumed_in_another_place_without_the_first_file_it_ends_with_the_same_bytes(
-    forked: Forks, untouched: Path, tmp_path: Path
+    warm: WarmCommand, untouched: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.py"
     file.write_text(OWN)
     run, moved = tmp_path / "run", tmp_path / "moved"
     after_one_epoch = interrupting(signal.SIGKILL, 9)
-    ended = forked.command(*TRAIN, "--recipe", f"{file}:Net", "--run", run, before=after_one_epoch)
+    ended = warm(*TRAIN, "--recipe", f"{file}:Net", "--run", run, before=after_one_epoch)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     file.unlink()
     run.rename(moved)
     assert json.loads((moved / "checkpoint" / "state.json").read_text())["epoch"] == 2
-    ended = forked.command("train", "--resume", moved)
+    ended = warm("train", "--resume", moved)
     assert ended.returncode == 0, ended.stderr
     assert (moved / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
     assert (moved / "predictions.csv").read_bytes() == (untouched / "predictions.csv").read_bytes()

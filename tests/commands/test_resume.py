@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Ended
-from tests.commands.forks import Forks
 from tests.conftest import SharedFolder, picture_bytes, start
+from tests.warm import WarmCommand
 
 ARGUMENTS = ("--recipe", "lenet", "--set", "training.epochs=3", "--set", "pictures.size=16", "--threads", 1)
 WEIGHTS = Path("classifier") / "model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def untouched(shared_folder: SharedFolder, forked: Forks) -> Path:
+def untouched(shared_folder: SharedFolder, warm: WarmCommand) -> Path:
     def train(run: Path) -> None:
-        done = forked.command("train", "skies:600", *ARGUMENTS, "--run", run)
+        done = warm("train", "skies:600", *ARGUMENTS, "--run", run)
         assert done.returncode == 0, done.stderr
 
     return shared_folder("untouched-lenet", train)
@@ -54,7 +54,7 @@ os.rename, os.replace = before(os.rename), before(os.replace)
 
 
 def test_killed_again_and_again_and_resumed_gives_the_same_bytes(
-    forked: Forks, untouched: Path, tmp_path: Path
+    warm: WarmCommand, untouched: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     train, resume = ("train", "skies:600", *ARGUMENTS, "--run", run), ("train", "--resume", run)
@@ -70,13 +70,13 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(
         (resume, 2, "calibration.csv"),
         (resume, 5, "report.html"),  # all but metrics.json
     ):
-        ended = forked.command(*arguments, before=interrupting(signal.SIGKILL, num_renames))
+        ended = warm(*arguments, before=interrupting(signal.SIGKILL, num_renames))
         assert ended.returncode == -signal.SIGKILL, ended.stderr
         assert (run / expected).exists() if expected else not run.exists()
         assert not (run / "metrics.json").exists()
         if expected is None:
             assert list(tmp_path.glob(".run.*.partial"))
-    done = forked.command(*resume)
+    done = warm(*resume)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob(".*"))
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
@@ -86,7 +86,7 @@ def test_killed_again_and_again_and_resumed_gives_the_same_bytes(
 
 
 def test_two_processes_do_not_work_on_one_run(
-    skysort_command: Callable[..., Ended], forked: Forks, untouched: Path, tmp_path: Path
+    skysort_command: Callable[..., Ended], warm: WarmCommand, untouched: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     (tmp_path / "sitecustomize.py").write_text(interrupting(signal.SIGSTOP, 8))
@@ -100,23 +100,23 @@ def test_two_processes_do_not_work_on_one_run(
     finally:
         first.kill()
         first.communicate()
-    assert forked.command("train", "--resume", run).returncode == 0
+    assert warm("train", "--resume", run).returncode == 0
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_says_how_to_go_on(
-    number: signal.Signals, forked: Forks, untouched: Path, tmp_path: Path
+    number: signal.Signals, warm: WarmCommand, untouched: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     after_one_epoch = interrupting(number, 6)
-    ended = forked.command("train", "skies:600", *ARGUMENTS, "--run", run, before=after_one_epoch)
+    ended = warm("train", "skies:600", *ARGUMENTS, "--run", run, before=after_one_epoch)
     assert ended.returncode == 1
     assert ended.stderr.endswith(" [interrupted]\n")
     for fact in ("epoch 2", "step 0", f"skysort resume {run}"):
         assert fact in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
-    assert forked.command("train", "--resume", run).returncode == 0
+    assert warm("train", "--resume", run).returncode == 0
     assert (run / WEIGHTS).read_bytes() == (untouched / WEIGHTS).read_bytes()
 
 
@@ -124,11 +124,11 @@ def test_asked_to_stop_it_says_how_to_go_on(
     ("number", "num_renames", "has_classifier"), [(signal.SIGINT, 13, False), (signal.SIGTERM, 19, True)]
 )
 def test_interrupted_after_training_it_says_how_to_go_on(
-    number: signal.Signals, num_renames: int, has_classifier: bool, forked: Forks, tmp_path: Path
+    number: signal.Signals, num_renames: int, has_classifier: bool, warm: WarmCommand, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     interrupted = interrupting(number, num_renames)
-    ended = forked.command("train", "skies:600", *ARGUMENTS, "--run", run, before=interrupted)
+    ended = warm("train", "skies:600", *ARGUMENTS, "--run", run, before=interrupted)
     assert ended.returncode == 1
     assert ended.stderr.endswith(f" skysort resume {run} [interrupted]\n")
     assert (run / "classifier").exists() == has_classifier

@@ -1,4 +1,4 @@
-"""What a small device runs, in an environment of base and `[watch]` alone: no PyTorch is there to be imported.
+"""What a small device runs, in an environment of base, then of `[watch]`: no PyTorch is there to be imported.
 
 Once with the newest versions of all libraries, and once with the lowest that pyproject.toml allows.
 """
@@ -27,17 +27,18 @@ def lowest_versions() -> str:
 
 
 @pytest.fixture(scope="session", params=["newest", "lowest"])
-def small_environment(
-    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A Python with Skysort and `[watch]`, as `environment_with`."""
-    folder = tmp_path_factory.mktemp("small") / "env"
-    constraints = folder.with_name("constraints.txt")
-    constraints.write_text(lowest_versions() if request.param == "lowest" else "")
-    return environment_with(built, "[watch]", folder, "--constraint", constraints)
+def constraints(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file for pip, in a folder of its own."""
+    path = tmp_path_factory.mktemp("small") / "constraints.txt"
+    path.write_text(lowest_versions() if request.param == "lowest" else "")
+    return path
 
 
-def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_run: Path, tmp_path: Path) -> None:
+def test_watch_predict_sort_journal_and_undo(
+    constraints: Path, built: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    folder, options = constraints.with_name("env"), ("--constraint", constraints)
+    small_environment = environment_with(built, "", folder, *options)
     classifier = shutil.copytree(finished_run / "classifier", tmp_path / "classifier")
     inbox, aside, blog = tmp_path / "inbox", tmp_path / "aside", tmp_path / "blog"
     (inbox / "sub").mkdir(parents=True)
@@ -57,12 +58,15 @@ def test_watch_predict_sort_journal_and_undo(small_environment: Path, finished_r
     found = subprocess.run([small_environment, "-c", modules], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
 
+    shown = skysort("--help")
+    assert all(name in shown for name in ("train", "predict", "watch", "undo"))
     rows = list(csv.DictReader(skysort("predict", classifier, inbox, "--format", "csv").splitlines()))
     label = {Path(row["path"]).name: row["label"] for row in rows}
     assert len(label) == 8
     skysort("sort", classifier, inbox, "--to", "sorted")
     assert {path.name: path.parents[1].name for path in (tmp_path / "sorted").rglob("*.jpg")} == label
 
+    environment_with(built, "[watch]", folder, *options)
     order = ["watch", classifier, inbox, "--aside", aside, "--keep-to", blog, "--keep", "bird", "--settle", "0.1"]
     process = subprocess.Popen(
         [small_environment, "-m", "skysort", *map(str, order)],

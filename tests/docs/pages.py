@@ -39,6 +39,8 @@ QUICK = "--set network.width=16 --set network.stride=2 --set training.epochs=2"
 ENOUGH = QUICK.replace("epochs=2", "epochs=6")
 """The same for the tutorial, which shows what a network does that has learned something."""
 QUIET_SECONDS = 3.0
+HERE = Path(sys.executable).parent
+"""Where the command `skysort` is."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,16 @@ def with_output(page: str) -> Iterator[tuple[Block, Block | None]]:
         yield block, after if follows else None
 
 
-def run_page(page: str, folder: Path, budget: str | None = QUICK) -> Iterator[tuple[Block, str]]:
+def run_page(
+    page: str, folder: Path, budget: str | None = QUICK, bin_folder: Path = HERE
+) -> Iterator[tuple[Block, str]]:
     """Run a page in a folder. Yield each block of output with what its commands printed.
 
     Args:
         page: its text.
         folder: where to run it.
         budget: what to run in place of `--budget TIME`; None for that itself.
+        bin_folder: where the command `skysort` is.
 
     Raises:
         AssertionError: when a command ends with another exit code than the page says.
@@ -100,9 +105,9 @@ def run_page(page: str, folder: Path, budget: str | None = QUICK) -> Iterator[tu
         if block.kind != "sh":
             continue
         if block.before:
-            run_command(block.before, folder)
+            run_command(block.before, folder, bin_folder=bin_folder)
         printed = [
-            run_command(line, folder, block.code, budget)
+            run_command(line, folder, block.code, budget, bin_folder)
             for line in block.commands
             if not line.startswith(NOT_RUN)
         ]
@@ -110,13 +115,15 @@ def run_page(page: str, folder: Path, budget: str | None = QUICK) -> Iterator[tu
             yield output, "".join(printed)
 
 
-def run_command(line: str, folder: Path, code: int = 0, budget: str | None = QUICK) -> str:
+def run_command(
+    line: str, folder: Path, code: int = 0, budget: str | None = QUICK, bin_folder: Path = HERE
+) -> str:
     """Run a line in a shell, and return what it printed."""
     if budget:
         line = re.sub(r"--budget \w+", budget, line)
     environment = {
         **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(bin_folder), str(HERE), os.environ["PATH"]]),
         "COLUMNS": "80",
         "SKYSORT_OFFLINE": "1",
     }

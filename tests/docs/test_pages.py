@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import SharedFolder
 from tests.docs.pages import ENOUGH, NOT_RUN, QUICK, ROOT, blocks, prepare, run_page
+from tests.warm import WarmCommand
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 WITH_COMMANDS = [path for path in PAGES if any(block.kind == "sh" for block in blocks(path.read_text("utf-8")))]
@@ -29,8 +30,8 @@ def masked(line: str) -> str:
     return " ".join(line.split())
 
 
-def check(page: Path, folder: Path, budget: str = QUICK) -> None:
-    for output, printed in run_page(page.read_text("utf-8"), folder, budget):
+def check(page: Path, folder: Path, warm: WarmCommand, budget: str = QUICK) -> None:
+    for output, printed in run_page(page.read_text("utf-8"), folder, budget, warm.path.parent):
         expected = [masked(line) for line in output.body.splitlines()]
         found = [masked(line) for line in printed.rstrip().splitlines()]
         if expected[-1] == "…":
@@ -39,10 +40,10 @@ def check(page: Path, folder: Path, budget: str = QUICK) -> None:
 
 
 @pytest.fixture(scope="module")
-def after_tutorial(shared_folder: SharedFolder, session_cache: Path) -> Path:
+def after_tutorial(shared_folder: SharedFolder, session_cache: Path, warm: WarmCommand) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SKYSORT_CACHE", str(session_cache))
-        return shared_folder("tutorial", lambda folder: check(TUTORIAL, prepare(folder), ENOUGH))
+        return shared_folder("tutorial", lambda folder: check(TUTORIAL, prepare(folder), warm, ENOUGH))
 
 
 def test_the_tutorial(after_tutorial: Path) -> None:
@@ -50,8 +51,8 @@ def test_the_tutorial(after_tutorial: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [path for path in WITH_COMMANDS if path != TUTORIAL], ids=name_of)
-def test_commands_on_a_page(page: Path, after_tutorial: Path, tmp_path: Path) -> None:
-    check(page, prepare(tmp_path / "page", after_tutorial))
+def test_commands_on_a_page(page: Path, after_tutorial: Path, warm: WarmCommand, tmp_path: Path) -> None:
+    check(page, prepare(tmp_path / "page", after_tutorial), warm)
 
 
 def test_commands_that_are_not_run_name_what_there_is() -> None:
@@ -73,13 +74,13 @@ def test_commands_that_are_not_run_name_what_there_is() -> None:
     assert num >= 10
 
 
-def test_a_changed_output_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_output_is_noticed(warm: WarmCommand, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh\nskysort recipes\n```\n\n```text\nconvnet\n…\n```\n")
-    check(page, tmp_path)
+    check(page, tmp_path, warm)
     page.write_text("```sh\nskysort recipes\n```\n\n```text\nmlp\n…\n```\n")
     with pytest.raises(AssertionError):
-        check(page, tmp_path)
+        check(page, tmp_path, warm)
     page.write_text("```sh\nskysort recipies\n```\n")
     with pytest.raises(AssertionError, match="exit code 2"):
-        check(page, tmp_path)
+        check(page, tmp_path, warm)
