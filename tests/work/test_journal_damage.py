@@ -32,9 +32,9 @@ GARBAGE: tuple[Any, ...] = (
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Path:
+def top(in_memory: Path) -> Path:
     """An inbox with a picture, and a journal with every kind of row."""
-    top = tmp_path / "top"
+    top = in_memory / "top"
     (top / "inbox").mkdir(parents=True)
     with Journal(top / "aside", make=True) as journal, moving(journal):
         journal.note_mounts({top: Path("/")})

@@ -1,8 +1,8 @@
-import os
 from pathlib import Path
 
 import pytest
 
+from skysort.work import mounts
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings, replaced
 from skysort.work.moves import act, moving
@@ -147,7 +147,7 @@ def test_nothing_is_put_on_the_mount_point_of_a_drive_below_the_inbox(
 ) -> None:
     """A camera's card may be mounted below the inbox. Without the card, the mount point is an empty folder."""
     drives = {Path(top.anchor), top / "inbox" / "sub"}
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) in drives)
+    monkeypatch.setattr(mounts, "is_mount_point", lambda path: path in drives)
     do(top, "sub/b.jpg")
     drives.remove(top / "inbox" / "sub")
     (taken,) = undo(top)

@@ -27,7 +27,7 @@ from skysort.classifier.interruptible import interruptible
 from skysort.classifier.predictions import Prediction
 from skysort.core.locks import locked
 from skysort.core.log import JsonLines, TextLines
-from skysort.work import arrivals, batch, moves
+from skysort.work import arrivals, batch, mounts, moves
 from skysort.work import watcher as module
 from skysort.work.arrivals import Stop
 from skysort.work.classify import LabelRule, Rule
@@ -185,7 +185,7 @@ def test_an_undone_picture_stays_in_every_session(top: Path) -> None:
 @pytest.mark.parametrize("on_the_drive", ["inbox", "aside"])
 def test_undo_needs_the_drive(on_the_drive: str, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drives = {Path(top.anchor), top / on_the_drive}
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) in drives)
+    monkeypatch.setattr(mounts, "is_mount_point", lambda path: path in drives)
     put(top, {"inbox/sub/a.png": AIRPLANE})
     once(top)
     drives.remove(top / on_the_drive)
