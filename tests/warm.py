@@ -99,11 +99,14 @@ class WarmCommand:
     path: Path
     cache: Path
 
-    def __call__(self, *arguments: object, before: str = "") -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: object, before: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command line to its end, after some lines of Python."""
+        here = {"SKYSORT_CACHE": str(self.cache), "SKYSORT_OFFLINE": "1", BEFORE: before}
         return subprocess.run(
-            [self.path, *map(str, arguments)], capture_output=True, text=True, check=False,
-            env={**os.environ, "SKYSORT_CACHE": str(self.cache), "SKYSORT_OFFLINE": "1", BEFORE: before},
+            [self.path, *map(str, arguments)], env={**os.environ, **here, **environment},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
 
 

@@ -8,17 +8,17 @@ import pytest
 import typer.main
 
 from skysort.cli import app
-from tests.conftest import command
 from tests.docs.pages import ROOT, hooks
+from tests.warm import WarmCommand
 
 REFERENCE = ROOT / "docs" / "reference"
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_has_all_its_help(name: str) -> None:
+def test_a_command_has_all_its_help(warm: WarmCommand, name: str) -> None:
     section = hooks.commands().split(f"\n## {name}\n")[1].split("\n## ")[0]
-    printed = command(name, "--help", COLUMNS="80").stdout
+    printed = warm(name, "--help", COLUMNS="80").stdout
     options = set(re.findall(r"^\s*(?:-\w, )?(--[\w-]+)", printed, re.MULTILINE)) - {"--help"}
     assert options <= set(re.findall(r"^`.*?(--[\w-]+)", section, re.MULTILINE))
     description = re.split(r"^\S.*:$", printed.split("\n\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
@@ -26,8 +26,8 @@ def test_a_command_has_all_its_help(name: str) -> None:
     assert words and " ".join(words) in " ".join(re.sub(r"[^\w]+", " ", section).split())
 
 
-def test_every_field_is_there() -> None:
-    printed = command("fields").stdout
+def test_every_field_is_there(warm: WarmCommand) -> None:
+    printed = warm("fields").stdout
     names = re.findall(r"^(\S.*?): ", printed, re.MULTILINE)
     assert len(names) > 60 and re.findall(r"^`(.*)`$", hooks.fields(), re.MULTILINE) == names
 
@@ -38,17 +38,17 @@ def test_every_error_code_is_there() -> None:
     assert sorted(re.findall(r"^\| `([a-z0-9-]+)` \|", hooks.errors(), re.MULTILINE)) == sorted(CODES)
 
 
-def test_every_recipe_is_there() -> None:
+def test_every_recipe_is_there(warm: WarmCommand) -> None:
     page = (REFERENCE / "recipes.md").read_text("utf-8")
-    assert set(command("recipes").stdout.split()) == {
+    assert set(warm("recipes").stdout.split()) == {
         *re.findall(r"^## (\w+), for", page, re.MULTILINE),
         *re.findall(r"^\| `([\w-]+)` \|", page, re.MULTILINE),
     }
 
 
-def test_every_data_set_is_there() -> None:
+def test_every_data_set_is_there(warm: WarmCommand) -> None:
     page = (REFERENCE / "pictures.md").read_text("utf-8")
-    for name in command("datasets").stdout.split():
+    for name in warm("datasets").stdout.split():
         assert f"`{name}`" in page
 
 

@@ -1,8 +1,8 @@
 """Where the evidence for a class lies: its map relative to the other classes, drawn over the picture.
 
 A network that ends in a mean over places and a linear layer has logits that are sums over places. So the map is no
-estimate: it adds up to the logit. The same holds for `swift`, which takes the largest value of each channel instead of
-the mean: that value comes from one place.
+estimate: it adds up to the logit. The same holds for `swift`, which takes the largest value of each
+channel instead of the mean: that value comes from one place.
 
 Source: class activation mapping (Zhou, Khosla, Lapedriza, Oliva, Torralba, Learning Deep Features for
 Discriminative Localization, 2016).
