@@ -278,13 +278,15 @@ class Classifier:
         stacked = np.stack(pictures) if pictures else np.zeros(0, np.uint8)
         logits, similarities, places = self._outputs(stacked, explain=explain is not None)
         evidence = iter(() if places is None else places)
-        answers = zip(softmax(logits), why_unknown(self.table.unknown, logits, similarities), strict=True)
+        likenesses = [None] * len(logits) if similarities is None else similarities.tolist()
+        reasons = why_unknown(self.table.unknown, logits, similarities)
+        answers = zip(softmax(logits), reasons, likenesses, strict=True)
         for path, picture in batch:
             if isinstance(picture, str):
                 yield unreadable(path, picture)
             else:
-                shares, why = next(answers)
-                prediction = labelled(path, shares, self.classes, why)
+                shares, why, similarity = next(answers)
+                prediction = labelled(path, shares, self.classes, why, similarity)
                 if explain:
                     explain(prediction, picture, next(evidence))
                 yield prediction

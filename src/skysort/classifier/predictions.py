@@ -30,6 +30,8 @@ class Prediction:
     """Why there is no label; empty if there is one."""
     probabilities: dict[str, float]
     """By class, in the classifier's order; empty for an unreadable picture."""
+    similarity: float | None = None
+    """How much its features are like those of training pictures; None if the classifier keeps none of these."""
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -46,7 +48,13 @@ def cross_entropies(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> N
     return losses
 
 
-def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why_unknown: str = "") -> Prediction:
+def labelled(
+    path: str,
+    shares: NDArray[np.float64],
+    classes: Sequence[str],
+    why_unknown: str = "",
+    similarity: float | None = None,
+) -> Prediction:
     """Return the prediction for a picture from its (classes,) probabilities.
 
     Args:
@@ -54,12 +62,13 @@ def labelled(path: str, shares: NDArray[np.float64], classes: Sequence[str], why
         shares: the probabilities.
         classes: in the same order.
         why_unknown: the reason if the picture is unknown; it then gets no label.
+        similarity: to training pictures, if it is known.
     """
     best = int(shares.argmax())
     probabilities = dict(zip(classes, shares.tolist(), strict=True))
     if why_unknown:
-        return Prediction(path, None, None, "unknown", why_unknown, probabilities)
-    return Prediction(path, classes[best], float(shares[best]), "ok", "", probabilities)
+        return Prediction(path, None, None, "unknown", why_unknown, probabilities, similarity)
+    return Prediction(path, classes[best], float(shares[best]), "ok", "", probabilities, similarity)
 
 
 def unreadable(path: str, reason: str) -> Prediction:

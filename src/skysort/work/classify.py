@@ -13,6 +13,7 @@ from skysort.classifier.decision import Action, check_kept
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.log import as_text
+from skysort.data.capture import Capture, capture_of
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import room_for
@@ -71,6 +72,8 @@ class ReadFile(NamedTuple):
     """Its pixels, or the reason why there are none."""
     not_ended: str | None
     """The sign that more of the file may follow; None if there is no such sign."""
+    capture: Capture | None
+    """How it was taken; None if it cannot be decoded."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class ClassifiedFile:
     prediction: Prediction
     not_ended: str | None = None
     """The sign that more of the file may follow, although its first picture is whole."""
+    capture: Capture | None = None
+    """How it was taken; None if it cannot be decoded."""
 
     def entry(
         self, kind: Kind, place: Path, session: int, by: By, action: str = "", reason: str | None = None
@@ -93,6 +98,7 @@ class ClassifiedFile:
         return JournalEntry(
             kind, self.path, place, self.digest, self.file, action, prediction.label,
             tuple(prediction.probabilities.values()), reason, session=session, by=by,
+            similarity=prediction.similarity, **(self.capture._asdict() if self.capture else {}),
         )  # fmt: skip
 
 
@@ -151,7 +157,9 @@ def classify(
         if isinstance(prediction, Exception):
             failed[file.path] = prediction
         else:
-            classified.append(ClassifiedFile(file.path, file.file, file.digest, prediction, file.not_ended))
+            classified.append(
+                ClassifiedFile(file.path, file.file, file.digest, prediction, file.not_ended, file.capture)
+            )
     return classified, failed
 
 
@@ -178,7 +186,7 @@ def _read(shape: Shape, attempts: Attempts, path: Path) -> ReadFile | Exception:
         with open(os.open(path, OPENED), "rb") as opened:  # noqa: PTH123 - a path's own open takes no flags
             file = identity_of(os.fstat(opened.fileno()), path)
             picture: Pixels | str
-            not_ended = None
+            not_ended, capture = None, None
             try:
                 if attempts.is_given_up(path, file):
                     raise UnreadablePictureError(f"{MOST_DEATHS} processes died while they classified it")
@@ -188,6 +196,7 @@ def _read(shape: Shape, attempts: Attempts, path: Path) -> ReadFile | Exception:
                 digest = hashlib.sha256(content).hexdigest()
                 picture = decode(content, shape)
                 not_ended = unfinished(content)
+                capture = capture_of(picture, content)
             except (OSError, MemoryError):  # the drive or the computer is at fault, not the picture
                 raise
             except Exception as error:
@@ -197,6 +206,6 @@ def _read(shape: Shape, attempts: Attempts, path: Path) -> ReadFile | Exception:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
             if identity_of(os.fstat(opened.fileno()), path) != file:
                 raise ChangedError("the file changed while it was read")
-            return ReadFile(path, file, digest, picture, not_ended)
+            return ReadFile(path, file, digest, picture, not_ended, capture)
     except Exception as error:
         return error

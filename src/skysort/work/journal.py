@@ -267,6 +267,10 @@ class Journal:
         """Yield the rows of pictures that arrived under an audit, oldest first."""
         yield from self._read("audit_keep IS NOT NULL AND done IS NOT NULL ORDER BY id")
 
+    def judged(self) -> Iterator[JournalEntry]:
+        """Yield the rows of pictures that a watcher's classifier judged, oldest first."""
+        yield from self._read("by = 'watch' AND probabilities != '[]' AND done IS NOT NULL ORDER BY id")
+
     def undoing(self) -> list[JournalEntry]:
         """Return the rows that undid others, oldest first."""
         return list(self._read("undoes IS NOT NULL AND done IS NOT NULL ORDER BY id"))

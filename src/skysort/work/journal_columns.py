@@ -1,6 +1,7 @@
 """The columns of the journal's table `rows`: their types, the values that they may hold, and how to read them."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -113,6 +114,10 @@ def _is_coin(cell: object) -> bool:
     return isinstance(cell, float) and 0 <= cell < 1
 
 
+def _is_finite(cell: object) -> bool:
+    return isinstance(cell, float) and math.isfinite(cell)
+
+
 def _is_text(cell: object) -> bool:
     return isinstance(cell, str)
 
@@ -166,6 +171,10 @@ COLUMNS = (
     Column("audit_aside", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
     Column("audit_keep", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
     Column("coin", "REAL", "a number from 0 to below 1, or NULL", _or_null(_is_coin)),
+    Column("similarity", "REAL", "a number, or NULL", _or_null(_is_finite)),
+    Column("brightness", "REAL", "a number, or NULL", _or_null(_is_finite)),
+    Column("sharpness", "REAL", "a number, or NULL", _or_null(_is_finite)),
+    Column("taken", "REAL", "seconds since 1970, or NULL", _or_null(is_time)),
 )
 """In the order of the table."""
 NAMES = ", ".join(column.name for column in COLUMNS)

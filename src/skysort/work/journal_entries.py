@@ -98,6 +98,12 @@ class JournalEntry:
     """Rate of looks at the others."""
     coin: float | None = None
     """It is drawn for a look if this is below its rate; None until the coin is tossed."""
+    similarity: float | None = None
+    """To training pictures; None if the classifier does not say."""
+    brightness: float | None = None
+    sharpness: float | None = None
+    taken: float | None = None
+    """As in `skysort.data.capture.Capture`; None if unreadable, or not recorded."""
     id: int = 0
     """0 until the entry is in the journal."""
     mark: str = ""

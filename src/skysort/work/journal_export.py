@@ -35,6 +35,10 @@ COLUMNS: Mapping[str, Callable[[JournalEntry, Settings], object]] = {
     "audit_aside": lambda row, _: row.audit_aside,
     "audit_keep": lambda row, _: row.audit_keep,
     "coin": lambda row, _: row.coin,
+    "similarity": lambda row, _: row.similarity,
+    "brightness": lambda row, _: row.brightness,
+    "sharpness": lambda row, _: row.sharpness,
+    "taken": lambda row, _: None if row.taken is None else iso_time(row.taken),
     "state": lambda row, _: "not finished" if row.done is None else "done",
 }
 """The columns of the CSV file, each with its value for a row. None is an empty cell."""
