@@ -28,6 +28,7 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("undo", "aside", "--all"),
         ("watch", "run", "second", "--aside", "aside", "--decision", "keep-bird", "--audit", "50%", *ONCE),
         ("audit", "aside"),
+        ("drift", "aside", "--reference", "20"),
         ("status", "aside"),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
         ("reproduce", "mlp", "--seeds", "1", "--data-dir", data, "--output", "reproduced", *QUICK),

@@ -95,3 +95,22 @@ def test_no_arrivals_are_no_drift() -> None:
 def test_a_score_that_is_not_a_number_is_refused() -> None:
     with refused("wrong-value", "NaN"):
         drift([np.array([0.5])], [np.array([np.nan])])
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_change_its_direction_and_its_loudest_pictures(sign: int) -> None:
+    rng = np.random.default_rng(5)
+    changed = np.concatenate([rng.normal(size=300), rng.normal(sign * 2.0, 1, 100)])
+    noise = rng.normal(size=400)
+    found = drift([rng.normal(size=500), rng.normal(size=500)], [changed, noise])
+    assert found.change_at is not None and found.alarm_at is not None
+    assert 280 <= found.change_at <= 310 < found.alarm_at < 340
+    assert found.directions() == [sign, 0]
+    loudest = found.loudest()
+    assert sorted(loudest) == list(range(found.change_at, 400))
+    assert set(loudest[:5]) <= set(np.argsort(-sign * changed)[:20].tolist())
+
+
+def test_without_a_drift_there_is_no_change() -> None:
+    found = drift([np.arange(100.0)], [np.array([50.0])])
+    assert (found.change_at, found.directions(), found.loudest()) == (None, [0], [])

@@ -24,6 +24,7 @@ VERBS = {
     "watch": "Sort pictures as they arrive in a folder.",
     "status": "Show whether a watcher is running.",
     "audit": "Show whether a promise still holds.",
+    "drift": "Show whether pictures are like earlier ones.",
     "sort": "Sort pictures into one subfolder per class.",
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",

@@ -316,18 +316,19 @@ def _inline(svg: str, name: str) -> str:
     return content
 
 
-def thumbnail(pixels: Pixels) -> Thumbnail:
+def thumbnail(pixels: Pixels, longest: int = THUMBNAIL) -> Thumbnail:
     """Return a picture to put into the page.
 
     Args:
         pixels: (C, H, W) uint8, H equal to W, C 1 or 3.
+        longest: side of the PNG at most, in pixels.
     """
     from PIL import Image
 
     channels, side, _ = pixels.shape
     image = Image.fromarray(pixels[0] if channels == 1 else pixels.transpose(1, 2, 0))
-    if side > THUMBNAIL:
-        image = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    if side > longest:
+        image = image.resize((longest, longest), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

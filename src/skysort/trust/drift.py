@@ -31,6 +31,8 @@ DELTA = 0.01
 """Probability of a false "look" for one score, ever."""
 JUMP = 0.01
 STAKES = (-1.0, 0.0, 1.0)
+CLEAR = 3.0
+"""Standard errors of a mean rank from 1/2, from which on a score went one way."""
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +53,41 @@ class Drift:
     def is_alarm(self) -> bool:
         """Whether the arrivals differ from the reference or from earlier ones, so that a person should look."""
         return self.alarm_at is not None
+
+    @property
+    def change_at(self) -> int | None:
+        """The number of the arrival, from 0, at which the change probably came; None without an alarm.
+
+        Of all arrivals up to the alarm, the mean rank of one score since then is the most standard errors from
+        1/2.
+        """
+        return None if self.alarm_at is None else int(abs(self._errors_since()).max(axis=0).argmax())
+
+    def directions(self) -> list[int]:
+        """Return per score -1 if it is lower since the change, 1 if it is higher, and 0 if it is as before."""
+        if self.change_at is None:
+            return [0] * len(self.ranks)
+        errors = self._errors_since()[:, self.change_at]
+        return [int(sign) for sign in np.sign(errors) * (abs(errors) > CLEAR)]
+
+    def _errors_since(self) -> Floats:
+        """Return (scores, alarm_at + 1): by how many standard errors the mean rank since then is above 1/2."""
+        shifts = self.ranks[:, : (self.alarm_at or 0) + 1] - 0.5
+        sums = shifts[:, ::-1].cumsum(axis=1)[:, ::-1]
+        errors: Floats = sums / np.sqrt(np.arange(shifts.shape[1], 0, -1) / 12)
+        return errors
+
+    def loudest(self) -> list[int]:
+        """Return the numbers of arrivals since the change, those first whose ranks speak loudest for it.
+
+        Their ranks are extreme in the direction of the change.
+        """
+        if self.change_at is None:
+            return []
+        errors = self._errors_since()[:, self.change_at]
+        loudness = errors @ (self.ranks - 0.5)
+        numbers = np.arange(self.change_at, self.arrivals)
+        return [int(number) for number in numbers[np.argsort(-loudness[numbers], kind="stable")]]
 
 
 def drift(

@@ -1,10 +1,11 @@
 """The pictures in a journal: how each arrived, where it is now, and what people said that it shows."""
 
+from collections.abc import Callable, Iterable
 from heapq import merge
 from pathlib import Path
 
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import JournalEntry
+from skysort.work.journal_entries import JournalEntry, Settings
 
 
 class Pictures:
@@ -15,20 +16,28 @@ class Pictures:
 
     Args:
         journal: whose rows and answers are read at once.
+        rows: in which pictures arrived, oldest first; those of audits if not given.
+        under: what makes two sessions the same one for a picture; the promise if not given.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        rows: Iterable[JournalEntry] | None = None,
+        under: Callable[[Settings], tuple[object, ...]] = lambda settings: settings.promise,
+    ) -> None:
         self.arrivals: list[JournalEntry] = []
-        """The arrivals of audits, in their order."""
+        """The arrivals, in their order."""
+        self._under_session = under
         self._undoing = journal.undoing()
         self._arrival_of: dict[int, int] = {}
         self._promises: dict[int, tuple[object, ...]] = {}
         self._under: dict[int, tuple[object, ...]] = {}
-        """The promise that each arrival of an audit came under."""
+        """The promise that each arrival came under."""
         self._here: dict[tuple[tuple[object, ...], str, Path], int] = {}
         """The arrival of the picture that is at a path, by promise, digest and path."""
         self._last: dict[int, JournalEntry] = {}
-        for row in merge(journal.arrivals(), self._undoing, key=lambda row: row.id):
+        for row in merge(journal.arrivals() if rows is None else rows, self._undoing, key=lambda row: row.id):
             self._add(journal, row)
         self.labels = self._labels(journal)
         """The answer that counts for each picture that has one, a class, `other` or `?`: newest answers first."""
@@ -47,7 +56,7 @@ class Pictures:
             number = self.arrival_of(row.undoes)
         else:
             if row.session not in self._promises:
-                self._promises[row.session] = journal.settings(row.session).promise
+                self._promises[row.session] = self._under_session(journal.settings(row.session))
             promise = self._promises[row.session]
             number = self._here.get((promise, row.digest, row.source), row.id)
             if number == row.id:
