@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +117,16 @@ def test_a_full_disk_is_an_error_that_keeps_what_is_there(
     calls.clear()
     features_of(skies, lite0)
     assert sum(calls) == 14
+
+
+def test_pictures_of_another_dataset_are_not_computed_again(
+    skies: Dataset, lite0: Backbone, calls: list[int]
+) -> None:
+    everything = features_of(skies, lite0)
+    calls.clear()
+    rows = np.arange(23, 3, -1)
+    some = replace(skies, listing=skies.listing.at(rows), rows=skies.rows[rows])
+    assert module.num_missing(some, lite0, flip=False) == 0
+    np.testing.assert_array_equal(features_of(some, lite0), everything[rows])
+    assert calls == []
+    assert module.num_missing(some, lite0, flip=True) == 20, "of another kind"

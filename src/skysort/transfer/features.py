@@ -5,6 +5,7 @@ import math
 import os
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,18 @@ from numpy.typing import NDArray
 from skysort.classifier.runtime import FEATURES, OnnxModel
 from skysort.core.cache import cache_folder
 from skysort.core.environment import release_freed_memory
-from skysort.core.files import writing
+from skysort.core.files import write_whole, writing
 from skysort.core.locks import locked
 from skysort.core.progress import Progress
 from skysort.data.dataset import Dataset
+from skysort.data.decode import Pixels
+from skysort.data.store import DIGEST_BYTES
 from skysort.transfer.backbones import Backbone
 from skysort.transfer.efficientnet_lite import HEAD
 from skysort.transfer.network import backbone_model
 
 FORMAT = 1
-VALUES, CHECKSUMS = "features.bin", "checksums.bin"
+VALUES, CHECKSUMS, DIGESTS = "features.bin", "checksums.bin", "digests.bin"
 CHECKSUM_BYTES = 4
 ROW_BYTES = 4 * HEAD
 BATCH = 8
@@ -51,7 +54,8 @@ def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *
     """Return the features of all readable pictures, computing those that are not in the cache yet.
 
     The cache is keyed by the pictures' pixels, the backbone's digest and whether mirror images count. What an
-    interrupted call has computed stays there, and the next call goes on after it.
+    interrupted call has computed stays there, and the next call goes on after it. Pictures that are in another
+    dataset of the cache, too, have the same features there.
 
     Args:
         dataset: pictures of the backbone's size.
@@ -84,7 +88,9 @@ def num_missing(dataset: Dataset, backbone: Backbone, *, flip: bool) -> int:
     """Return how many readable pictures have no features in the cache yet."""
     folder = _folder(dataset, backbone, flip=flip)
     num_done = _num_whole(folder) if (folder / CHECKSUMS).exists() else 0
-    return int((dataset.positions >= 0).sum()) - num_done
+    missing = _digests(dataset)[num_done:]
+    known = _known_elsewhere(folder, missing)
+    return sum(digest not in known for digest in missing)
 
 
 def milliseconds_per_picture(backbone: Backbone) -> float:
@@ -105,10 +111,34 @@ def milliseconds_per_picture(backbone: Backbone) -> float:
 
 def _folder(dataset: Dataset, backbone: Backbone, *, flip: bool) -> Path:
     """Return the folder of the cache for the features of a dataset's readable pictures."""
-    positions = dataset.positions[dataset.positions >= 0]
-    pictures = hashlib.blake2b(dataset.store.digests[positions].tobytes(), digest_size=16).hexdigest()
+    pictures = hashlib.blake2b(b"".join(_digests(dataset)), digest_size=16).hexdigest()
     key = f"{pictures}-{backbone.sha256[:16]}-{backbone.size}-{'flip' if flip else 'plain'}-{FORMAT}"
     return cache_folder() / "features" / key
+
+
+def _digests(dataset: Dataset) -> list[bytes]:
+    """Return the digest of each readable picture's pixels."""
+    positions = dataset.positions[dataset.positions >= 0]
+    return [digest.tobytes() for digest in dataset.store.digests[positions]]
+
+
+def _known_elsewhere(folder: Path, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+    """Return the features, by digest, of those pictures that are in other folders of the cache of this kind."""
+    wanted = set(digests)
+    known: dict[bytes, NDArray[np.float32]] = {}
+    kind = folder.name.partition("-")[2]
+    for other in folder.parent.glob(f"*-{kind}"):
+        try:
+            content = (other / DIGESTS).read_bytes() if other != folder else b""
+            of_other = [content[at : at + DIGEST_BYTES] for at in range(0, len(content), DIGEST_BYTES)]
+            if wanted.isdisjoint(of_other):
+                continue
+            num = min(_num_whole(other), len(of_other))
+            values = np.memmap(other / VALUES, np.float32, mode="r", shape=(num, HEAD))
+        except (OSError, ValueError):  # a cleaning tool removed it, or it is empty
+            continue
+        known |= {digest: values[row].copy() for row, digest in enumerate(of_other[:num]) if digest in wanted}
+    return known
 
 
 def _num_whole(folder: Path) -> int:
@@ -138,6 +168,10 @@ def _compute(
     first = (
         num_done // CHUNK * CHUNK
     )  # a last chunk that is not full belongs to no other pictures, as the key has it
+    digests = _digests(dataset)
+    known = _known_elsewhere(folder, digests[first:])
+    with writing(folder):
+        write_whole(folder / DIGESTS, b"".join(digests))
     model = OnnxModel(backbone_model(backbone))
     with (
         writing(folder),
@@ -150,16 +184,27 @@ def _compute(
         values.seek(0, os.SEEK_END)
         checksums.seek(0, os.SEEK_END)
         for start in range(first, len(rows), CHUNK):
-            chunk = b""
-            for batch in range(start, min(start + CHUNK, len(rows)), BATCH):
-                pixels = dataset.pixels(rows[batch : min(batch + BATCH, start + CHUNK)])
-                (features,) = model.compute(pixels, FEATURES)
-                if flip:
-                    (mirrored,) = model.compute(np.ascontiguousarray(pixels[..., ::-1]), FEATURES)
-                    features = (features + mirrored) / np.float32(2)
-                chunk += features.tobytes()
-                tell(len(pixels), "")
+            numbers = np.arange(start, min(start + CHUNK, len(rows)))
+            features = np.empty((len(numbers), HEAD), np.float32)
+            is_new = np.array([digests[number] not in known for number in numbers])
+            for place in np.flatnonzero(~is_new):
+                features[place] = known[digests[numbers[place]]]
+            tell(len(numbers) - int(is_new.sum()), "")
+            for batch in np.split(np.flatnonzero(is_new), range(BATCH, int(is_new.sum()), BATCH)):
+                if len(batch):
+                    features[batch] = _of_pictures(model, dataset.pixels(rows[numbers[batch]]), flip=flip)
+                    tell(len(batch), "")
+            chunk = features.tobytes()
             values.write(chunk)
             values.flush()
             checksums.write(np.array([zlib.crc32(chunk)], "<u4").tobytes())
             checksums.flush()
+
+
+def _of_pictures(model: OnnxModel, pixels: Pixels, *, flip: bool) -> NDArray[np.float32]:
+    features: NDArray[np.float32]
+    (features,) = model.compute(pixels, FEATURES)
+    if flip:
+        (mirrored,) = model.compute(np.ascontiguousarray(pixels[..., ::-1]), FEATURES)
+        features = (features + mirrored) / np.float32(2)
+    return features
