@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skysort.cli.options import class_typed
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.text import counted, printable
 
@@ -39,6 +40,14 @@ def audit(
             " column number, as --format csv writes it, says which picture is meant if a path was used twice.",
         ),
     ] = None,
+    new_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            parser=class_typed,
+            metavar="CLASS",
+            help="Class that the answers may name though the classifier does not have it, e.g. heron. Repeatable.",
+        ),
+    ] = None,
     undo: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take back the last N answers, e.g. 1.")
     ] = None,
@@ -62,12 +71,14 @@ def audit(
     from skysort.work.journal import Journal
     from skysort.work.looks import COLUMNS
 
+    if new_class and not answers:
+        raise NotUnderstoodError("options-conflict", "--new-class goes with --answers")
     if answers and undo:
         raise NotUnderstoodError("options-conflict", "--answers and --undo do not go together; give one of them")
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as journal:
         if answers:
-            _record(journal, answers)
+            _record(journal, answers, new_class or [])
         if undo:
             _take_back(journal, undo)
         report = judge(journal)
@@ -80,7 +91,7 @@ def audit(
         raise typer.Exit(1)
 
 
-def _record(journal: "Journal", file: Path) -> None:
+def _record(journal: "Journal", file: Path, new_classes: list[str]) -> None:
     import getpass
 
     from skysort.work.looks import answer
@@ -89,7 +100,7 @@ def _record(journal: "Journal", file: Path) -> None:
         who = getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         who = ""
-    new = answer(journal, file, who)
+    new = answer(journal, file, who, new_classes)
     facts = [counted(new.drawn, "answer")]
     facts += (
         [f"{counted(new.corrections, 'correction')} of pictures that were not drawn"] if new.corrections else []

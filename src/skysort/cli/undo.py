@@ -47,6 +47,15 @@ def undo(
             show_default="with --picture, the only other class possible",
         ),
     ] = None,
+    new_class: Annotated[
+        str | None,
+        typer.Option(
+            parser=class_typed,
+            metavar="CLASS",
+            help="True class of the pictures, e.g. heron, if the classifier does not have it yet. It stands for"
+            " --label.",
+        ),
+    ] = None,
     keep: Annotated[
         bool,
         typer.Option("--keep", help="Move pictures on to the --keep-to of watch, instead of back to the inbox."),
@@ -57,13 +66,17 @@ def undo(
         raise NotUnderstoodError(
             "options-conflict", "name the moves to undo: --last N, --picture NAME, --since TIME, or --all alone"
         )
-    if redo and (label or keep):
-        option = "--label" if label else "--keep"
+    if label and new_class:
+        raise NotUnderstoodError(
+            "options-conflict", "--label and --new-class do not go together; give one of them"
+        )
+    if redo and (label or new_class or keep):
+        option = "--label" if label else "--new-class" if new_class else "--keep"
         raise NotUnderstoodError("options-conflict", f"{option} goes with undoing; leave it out with --redo")
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     # A person who picks single pictures says that they were sorted wrong; one who undoes a night does not.
     is_correction = bool(picture) and last is None and not redo
-    request = UndoRequest("redo" if redo else "undo", is_correction, label, keep)
+    request = UndoRequest("redo" if redo else "undo", is_correction, new_class or label, bool(new_class), keep)
     num = num_failed = 0
     with Journal(folder) as journal:
         _finish_interrupted(journal)

@@ -82,6 +82,16 @@ class Alarms:
                     found.append(alarm)
             return found
 
+    def newest_row(self) -> int:
+        """Return the number of the newest row whose answer raised an alarm that holds, about any decision; 0 if
+        there is none."""
+        with journal_errors(self._database.path):
+            query = "SELECT coalesce(max(row), 0) FROM alarms WHERE lifted IS NULL"
+            (row,) = self._database.connection.execute(query).fetchone()
+            if not isinstance(row, int):
+                raise CellError(f"alarms: expected the number of a row, found {row!r:.120}")
+            return row
+
     def now(self, settings: Settings) -> Alarm | None:
         """Return the alarm about the decision of a session that holds now; None if there is none."""
         return next((alarm for alarm in reversed(self.about(settings)) if alarm.lifted is None), None)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,16 @@ from skysort.work.journal_file import journal_errors
 CANNOT_TELL = "?"
 OTHER = "other"
 """The answer for a picture of none of the classes, unless a class has this name."""
+
+
+def names_class(label: str, classes: Collection[str]) -> bool:
+    """Tell whether an answer names a class, which may be a new one.
+
+    Args:
+        label: the answer.
+        classes: of the classifier that decided about the picture.
+    """
+    return label in classes or label not in (OTHER, CANNOT_TELL)
 
 
 @dataclass(frozen=True)

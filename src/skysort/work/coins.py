@@ -64,7 +64,19 @@ def coin_of(seed: bytes, number: int, digest: str) -> float:
         number: of the row.
         digest: of the picture.
     """
-    code = hmac.digest(seed, f"{number} {digest}".encode(), "sha256")
+    return _toss(seed, f"{number} {digest}")
+
+
+def second_coin_of(seed: bytes, digest: str) -> float:
+    """Return the second coin of a drawn picture, which says what its answer is for: at least 0, below 1, uniform.
+
+    It is independent of the first coin, and the same for each arrival of the picture.
+    """
+    return _toss(seed, f"calibrate or test {digest}")
+
+
+def _toss(seed: bytes, text: str) -> float:
+    code = hmac.digest(seed, text.encode(), "sha256")
     return (int.from_bytes(code[:8], "big") >> (64 - COIN_BITS)) / 2.0**COIN_BITS
 
 

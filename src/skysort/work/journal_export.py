@@ -9,6 +9,7 @@ from typing import IO, Literal, NamedTuple
 from skysort.classifier.predictions import write_rows
 from skysort.core.log import iso_time
 from skysort.core.text import printable
+from skysort.work.answers import names_class
 from skysort.work.dragged import dragged, is_at
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
@@ -79,6 +80,18 @@ def write_csv(rows: Iterable[JournalEntry], journal: Journal, file: IO[str], *, 
     write_rows(map(cells, rows), file, for_people=not raw)
 
 
+class Correction(NamedTuple):
+    """A picture that a person corrected, or whose label a person confirmed."""
+
+    row: JournalEntry
+    """In which it arrived."""
+    label: str
+    """Its true class, which may be a new one."""
+    place: Path
+    """Where it is, if it is still there."""
+    is_there: bool
+
+
 class Corrections(NamedTuple):
     """The pictures that people corrected, each with its true class, and how many are left out."""
 
@@ -96,6 +109,17 @@ def corrected(journal: Journal) -> Corrections:
     when it was.
     """
     pictures = Pictures(journal)
+    corrections, num_drawn = corrections_of(journal, pictures)
+    labels = {correction.place: correction.label for correction in corrections if correction.is_there}
+    num_gone = sum(not correction.is_there for correction in corrections)
+    return Corrections(labels, num_gone, num_drawn)
+
+
+def corrections_of(journal: Journal, pictures: Pictures) -> tuple[list[Correction], int]:
+    """Return the corrections of pictures that no audit drew, and how many are of drawn ones.
+
+    Of several pictures that were at one place, the one with the newest answer counts.
+    """
     drawn = {row.digest for row in pictures.arrivals if row.is_drawn}
     places: dict[int, Path] = {}
     answers = dict(pictures.labels)
@@ -103,19 +127,23 @@ def corrected(journal: Journal) -> Corrections:
         number = pictures.arrival_of(row.id)
         places[number] = path
         answers.setdefault(number, label)
-    labels: dict[Path, str] = {}
-    num_gone = num_drawn = 0
+    corrections: list[Correction] = []
+    taken: set[Path] = set()
+    num_drawn = 0
     for number, label in answers.items():
         row = journal.row(number)
         last = pictures.last(row)
-        is_class = label in journal.settings(row.session).classes
+        place = places.get(number, last.place)
+        is_class = names_class(label, journal.settings(row.session).classes)
         if row.digest in drawn:
             num_drawn += 1
-        elif number in places or is_at(last.place, last):
-            labels.setdefault(places.get(number, last.place), label if is_class else "")
+        elif number in places or is_at(place, last):
+            if is_class and place not in taken:
+                corrections.append(Correction(row, label, place, is_there=True))
+            taken.add(place)
         elif is_class:
-            num_gone += 1
-    return Corrections({path: label for path, label in labels.items() if label}, num_gone, num_drawn)
+            corrections.append(Correction(row, label, place, is_there=False))
+    return corrections, num_drawn
 
 
 def is_text(path: Path) -> bool:

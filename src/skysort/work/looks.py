@@ -1,7 +1,7 @@
 """The looks of an audit: its arrivals, where their pictures are, and what people said about them."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +81,7 @@ def find(journal: Journal, looks: Iterable[Look]) -> FoundLooks:
     return FoundLooks(places | by_drag, frozenset(by_drag))
 
 
-def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
+def answer(journal: Journal, file: Path, who: str, new_classes: Collection[str] = ()) -> NewAnswers:
     """Write the answers of a CSV file with the columns `path,label` into the journal, all or none.
 
     A path is a file name, absolute, or relative to the file's folder. Rows without a label are left out. A column
@@ -92,6 +92,7 @@ def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
         journal: of the pictures.
         file: a CSV file.
         who: gave the answers.
+        new_classes: that the answers may name, too.
 
     Raises:
         NotUnderstoodError: when a label is no class, or a path or number is not in the journal, means several
@@ -105,7 +106,7 @@ def answer(journal: Journal, file: Path, who: str) -> NewAnswers:
     gone: list[Path] = []
     for line, number, name, label in _answers_in(file):
         row = _arrival(journal, pictures, f"{file}, line {line}", number, _absolute(file, name))
-        _check_label(journal, row, label, f"{file}, line {line}")
+        _check_label(journal, row, label, new_classes, f"{file}, line {line}")
         if labels.get(row.id) == label:
             num_unchanged += 1
             continue
@@ -187,8 +188,10 @@ def _arrival(journal: Journal, pictures: Pictures, where: str, number: str, pict
     return journal.row(numbers[0])
 
 
-def _check_label(journal: Journal, row: JournalEntry, label: str, where: str) -> None:
-    classes = journal.settings(row.session).classes
-    if label not in (*classes, OTHER, CANNOT_TELL):
-        error = unknown("class", label, (*classes, OTHER, CANNOT_TELL))
-        raise NotUnderstoodError(error.code, f"{where}: {error}")
+def _check_label(
+    journal: Journal, row: JournalEntry, label: str, new_classes: Collection[str], where: str
+) -> None:
+    labels = (*journal.settings(row.session).classes, *new_classes, OTHER, CANNOT_TELL)
+    if label not in labels:
+        error = unknown("class", label, labels)
+        raise NotUnderstoodError(error.code, f"{where}: {error}; name a new class with --new-class")

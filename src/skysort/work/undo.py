@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from skysort.core.errors import SkysortError, unknown
+from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.data.parallel import groups
 from skysort.work.journal import Journal
@@ -45,6 +45,8 @@ class UndoRequest:
     """Whether a person picked each picture, which says that its move was wrong."""
     label: str | None = None
     """The true class of the pictures, according to a person."""
+    is_new_class: bool = False
+    """Whether the label may be a class that the classifier does not have."""
     keep: bool = False
     """Send pictures that the watcher did not keep on to its folder for pictures to keep, not back to the inbox."""
 
@@ -66,8 +68,7 @@ def take_back(journal: Journal, rows: Iterable[JournalEntry], request: UndoReque
         for row in batch:
             if row.session not in settings:
                 settings[row.session] = journal.settings(row.session)
-                if request.label is not None and request.label not in settings[row.session].classes:
-                    raise unknown("class", request.label, settings[row.session].classes)
+                _check_label(request, settings[row.session].classes)
         with moving(journal) as leftovers:
             begun = {result.row.undoes: result.error for result in leftovers.unfinished}
             opposites: list[JournalEntry] = []
@@ -88,6 +89,12 @@ def take_back(journal: Journal, rows: Iterable[JournalEntry], request: UndoReque
             results = {result.row.undoes: result for result in act(journal, opposites)}
         yield from problems
         yield from (_undo_result(row, results[row.id]) for row in batch if row.id in results)
+
+
+def _check_label(request: UndoRequest, classes: Sequence[str]) -> None:
+    if request.label is not None and not request.is_new_class and request.label not in classes:
+        error = unknown("class", request.label, classes)
+        raise NotUnderstoodError(error.code, f"{error}; name a new class with --new-class instead of --label")
 
 
 def _undo_result(row: JournalEntry, result: MoveResult) -> UndoResult:

@@ -1,0 +1,130 @@
+"""The answered pictures of a journal: corrections to learn from, and audited pictures to measure with.
+
+Audited pictures were drawn at random. They calibrate or test, by a second coin, and nothing learns from them.
+Where the rates of an audit differ, the drawn pictures are no uniform sample of those that came. Those whose first
+coin is below both rates are: whatever was done with a picture, it is one of them with the lower rate. Only these
+are used.
+
+A picture that stays in the inbox arrives again under a new decision, and one that was set aside does not. So only
+the first arrival of a picture counts, or pictures that are kept would be drawn more often.
+
+After an alarm, only later arrivals count. Earlier ones show a time that is over. Besides, the alarm came when they
+spoke most against the old classifier, so a test with them would be unfair.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from skysort.work.answers import CANNOT_TELL, names_class
+from skysort.work.coins import coin_of, read_seed, second_coin_of
+from skysort.work.dragged import is_at
+from skysort.work.journal import Journal
+from skysort.work.journal_entries import DamagedJournalError, JournalEntry
+from skysort.work.journal_export import corrections_of
+from skysort.work.pictures import Pictures
+
+SHARE_TO_TEST = 0.5
+"""Of audited pictures, by the second coin. The others calibrate."""
+
+Part = Literal["train", "calibration", "test"]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An answered picture."""
+
+    row: JournalEntry
+    """In which it arrived."""
+    label: str
+    """Its true class, which may be a new one."""
+    part: Part
+    place: Path
+    """Where it is, if it is still there."""
+    is_there: bool
+
+
+@dataclass
+class LeftOut:
+    """How many answered or drawn pictures are not used, by the reason."""
+
+    not_uniform: int = 0
+    """Their coin is below one of two rates only."""
+    unanswered: int = 0
+    cannot_tell: int = 0
+    """The answer was `?`."""
+    other: int = 0
+    """The answer was `other`: no class."""
+    before_alarm: int = 0
+    wrong_coin: int = 0
+    """The coin is not that of the seed."""
+
+
+@dataclass
+class Lessons:
+    """The answered pictures in a journal, and how many others there are."""
+
+    lessons: list[Lesson] = field(default_factory=list)
+    """At most one per picture and part."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    rate: float | None = None
+    """The lower rate of the audit at the newest arrival; None without an audit."""
+
+
+def lessons_in(journal: Journal) -> Lessons:
+    """Return the answered pictures in a journal.
+
+    Raises:
+        DamagedJournalError: when the journal is damaged, or the seed of its coins is missing.
+    """
+    pictures = Pictures(journal)
+    found = Lessons()
+    labels: dict[str, str] = {}
+    for correction in corrections_of(journal, pictures)[0]:  # newest first
+        if labels.setdefault(correction.row.digest, correction.label) == correction.label:
+            found.lessons.append(Lesson(correction.row, correction.label, "train", *correction[2:]))
+    _add_audited(journal, pictures, found)
+    return found
+
+
+def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
+    drawn = [row for row in _first_arrivals(pictures) if row.is_drawn]
+    seed = read_seed(journal.folder)
+    if drawn and seed is None:
+        raise DamagedJournalError(
+            "damaged-journal",
+            f"{journal.folder} has lost audit-seed, which says what the answers are for. Restore it from a backup",
+        )
+    newest_alarm, left_out = journal.alarms.newest_row(), found.left_out
+    for row in drawn:
+        lower = min(row.audit_aside or 0.0, row.audit_keep or 0.0)
+        label = pictures.labels.get(row.id)
+        assert seed is not None and row.coin is not None  # it is drawn
+        if row.coin != coin_of(seed, row.id, row.digest):
+            left_out.wrong_coin += 1
+        elif row.id <= newest_alarm:
+            left_out.before_alarm += 1
+        elif row.coin >= lower:
+            left_out.not_uniform += 1
+        elif label is None:
+            left_out.unanswered += 1
+        elif label == CANNOT_TELL:
+            left_out.cannot_tell += 1
+        elif not names_class(label, journal.settings(row.session).classes):
+            left_out.other += 1
+        else:
+            part: Part = "test" if second_coin_of(seed, row.digest) < SHARE_TO_TEST else "calibration"
+            last = pictures.last(row)
+            found.lessons.append(Lesson(row, label, part, last.place, is_at(last.place, last)))
+    if pictures.arrivals:
+        newest = pictures.arrivals[-1]
+        found.rate = min(newest.audit_aside or 0.0, newest.audit_keep or 0.0)
+
+
+def _first_arrivals(pictures: Pictures) -> Collection[JournalEntry]:
+    """Return the first arrival of each picture, oldest first."""
+    first: dict[str, JournalEntry] = {}
+    for row in pictures.arrivals:
+        first.setdefault(row.digest, row)
+    return first.values()
