@@ -63,6 +63,7 @@ MEMBERS = {
         "pictures",
         "epochs",
         "metrics",
+        "improvement",
         "suspect_labels",
         "classifier",
         "report",

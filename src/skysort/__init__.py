@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skysort.runs.decide import decide
     from skysort.runs.evaluate import evaluate
     from skysort.runs.folder import Run
+    from skysort.runs.improve import improve
     from skysort.runs.train import resume, train
     from skysort.work.sort import sort
     from skysort.work.watch import watch
@@ -39,6 +40,7 @@ __all__ = [
     "compare",
     "decide",
     "evaluate",
+    "improve",
     "load",
     "predict",
     "reproduce",
@@ -58,6 +60,7 @@ _HOMES = {
     "compare": "skysort.experiments.by_name",
     "decide": "skysort.runs.decide",
     "evaluate": "skysort.runs.evaluate",
+    "improve": "skysort.runs.improve",
     "load": "skysort.classifier.classifier",
     "predict": "skysort.classifier.classifier",
     "reproduce": "skysort.experiments.reproduce",

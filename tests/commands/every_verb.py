@@ -29,6 +29,8 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("watch", "run", "second", "--aside", "aside", "--decision", "keep-bird", "--audit", "50%", *ONCE),
         ("audit", "aside"),
         ("drift", "aside", "--reference", "20"),
+        ("undo", "sorted", "--last", "1", "--label", "bird"),
+        ("improve", "run", "--from", "sorted", "--run", "run2", "--quiet"),
         ("status", "aside"),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
         ("reproduce", "mlp", "--seeds", "1", "--data-dir", data, "--output", "reproduced", *QUICK),

@@ -94,7 +94,7 @@ def test_an_alarm_reaches_the_watcher_and_the_person(top: Path, skysort_command:
         database.execute("UPDATE rows SET action = 'set-aside'")
     database.close()
     ended = skysort_command("audit", top / "aside", "--answers", top / "looks.csv")
-    assert "skysort decide RUN --keep bird" in ended.out
+    assert "skysort improve RUN --from ASIDE" in ended.out
     (alarm,) = report(top, skysort_command)["alarms"]
     assert alarm["lifted"] is None
 

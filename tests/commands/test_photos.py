@@ -27,9 +27,11 @@ from skysort.runs.reopen import prepared_again
 from skysort.transfer.head import fit_head
 from skysort.transfer.network import head_of
 from skysort.trust.folds import folds_interval
+from skysort.work.journal import Journal
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
-from tests.conftest import refused
+from tests.commands.test_without_torch import without
+from tests.conftest import command, refused
 
 pytestmark = pytest.mark.usefixtures("photo_cache")
 
@@ -498,3 +500,23 @@ def test_check_judges_by_the_splits_that_train_would_make(tmp_path: Path) -> Non
         if finding.name == "untrainable"
     )
     assert "4" in finding.advice
+
+
+def test_improve_computes_only_new_pictures_and_needs_no_pytorch(learned: skysort.Run, tmp_path: Path) -> None:
+    draw(tmp_path / "new", per_class=2, seed=7)
+    skysort.sort(learned.path, tmp_path / "new", tmp_path / "sorted")
+    with Journal(tmp_path / "sorted") as journal:
+        rows = list(journal.rows())
+        journal.answers.add([(row.id, row.source.parent.name) for row in rows], "me")
+    hidden = without(tmp_path / "without", ("torch", "torchvision", "onnxscript"))
+    ended = command(
+        "improve", learned.path, "--from", tmp_path / "sorted", "--run", tmp_path / "run2", PYTHONPATH=hidden
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Computing features: 30 of 30" in ended.stderr
+    run = skysort.Run.open(tmp_path / "run2")
+    assert run.data.counts["train"] == {"disc": 10, "gradient": 10, "stripes": 10}
+    assert run.improvement is not None and run.improvement.corrections == 6
+    assert run.metrics.protocol == "folds" and run.metrics.held_out.pictures == 30
+    outcome = run.improvement.outcome
+    assert outcome is not None and (outcome.decisions, outcome.advice) == ((), "cannot-tell")

@@ -156,7 +156,7 @@ def test_an_alarm_marks_the_decision_until_its_answers_are_taken_back(tmp_path: 
     answer_all(tmp_path)
     again = judged(tmp_path)
     assert [alarm.lifted is None for alarm in again.alarms] == [False, True]
-    assert "skysort decide RUN --keep bird --lose-at-most 10%" in as_text(again)
+    assert "skysort improve RUN --from ASIDE" in as_text(again)
 
 
 def test_a_corrected_answer_lifts_an_alarm_and_a_new_decision_begins_without_one(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Pictures
-from skysort.runs.folder import Run, check_free, start_run
+from skysort.runs.folder import Run
+from skysort.runs.start import check_free, start_run
 from tests.conftest import refused
 
 RECIPE = Recipe.load("mlp", ["pictures.size=16", "pictures.channels=3", "pictures.protocol=four-way"])

@@ -25,6 +25,7 @@ VERBS = {
     "status": "Show whether a watcher is running.",
     "audit": "Show whether a promise still holds.",
     "drift": "Show whether pictures are like earlier ones.",
+    "improve": "Learn from corrections, and compare old and new.",
     "sort": "Sort pictures into one subfolder per class.",
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",

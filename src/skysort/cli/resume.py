@@ -12,6 +12,7 @@ from skysort.cli.options import DataDir, MovedTo, Quiet
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.show import show_run
 from skysort.core.environment import configure_process
+from skysort.runs.improvement_text import improvement_text
 
 EXAMPLES = """\
 skysort resume runs/photos-swift
@@ -31,3 +32,5 @@ def resume(
     with redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.resume(run, moved_to=moved_to, data_dir=data_dir, progress=progress)
     show_run(finished, sys.stdout)
+    if finished.improvement:
+        print(improvement_text(finished.improvement, finished.path))

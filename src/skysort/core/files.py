@@ -156,9 +156,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
             beside.mkdir()
             with _being_filled(beside):
                 yield beside
-                for file in beside.iterdir():
-                    with file.open("rb+") as opened:
-                        os.fsync(opened.fileno())
+                for file in beside.rglob("*"):
+                    if file.is_dir():
+                        sync_folder(file)
+                    else:
+                        with file.open("rb+") as opened:
+                            os.fsync(opened.fileno())
                 sync_folder(beside)
                 if path.is_dir():
                     path.rmdir()  # refuses a folder that holds anything

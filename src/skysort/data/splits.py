@@ -1,8 +1,8 @@
 """A run's pictures, decoded and cut into splits, and their description in data.json."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from skysort.core.models import FrozenModel
 from skysort.core.progress import Progress
+from skysort.data.additions import Additions, with_additions
 from skysort.data.cut import Indices, cut, protocol_for
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
@@ -89,6 +90,8 @@ class PreparedData:
     """How they were cut."""
     ood: OodPictures | None = None
     """Out-of-distribution pictures, if there are any."""
+    audited: Mapping[str, Indices] = field(default_factory=dict)
+    """Rows of audited pictures, which are in no split, by what they are for: `calibration` or `test`."""
 
     def measured(self, *, all_of_train: bool) -> dict[str, Indices]:
         """Return the rows to measure on, per split: all of them, but only a sample of train unless
@@ -107,13 +110,22 @@ class PreparedData:
         group, and all pictures in a group with one of these. The order of the splits counts: a picture that train
         or validation already has is no new evidence in calibration.
         """
-        if split not in self.splits:  # with folds there is one split, so nothing leaks into another
-            return np.empty(0, np.int64)
         names = list(self.splits)
-        rows, earlier = (
-            self.splits[split],
-            np.concatenate([self.splits[name] for name in names[: names.index(split)]]),
-        )
+        if split not in names[1:]:  # with folds there is one split, so nothing leaks into another
+            return np.empty(0, np.int64)
+        return self._leaks(self.splits[split], self.rows_of(names[: names.index(split)]))
+
+    def audited_to_use(self, part: str) -> Indices:
+        """Return the rows of audited pictures that calibrate, or that test, without leaks.
+
+        Leaks are as in `leaks`: into train and validation, and of test pictures also into those that calibrate.
+        """
+        rows, earlier = self.audited[part], self.rows_of(("train", "validation"))
+        if part == "test":
+            earlier = np.union1d(earlier, self.audited["calibration"])
+        return np.setdiff1d(rows, self._leaks(rows, earlier))
+
+    def _leaks(self, rows: Indices, earlier: Indices) -> Indices:
         near = self.dataset.near()
         is_leak = np.isin(near[rows], near[earlier]) | np.isin(self.groups[rows], self.groups[earlier])
         return rows[np.isin(self.groups[rows], self.groups[rows[is_leak]])]
@@ -179,7 +191,13 @@ class PreparedData:
         return np.setdiff1d(training, np.concatenate(held_out))
 
 
-def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None = None) -> PreparedData:
+def prepare(
+    data: Data,
+    pictures: Pictures,
+    progress: Progress,
+    ood: Data | None = None,
+    additions: Additions | None = None,
+) -> PreparedData:
     """List and decode pictures, and cut them into splits.
 
     Args:
@@ -187,6 +205,7 @@ def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None
         pictures: a section of a resolved recipe, so that the protocol is set.
         progress: receives the progress.
         ood: out-of-distribution pictures, if there are any.
+        additions: answered pictures to add, and the splits of the others, which are then not cut again.
 
     Raises:
         NotUnderstoodError: if out-of-distribution pictures belong to one of the classes.
@@ -194,10 +213,15 @@ def prepare(data: Data, pictures: Pictures, progress: Progress, ood: Data | None
     """
     shape = data.shape(pictures.size, pictures.channels, pictures.resize)
     dataset = open_dataset(data, shape, progress, pictures.label_by)
+    joined = with_additions(dataset, additions, shape, progress) if additions else None
+    dataset = joined.dataset if joined else dataset
     groups = groups_of(dataset, pictures, progress)
     protocol = pictures.protocol or protocol_for(dataset.listing, groups)
-    splits = cut(dataset.listing, groups, protocol, pictures.seed, pictures.percentages)
-    prepared = PreparedData(data, shape, dataset, groups, splits, protocol)
+    if joined:
+        splits, audited = joined.splits(groups), joined.audited(groups)
+    else:
+        splits, audited = cut(dataset.listing, groups, protocol, pictures.seed, pictures.percentages), {}
+    prepared = PreparedData(data, shape, dataset, groups, splits, protocol, audited=audited)
     if ood is None:
         return prepared
     classes = dataset.listing.classes

@@ -110,10 +110,9 @@ def _verdict(report: AuditReport) -> list[str]:
             f"alarm: raised {iso_time(report.alarm.raised)}; skysort watch sets nothing aside by this decision"
             " any more, unless it has --when-stale go-on"
         ]
-    keep = " ".join(f"--keep {name}" for name in report.keep)
     lines += [
-        f"next: train with newer pictures, make a new decision (skysort decide RUN {keep} --lose-at-most"
-        f" {100 * report.lose_at_most:.10g}%), and start skysort watch with it"
+        "next: go on answering, make the decision anew from newer pictures (skysort improve RUN --from ASIDE --run"
+        " NEW_RUN), and start skysort watch with the new run"
     ]
     return lines
 

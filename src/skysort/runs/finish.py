@@ -7,11 +7,13 @@ from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe
 from skysort.runs.advise import advise
 from skysort.runs.budget import within
-from skysort.runs.folder import Run, start_run
+from skysort.runs.folder import Run
 from skysort.runs.learner import learner
 from skysort.runs.measure import measure_run
+from skysort.runs.outcome import finish_improvement
 from skysort.runs.plan import TrainingPlan
 from skysort.runs.resolve import check_calibration, check_network, check_trainable, resolved
+from skysort.runs.start import start_run
 
 
 def carry_out(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> Run:
@@ -52,7 +54,10 @@ def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress)
     """
     try:
         seconds = {} if run.has_classifier else learner(recipe).learn(run, recipe, prepared, progress)
-        measure_run(run, Classifier(run.classifier), prepared, seconds, progress)
+        classifier = Classifier(run.classifier)
+        if run.improvement:
+            finish_improvement(run, classifier, prepared, progress)
+        measure_run(run, classifier, prepared, seconds, progress)
     except StoppedError as stopped:
         raise StoppedError("interrupted", f"{stopped}; {run.how_to_go_on}") from None
     except KeyboardInterrupt:

@@ -9,22 +9,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
-from skysort.classifier.format import MODEL, TABLE, read_table
+from skysort.classifier.format import MODEL, read_table
+from skysort.classifier.format import TABLE as CLASSIFIER_TABLE
 from skysort.classifier.predictions import write_rows
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.files import check_no_links, read_json, remove_partials, whole_file, whole_folder, write_whole
+from skysort.core.files import check_no_links, read_json, remove_partials, whole_file, write_whole
 from skysort.core.locks import locked
-from skysort.core.progress import Progress
-from skysort.data.dataset import Data
+from skysort.data.additions import FOLDER, TABLE, Additions
 from skysort.data.membership import member_rows, read_members
 from skysort.data.quality.suspect_labels import SuspectLabel, SuspectLabels
 from skysort.data.splits import DataTable, PreparedData
-from skysort.recipe.network_file import read_source
-from skysort.recipe.networks import OwnNetwork
 from skysort.recipe.schema import Recipe
+from skysort.runs.improvement import Improvement
 from skysort.trust.learning_curve import LearningCurve
 from skysort.trust.metrics import Metrics
 
+IMPROVEMENT = "improvement.json"
 SUSPECT_LABELS = "suspect-labels.json"
 LEARNING_CURVE = "learning-curve.json"
 
@@ -90,6 +90,34 @@ class Run:
     def write_data(self, data: DataTable) -> None:
         """Write data.json."""
         write_whole(self.path / "data.json", data.to_json())
+
+    @property
+    def improvement(self) -> Improvement | None:
+        """improvement.json; None for a run that improves no other.
+
+        Raises:
+            SkysortError: when improvement.json is damaged.
+        """
+        path = self.path / IMPROVEMENT
+        return read_json(path, Improvement, damaged="damaged-run") if path.exists() else None
+
+    def write_improvement(self, improvement: Improvement) -> None:
+        """Write improvement.json."""
+        write_whole(self.path / IMPROVEMENT, improvement.to_json())
+
+    @property
+    def additions(self) -> Additions | None:
+        """The pictures that an improved run adds to those of its source; None for other runs.
+
+        Raises:
+            SkysortError: when pictures.csv or answers.csv is missing or damaged.
+        """
+        if not (self.path / IMPROVEMENT).exists():
+            return None
+        for path in (self.pictures, self.path / FOLDER / TABLE):
+            if not path.exists():
+                raise SkysortError("damaged-run", f"{path} is missing; improve the run before again")
+        return additions_to(self, self.path)
 
     def write_pictures(self, prepared: PreparedData) -> None:
         """Write pictures.csv."""
@@ -251,72 +279,22 @@ class Run:
             "report.html",
             SUSPECT_LABELS,
             LEARNING_CURVE,
+            IMPROVEMENT,
             "classifier",
             "data.json",
         ):
             remove_partials(self.path / name)
-        remove_partials(self.classifier / TABLE)
+        remove_partials(self.classifier / CLASSIFIER_TABLE)
 
 
-def free_folder(data: Data, recipe: Recipe) -> Path:
-    """Return a folder below runs/ that does not exist yet."""
-    first = data.source if isinstance(data.source, str) else data.source[0]
-    source = Path(first).stem if data.named is None else first.replace(":", "-")
-    folder = Path("runs") / f"{source}-{recipe.name}"
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{source}-{recipe.name}-{number}"
-    return folder
+def additions_to(run: Run, folder: Path) -> Additions:
+    """Return the answered pictures in the folder of an improved run, added to the pictures of a run.
 
-
-def check_free(folder: Path) -> None:
-    """Make sure that a run can be written to a folder, before anything is computed for it.
+    Args:
+        run: whose pictures keep their splits.
+        folder: of the improved run.
 
     Raises:
-        NotUnderstoodError: when it is the current folder.
-        SkysortError: when the folder is not empty, or its name is not valid UTF-8.
+        SkysortError: when pictures.csv of the run is missing or damaged.
     """
-    if folder.absolute() == Path.cwd():
-        raise NotUnderstoodError(
-            "output-taken", "a run needs a folder of its own, not the current one; name it with --run"
-        )
-    try:
-        str(folder.absolute()).encode()
-    except UnicodeEncodeError:
-        raise SkysortError(
-            "bad-text",
-            f"{folder}: the name is not valid UTF-8, so a classifier cannot be exported to it; choose another with"
-            " --run",
-        ) from None
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        if (folder / "recipe.toml").exists():
-            raise SkysortError(
-                "output-taken",
-                f"{folder} already holds a run; choose another with --run, or {Run(folder).how_to_go_on}",
-            )
-        raise SkysortError("output-taken", f"{folder} already exists; choose another with --run")
-
-
-def start_run(folder: Path, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
-    """Write the folder of a new run: its recipe and the table of its pictures.
-
-    Raises:
-        SkysortError: when it cannot be written, or another process has started a run there in the meantime.
-    """
-    if remove_partials(folder):
-        progress.say(f"removed half-written files of a killed training beside {folder}")
-    try:
-        with whole_folder(folder) as beside:
-            if isinstance(network := recipe.network, OwnNetwork):
-                write_whole(beside / network.file, read_source(network.path, network.sha256))
-            write_whole(beside / "recipe.toml", recipe.to_toml())
-            Run(beside).write_data(prepared.described())
-            Run(beside).write_pictures(prepared)
-    except SkysortError:
-        if (folder / "recipe.toml").exists():
-            raise SkysortError(
-                "output-taken", f"another training has just started in {folder}; choose another with --run"
-            ) from None
-        raise
-    return Run(folder)
+    return Additions(folder / FOLDER, {member.path: member.split for member in read_members(run.pictures)})

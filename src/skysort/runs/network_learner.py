@@ -24,6 +24,7 @@ from skysort.classifier.format import (
 )
 from skysort.classifier.readme import readme
 from skysort.core.environment import machine_description, versions
+from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.decode import Shape
@@ -151,6 +152,8 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
     dataset, splits = prepared.dataset, prepared.splits
     with computing_threads(recipe.training.threads):
         network = starting_network(recipe, prepared)
+        if run.improvement:
+            _continue_from(network, Path(run.improvement.run), prepared.dataset.listing.classes)
         validation = pictures_of(dataset, splits["validation"]) if "validation" in splits else None
         seconds = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
         started = time.perf_counter()
@@ -165,6 +168,30 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
             write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
             classifier.write(proof, logits)
     return {"export": time.perf_counter() - started}
+
+
+def _continue_from(network: PictureNetwork, run: Path, classes: tuple[str, ...]) -> None:
+    """Give a network the weights of a run's classifier. Weights of new classes, the last ones, stay as they are.
+
+    Raises:
+        SkysortError: when the classifier of the run is damaged, or is another network.
+    """
+    folder = Run(run).classifier
+    table = read_table(folder)
+    check_file(folder, WEIGHTS, table)
+    num, weights, new = len(table.classes), load_file(folder / WEIGHTS), network.state_dict()
+    for name, tensor in weights.items():
+        if new[name].shape == tensor.shape:
+            new[name] = tensor
+        elif new[name].shape == (len(classes), *tensor.shape[1:]) and tensor.shape[0] == num:
+            new[name][:num] = tensor
+        else:
+            raise SkysortError(
+                "damaged-run",
+                f"{folder} has weights of another network: {name} is {list(tensor.shape)}, expected"
+                f" {list(new[name].shape)}; train again with skysort train",
+            )
+    network.load_state_dict(new)
 
 
 def _temperature(

@@ -14,9 +14,9 @@ from skysort.recipe.load import DEFAULT_RECIPE, RECIPE_FOR_PHOTOGRAPHS
 from skysort.recipe.schema import Recipe
 from skysort.runs.arguments import check_named
 from skysort.runs.budget import DECIDED_BY_BUDGET, seconds_of
-from skysort.runs.folder import check_free, free_folder
 from skysort.runs.learner import has_photo_libraries
 from skysort.runs.resolve import check_network, resolved
+from skysort.runs.start import check_free, free_folder
 from skysort.transfer.backbones import AUTO, CHOSEN_FIRST, Backbone, backbones_here, find_weights, shipped
 
 SMALLEST_PHOTOGRAPH = 64

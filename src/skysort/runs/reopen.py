@@ -34,7 +34,8 @@ def prepared_again(
     expected = run.data
     folder = data_dir or expected.data_dir
     ood = Data.find(expected.ood.source, folder) if expected.ood else None
-    prepared = prepare(_find(run, expected, moved_to, folder), run.recipe.pictures, progress, ood)
+    data = _find(run, expected, moved_to, folder)
+    prepared = prepare(data, run.recipe.pictures, progress, ood, run.additions)
     check_unchanged(run, prepared, has_moved=moved_to is not None)
     if prepared.data.source != expected.source:
         run.write_data(expected.model_copy(update={"source": prepared.data.source}))

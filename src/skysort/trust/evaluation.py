@@ -72,20 +72,20 @@ class Evaluation:
         widening = float(np.sqrt((sizes**2).sum() / sizes.sum()))
         is_wider, has_threshold = widening >= LEAST_WIDENING, self.unknown is not None
         figures = measure(self.logits, self.truth, self.classes, self.temperature)
-        num_right, is_by_folds = int(self._is_right.sum()), self.split == "folds"
+        num_right, is_by_folds = int(self.is_right.sum()), self.split == "folds"
         return figures.model_copy(
             update={
                 "interval95": folds_interval(num_right, figures.pictures) if is_by_folds else figures.interval95,
                 "unreadable": len(self.unreadable),
                 "grouped": GroupCounts(groups=len(sizes), widening=widening) if is_wider else None,
                 "unknown": share_of(self.is_unknown) if has_threshold else None,
-                "accepted": share_of(self._is_right[~self.is_unknown]) if has_threshold else None,
+                "accepted": share_of(self.is_right[~self.is_unknown]) if has_threshold else None,
             }
         )
 
     def share_right(self) -> Share:
         """Return the share of pictures that are labelled right."""
-        return share_of(self._is_right)
+        return share_of(self.is_right)
 
     def without(self, rows: NDArray[np.int64]) -> Self:
         """Return the evaluation without the pictures in these rows."""
@@ -99,7 +99,8 @@ class Evaluation:
         )
 
     @property
-    def _is_right(self) -> NDArray[np.bool_]:
+    def is_right(self) -> NDArray[np.bool_]:
+        """(N,) whether the likeliest class of each picture is the true one."""
         right: NDArray[np.bool_] = self.logits.argmax(axis=1) == self.truth
         return right
 

@@ -1,0 +1,73 @@
+"""improvement.json: what an improved run was made from, and how it compares with the run before."""
+
+from typing import Literal
+
+from skysort.core.models import FrozenModel
+from skysort.trust.comparison import PairedComparison
+from skysort.trust.improvement import Advice
+
+
+class RemadeDecision(FrozenModel):
+    """A decision of the old classifier, made anew from audited pictures if there were enough."""
+
+    name: str
+    keep: tuple[str, ...]
+    lose_at_most: float
+    confidence: float
+    num: int
+    """Audited calibration pictures of the classes to keep, or groups of them."""
+    needed: int | None = None
+    """How many would be enough; None for a decision that was made."""
+    to_come: int | None = None
+    """How many pictures of these classes must come until there are enough, in the mean; None if it was made, or
+    there is no audit."""
+
+
+class Outcome(FrozenModel):
+    """The new classifier beside the old one."""
+
+    decisions: tuple[RemadeDecision, ...]
+    labels: PairedComparison | None
+    """Which audited test pictures are labelled right, first by the old classifier; None without test pictures."""
+    set_aside: PairedComparison | None
+    """Which test pictures of other classes are set aside, by thresholds from the same calibration pictures; None
+    without any, or without enough calibration pictures."""
+    lost: PairedComparison | None
+    """The same for the classes to keep."""
+    advice: Advice
+
+
+class Improvement(FrozenModel):
+    """The content of improvement.json."""
+
+    format: Literal[1] = 1
+    run: str
+    """Absolute path of the run before."""
+    classifier: str
+    """SHA-256 of its model.onnx."""
+    aside: str
+    """Absolute path of the folder whose journal has the answers."""
+    journal: str
+    """Tells that journal from others."""
+    date: str
+    decision: str | None
+    """Name of the decision that the watcher sorts by; None without one."""
+    is_stale: bool
+    """Whether this decision breaks its promise."""
+    rate: float | None
+    """The lower rate of the audit; None without one."""
+    corrections: int
+    """Pictures to learn from."""
+    audited: dict[str, int]
+    """Number of audited pictures for `calibration` and for `test`."""
+    left_out: dict[str, int]
+    """Number of pictures that are not used, by the reason."""
+    gone: tuple[str, ...]
+    """Where answered pictures were that are not there any more."""
+    new_classes: tuple[str, ...]
+    unused_classes: dict[str, int]
+    """Number of answers with a class that has too few corrections to learn from."""
+    tested: tuple[str, ...]
+    """SHA-256 of the pictures that tested this run or an earlier one. They test no later one."""
+    outcome: Outcome | None = None
+    """None until the new classifier is learned."""

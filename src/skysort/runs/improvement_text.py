@@ -1,0 +1,125 @@
+"""The outcome of an improvement as text for a person."""
+
+import shlex
+from pathlib import Path
+
+from skysort.core.text import counted, printable
+from skysort.runs.improvement import Improvement, Outcome, RemadeDecision
+from skysort.trust.comparison import PairedComparison
+
+MOST_LISTED = 5
+LEFT_OUT = {
+    "before_alarm": "arrived before the alarm",
+    "not_uniform": "drawn at the higher of two rates only",
+    "unanswered": "without an answer",
+    "cannot_tell": "answered with ?",
+    "other": "answered with other",
+    "tested_before": "tested an earlier run",
+    "wrong_coin": "with a coin that does not match the seed",
+}
+"""Reasons for which audited pictures are not used, in words."""
+
+
+def improvement_text(improvement: Improvement, run: Path) -> str:
+    """Return what was learned and measured, and one sentence that says whether to switch.
+
+    Args:
+        improvement: finished, so it has an outcome.
+        run: folder of the improved run.
+    """
+    outcome = improvement.outcome
+    assert outcome
+    lines = [_learned(improvement), *_audited(improvement), *_left_out(improvement)]
+    lines += [_decided(decision) for decision in outcome.decisions]
+    lines += [*_compared(outcome), _advice(improvement, outcome), f"run: {run}", f"report: {run / 'report.html'}"]
+    made = [decision.name for decision in outcome.decisions if decision.needed is None]
+    if made:
+        name = improvement.decision if improvement.decision in made else made[0]
+        command = ["skysort", "watch", str(run), "INBOX", "--decision", str(name), "--aside", improvement.aside]
+        lines += [f"to switch: {shlex.join(command)} --audit 5%"]
+    return "\n".join(map(printable, lines))
+
+
+def _learned(improvement: Improvement) -> str:
+    text = (
+        f"learned from {counted(improvement.corrections, 'correction')}, beside the pictures of {improvement.run}"
+    )
+    if new := improvement.new_classes:
+        text += f"; new: {', '.join(new)}"
+    return text
+
+
+def _audited(improvement: Improvement) -> list[str]:
+    nums = improvement.audited
+    lines = [
+        f"audited: {counted(sum(nums.values()), 'picture')}, of which {nums['calibration']:,} calibrate and"
+        f" {nums['test']:,} test"
+    ]
+    left_out = [
+        f"{improvement.left_out[key]:,} {words}" for key, words in LEFT_OUT.items() if improvement.left_out[key]
+    ]
+    return lines + ([f"         not used: {', '.join(left_out)}"] if left_out else [])
+
+
+def _left_out(improvement: Improvement) -> list[str]:
+    lines = [
+        f"left out: {counted(num, 'answer')} with the class {name}, which takes at least three corrections"
+        for name, num in improvement.unused_classes.items()
+    ]
+    if gone := improvement.gone:
+        places = ", ".join(gone[:MOST_LISTED])
+        more = f" and {len(gone) - MOST_LISTED:,} more" if len(gone) > MOST_LISTED else ""
+        lines += [f"left out: {counted(len(gone), 'answered picture')} not there any more: {places}{more}"]
+    return lines
+
+
+def _decided(decision: RemadeDecision) -> str:
+    name, kept = decision.name, " or ".join(decision.keep)
+    if decision.needed is None:
+        return (
+            f"{name}: made anew from {counted(decision.num, 'audited picture')} of {kept}; at most"
+            f" {_percent(decision.lose_at_most)} is set aside, with {_percent(decision.confidence)} confidence"
+        )
+    num = f"{decision.num:,} of the {decision.needed:,} audited pictures of {kept}"
+    text = f"{name}: not made yet, with {num} that it takes"
+    if decision.to_come is None:
+        return f"{text}. Start skysort watch with --audit 5%"
+    return f"{text}. About {decision.to_come:,} more pictures of {kept} must come, at this rate of looks"
+
+
+def _compared(outcome: Outcome) -> list[str]:
+    lines = []
+    for what, comparison in (
+        ("labelled right", outcome.labels),
+        ("set aside of other classes", outcome.set_aside),
+        ("lost of the classes to keep", outcome.lost),
+    ):
+        if comparison:
+            lines.append(f"  {what}: {_shares(comparison)}")
+    return ["old and new on the same test pictures:", *lines] if lines else []
+
+
+def _shares(comparison: PairedComparison) -> str:
+    num = comparison.both + comparison.only_first + comparison.only_second + comparison.neither
+    old, new = comparison.both + comparison.only_first, comparison.both + comparison.only_second
+    return (
+        f"{old:,} and {new:,} of {num:,} ({_percent(old / num)} and {_percent(new / num)}; p = {comparison.p:.2g})"
+    )
+
+
+def _advice(improvement: Improvement, outcome: Outcome) -> str:
+    if outcome.advice == "do-not-switch":
+        return "do not switch: the new classifier is worse"
+    if outcome.advice == "switch":
+        is_better = "second" in {of.better for of in (outcome.labels, outcome.set_aside) if of}
+        return f"switch: {'the new classifier is better' if is_better else 'the promise of the old one is broken'}"
+    is_made = {decision.name: decision.needed is None for decision in outcome.decisions}
+    if not is_made.get(improvement.decision or "", True):
+        return f"cannot tell yet: {improvement.decision} was not made anew"
+    if outcome.labels is None:
+        return "cannot tell yet: there are no test pictures"
+    return "cannot tell yet: the test pictures show no clear difference"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

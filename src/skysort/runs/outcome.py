@@ -1,0 +1,163 @@
+"""The outcome of an improvement: decisions made anew from audited pictures, and both classifiers compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Decision
+from skysort.core.errors import SkysortError
+from skysort.core.progress import Progress
+from skysort.data.cut import Indices
+from skysort.data.splits import PreparedData
+from skysort.runs.folder import Run
+from skysort.runs.improvement import Improvement, Outcome, RemadeDecision
+from skysort.runs.learner import backbone_learner
+from skysort.trust import guarantee
+from skysort.trust.comparison import PairedComparison
+from skysort.trust.evaluation import Evaluation, logits_of
+from skysort.trust.guarantee import Scores
+from skysort.trust.improvement import advice, num_to_come
+from skysort.work.lessons import SHARE_TO_TEST
+
+NAMES = ("old", "new")
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """A classifier, and its answers to audited pictures; None where there are none."""
+
+    classifier: Classifier
+    calibration: Evaluation | None
+    test: Evaluation | None
+
+
+def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData, progress: Progress) -> None:
+    """Make the old classifier's decisions anew, compare old with new, and write the outcome into the run.
+
+    The decisions are put into the table of the new classifier, which the caller writes.
+
+    Args:
+        run: locked improved run.
+        classifier: of the run.
+        prepared: pictures of the run.
+        progress: where to report progress.
+
+    Raises:
+        NotUnderstoodError: when the run before is gone.
+        SkysortError: when the classifier of the run before has changed.
+    """
+    improvement = run.improvement
+    assert improvement
+    before = Run(Path(improvement.run))
+    old_classifier = Classifier(before.classifier)
+    if old_classifier.digest != improvement.classifier:
+        raise SkysortError(
+            "changed-file", f"{before.path} has another classifier now; improve it again, with another --run"
+        )
+    rows = {part: prepared.audited_to_use(part) for part in ("calibration", "test")}
+    old = _judge(before, run, old_classifier, prepared, rows, progress)
+    new = _judge(run, run, classifier, prepared, rows, progress)
+    made = [_made_anew(decision, old, new, prepared, improvement) for decision in old_classifier.table.decisions]
+    for _, _, decision in made:
+        if decision:
+            classifier.table = classifier.table.with_decision(decision)
+    outcome = _outcome(made, old, new, prepared, improvement)
+    run.write_improvement(improvement.model_copy(update={"outcome": outcome}))
+
+
+_Made = tuple[RemadeDecision, Decision | None, Decision | None]
+"""A decision, and the same made for the old and for the new classifier from the same calibration pictures."""
+
+
+def _judge(
+    run: Run,
+    improved: Run,
+    classifier: Classifier,
+    prepared: PreparedData,
+    rows: dict[str, Indices],
+    progress: Progress,
+) -> _Judge:
+    recipe, dataset = improved.recipe, prepared.dataset
+
+    def evaluation(part: str) -> Evaluation | None:
+        if not len(rows[part]):
+            return None
+        if recipe.has_backbone:
+            logits, features = backbone_learner().known_outputs(run, recipe, prepared, rows[part], progress)
+            similarities = classifier.reference.similarities(features) if classifier.reference else None
+        else:
+            _, logits, similarities = logits_of(classifier, "audited pictures", dataset, rows[part], progress)
+        num_new = len(dataset.listing.classes) - len(classifier.classes)  # the old one knows no new class
+        logits = np.pad(logits, ((0, 0), (0, num_new)), constant_values=-np.inf)
+        return Evaluation(
+            part, dataset, dataset.listing.classes, rows[part], dataset.listing.labels[rows[part]], logits, {},
+            classifier.table.temperature, classifier.table.unknown, similarities,
+        )  # fmt: skip
+
+    return _Judge(classifier, evaluation("calibration"), evaluation("test"))
+
+
+def _made_anew(
+    decision: Decision, old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
+) -> _Made:
+    fields = {name: getattr(decision, name) for name in ("name", "keep", "lose_at_most", "confidence")}
+    if not (old.calibration and new.calibration):
+        needed = guarantee.num_needed(decision.lose_at_most, decision.confidence)
+        return _lacking(fields, 0, needed, improvement), None, None
+    by_both = [of.calibration.scores(decision.keep, prepared.groups) for of in (old, new) if of.calibration]
+    num, today = len(by_both[0].by_group()), date.today().isoformat()
+    num_left_out = len(prepared.audited["calibration"]) - len(new.calibration.rows)
+    try:
+        first, second = (
+            guarantee.decide(
+                scores, decision.lose_at_most, decision.confidence, today, decision.name, left_out=num_left_out
+            )
+            for scores in by_both
+        )
+    except guarantee.TooFewError as error:
+        return _lacking(fields, num, error.needed, improvement), None, None
+    return RemadeDecision(**fields, num=num), first, second
+
+
+def _lacking(fields: dict[str, object], num: int, needed: int, improvement: Improvement) -> RemadeDecision:
+    rate = improvement.rate
+    to_come = num_to_come(needed - num, rate, 1 - SHARE_TO_TEST) if rate else None
+    return RemadeDecision.model_validate({**fields, "num": num, "needed": needed, "to_come": to_come})
+
+
+def _outcome(
+    made: Sequence[_Made], old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
+) -> Outcome:
+    labels = set_aside = lost = None
+    in_use = next((of for of in made if of[0].name == improvement.decision), None)
+    if old.test and new.test:
+        labels = PairedComparison.of(NAMES, old.test.is_right, new.test.is_right)
+        if in_use and in_use[1] and in_use[2]:
+            first, second = (
+                (of.test.scores(decision.keep, prepared.groups), decision.threshold)
+                for of, decision in ((old, in_use[1]), (new, in_use[2]))
+                if of.test
+            )
+            set_aside = _compared("others", first, second)
+            lost = _compared("kept", first, second)
+    return Outcome(
+        decisions=tuple(of[0] for of in made),
+        labels=labels,
+        set_aside=set_aside,
+        lost=lost,
+        advice=advice(
+            labels,
+            set_aside,
+            lacks_decision=in_use is not None and in_use[2] is None,
+            is_stale=improvement.is_stale,
+        ),
+    )
+
+
+def _compared(kind: str, first: tuple[Scores, float], second: tuple[Scores, float]) -> PairedComparison | None:
+    reached = [getattr(scores, kind) >= threshold for scores, threshold in (first, second)]
+    return PairedComparison.of(NAMES, *reached) if len(reached[0]) else None

@@ -1,0 +1,314 @@
+"""skysort improve, on the command line: from answers to a new classifier, its decision, and whether to switch."""
+
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import skysort
+from skysort.classifier.format import read_table
+from skysort.data.additions import FOLDER, TABLE
+from skysort.data.builtin import skies
+from skysort.runs import finish, improve
+from skysort.runs.folder import Run
+from skysort.work.journal import Journal
+from tests.commands.conftest import Ended
+from tests.conftest import refused
+
+Command = Callable[..., Ended]
+NUM, NUM_CORRECTED = 100, 6
+
+
+@pytest.fixture(scope="module")
+def answered(finished_run: Path, session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A watcher's folders. All pictures were drawn and answered, but for some corrections. Not to be changed."""
+    top = tmp_path_factory.mktemp("answered")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(session_cache))
+        skysort.decide(shutil.copytree(finished_run, top / "run"), "bird", 0.2, 0.9)
+        watch(top, range(NUM), "100%")
+        answer(top, "bird", "airplane")
+        watch(top, range(NUM, NUM + NUM_CORRECTED), "0.0000001%")
+        with Journal(top / "aside") as journal:
+            rows = [row for row in journal.arrivals() if not row.is_drawn]
+            journal.answers.add([(row.id, row.source.stem.split("-")[0]) for row in rows], "me")
+    return top
+
+
+@pytest.fixture
+def top(answered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where tests write runs; the answered pictures stay where they are."""
+    monkeypatch.chdir(answered)
+    return tmp_path
+
+
+def watch(top: Path, numbers: range, audit: str, run: str = "run") -> None:
+    """Let pictures arrive. Their names say what they show."""
+    (top / "inbox").mkdir(exist_ok=True)
+    for number in numbers:
+        name = f"{skies.CLASSES[number % 2]}-{number}.png"
+        Image.fromarray(skies.draw(2_000_000 + number, 32)).save(top / "inbox" / name)
+    folders = {"aside": top / "aside", "keep_to": top / "blog"}
+    skysort.watch(top / run, top / "inbox", **folders, decision="keep-bird", audit=audit, once=True, settle=0.0)
+
+
+def answer(top: Path, *labels: str) -> None:
+    """Answer the drawn pictures of some classes that have no answer yet."""
+    with Journal(top / "aside") as journal:
+        known = journal.answers.latest()
+        rows = [row for row in journal.arrivals() if row.is_drawn and row.id not in known]
+        names = [(row.id, row.source.stem.split("-")[0]) for row in rows]
+        journal.answers.add([(number, name) for number, name in names if name in labels], "me")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def improved(answered: Path, session_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The improved run. Not to be changed: copy it first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(session_cache))
+        folder = tmp_path_factory.mktemp("improved") / "run2"
+        return skysort.improve(answered / "run", answered / "aside", folder).path
+
+
+def test_corrections_train_and_audited_pictures_are_in_no_split(answered: Path, improved: Path) -> None:
+    before, after = rows_of(answered / "run" / "pictures.csv"), rows_of(improved / "pictures.csv")
+    added = [row for row in after if row not in before]
+    assert [row for row in after if row in before] == before
+    assert len(added) == NUM_CORRECTED and {row["split"] for row in added} == {"train"}
+    answers = rows_of(improved / FOLDER / TABLE)
+    assert Counter(row["split"] == "train" for row in answers) == {False: NUM, True: NUM_CORRECTED}
+    assert {f"answers/{row['path']}" for row in answers if row["split"] == "train"} == {
+        row["path"] for row in added
+    }
+    assert all((improved / FOLDER / row["path"]).is_file() for row in answers)
+
+
+def test_the_decision_is_made_on_audited_pictures_and_both_are_compared_on_the_others(
+    answered: Path, improved: Path
+) -> None:
+    answers = rows_of(improved / FOLDER / TABLE)
+    outcome = Run(improved).improvement.outcome
+    (decision,) = outcome.decisions
+    num_birds = sum(row["split"] == "calibration" and row["label"] == "bird" for row in answers)
+    assert (decision.num, decision.needed) == (num_birds, None)
+    (made,) = read_table(improved / "classifier").decisions
+    assert (made.name, made.lose_at_most, made.confidence) == ("keep-bird", 0.2, 0.9)
+    assert made.calibration.pictures == num_birds
+    (old_one,) = read_table(answered / "run" / "classifier").decisions
+    assert old_one.calibration.pictures == 12, "the run before stays as it is"
+
+    tests = [row for row in answers if row["split"] == "test"]
+    for comparison, label in ((outcome.set_aside, "airplane"), (outcome.lost, "bird")):
+        assert _num(comparison) == sum(row["label"] == label for row in tests)
+    labels = outcome.labels
+    assert _num(labels) == len(tests)
+    pictures = [improved / FOLDER / row["path"] for row in tests]
+    for run, num in (
+        (answered / "run", labels.both + labels.only_first), (improved, labels.both + labels.only_second)
+    ):  # fmt: skip
+        found = skysort.load(run).predict(pictures)
+        assert sum(one.label == row["label"] for one, row in zip(found, tests, strict=True)) == num
+
+
+def _num(comparison: Any) -> int:
+    return int(comparison.both + comparison.only_first + comparison.only_second + comparison.neither)
+
+
+def test_it_says_what_it_did_and_whether_to_switch(top: Path, skysort_command: Command) -> None:
+    ended = skysort_command("improve", "run", "--from", "aside", "--run", top / "run2")
+    assert ended.code == 0, ended.err
+    for fact in (
+        f"{NUM_CORRECTED} corrections",
+        f"{NUM} pictures",
+        "keep-bird: made anew",
+        f"run: {top / 'run2'}",
+    ):
+        assert fact in ended.out
+    advice = [line for line in ended.out.splitlines() if line.startswith(("switch:", "do not", "cannot tell"))]
+    assert len(advice) == 1
+
+
+def test_the_watcher_goes_on_with_the_new_decision_and_its_audit_begins_anew(
+    answered: Path, improved: Path, tmp_path: Path, skysort_command: Command
+) -> None:
+    for name in ("aside", "aside.journal", "blog", "inbox", "run"):
+        shutil.copytree(answered / name, tmp_path / name)
+    shutil.copytree(improved, tmp_path / "run2")
+    audited = json.loads(skysort_command("audit", tmp_path / "aside", "--format", "json").out)
+    assert audited["arrivals"] == NUM + NUM_CORRECTED and audited["evidence"] != 1
+    watch(tmp_path, range(500, 510), "0.0000001%", "run2")
+    audited = json.loads(skysort_command("audit", tmp_path / "aside", "--format", "json").out)
+    assert (audited["arrivals"], audited["evidence"]) == (10, 1)
+    listed = skysort_command("journal", tmp_path / "aside", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(listed.out)))
+    digests = [read_table(run / "classifier").files["model.onnx"] for run in (improved, answered / "run")]
+    assert [row["classifier"] for row in rows] == [digests[0]] * 10 + [digests[1]] * (NUM + NUM_CORRECTED)
+
+
+def test_the_next_improve_tests_on_newer_answers_alone_and_keeps_what_was_learned(
+    answered: Path, improved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("aside", "aside.journal", "blog"):
+        shutil.copytree(answered / name, tmp_path / name)
+    shutil.copytree(improved, tmp_path / "run2")
+    watch(tmp_path, range(500, 520), "100%", "run2")
+    answer(tmp_path, "bird", "airplane")
+    before, first = Run(tmp_path / "run2"), rows_of(improved / FOLDER / TABLE)
+    for module in ("lessons", "journal_export"):  # every picture is gone
+        monkeypatch.setattr(f"skysort.work.{module}.is_at", lambda *_: False)
+    run3 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run3")
+    assert rows_of(run3.path / FOLDER / TABLE) == [row for row in first if row["split"] != "test"]
+    assert run3.improvement.left_out["tested_before"] == before.improvement.audited["test"]
+    assert len(run3.improvement.gone) == 20, "the new ones, of which the run before has no copies"
+    assert run3.improvement.outcome.labels is None
+    monkeypatch.undo()
+
+    run4 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run4")
+    answers = rows_of(run4.path / FOLDER / TABLE)
+    tested = {row["digest"] for row in answers if row["split"] == "test"}
+    assert 0 < len(tested) < 20 and tested.isdisjoint(before.improvement.tested)
+    assert set(run4.improvement.tested) == tested | set(before.improvement.tested)
+    assert len(answers) == len(first) - before.improvement.audited["test"] + 20
+
+    with Journal(tmp_path / "aside") as journal:
+        corrections = {row.id for row in journal.arrivals() if not row.is_drawn}
+        (wrong, *_) = [found for found in journal.answers.all() if found.row in corrections]
+        journal.answers.take_back(20 + NUM_CORRECTED)
+    run5 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run5")
+    assert run5.improvement.corrections == 0, f"corrections such as {wrong} were taken back"
+
+
+@pytest.mark.parametrize("at", ["copy", "write", "learn", "outcome", "measure"])
+def test_an_interrupted_improve_begins_again_or_is_resumed(
+    at: str, answered: Path, improved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    places = {
+        "copy": (improve, "prepare"), "write": (improve, "write_start"), "learn": (finish, "learner"),
+        "outcome": (finish, "finish_improvement"), "measure": (finish, "measure_run"),
+    }  # fmt: skip
+    folder = tmp_path / "run2"
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[at], stop)
+        with pytest.raises((KeyboardInterrupt, skysort.SkysortError)):
+            skysort.improve(answered / "run", answered / "aside", folder)
+    if at in ("copy", "write"):
+        assert not folder.exists()
+        run = skysort.improve(answered / "run", answered / "aside", folder)
+    else:
+        with refused("output-taken", "skysort resume"):
+            skysort.improve(answered / "run", answered / "aside", folder)
+        run = skysort.resume(folder)
+    expected = Run(improved)
+    assert run.improvement == expected.improvement
+    for name in ("pictures.csv", "answers/answers.csv", "data.json"):
+        assert (run.path / name).read_bytes() == (improved / name).read_bytes()
+    assert run.metrics.classifier == expected.metrics.classifier
+    assert run.metrics.decisions == expected.metrics.decisions
+    run.check_classifier()
+
+
+def test_an_improved_run_can_be_moved_measured_and_decided(improved: Path, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(improved, tmp_path / "moved"))
+    before = run.metrics
+    assert skysort.evaluate(run.path).splits == before.splits
+    skysort.decide(run.path, "bird", 0.25, 0.9, name="another")
+    assert {decision.name for decision in read_table(run.classifier).decisions} == {"keep-bird", "another"}
+    (run.path / FOLDER / TABLE).unlink()
+    with refused("damaged-run"):
+        skysort.evaluate(run.path)
+
+
+def test_with_too_few_audited_pictures_it_says_how_many_more(
+    answered: Path, tmp_path: Path, skysort_command: Command
+) -> None:
+    for name in ("aside", "aside.journal", "blog", "run"):
+        shutil.copytree(answered / name, tmp_path / name)
+    with Journal(tmp_path / "aside") as journal:
+        birds = [found for found in journal.answers.all() if found.label == "bird"]
+        journal.answers.take_back(NUM + NUM_CORRECTED)
+        journal.answers.add([(found.row, "bird") for found in birds[:4]], "me")
+    ended = skysort_command("improve", tmp_path / "run", "--from", tmp_path / "aside", "--run", tmp_path / "run2")
+    assert ended.code == 0, ended.err
+    outcome = Run(tmp_path / "run2").improvement.outcome
+    (decision,) = outcome.decisions
+    assert decision.needed == 11 and decision.num <= 4 and outcome.advice == "cannot-tell"
+    assert decision.to_come == (11 - decision.num) * 2_000_000_000, "the rate is that of the newest arrival"
+    assert read_table(tmp_path / "run2" / "classifier").decisions == ()
+    assert "cannot tell yet: keep-bird was not made anew" in ended.out
+
+
+def test_a_new_class_is_learned_and_one_with_too_few_corrections_is_left_out(
+    answered: Path, tmp_path: Path
+) -> None:
+    for name in ("aside", "aside.journal", "blog"):
+        shutil.copytree(answered / name, tmp_path / name)
+    with Journal(tmp_path / "aside") as journal:
+        corrected = [row for row in journal.arrivals() if not row.is_drawn]
+        journal.answers.add([(row.id, "heron") for row in corrected[:3]], "me")
+        journal.answers.add([(corrected[3].id, "stork")], "me")
+    run = skysort.improve(answered / "run", tmp_path / "aside", tmp_path / "run2")
+    assert run.data.classes == ("airplane", "bird", "heron") == read_table(run.classifier).classes
+    assert run.data.counts["train"]["heron"] == 3 and run.data.counts["test"]["heron"] == 0
+    assert (run.improvement.new_classes, run.improvement.unused_classes) == (("heron",), {"stork": 1})
+    (decision,) = read_table(run.classifier).decisions
+    assert decision.keep == ("bird",)
+
+
+def test_what_cannot_be_improved_is_refused(
+    answered: Path, top: Path, skysort_command: Command, tmp_path: Path, make_folder: Callable[..., Path]
+) -> None:
+    def attempt(run: object, aside: object, new: object = top / "new") -> Ended:
+        return skysort_command("improve", run, "--from", aside, "--run", new)
+
+    attempt("run", "blog").check_refused(2, "no-journal")
+    attempt("missing", "aside").check_refused(2, "path-not-found")
+    attempt("run", "aside", "run").check_refused(1, "output-taken")
+    attempt("run/classifier", "missing").check_refused(2, "no-journal")
+    with Journal(tmp_path / "empty", make=True):
+        pass
+    attempt("run", tmp_path / "empty").check_refused(1, "no-pictures", "skysort audit")
+    cats = make_folder({"cat": 40, "dog": 40})
+    short = ("training.epochs=1", "training.threads=1")
+    other = skysort.train(cats, "mlp-small", tmp_path / "other", settings=short)
+    attempt(other.path, "aside").check_refused(1, "unknown-class", "'bird'")
+    shutil.copytree(answered / "run", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "classifier")
+    attempt(tmp_path / "copy", "aside").check_refused(1, "run-not-finished")
+    assert not (top / "new").exists()
+
+
+def test_changed_pictures_of_the_run_are_refused(tmp_path: Path, make_folder: Callable[..., Path]) -> None:
+    pictures = make_folder({"airplane": 40, "bird": 40})
+    short = ("training.epochs=1", "training.threads=1")
+    run = skysort.train(pictures, "mlp-small", tmp_path / "run", settings=short)
+    (tmp_path / "inbox").mkdir()
+    shutil.copy(pictures / "bird" / "0.png", tmp_path / "inbox" / "a.png")
+    skysort.sort(run.path, tmp_path / "inbox", tmp_path / "sorted")
+    with Journal(tmp_path / "sorted") as journal:
+        journal.answers.add([(1, "airplane")], "me")
+    improved = skysort.improve(run.path, tmp_path / "sorted", tmp_path / "run2")
+    assert (improved.improvement.decision, improved.improvement.rate) == (None, None)
+    (row,) = [row for row in rows_of(improved.pictures) if row["path"] == "bird/0.png"]
+    assert row["class"] == "airplane", "a correction of a picture that the run has gives it a new label"
+    shutil.move(pictures, tmp_path / "elsewhere")
+    with refused("pictures-moved", "--data"):
+        skysort.improve(run.path, tmp_path / "sorted", tmp_path / "run3")
+    skysort.improve(run.path, tmp_path / "sorted", tmp_path / "run3", moved_to=tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "bird" / "1.png").unlink()
+    with refused("pictures-changed"):
+        skysort.improve(run.path, tmp_path / "sorted", tmp_path / "run4")
