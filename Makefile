@@ -80,6 +80,7 @@ bench: demo
 	$(BIN)/python benchmarks/start.py skies cifar10 --output runs/bench/start.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
+	$(BIN)/python benchmarks/serve.py runs/demo/convnet --output runs/bench/serve.json
 	$(BIN)/python benchmarks/watch.py runs/demo/convnet --output runs/bench/watch.json
 	$(BIN)/python benchmarks/more_pictures.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/more_pictures.json
 	$(BIN)/python benchmarks/features.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/features.json

@@ -1,10 +1,15 @@
 """Run every verb in this one process, for tests that watch what it does from outside.
 
-Arguments: a classifier's run, a folder of pictures, a folder in which CIFAR-10 is. It works in the current folder.
+Arguments: a classifier's run, a folder of pictures, a folder in which CIFAR-10 is, a free port. It works in the
+current folder.
 """
 
 import os
+import signal
+import socket
 import sys
+import threading
+import time
 
 import typer.main
 
@@ -14,7 +19,7 @@ ONCE = ("--once", "--settle", "0")
 QUICK = ("--set", "training.epochs=1", "--quiet")
 
 
-def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
+def every_verb(run: str, pictures: str, data: str, port: str) -> list[tuple[str, ...]]:
     return [
         ("check", pictures),
         ("train", pictures, "--recipe", "mlp", "--run", "run", *QUICK, "--set", "training.threads=1"),
@@ -32,6 +37,7 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
         ("undo", "sorted", "--last", "1", "--label", "bird"),
         ("improve", "run", "--from", "sorted", "--run", "run2", "--quiet"),
         ("status", "aside"),
+        ("serve", run, "--port", port),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
         ("reproduce", "mlp", "--seeds", "1", "--data-dir", data, "--output", "reproduced", *QUICK),
         ("describe", "convnet"),
@@ -42,10 +48,25 @@ def every_verb(run: str, pictures: str, data: str) -> list[tuple[str, ...]]:
     ]
 
 
+def end_by_signal(port: str) -> None:
+    """Send this process SIGTERM once a service answers at the port."""
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", int(port)), timeout=1) as connection:
+                connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                assert connection.recv(100).startswith(b"HTTP/1.1 200")
+                break
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def run_all(verbs: list[tuple[str, ...]]) -> None:
     left = set(typer.main.get_command(app).commands) - {words[0] for words in verbs}  # type: ignore[attr-defined]
     assert not left, f"verbs that are run nowhere here: {left}"
     for words in verbs:
+        if words[0] == "serve":
+            threading.Thread(target=end_by_signal, args=words[-1:], daemon=True).start()
         os.access(f"/verb/{words[0]}", os.F_OK)  # a mark in what is traced
         sys.argv = ["skysort", *words]
         try:

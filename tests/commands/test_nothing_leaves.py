@@ -6,6 +6,7 @@ A library can break that promise with any new version, so the whole process is w
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,6 +53,11 @@ def files_of_checkout() -> set[Path]:
     return {*top.glob("[!.]*"), *(path for name in ("src", "tests") for path in (top / name).rglob("[!.]*"))}
 
 
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
 @pytest.mark.parametrize("is_offline", [True, False])
 def test_every_verb(is_offline: bool, here: Path, finished_run: Path) -> None:
     """Offline in a home; else as a user who has neither a home nor a name, as in containers."""
@@ -66,7 +72,7 @@ def test_every_verb(is_offline: bool, here: Path, finished_run: Path) -> None:
     else:
         (here / "site" / "sitecustomize.py").write_text(NO_PASSWORD_ENTRY)
         del environment["SKYSORT_OFFLINE"], environment["HOME"]
-    words = [sys.executable, SCRIPT, finished_run, here / "pictures", here / "data"]
+    words = [sys.executable, SCRIPT, finished_run, here / "pictures", here / "data", free_port()]
     trace = here / "trace"
     traced = (
         [STRACE, "-f", "-y", "--seccomp-bpf", "-s", "300", "-e", f"trace={TRACED}", "-o", trace] if STRACE else []
@@ -94,8 +100,10 @@ def check_trace(trace: str, work: Path, allowed: tuple[Path, ...]) -> None:
         if mark := re.search(r'access\("/verb/(\w+)"', line):
             verb = mark[1]
         # Between processes of one computer: the C library asks its name service's cache who the user is.
-        is_local = call[1] != "socket" or "(AF_UNIX," in line
-        assert is_local and not re.search("sa_family=AF_(?!UNIX)", line), f"{verb}: {line}"
+        # The service listens at this computer's own address, and at no other.
+        allowed_families = "UNIX|INET, .*127\\.0\\.0\\.1|INET, SOCK_STREAM" if verb == "serve" else "UNIX"
+        is_local = call[1] != "socket" or re.search(rf"\(AF_({allowed_families})", line)
+        assert is_local and not re.search(f"sa_family=AF_(?!{allowed_families})", line), f"{verb}: {line}"
         assert not any(f'"{name}"' in line for name in LOOKUPS), f"{verb}: {line}"
         named = re.findall(r'(?:<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', line)
         paths = [Path(folder or work, name) for folder, name in named]

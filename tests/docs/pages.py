@@ -8,17 +8,22 @@
   A last line `…` leaves out the rest.
 - A block with a title is a file of that name.
 - A block `bash` holds commands that take hours. They are not run.
+- `skysort serve` runs until the end of the page, where it must end with exit code 0. Port 8000 stands for a free
+  one.
 """
 
 import os
 import re
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -99,20 +104,46 @@ def run_page(
     Raises:
         AssertionError: when a command ends with another exit code than the page says.
     """
-    for block, output in with_output(page):
-        if block.title:
-            (folder / block.title).write_text(block.body, encoding="utf-8")
-        if block.kind != "sh":
-            continue
-        if block.before:
-            run_command(block.before, folder, bin_folder=bin_folder)
-        printed = [
-            run_command(line, folder, block.code, budget, bin_folder)
-            for line in block.commands
-            if not line.startswith(NOT_RUN)
-        ]
-        if output:
-            yield output, "".join(printed)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    page = page.replace("8000", port)
+    with ExitStack() as services:
+        for block, output in with_output(page):
+            if block.title:
+                (folder / block.title).write_text(block.body, encoding="utf-8")
+            if block.kind != "sh":
+                continue
+            if block.before:
+                run_command(block.before, folder, bin_folder=bin_folder)
+            printed = [
+                services.enter_context(service(line, folder))
+                if line.startswith("skysort serve")
+                else run_command(line, folder, block.code, budget, bin_folder)
+                for line in block.commands
+                if not line.startswith(NOT_RUN)
+            ]
+            if output:
+                yield output, "".join(printed).replace(port, "8000")
+
+
+@contextmanager
+def service(line: str, folder: Path) -> Iterator[str]:
+    """Start a service, yield the line that it logs once it answers, and end it."""
+    process = subprocess.Popen(
+        shlex.split(line), cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    try:
+        yield process.stderr.readline()  # type: ignore[union-attr]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, f"{line}\nexit code {process.returncode}\n{err}"
+
+
+def environment(bin_folder: Path = HERE) -> dict[str, str]:
+    """Return the environment of the commands."""
+    path = os.pathsep.join([str(bin_folder), str(HERE), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "COLUMNS": "80", "SKYSORT_OFFLINE": "1"}
 
 
 def run_command(
@@ -121,15 +152,10 @@ def run_command(
     """Run a line in a shell, and return what it printed."""
     if budget:
         line = re.sub(r"--budget \w+", budget, line)
-    environment = {
-        **os.environ,
-        "PATH": os.pathsep.join([str(bin_folder), str(HERE), os.environ["PATH"]]),
-        "COLUMNS": "80",
-        "SKYSORT_OFFLINE": "1",
-    }
     process = subprocess.Popen(
         ["bash", "-c", f"exec {line}" if line.startswith("skysort watch") else line],
-        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        cwd=folder, env=environment(bin_folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        encoding="utf-8",
     )  # fmt: skip
     if line.startswith("skysort watch") and "--once" not in line:
         time.sleep(QUIET_SECONDS)

@@ -29,6 +29,7 @@ VERBS = {
     "sort": "Sort pictures into one subfolder per class.",
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",
+    "serve": "Answer pictures that other programs post.",
     "compare": "Compare recipes, or two runs.",
     "reproduce": "Compare recipes with their published figures.",
     "describe": "Show the layers of a network and their cost.",

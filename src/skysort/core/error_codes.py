@@ -88,6 +88,12 @@ CODES = {
     "same-twice": "Two recipes or classifiers to compare are the same.",
     "splits-differ": "Recipes or runs to compare split their pictures differently.",
     "unknown-study": "No study has this name.",
+    # The service
+    "busy": "So many pictures wait for an answer that the service takes no more now. Try again later.",
+    "foreign-request": "A page of another site sent the request, or it names another host.",
+    "no-token": "A request lacks the token of the service.",
+    "too-large": "A request holds more bytes or pictures than the service takes at once.",
+    "too-slow": "A client took too long to send a request.",
     # Moving pictures, the journal and the watcher
     "ambiguous-picture": "Several pictures have or had the name.",
     "class-not-a-folder-name": "A class has a name that cannot be a folder name on every system.",

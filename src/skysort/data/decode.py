@@ -110,7 +110,7 @@ class Shape:
     """Way to make a picture square, as `pictures.resize` of a recipe."""
 
 
-def decode(content: bytes, shape: Shape) -> Pixels:
+def decode(content: bytes, shape: Shape, most_pixels: int | None = None) -> Pixels:
     """Decode an image file.
 
     It applies EXIF orientation, lays transparency over white, and takes the first of several frames. It decodes a
@@ -120,6 +120,7 @@ def decode(content: bytes, shape: Shape) -> Pixels:
         content: the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF file, of an AVIF if Pillow can read it, or of a
             HEIC if pi-heif is installed.
         shape: the size and channels of the result.
+        most_pixels: pictures with more count as unreadable; None where only memory limits them.
 
     Returns:
         (C, H, W) uint8.
@@ -133,6 +134,8 @@ def decode(content: bytes, shape: Shape) -> Pixels:
         raise UnreadablePictureError(f"damaged: {reason}")
     with opened(kind, content) as image:
         size = image.size
+        if most_pixels is not None and math.prod(size) > most_pixels:
+            raise UnreadablePictureError(f"{size[0]} x {size[1]} pixels, of at most {most_pixels:,} in all")
         if min(size) > 2 * shape.size:
             # Twice the size is enough for the resampling. Full decoding changes the answers of a swift of size 32
             # to 9 of 1,174 photographs of 227 x 227, with the same accuracy. This takes half the time, and an

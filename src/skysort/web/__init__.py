@@ -1,0 +1,1 @@
+"""Answers over HTTP: a service for programs. No module here imports PyTorch."""

@@ -1,0 +1,78 @@
+"""What a request must be before any route sees it. Other sites' pages, and hosts that mean this computer, are not.
+
+Source: Jupyter Server's security notes, https://jupyter-server.readthedocs.io/en/latest/operators/security.html
+"""
+
+import hmac
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from skysort.web.errors import error_response
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none';"
+    " base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every response. There are no CORS headers: no other site may read one."""
+OTHER_SITES = ("cross-site",)
+
+
+def local_hosts(port: int) -> frozenset[str]:
+    """Return the values of the header Host that mean this computer itself, at a port."""
+    names = ("localhost", "127.0.0.1", "[::1]")
+    return frozenset(f"{name}:{port}" for name in names) | frozenset(names if port == 80 else ())
+
+
+class Guard:
+    """Refuses requests of other sites, for other hosts, and without the token.
+
+    Args:
+        app: answers the others.
+        hosts: values of the header Host that are allowed; None allows all, where a token is asked for.
+        token: that `Authorization: Bearer` must have; None for none.
+        open_paths: paths that need no token.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: Collection[str] | None, token: str | None, open_paths: tuple[str, ...]
+    ) -> None:
+        self.app, self.hosts, self.token, self.open_paths = app, hosts, token, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                message["headers"] = headers.raw
+            await send(message)
+
+        answer = self._refusal(Headers(scope=scope), scope["path"]) or self.app
+        await answer(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: Headers, path: str) -> ASGIApp | None:
+        host = headers.get("host", "")
+        if self.hosts is not None and host.lower() not in self.hosts:
+            known = " or ".join(sorted(self.hosts))
+            return error_response("foreign-request", f"expected the header Host to be {known}", 403)
+        origin = headers.get("origin")
+        is_foreign = origin is not None and origin.lower().partition("://")[2] != host.lower()
+        if is_foreign or headers.get("sec-fetch-site") in OTHER_SITES:
+            return error_response("foreign-request", "a page of another site sent this request", 403)
+        if self.token and path not in self.open_paths:
+            given = headers.get("authorization", "").encode()
+            if not hmac.compare_digest(given, f"Bearer {self.token}".encode()):
+                message = "expected the header Authorization: Bearer TOKEN, with the token of --token-file"
+                return error_response("no-token", message, 401, {"WWW-Authenticate": "Bearer"})
+        return None

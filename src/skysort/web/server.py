@@ -1,0 +1,81 @@
+"""One process that serves an application until SIGTERM or Ctrl-C. It then answers what it has, and ends."""
+
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from skysort.core.errors import SkysortError
+
+BACKLOG = 2048
+"""Connections that wait to be accepted."""
+SECONDS_TO_END = 60
+"""Time for the requests under way once the service is to end."""
+SECONDS_BETWEEN_REQUESTS = 30
+"""Time for which a connection stays open with no request."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, at a free port where the port is 0.
+
+    Raises:
+        SkysortError: when the port is taken, or the host is no address of this computer.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SkysortError(
+            "system", f"cannot listen at {host}, port {port}: {error.strerror or error}; try --port 0"
+        ) from None
+    # Without it, each answer would wait 40 ms for the client's acknowledgement. Connections inherit it.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) -> None:
+    """Serve an application at a socket until a signal ends it.
+
+    Args:
+        app: the application.
+        listening: from `listen`.
+        started: called once requests are answered.
+    """
+    config = uvicorn.Config(
+        app, http="h11", ws="none", log_config=None, access_log=False, server_header=False,
+        timeout_keep_alive=SECONDS_BETWEEN_REQUESTS, timeout_graceful_shutdown=SECONDS_TO_END,
+    )  # fmt: skip
+    _Server(config, started).run([listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._tell_started()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End with exit code 0 at the first signal. A second one ends the process at once."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def end(*_: object) -> None:
+            for number in before:
+                signal.signal(number, signal.SIG_DFL)
+            self.should_exit = True
+
+        for number in before:
+            signal.signal(number, end)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
