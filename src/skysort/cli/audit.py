@@ -48,6 +48,14 @@ def audit(
             help="Class that the answers may name though the classifier does not have it, e.g. heron. Repeatable.",
         ),
     ] = None,
+    ask: Annotated[
+        bool,
+        typer.Option(
+            "--ask",
+            help="Open each picture that waits in the system's viewer, and answer by a key. Labels are not shown,"
+            " so that they do not lead you.",
+        ),
+    ] = False,
     undo: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Take back the last N answers, e.g. 1.")
     ] = None,
@@ -66,6 +74,8 @@ def audit(
     Start the watcher with --audit to have pictures drawn.
     """
     from skysort.classifier.predictions import write_rows
+    from skysort.cli.asking import ask as ask_by_keys
+    from skysort.cli.asking import check_terminal
     from skysort.runs.audit import judge
     from skysort.runs.audit_text import as_json, as_text
     from skysort.work.journal import Journal
@@ -73,12 +83,18 @@ def audit(
 
     if new_class and not answers:
         raise NotUnderstoodError("options-conflict", "--new-class goes with --answers")
-    if answers and undo:
-        raise NotUnderstoodError("options-conflict", "--answers and --undo do not go together; give one of them")
+    if sum(map(bool, (answers, undo, ask))) > 1:
+        raise NotUnderstoodError(
+            "options-conflict", "--answers, --ask and --undo do not go together; give one of them"
+        )
+    if ask:
+        check_terminal()
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as journal:
         if answers:
             _record(journal, answers, new_class or [])
+        if ask:
+            ask_by_keys(journal, _user())
         if undo:
             _take_back(journal, undo)
         report = judge(journal)
@@ -91,16 +107,19 @@ def audit(
         raise typer.Exit(1)
 
 
-def _record(journal: "Journal", file: Path, new_classes: list[str]) -> None:
+def _user() -> str:
     import getpass
 
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return ""
+
+
+def _record(journal: "Journal", file: Path, new_classes: list[str]) -> None:
     from skysort.work.looks import answer
 
-    try:
-        who = getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        who = ""
-    new = answer(journal, file, who, new_classes)
+    new = answer(journal, file, _user(), new_classes)
     facts = [counted(new.drawn, "answer")]
     facts += (
         [f"{counted(new.corrections, 'correction')} of pictures that were not drawn"] if new.corrections else []

@@ -54,20 +54,31 @@ class Answers:
     def __init__(self, database: JournalDatabase) -> None:
         self._database = database
 
-    def add(self, labels: Iterable[tuple[int, str]], who: str) -> None:
+    def add(self, labels: Iterable[tuple[int, str]], who: str) -> list[int]:
         """Write answers, all or none. They are on the disk when this returns.
 
         Args:
             labels: numbers of rows, each with its label.
             who: gave the answers.
+
+        Returns:
+            The numbers of the answers.
         """
         self._database.check_files()
         now = time.time()
         with self._database.transaction() as connection:
             (after,) = connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()
-            cells = [(row, label, who, now, after) for row, label in labels]
-            connection.executemany(
-                "INSERT INTO answers(row, label, who, answered, after) VALUES (?, ?, ?, ?, ?)", cells
+            insert = "INSERT INTO answers(row, label, who, answered, after) VALUES (?, ?, ?, ?, ?)"
+            return [
+                connection.execute(insert, (row, label, who, now, after)).lastrowid or 0 for row, label in labels
+            ]
+
+    def withdraw(self, number: int) -> None:
+        """Take back one answer by its number."""
+        self._database.check_files()
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE answers SET undone = ? WHERE id = ? AND undone IS NULL", (time.time(), number)
             )
 
     def take_back(self, last: int) -> list[Answer]:
