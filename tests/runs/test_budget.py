@@ -1,9 +1,13 @@
+import math
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 import skysort
+from skysort.classifier.format import read_table
+from skysort.core.deadline import Deadline
 from skysort.core.errors import SkysortError
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
@@ -11,7 +15,7 @@ from skysort.data.splits import PreparedData, prepare
 from skysort.networks import swift
 from skysort.recipe.networks import SwiftNetwork
 from skysort.recipe.schema import Recipe
-from skysort.runs import backbone_learner, budget
+from skysort.runs import backbone_learner, budget, finish
 from skysort.runs.budget import Costs, seconds_of, within
 from skysort.runs.resolve import resolved
 from skysort.transfer.backbones import shipped
@@ -32,6 +36,15 @@ def test_other_texts_are_no_times(text: str) -> None:
         seconds_of(text)
 
 
+real_seconds_at_the_end = budget.seconds_at_the_end
+
+
+@pytest.fixture(autouse=True)
+def end_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the costs of the end as known, which are long to measure."""
+    monkeypatch.setattr(budget, "seconds_at_the_end", lambda *_: 2.0)
+
+
 @pytest.fixture
 def prepared() -> PreparedData:
     data = Data.find("skies:240")
@@ -42,16 +55,16 @@ def chosen(recipe: Recipe, prepared: PreparedData, seconds: float, said: list[st
     progress = SilentProgress()
     if said is not None:
         progress.say = said.append  # type: ignore[method-assign]
-    return within(recipe, prepared, seconds, time.perf_counter(), progress)
+    return within(recipe, prepared, seconds, time.perf_counter(), progress)[0]
 
 
 def seconds_an_epoch(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, int], float]) -> None:
     """Let each (stride, width) take so long an epoch, and two seconds to its figures."""
 
-    def measured(recipe: Recipe, _prepared: PreparedData) -> Costs:
+    def measured(recipe: Recipe, _prepared: PreparedData, _end: float) -> Costs:
         assert isinstance(recipe.network, SwiftNetwork)
         assert recipe.network.stride is not None
-        return Costs(epoch=seconds[recipe.network.stride, recipe.network.width], end=2.0)
+        return Costs(step=1.0, epoch=seconds[recipe.network.stride, recipe.network.width], end=2.0)
 
     monkeypatch.setattr(budget, "measured", measured)
 
@@ -77,7 +90,7 @@ def test_what_it_expects_is_said(prepared: PreparedData, monkeypatch: pytest.Mon
     said: list[str] = []
     chosen(Recipe.load("swift"), prepared, 60, said)
     (line,) = said
-    facts = ("60 s", "2 epochs", "width 64", "stride 2", "40 s of training")
+    facts = ("60 s", "2 epochs", "width 64", "stride 2", "56 s of training")
     assert [fact for fact in facts if fact not in line] == []
 
 
@@ -89,7 +102,7 @@ def test_a_time_too_short_names_one_that_would_do(prepared: PreparedData, monkey
 
 
 def test_other_networks_stay_as_they_are(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=1.0, end=0.0))
+    monkeypatch.setattr(budget, "measured", lambda *_: Costs(step=1.0, epoch=1.0, end=0.0))
     recipe = Recipe.load("convnet")
     found = chosen(recipe, prepared, 10)
     assert found.network == recipe.network
@@ -100,7 +113,7 @@ def test_pictures_too_small_for_a_wider_stride_are_not_given_one(monkeypatch: py
     seconds_an_epoch(monkeypatch, {(1, form.width): 1.0 for form in swift.SIZES})
     recipe = resolved(Recipe.load("swift", ["pictures.size=8"]), Data.find("digits"))
     small = prepare(Data.find("digits"), recipe.pictures, SilentProgress())
-    assert chosen(recipe, small, 60).training.epochs == 54
+    assert chosen(recipe, small, 60).training.epochs == 56
     assert chosen(recipe, small, 6).training.epochs == 3  # fewer than its form takes elsewhere
 
 
@@ -119,10 +132,10 @@ def test_what_measuring_takes_is_taken_off(prepared: PreparedData, monkeypatch: 
     now = [1000.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
-    def measured(recipe: Recipe, _prepared: PreparedData) -> Costs:
+    def measured(recipe: Recipe, _prepared: PreparedData, _end: float) -> Costs:
         now[0] += 10.0
         assert isinstance(recipe.network, SwiftNetwork)
-        return Costs(epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
+        return Costs(step=1.0, epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
 
     monkeypatch.setattr(budget, "measured", measured)
     said: list[str] = []
@@ -140,9 +153,29 @@ def test_what_the_time_decides_cannot_be_set_beside_it(field: str) -> None:
 
 def test_costs_are_measured_on_the_pictures_themselves(prepared: PreparedData) -> None:
     recipe = resolved(Recipe.load("swift", ["network.width=2", "training.batch_size=16"]), Data.find("skies:240"))
-    costs = budget.measured(recipe, prepared)
-    assert 0 < costs.epoch < 60
-    assert costs.end < 60
+    costs = budget.measured(recipe, prepared, 2.0)
+    assert 0 < costs.step < costs.epoch < 60
+    assert 2.0 < costs.end < 60  # the end that is known, and the labels of the pictures
+
+
+def test_the_end_is_measured_with_few_pictures_and_leaves_nothing(
+    prepared: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    recipe = resolved(Recipe.load("swift", ["network.width=2", "training.threads=1"]), Data.find("skies:240"))
+    assert 0 < real_seconds_at_the_end(recipe, prepared) < 60
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deadline_leaves_time_for_the_end(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: 1000.0)
+    monkeypatch.setattr(budget, "measured", lambda *_: Costs(step=0.5, epoch=10.0, end=7.0))
+    recipe = Recipe.load("convnet", ["training.batch_size=16"])
+    _, deadline = within(recipe, prepared, 100.0, 990.0, SilentProgress())
+    assert deadline is not None
+    assert deadline.at == pytest.approx(990 + 100 * (1 - budget.SHARE_KEPT) - 7)
+    assert deadline.per_step == 0.5
+    assert deadline.per_epoch == 10 - 0.5 * math.ceil(len(prepared.splits["train"]) / 16)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +183,20 @@ def test_costs_are_measured_on_the_pictures_themselves(prepared: PreparedData) -
 )
 def test_costs_of_odd_recipes_are_measured_as_well(settings: tuple[str, ...], prepared: PreparedData) -> None:
     recipe = resolved(Recipe.load("convnet", [*settings, "network.channels=[2]"]), Data.find("skies:240"))
-    assert 0 < budget.measured(recipe, prepared).epoch < 60
+    assert 0 < budget.measured(recipe, prepared, 2.0).epoch < 60
 
 
-def test_a_run_within_a_time_keeps_its_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swift, "SIZES", (swift.Size(stride=2, width=2, least_epochs=1),))
-    monkeypatch.setattr(budget, "measured", lambda *_: Costs(epoch=10.0, end=0.0))
-    run = skysort.train("skies:240", run=tmp_path / "run", budget="30s")
-    assert run.recipe.training.epochs == 2
-    assert isinstance(run.recipe.network, SwiftNetwork)
-    assert (run.recipe.network.width, run.recipe.network.stride) == (2, 2)
-    assert len(run.epochs) == 2
+def test_a_run_within_a_time_says_how_many_epochs_it_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def within(recipe: Recipe, *_: object) -> tuple[Recipe, Deadline]:
+        recipe = recipe.with_values(training={"epochs": 1000})
+        return recipe, Deadline(time.perf_counter() + 0.5, per_step=0.01, per_epoch=0.0)
+
+    monkeypatch.setattr(finish, "within", within)
+    settings = ("network.channels=[2]", "training.threads=1", "training.batch_size=16")
+    run = skysort.train("skies:240", "convnet", tmp_path / "run", budget="1h", settings=settings)
+    assert run.recipe.training.epochs != len(run.epochs) == read_table(run.classifier).epochs
 
 
 @pytest.fixture
@@ -175,7 +211,7 @@ def test_features_that_do_not_fit_are_refused_with_a_time_that_would_do(
 ) -> None:
     monkeypatch.setattr(backbone_learner, "milliseconds_per_picture", lambda _backbone: 1000.0)
     recipe = Recipe.load("photos")
-    least = (12 + budget.SECONDS_TO_FINISH) / (1 - budget.SHARE_KEPT)
+    least = (12 + budget.SECONDS_TO_FINISH_PHOTOS) / (1 - budget.SHARE_KEPT)
     with refused("budget-too-short", "20 s", f"{least:.0f} s"):
         chosen(recipe, photos, 20)
     with refused("budget-too-short"):  # mirror images take as long again

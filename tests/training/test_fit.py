@@ -2,6 +2,8 @@ import csv
 import json
 import re
 import signal
+import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from skysort.core.deadline import Deadline
 from skysort.core.errors import SkysortError, StoppedError
 from skysort.core.progress import LineProgress, SilentProgress
 from skysort.data.decode import Pixels, Shape
@@ -287,6 +290,7 @@ def test_what_others_keep_in_the_checkpoint_folder_stays(tmp_path: Path) -> None
         ("epoch_sums", None),
         ("epoch_sums", {"loss": "low"}),
         ("window_sums", [1, 2]),
+        ("pace", {"until": 1.0}),
         ("window_sums", {"loss": float("inf"), "correct": 0, "pictures": 0, "seconds": 0.0}),
     ],
 )
@@ -304,6 +308,37 @@ def test_a_state_of_wrong_types_or_values_is_damaged(field: str, value: object, 
         path.write_text(json.dumps(table), "utf-8")
         with refused("damaged-run", path):
             trained(recipe, tmp_path)
+
+
+def test_a_stopped_training_with_a_deadline_goes_on_with_its_plan(
+    tmp_path: Path, signal_at: Callable[[dict[int, signal.Signals]], None]
+) -> None:
+    recipe = Recipe.load("convnet", SETTINGS)
+    network, deadline = make_network(recipe), Deadline(time.perf_counter() + 1e6, per_step=1e4, per_epoch=0.0)
+    signal_at({6: signal.SIGTERM})
+    with pytest.raises(StoppedError):
+        fit(network, recipe, make_part(), make_part(seed=1), tmp_path, SilentProgress(), deadline)
+    stopped = json.loads((tmp_path / "checkpoint" / "state.json").read_text("utf-8"))
+    assert (stopped["epoch"], stopped["step"]) == (2, 2)
+    assert stopped["pace"]["num_steps"] > 100  # of 12 in the recipe; the steps are faster than the deadline says
+    stopped["pace"]["until"] = stopped["seconds"]  # the time is over
+    (tmp_path / "checkpoint" / "state.json").write_text(json.dumps(stopped), "utf-8")
+    state = fit(make_network(recipe), recipe, make_part(), make_part(seed=1), tmp_path, SilentProgress())
+    assert (state.epoch - 1, len(rows_of(tmp_path))) == (2, 2)  # one more step, for there is no time for another
+    assert rows_of(tmp_path)[-1]["step"] == "3"
+
+
+def test_a_training_killed_before_its_first_epoch_keeps_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.load("convnet", SETTINGS)
+    deadline = Deadline(time.perf_counter() - 1.0, per_step=1.0, per_epoch=0.0)
+    with monkeypatch.context() as killed:
+        killed.setattr(fitting, "train_epoch", lambda *_: sys.exit())
+        with pytest.raises(SystemExit):
+            fit(make_network(recipe), recipe, make_part(), None, tmp_path, SilentProgress(), deadline)
+    fit(make_network(recipe), recipe, make_part(), None, tmp_path, SilentProgress())
+    assert [row["step"] for row in rows_of(tmp_path)] == ["1"]
 
 
 def test_a_recipe_that_changed_is_no_resume(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ class ClassifierTable(FrozenModel):
     """Whether model.onnx returns the mean of the logits of a picture and of its mirror image."""
     parameters: int
     """Number of trained parameters."""
+    epochs: int | None = None
+    """Epochs of its training. A time budget may end the last one early. None with a backbone."""
     temperature: float = Field(gt=0)
     """Divisor of the network's logits inside model.onnx. Fitted on validation pictures, otherwise 1."""
     temperature_reason: str

@@ -281,8 +281,11 @@ class Training(FrozenModel):
         """Return the number of epochs for a number of training pictures."""
         if self.epochs != "auto":
             return self.epochs
-        steps_per_epoch = num_steps(num_pictures, self.pictures_per_step(num_pictures))
-        return max(AUTO_EPOCHS, -(-AUTO_STEPS // steps_per_epoch))
+        return max(AUTO_EPOCHS, -(-AUTO_STEPS // self.steps_per_epoch(num_pictures)))
+
+    def steps_per_epoch(self, num_pictures: int) -> int:
+        """Return the batches per epoch for a number of training pictures."""
+        return num_steps(num_pictures, self.pictures_per_step(num_pictures))
 
     def pictures_per_step(self, num_pictures: int) -> int:
         """Return the batch size for a number of training pictures."""

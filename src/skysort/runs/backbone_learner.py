@@ -13,6 +13,7 @@ from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
 from skysort.classifier.reference import MOST_ROWS, Reference
+from skysort.core.deadline import Deadline
 from skysort.core.environment import machine_description, versions
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
@@ -84,7 +85,9 @@ def check_own_network(recipe: Recipe, prepared: PreparedData) -> None:
     """Refuse nothing: a backbone is no network of a person's own."""
 
 
-def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+def learn(
+    run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress, _deadline: Deadline | None = None
+) -> dict[str, float]:
     """Compute the features of all pictures, fit a head to the training pictures', and write the classifier.
 
     Returns:

@@ -1,19 +1,28 @@
 """The number of epochs and the size of the network that fit into a time budget."""
 
 import re
+import shutil
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from skysort.classifier.classifier import Classifier
+from skysort.core.deadline import Deadline
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
-from skysort.core.progress import Progress, span
-from skysort.data.splits import PreparedData
+from skysort.core.progress import Progress, SilentProgress, span
+from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.recipe.schema import Recipe
 from skysort.runs.learner import backbone_learner, network_learner
+from skysort.runs.measure import measure_run
+from skysort.runs.start import start_run
 
-SECONDS_TO_FINISH = 11.0
-"""Time from the last step of a run to its figures, without measuring: export, proof, figures, report."""
-SHARE_KEPT = 0.06
-"""Share of the budget to keep in reserve."""
+PICTURES_REHEARSED = 64
+"""Pictures per split for a run in small that times the end."""
+SHARE_KEPT = 0.03
+"""Share of the budget to keep in reserve: the start and the exit of Python, 0.3 s of 10 s, are not measured."""
+SECONDS_TO_FINISH_PHOTOS = 11.0
+"""With a backbone: time from the features to the end, without measuring."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -37,17 +46,21 @@ def seconds_of(text: str) -> float:
 class Costs:
     """Seconds that a recipe takes on this computer."""
 
+    step: float
+    """One step of training."""
     epoch: float
     """One epoch: its steps, the validation and the checkpoint after it."""
     end: float
     """Everything from the last step to the end of the command."""
 
 
-def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress) -> Recipe:
+def within(
+    recipe: Recipe, prepared: PreparedData, seconds: float, started: float, progress: Progress
+) -> tuple[Recipe, Deadline | None]:
     """Return a recipe with the number of epochs and the variant of its network that fit into a time.
 
     The choice follows from the time of a few steps of each variant. It is part of the returned recipe, so a resume
-    keeps it.
+    keeps it. The training plans its epochs anew as it goes, by the deadline.
 
     Args:
         recipe: resolved recipe.
@@ -56,21 +69,25 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
         started: start of the command, by time.perf_counter().
         progress: prints the choice and the expected times.
 
+    Returns:
+        The recipe, and when its training has to end; None with a backbone.
+
     Raises:
         SkysortError: when not even one epoch fits, or the features of a backbone do not. The message has a time
             that is long enough.
     """
     if recipe.has_backbone:
         check_features_fit(recipe, prepared, seconds, started, progress)
-        return recipe
+        return recipe, None
 
     def seconds_for_epochs(costs: Costs) -> float:
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
+    end = seconds_at_the_end(recipe, prepared)
     chosen = None
     for variant in network_learner().variants(recipe.network, prepared.shape.size):
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
-        costs = measured(candidate, prepared)
+        costs = measured(candidate, prepared, end)
         available = seconds_for_epochs(costs)
         least_epochs = variant.least_epochs if chosen else 1
         if available < least_epochs * costs.epoch:  # the next variants take even longer
@@ -83,12 +100,13 @@ def within(recipe: Recipe, prepared: PreparedData, seconds: float, started: floa
     # Computed last, since measuring further variants took time.
     num_epochs = max(1, int(seconds_for_epochs(costs) / costs.epoch))
     recipe = recipe.with_values(training={"epochs": num_epochs})
-    expected = time.perf_counter() - started + num_epochs * costs.epoch + costs.end
+    num_steps = recipe.training.steps_per_epoch(len(prepared.splits["train"]))
+    at = time.perf_counter() + seconds_for_epochs(costs)
     progress.say(
-        f"within {span(seconds)}: {num_epochs:,} epochs{f' of {size}' if size else ''},"
-        f" {span(num_epochs * costs.epoch)} of training, and figures after about {span(expected)}"
+        f"within {span(seconds)}: about {num_epochs:,} epochs{f' of {size}' if size else ''},"
+        f" {span(at - time.perf_counter())} of training, and figures after about {span(at - started + costs.end)}"
     )
-    return recipe
+    return recipe, Deadline(at, costs.step, max(0.0, costs.epoch - num_steps * costs.step))
 
 
 def check_features_fit(
@@ -108,12 +126,12 @@ def check_features_fit(
     """
     computing = backbone_learner().seconds_for_features(recipe, prepared)
     elapsed = time.perf_counter() - started
-    available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH
+    available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH_PHOTOS
     if computing and computing > available:
         raise _too_short(seconds, computing - available)
     progress.say(
         f"within {span(seconds)}: {span(computing)} to compute features, and figures after about"
-        f" {span(elapsed + computing + SECONDS_TO_FINISH)}"
+        f" {span(elapsed + computing + SECONDS_TO_FINISH_PHOTOS)}"
     )
 
 
@@ -125,20 +143,56 @@ def _too_short(seconds: float, lacking: float) -> SkysortError:
     )
 
 
-def measured(recipe: Recipe, prepared: PreparedData) -> Costs:
+def measured(recipe: Recipe, prepared: PreparedData, end: float) -> Costs:
     """Return the costs of a recipe on this computer, from a few timed steps.
+
+    Args:
+        recipe: resolved recipe.
+        prepared: its pictures.
+        end: seconds that the end takes with any network and any number of pictures.
 
     Raises:
         StoppedError: on SIGINT or SIGTERM.
     """
     try:
-        per_epoch, per_picture = network_learner().seconds_per_epoch_and_picture(recipe, prepared)
+        per_step, beside_steps, per_picture = network_learner().seconds_of_training(recipe, prepared)
     except StoppedError:
         raise StoppedError("interrupted", "interrupted before the run began") from None
+    num_steps = recipe.training.steps_per_epoch(len(prepared.splits["train"]))
     num_validated = len(prepared.splits.get("validation", ()))
     num_measured = sum(map(len, prepared.measured(all_of_train=recipe.speaks_of_train).values()))
+    num_ood = len(prepared.ood.rows) if prepared.ood else 0
     views = 2 if recipe.augment.test_time_flip else 1
     return Costs(
-        per_epoch + num_validated * per_picture,
-        SECONDS_TO_FINISH + (num_measured + num_validated) * views * per_picture,  # validation for the temperature
+        per_step,
+        num_steps * per_step + beside_steps + num_validated * per_picture,
+        end + (num_measured + num_validated + num_ood) * views * per_picture,  # validation for the temperature
     )
+
+
+def seconds_at_the_end(recipe: Recipe, prepared: PreparedData) -> float:
+    """Return the seconds from the last step to the end of a run with few pictures, timed with one epoch on some.
+
+    The first time loads the libraries for the end, so a run that follows need not. The second time is measured.
+
+    Raises:
+        StoppedError: on SIGINT or SIGTERM.
+    """
+    few = {split: evenly_spaced(rows, PICTURES_REHEARSED) for split, rows in prepared.splits.items()}
+    small, silent = replace(prepared, splits=few, ood=None), SilentProgress()
+    short = recipe.with_values(
+        training={"epochs": 1, "log_every": 0}, trust={"keep_known": None}, loss={"class_weights": "none"}
+    )
+    seconds = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        run = start_run(Path(folder) / "run", short, small, silent)
+        for _ in range(2):  # the second time, the training is complete
+            shutil.rmtree(run.classifier, ignore_errors=True)
+            try:
+                learned = network_learner().learn(run, short, small, silent)
+                started = time.perf_counter()
+                measure_run(run, Classifier(run.classifier), small, learned, silent)
+            except StoppedError:
+                raise StoppedError("interrupted", "interrupted before the run began") from None
+            seconds = learned["export"] + time.perf_counter() - started
+    return seconds

@@ -1,6 +1,7 @@
 """The rest of a training, from a plan or an interrupted run: train the classifier if needed, and measure it."""
 
 from skysort.classifier.classifier import Classifier
+from skysort.core.deadline import Deadline
 from skysort.core.errors import StoppedError
 from skysort.core.progress import Progress
 from skysort.data.splits import PreparedData
@@ -32,14 +33,17 @@ def carry_out(plan: TrainingPlan, prepared: PreparedData, progress: Progress) ->
     recipe = plan.recipe.with_values(pictures={"protocol": prepared.protocol})
     check_trainable(recipe, prepared)
     advise(plan, prepared, progress)
+    deadline = None
     if plan.budget is not None:
-        recipe = within(recipe, prepared, plan.budget, plan.began, progress)
+        recipe, deadline = within(recipe, prepared, plan.budget, plan.began, progress)
     run = start_run(plan.folder, recipe, prepared, progress)
     with run.locked():
-        return finish(run, run.recipe, prepared, progress)
+        return finish(run, run.recipe, prepared, progress, deadline)
 
 
-def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> Run:
+def finish(
+    run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress, deadline: Deadline | None = None
+) -> Run:
     """Train the classifier if the run has none, and measure it.
 
     Args:
@@ -47,13 +51,14 @@ def finish(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress)
         recipe: resolved recipe.
         prepared: pictures of the run.
         progress: where to report progress.
+        deadline: when the training of a new run has to end, if it has a budget. A checkpoint keeps it.
 
     Raises:
         StoppedError: when the person or the system stopped it. The message has the command to continue.
         SkysortError: when the loss diverges, or a file cannot be written.
     """
     try:
-        seconds = {} if run.has_classifier else learner(recipe).learn(run, recipe, prepared, progress)
+        seconds = {} if run.has_classifier else learner(recipe).learn(run, recipe, prepared, progress, deadline)
         classifier = Classifier(run.classifier)
         if run.improvement:
             finish_improvement(run, classifier, prepared, progress)

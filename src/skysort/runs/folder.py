@@ -201,7 +201,7 @@ class Run:
             epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
             raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
-        num_epochs = self.recipe.training.epochs_for(sum(self.data.counts["train"].values()))
+        num_epochs = read_table(self.classifier).epochs  # a budget may have changed the recipe's number
         if len(epochs) != num_epochs:
             raise SkysortError("damaged-run", f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
         return epochs

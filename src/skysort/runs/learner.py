@@ -10,6 +10,7 @@ from skysort.classifier.evidence import Evidence
 from skysort.classifier.ood import Similarities
 from skysort.classifier.proof import Logits
 from skysort.classifier.reference import Reference
+from skysort.core.deadline import Deadline
 from skysort.core.errors import require
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
@@ -45,7 +46,14 @@ class Learner(Protocol):
     def check_own_network(self, recipe: Recipe, prepared: PreparedData) -> None:
         """Refuse a user's own network that cannot be trained or exported."""
 
-    def learn(self, run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+    def learn(
+        self,
+        run: Run,
+        recipe: Recipe,
+        prepared: PreparedData,
+        progress: Progress,
+        deadline: Deadline | None = None,
+    ) -> dict[str, float]:
         """Train from the run's checkpoint, if there is one, and write its classifier; return seconds by step."""
 
     def train_mode_accuracies(self, run: Run, prepared: PreparedData) -> dict[str, float] | None:
@@ -58,8 +66,8 @@ class NetworkLearner(Learner, Protocol):
     def variants(self, network: AnyNetwork, size: int) -> "list[Variant]":
         """Return the networks that a budget may choose from for a picture size, fastest first."""
 
-    def seconds_per_epoch_and_picture(self, recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
-        """Return the seconds per epoch and the seconds to label a picture, timed with a few steps."""
+    def seconds_of_training(self, recipe: Recipe, prepared: PreparedData) -> tuple[float, float, float]:
+        """Return the seconds per step, per checkpoint and per labelled picture, timed with a few steps."""
 
 
 class BackboneLearner(Learner, Protocol):

@@ -23,6 +23,7 @@ from skysort.classifier.format import (
     read_table,
 )
 from skysort.classifier.readme import readme
+from skysort.core.deadline import Deadline
 from skysort.core.environment import machine_description, versions
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
@@ -39,6 +40,7 @@ from skysort.recipe.sections import Normalisation, Training
 from skysort.runs.folder import Run
 from skysort.runs.unknown_threshold import unknown_threshold
 from skysort.training.batches import SplitPictures
+from skysort.training.checkpoint import State
 from skysort.training.device import check_memory, computing_threads, resolve_device, resolve_threads
 from skysort.training.fit import fit
 from skysort.training.loop import evaluate, evaluate_in_training_mode, logits_in_use
@@ -99,11 +101,11 @@ def variants(network: AnyNetwork, size: int) -> list[Variant]:
     return families.variants(network, size)
 
 
-def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tuple[float, float]:
+def seconds_of_training(recipe: Recipe, prepared: PreparedData) -> tuple[float, float, float]:
     """Time a few steps of training, and the labels of a few pictures.
 
     Returns:
-        Seconds per epoch, with its checkpoint and without validation, and seconds to label a picture.
+        Seconds per step, per checkpoint and per labelled picture.
 
     Raises:
         StoppedError: when the person or the system stopped it.
@@ -129,7 +131,7 @@ def seconds_per_epoch_and_picture(recipe: Recipe, prepared: PreparedData) -> tup
         loss, device = loss_function(recipe.loss), torch.device(training.device)
         evaluate(network, pictures_of(dataset, labelled), loss, device)
         seconds_per_picture = (time.perf_counter() - started) / len(labelled)
-    return len(rows) / pictures_per_step * step + beside_steps, seconds_per_picture
+    return step, beside_steps, seconds_per_picture
 
 
 def _seconds_of_steps(history: Path) -> tuple[float, float]:
@@ -139,8 +141,17 @@ def _seconds_of_steps(history: Path) -> tuple[float, float]:
     return float(statistics.median(np.diff(seconds)[STEPS_TO_WARM_UP - 1 :].tolist())), seconds[-1]
 
 
-def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) -> dict[str, float]:
+def learn(
+    run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress, deadline: Deadline | None = None
+) -> dict[str, float]:
     """Train from the run's checkpoint, if there is one, and write its classifier.
+
+    Args:
+        run: locked run.
+        recipe: resolved recipe.
+        prepared: pictures of the run.
+        progress: where to report progress.
+        deadline: when the training of a new run has to end; None to train for the recipe's epochs.
 
     Returns:
         Seconds of the export, by that name.
@@ -155,10 +166,11 @@ def learn(run: Run, recipe: Recipe, prepared: PreparedData, progress: Progress) 
         if run.improvement:
             _continue_from(network, Path(run.improvement.run), prepared.dataset.listing.classes)
         validation = pictures_of(dataset, splits["validation"]) if "validation" in splits else None
-        seconds = fit(network, recipe, pictures_of(dataset, splits["train"]), validation, run.path, progress)
+        train = pictures_of(dataset, splits["train"])
+        state = fit(network, recipe, train, validation, run.path, progress, deadline)
         started = time.perf_counter()
         temperature = _temperature(network, recipe, validation, progress)
-        table = _table(recipe, prepared, network.num_parameters, temperature, seconds)
+        table = _table(recipe, prepared, network.num_parameters, temperature, state)
         proof = dataset.pixels(evenly_spaced(splits["train"], NUM_PROOF_PICTURES))
         with whole_folder(run.classifier) as folder:
             classifier, logits = export_classifier(folder, network, table, proof)
@@ -207,7 +219,7 @@ def _temperature(
 
 
 def _table(
-    recipe: Recipe, prepared: PreparedData, num_parameters: int, temperature: Temperature, seconds: float
+    recipe: Recipe, prepared: PreparedData, num_parameters: int, temperature: Temperature, state: State
 ) -> ClassifierTable:
     shape = prepared.shape
     return ClassifierTable(
@@ -217,10 +229,11 @@ def _table(
         recipe=recipe.name,
         test_time_flip=recipe.augment.test_time_flip is True,
         parameters=num_parameters,
+        epochs=state.epoch - 1,
         temperature=temperature.value,
         temperature_reason=temperature.reason,
         data={"source": prepared.data.name, "fingerprint": prepared.dataset.fingerprint()},
-        seconds={"training": seconds},
+        seconds={"training": state.seconds},
         files={},
         versions=versions(),
         machine=machine_description(recipe.training.device, recipe.training.threads),

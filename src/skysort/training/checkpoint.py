@@ -19,6 +19,7 @@ from torch import Tensor
 from skysort.core.errors import SkysortError
 from skysort.core.files import read_json, remove_partials, sha256, write_whole, writing
 from skysort.training.loop import Task
+from skysort.training.pace import Pace
 from skysort.training.step_results import Sums
 
 FORMAT: Literal[1] = 1
@@ -37,6 +38,19 @@ class _Sums(BaseModel):
     seconds: Annotated[float, Field(ge=0)]
 
 
+class _Pace(BaseModel):
+    """The plan within a time, in state.json."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    until: float
+    per_step: Annotated[float, Field(gt=0)]
+    per_epoch: Annotated[float, Field(ge=0)]
+    steps_per_epoch: Annotated[int, Field(ge=1)]
+    num_steps: Annotated[int, Field(ge=1)]
+    length: Annotated[float, Field(gt=0)]
+
+
 @dataclass
 class State:
     """The progress of a run."""
@@ -53,6 +67,8 @@ class State:
     """Seconds of training since the start of the run, without pauses."""
     history_bytes: int = 0
     """Length of history.csv."""
+    pace: Pace | None = None
+    """The plan within a time; None where the recipe sets the number of epochs."""
     tensors: str = ""
     """Name of the file that holds the tensors; empty before the first checkpoint."""
 
@@ -73,13 +89,15 @@ class _Table(BaseModel):
     window_sums: _Sums
     seconds: Annotated[float, Field(ge=0)]
     history_bytes: Annotated[int, Field(ge=0)]
+    pace: _Pace | None
     tensors: Literal["tensors-0.safetensors", "tensors-1.safetensors"]
 
     def state(self) -> State:
         """Return its state."""
         values = self.model_dump(include={field.name for field in fields(State)})
         sums = {name: Sums(**values[name]) for name in ("epoch_sums", "window_sums")}
-        return State(**{**values, **sums})
+        pace = self.pace and Pace(**values["pace"])
+        return State(**{**values, **sums, "pace": pace})
 
 
 def save_checkpoint(folder: Path, state: State, task: Task) -> None:
@@ -118,6 +136,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
             "recipe-changed", f"the recipe has changed since {path} was written; restore it to resume"
         )
     state, tensors = table.state(), folder / table.tensors
+    task.pace = state.pace
     if (
         state.epoch > task.num_epochs + 1
         or state.step > task.steps_per_epoch

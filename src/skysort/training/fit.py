@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from skysort.core.deadline import Deadline
 from skysort.core.errors import StoppedError
 from skysort.core.progress import Progress, Tell, span
 from skysort.networks.layers import PictureNetwork
@@ -20,6 +21,7 @@ from skysort.training.checkpoint import State, load_checkpoint, save_checkpoint
 from skysort.training.history import History, HistoryRow
 from skysort.training.loop import Task, evaluate, train_epoch
 from skysort.training.optimizer import build_optimizer, class_weights, loss_function
+from skysort.training.pace import Pace
 from skysort.training.step_results import StepResults, Sums
 
 SECONDS_BETWEEN_CHECKPOINTS = 120.0
@@ -38,7 +40,8 @@ def fit(
     validation: SplitPictures | None,
     folder: Path,
     progress: Progress,
-) -> float:
+    deadline: Deadline | None = None,
+) -> State:
     """Train a network, from the run folder's checkpoint where there is one.
 
     Args:
@@ -48,9 +51,11 @@ def fit(
         validation: pictures to measure on after each epoch.
         folder: of the run; gets history.csv and checkpoint/.
         progress: shows how far the training is.
+        deadline: when the training has to end; None to train for the recipe's epochs. A checkpoint keeps it,
+            counted in seconds of training.
 
     Returns:
-        Seconds of training since the start of the run.
+        The state at the end, with the number of epochs and the seconds of training since the start of the run.
 
     Raises:
         DivergedError: when a loss is not finite.
@@ -65,6 +70,9 @@ def fit(
     loss = loss_function(recipe.loss, None if weights is None else weights.to(device))
     task = Task(network, optimizer, loss, recipe, train, device)
     state = load_checkpoint(folder / "checkpoint", task)
+    if deadline and not state.tensors:
+        until = deadline.at - time.perf_counter()
+        task.pace = state.pace = Pace(until, deadline.per_step, deadline.per_epoch, task.steps_per_epoch)
     num_done = (state.epoch - 1) * train.num_pictures + state.epoch_sums.pictures
     num_in_all = task.num_epochs * train.num_pictures
     with (
@@ -73,9 +81,11 @@ def fit(
         progress.step("Training", num_in_all, done=num_done) as tell,
     ):
         session = _Session(task, validation, state, history, folder / "checkpoint", stop, tell, progress.say)
+        if state.pace and not state.tensors:
+            session.save()  # so that a resume knows the time, whenever the run is killed
         while state.epoch <= task.num_epochs:
             session.finish_epoch()
-    return state.seconds
+    return state
 
 
 @dataclass
@@ -106,22 +116,28 @@ class _Session:
         self.history, self.checkpoint, self.stop, self.tell, self.say = history, checkpoint, stop, tell, say
         self.log_every = task.recipe.training.log_every
         self.results = StepResults(task.device, self._count)
-        self.num_steps, self.seconds_timed, self.has_said_how_long = 0, 0.0, False
+        self.num_steps, self.seconds_timed = 0, 0.0
+        self.has_said_how_long = state.pace is not None  # a budget says it before
         self.seconds_before = state.seconds
         self.num_untold = 0
+        self.seconds_to_save = 0.0
         self.started = self.saved = self.counted = self.told = time.perf_counter()
 
     def finish_epoch(self) -> None:
         """Train the rest of the current epoch, then measure, log and save."""
-        state = self.state
+        state, pace = self.state, self.state.pace
         self.counted = time.perf_counter()
         train_epoch(self.task, state.epoch, state.step, self.results, self._after_step)
         self.results.read_all()
         self._tell()
+        began = self._seconds()
         self._add_row("epoch", state.epoch_sums, self._validated())
+        if pace:  # before the checkpoint, so that a resume ends where this run would
+            pace.per_epoch = self._seconds() - began + self.seconds_to_save
+            pace.plan((state.epoch - 1) * pace.steps_per_epoch + state.step, began)
         state.epoch, state.step = state.epoch + 1, 0
         state.epoch_sums, state.window_sums = Sums(), Sums()
-        self._save()
+        self.save()
         self._stop_if_requested()
 
     def _count(self, loss: float, correct: int, pictures: int) -> None:
@@ -129,7 +145,7 @@ class _Session:
         self.state.window_sums.add(loss, correct, pictures)
         self.num_untold += pictures
 
-    def _after_step(self, step: int) -> None:
+    def _after_step(self, step: int) -> bool:
         state, log_every = self.state, self.log_every
         now = time.perf_counter()
         seconds, self.counted = now - self.counted, now
@@ -146,8 +162,14 @@ class _Session:
             state.window_sums = Sums()
         if self.stop.requested or now - self.saved > SECONDS_BETWEEN_CHECKPOINTS:
             self.results.read_all()
-            self._save()
+            self.save()
             self._stop_if_requested()
+        if pace := state.pace:
+            pace.add_step(seconds)
+            done = (state.epoch - 1) * pace.steps_per_epoch + step
+            pace.plan(done, self._seconds())
+            return done >= pace.num_steps
+        return False
 
     def _tell(self) -> None:
         state, self.told = self.state, time.perf_counter()
@@ -195,11 +217,13 @@ class _Session:
             )
         )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write a checkpoint."""
         self.state.seconds = self._seconds()
         self.state.history_bytes = self.history.sync()
         save_checkpoint(self.checkpoint, self.state, self.task)
         self.saved = self.counted = time.perf_counter()
+        self.seconds_to_save = self._seconds() - self.state.seconds
 
     def _stop_if_requested(self) -> None:
         if self.stop.requested:

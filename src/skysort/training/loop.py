@@ -19,6 +19,7 @@ from skysort.training.augment import augmented
 from skysort.training.batches import Batch, SplitPictures, in_turn, shuffled
 from skysort.training.device import compiled, mixed_precision
 from skysort.training.optimizer import LossFunction, learning_rate, penalty
+from skysort.training.pace import Pace
 from skysort.training.random_streams import dropout_rng
 from skysort.training.step_results import StepResults, Sums
 
@@ -38,6 +39,8 @@ class Task:
     recipe: Recipe
     train: SplitPictures
     device: torch.device
+    pace: Pace | None = None
+    """The plan within a time; None where the recipe sets the number of epochs."""
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -49,10 +52,10 @@ class Task:
         """The network, compiled where that is quicker."""
         return compiled(self.network, self.device, self.num_epochs * self.steps_per_epoch)
 
-    @cached_property
+    @property
     def num_epochs(self) -> int:
         """Passes over the training pictures."""
-        return self.recipe.training.epochs_for(self.train.num_pictures)
+        return self.pace.num_epochs if self.pace else self.recipe.training.epochs_for(self.train.num_pictures)
 
     @cached_property
     def batch_size(self) -> int:
@@ -62,13 +65,16 @@ class Task:
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the learning rate of a step, counted from 0, of an epoch, counted from 1."""
         step_in_run = (epoch - 1) * self.steps_per_epoch + step
-        num_steps_in_run = self.num_epochs * self.steps_per_epoch
         highest = self.recipe.optimizer.learning_rate
+        if self.pace:
+            position = self.pace.position(step_in_run)
+            return learning_rate(self.recipe.schedule, highest, position, self.pace.length)
+        num_steps_in_run = self.num_epochs * self.steps_per_epoch
         return learning_rate(self.recipe.schedule, highest, step_in_run, num_steps_in_run)
 
 
 def train_epoch(
-    task: Task, epoch: int, first_step: int, results: StepResults, after_step: Callable[[int], None]
+    task: Task, epoch: int, first_step: int, results: StepResults, after_step: Callable[[int], bool | None]
 ) -> None:
     """Train on an epoch's batches, starting at a step.
 
@@ -77,7 +83,7 @@ def train_epoch(
         epoch: counted from 1.
         first_step: steps of this epoch that are already done.
         results: receives the figures of each step.
-        after_step: called with the number of steps done.
+        after_step: called with the number of steps done; returns True to end the epoch there.
 
     Raises:
         DivergedError: when a loss is not finite; on a CPU before that step has changed a weight.
@@ -107,7 +113,8 @@ def train_epoch(
             results.put(epoch, step, rate, loss, data_loss, num_right(network, outputs, labels), len(labels))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            after_step(step + 1)
+            if after_step(step + 1):
+                break
 
 
 def num_right(network: PictureNetwork, outputs: Tensor, labels: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ _LOSSES: dict[str, LossFunction] = {
 }
 
 
-def learning_rate(schedule: Schedule, highest: float, step: int, num_steps: int) -> float:
+def learning_rate(schedule: Schedule, highest: float, step: float, num_steps: float) -> float:
     """Return the learning rate of a step, counted from 0 over the whole run."""
     if schedule.name == "linear":
         return highest * (1 - step / num_steps)
