@@ -124,6 +124,14 @@ def test_without_a_validation_part_nothing_is_calibrated(
         assert run.metrics.temperature == 1
     tutorial = skysort.Run(tmp_path / "tutorial").metrics.splits["test"]
     assert tutorial.calibration_error.before is None
+    settings = (
+        "pictures.protocol=tutorial",
+        "training.epochs=1",
+        "network.hidden=[4]",
+        "loss.label_smoothing=0.3",
+    )
+    skysort.train(data, "mlp", tmp_path / "smoothed", settings=settings, progress=LineProgress())
+    assert "label smoothing 0.3" in capsys.readouterr().err
 
 
 def test_a_run_of_several_sources_keeps_them_all_and_opens_them_again(

@@ -210,7 +210,13 @@ def _temperature(
     network: PictureNetwork, recipe: Recipe, validation: SplitPictures | None, progress: Progress
 ) -> Temperature:
     if validation is None:
-        return Temperature(reason="there are no validation pictures to fit it to")
+        temperature = Temperature(reason="there are no validation pictures to fit it to")
+        if smoothing := recipe.loss.label_smoothing:
+            progress.say(
+                f"temperature 1: {temperature.reason}, so confidences stay as low, and the loss as high, as label"
+                f" smoothing {smoothing:g} makes them"
+            )
+        return temperature
     flip = recipe.augment.test_time_flip is True
     logits = logits_in_use(network, validation, torch.device(recipe.training.device), flip=flip)
     temperature = fit_temperature(logits, validation.labels)
