@@ -124,12 +124,8 @@ def test_without_a_validation_part_nothing_is_calibrated(
         assert run.metrics.temperature == 1
     tutorial = skysort.Run(tmp_path / "tutorial").metrics.splits["test"]
     assert tutorial.calibration_error.before is None
-    settings = (
-        "pictures.protocol=tutorial",
-        "training.epochs=1",
-        "network.hidden=[4]",
-        "loss.label_smoothing=0.3",
-    )
+    smoothed = ("loss.name=cross-entropy", "loss.label_smoothing=0.3")
+    settings = ("pictures.protocol=tutorial", "training.epochs=1", "network.hidden=[4]", *smoothed)
     skysort.train(data, "mlp", tmp_path / "smoothed", settings=settings, progress=LineProgress())
     assert "label smoothing 0.3" in capsys.readouterr().err
 
