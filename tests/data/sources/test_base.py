@@ -12,7 +12,7 @@ import pytest
 
 from skysort.data.dataset import path_source
 from skysort.data.decode import UnreadablePictureError
-from skysort.data.sources import archive_files
+from skysort.data.sources import archive_files, zip_archive
 from skysort.data.sources.archive import archive_stamp
 from skysort.data.sources.base import (
     ArchiveSource,
@@ -320,14 +320,27 @@ def test_hidden_folders_need_not_be_readable(tmp_path: Path, monkeypatch: pytest
         assert len(list(image_files([tmp_path], opened, skipped))) == 1
 
 
-def test_the_stamp_of_a_zip_changes_with_its_directory_at_the_same_size_and_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("comment", [b"", b"PK of mine"])
+@pytest.mark.parametrize("is_zip64", [False, True])
+def test_the_stamp_of_a_zip_changes_with_its_directory_at_the_same_size_and_time(
+    comment: bytes, is_zip64: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_zip64:
+        monkeypatch.setattr(zip_archive, "IN_ZIP64", 2 * (46 + len("cat/1.bmp")))  # the directory's real size
     path = tmp_path / "x.zip"
     stamps = set()
     for content in (b"one", b"two"):
         with zipfile.ZipFile(path, "w") as archive:
+            archive.comment = comment
             archive.writestr(zipfile.ZipInfo("cat/1.bmp"), content)
+            archive.writestr(zipfile.ZipInfo("cat/2.bmp"), b"same")
         stamps.add(archive_stamp(path))
+        size = zip_archive.END.unpack_from(path.read_bytes()[-22 - len(comment) :])[5]
+        assert (size == zip_archive.IN_ZIP64) == is_zip64
     assert len(stamps) == 2
+    path.write_bytes(b"no zip at all")
+    with refused("damaged-archive", path):
+        archive_stamp(path)
 
 
 @pytest.mark.parametrize(

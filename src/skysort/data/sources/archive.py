@@ -1,7 +1,6 @@
 """Zip and tar archives of pictures. They are read in place, and nothing in them is trusted."""
 
 import hashlib
-import struct
 import tarfile
 import zipfile
 from contextlib import AbstractContextManager
@@ -11,7 +10,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.files import check_not_special
 from skysort.data.sources.archive_files import BROKEN, Archive
 from skysort.data.sources.tar_archive import open_tar
-from skysort.data.sources.zip_archive import open_zip, zip_file
+from skysort.data.sources.zip_archive import open_zip, table_of_contents
 
 NUM_SAMPLES, SAMPLE_BYTES = 1024, 4096
 """Samples for the stamp of a tar, whose headers are spread over the file and hold no checksums of its files."""
@@ -55,10 +54,7 @@ def archive_stamp(path: Path) -> str:
     """
     digest = hashlib.blake2b(digest_size=16)
     if _is_zip(path):
-        with zip_file(path) as archive:
-            for entry in archive.infolist():
-                numbers = struct.pack("<QQQ", entry.CRC, entry.file_size, entry.header_offset)
-                digest.update(numbers + entry.orig_filename.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(table_of_contents(path))
         return digest.hexdigest()
     try:
         with path.open("rb") as file:
