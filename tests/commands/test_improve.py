@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 import skysort
 from skysort.classifier.format import read_table
 from skysort.data.additions import FOLDER, TABLE
 from skysort.data.builtin import skies
-from skysort.runs import finish, improve
+from skysort.networks.families import initial_network
+from skysort.recipe.sections import Normalisation
+from skysort.runs import finish, improve, network_learner
 from skysort.runs.folder import Run
 from skysort.work.journal import Journal
 from tests.commands.conftest import Ended
@@ -188,6 +191,7 @@ def test_the_next_improve_tests_on_newer_answers_alone_and_keeps_what_was_learne
         journal.answers.take_back(20 + NUM_CORRECTED)
     run5 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run5")
     assert run5.improvement.corrections == 0, f"corrections such as {wrong} were taken back"
+    assert (run4.improvement.corrections, run4.improvement.new_corrections) == (NUM_CORRECTED, 0)
 
 
 @pytest.mark.parametrize("at", ["copy", "write", "learn", "outcome", "measure"])
@@ -222,12 +226,24 @@ def test_an_interrupted_improve_begins_again_or_is_resumed(
     run.check_classifier()
 
 
+def test_what_a_killed_improve_leaves_beside_the_folder_is_removed(
+    answered: Path, tmp_path: Path, skysort_command: Command
+) -> None:
+    (tmp_path / ".run2.0123abcd.partial" / FOLDER).mkdir(parents=True)
+    ended = skysort_command("improve", answered / "run", "--from", answered / "aside", "--run", tmp_path / "run2")
+    assert ended.code == 0 and "removed half-written files" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["run2"]
+
+
 def test_an_improved_run_can_be_moved_measured_and_decided(improved: Path, tmp_path: Path) -> None:
     run = Run(shutil.copytree(improved, tmp_path / "moved"))
     before = run.metrics
     assert skysort.evaluate(run.path).splits == before.splits
-    skysort.decide(run.path, "bird", 0.25, 0.9, name="another")
-    assert {decision.name for decision in read_table(run.classifier).decisions} == {"keep-bird", "another"}
+    skysort.decide(run.path, "bird", 0.2, 0.9, name="again")
+    decisions = {decision.name: decision for decision in read_table(run.classifier).decisions}
+    assert decisions["again"].threshold == decisions["keep-bird"].threshold, "by the same audited pictures"
+    with refused("too-few-pictures", "skysort audit"):
+        skysort.decide(run.path, "bird", 0.01, 0.99)
     (run.path / FOLDER / TABLE).unlink()
     with refused("damaged-run"):
         skysort.evaluate(run.path)
@@ -267,6 +283,26 @@ def test_a_new_class_is_learned_and_one_with_too_few_corrections_is_left_out(
     assert (run.improvement.new_classes, run.improvement.unused_classes) == (("heron",), {"stork": 1})
     (decision,) = read_table(run.classifier).decisions
     assert decision.keep == ("bird",)
+
+
+def test_a_trained_network_goes_on_from_its_weights(finished_run: Path) -> None:
+    run = Run(finished_run)
+    recipe, table = run.recipe, read_table(run.classifier)
+    black = Normalisation(mean=(0.0,) * 3, std=(1.0,) * 3)
+    network = initial_network(recipe, table.pictures.shape(), 3, black)
+    fresh = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network_learner._continue_from(network, finished_run, ("airplane", "bird", "heron"))
+    weights, num_of_classes = load_file(run.classifier / "model.safetensors"), 0
+    for name, tensor in network.state_dict().items():
+        if tensor.shape == weights[name].shape:
+            assert tensor.equal(weights[name])
+        else:
+            num_of_classes += 1
+            assert tensor[:2].equal(weights[name]) and tensor[2:].equal(fresh[name][2:])
+    assert num_of_classes == 2, "the weight and the bias of the last layer"
+    wider = initial_network(recipe.with_values(network={"channels": [16, 12]}), table.pictures.shape(), 2, black)
+    with refused("damaged-run", "another network"):
+        network_learner._continue_from(wider, finished_run, ("airplane", "bird"))
 
 
 def test_what_cannot_be_improved_is_refused(

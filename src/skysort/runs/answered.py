@@ -43,12 +43,20 @@ class Answered:
     new_classes: tuple[str, ...] = ()
     unused_classes: Counter[str] = field(default_factory=Counter)
     """Number of answers with a class that has too few corrections to learn from."""
+    learned_before: frozenset[tuple[str, str]] = frozenset()
+    """Digest and label of the corrections that the run before learned from."""
     gone: list[Path] = field(default_factory=list)
     """Where pictures were that are not there any more."""
 
     def num(self, part: str) -> int:
         """Return how many pictures there are for a part."""
         return sum(picture.part == part for picture in self.pictures)
+
+    @property
+    def num_new_corrections(self) -> int:
+        """How many corrections the run before did not learn from."""
+        pairs = {(picture.digest, picture.label) for picture in self.pictures if picture.part == "train"}
+        return len(pairs - self.learned_before)
 
 
 def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ...]) -> Answered:
@@ -65,7 +73,8 @@ def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ..
     earlier = list(_answered_before(before))
     copies = {picture.digest: picture.places for picture in earlier}
     tested = set(before.improvement.tested) if before.improvement else set()
-    found = Answered()
+    learned = frozenset((picture.digest, picture.label) for picture in earlier if picture.part == "train")
+    found = Answered(learned_before=learned)
     usable: list[AnsweredPicture] = []
     for lesson in lessons.lessons:
         digest = lesson.row.digest

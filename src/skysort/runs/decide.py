@@ -6,19 +6,23 @@ from datetime import date
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError, require
 from skysort.core.progress import Progress, SilentProgress
 from skysort.core.text import counted, printable
-from skysort.data.cut import how_to_calibrate
+from skysort.data.cut import Indices, how_to_calibrate
 from skysort.data.splits import PreparedData
 from skysort.runs.folder import Run
 from skysort.runs.measure import evaluate_own, measure_run
 from skysort.runs.reopen import Moved, locked_run, prepared_again
 from skysort.trust import guarantee
+from skysort.trust.evaluation import Evaluation, evaluate_split
 
+MORE_ANSWERS = "Answer more drawn pictures with skysort audit, and run skysort improve again"
 LEAST_CONFIDENCE = 0.5
 """With a lower confidence the promise would more likely be broken than kept, so it is probably a slip."""
 
@@ -48,7 +52,8 @@ def decide(
     """Find the threshold that sets aside the most and keeps a promise, and store it with the classifier.
 
     The figures and the report of the run are written again, with the effect of the decision on the test split.
-    Leaked calibration pictures, with a near-duplicate in train or validation, are not used.
+    Leaked calibration pictures, with a near-duplicate in train or validation, are not used. An improved run with
+    an audit calibrates with audited pictures alone, which are a random sample of those that came.
 
     Args:
         run: folder of the run.
@@ -82,8 +87,8 @@ def decide(
         classifier = Classifier(opened.classifier)
         check_kept(classifier.classes, keep)
         prepared = prepared_again(opened, progress, moved_to, data_dir)
-        calibration = evaluate_own(classifier, "calibration", prepared, prepared.splits["calibration"], progress)
-        leaks = prepared.leaks("calibration")
+        is_audited = opened.improvement is not None and opened.improvement.rate is not None
+        calibration, leaks = (_audited if is_audited else _own)(classifier, prepared, progress)
         if len(leaks):
             num = counted(len(leaks), "calibration picture")
             progress.say(f"{num} left out: a near-duplicate, or a picture of the group, is in train or validation")
@@ -92,11 +97,33 @@ def decide(
         try:
             decision = guarantee.decide(scores, lose_at_most, confidence, today, name, left_out=len(leaks))
         except guarantee.TooFewError as error:
-            raise SkysortError("too-few-pictures", f"{error}. {_advice(error, keep, opened, prepared)}") from None
+            advice = MORE_ANSWERS if is_audited else _advice(error, keep, opened, prepared)
+            raise SkysortError("too-few-pictures", f"{error}. {advice}") from None
         replaced = _replaced(classifier, decision, is_named=bool(name))
         classifier.table = classifier.table.with_decision(decision)
-        measure_run(opened, classifier, prepared, {}, progress, calibration)
+        measure_run(opened, classifier, prepared, {}, progress, None if is_audited else calibration)
     return DecisionResult(decision, replaced, opened)
+
+
+def _own(classifier: Classifier, prepared: PreparedData, progress: Progress) -> tuple[Evaluation, Indices]:
+    """Return the answers to the calibration split, and the rows of its leaks."""
+    rows = prepared.splits["calibration"]
+    calibration = evaluate_own(classifier, "calibration", prepared, rows, progress)
+    return calibration, prepared.leaks("calibration")
+
+
+def _audited(classifier: Classifier, prepared: PreparedData, progress: Progress) -> tuple[Evaluation, Indices]:
+    """Return the answers to the audited pictures that calibrate, and the rows of their leaks.
+
+    Raises:
+        SkysortError: when there are none.
+    """
+    rows = prepared.audited["calibration"]
+    if not len(rows):
+        raise SkysortError("too-few-pictures", f"no audited pictures calibrate. {MORE_ANSWERS}")
+    progress.say(f"{counted(len(rows), 'audited picture')} calibrate, and none of the pictures of the first run")
+    calibration = evaluate_split(classifier, "audited pictures", prepared.dataset, rows, progress)
+    return calibration, np.setdiff1d(rows, prepared.audited_to_use("calibration"))
 
 
 def _check_arguments(confidence: float, name: str) -> None:

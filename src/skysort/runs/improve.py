@@ -130,6 +130,7 @@ def _numbers(found: Answered, before: Run) -> Mapping[str, object]:
     earlier = before.improvement.tested if before.improvement else ()
     return {
         "corrections": found.num("train"),
+        "new_corrections": found.num_new_corrections,
         "audited": {part: found.num(part) for part in ("calibration", "test")},
         "gone": tuple(map(str, found.gone)),
         "tested": tuple(sorted(tested.union(earlier))),

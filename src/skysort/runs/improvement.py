@@ -15,7 +15,7 @@ class RemadeDecision(FrozenModel):
     lose_at_most: float
     confidence: float
     num: int
-    """Audited calibration pictures of the classes to keep, or groups of them."""
+    """Audited calibration pictures of the classes to keep, or groups of them, without leaks."""
     needed: int | None = None
     """How many would be enough; None for a decision that was made."""
     to_come: int | None = None
@@ -34,6 +34,8 @@ class Outcome(FrozenModel):
     without any, or without enough calibration pictures."""
     lost: PairedComparison | None
     """The same for the classes to keep."""
+    leaks: int
+    """Audited pictures that are not used, because an identical or similar picture trains or calibrates."""
     advice: Advice
 
 
@@ -58,6 +60,8 @@ class Improvement(FrozenModel):
     """The lower rate of the audit; None without one."""
     corrections: int
     """Pictures to learn from."""
+    new_corrections: int
+    """Those of them that the run before did not learn from, or with another label."""
     audited: dict[str, int]
     """Number of audited pictures for `calibration` and for `test`."""
     left_out: dict[str, int]

@@ -1,6 +1,5 @@
 """The outcome of an improvement as text for a person."""
 
-import shlex
 from pathlib import Path
 
 from skysort.core.text import counted, printable
@@ -29,36 +28,32 @@ def improvement_text(improvement: Improvement, run: Path) -> str:
     """
     outcome = improvement.outcome
     assert outcome
-    lines = [_learned(improvement), *_audited(improvement), *_left_out(improvement)]
+    lines = [_learned(improvement), *_audited(improvement, outcome), *_left_out(improvement)]
     lines += [_decided(decision) for decision in outcome.decisions]
     lines += [*_compared(outcome), _advice(improvement, outcome), f"run: {run}", f"report: {run / 'report.html'}"]
-    made = [decision.name for decision in outcome.decisions if decision.needed is None]
-    if made:
-        name = improvement.decision if improvement.decision in made else made[0]
-        command = ["skysort", "watch", str(run), "INBOX", "--decision", str(name), "--aside", improvement.aside]
-        lines += [f"to switch: {shlex.join(command)} --audit 5%"]
+    if outcome.advice != "do-not-switch" and any(decision.needed is None for decision in outcome.decisions):
+        lines += [f"to switch: start skysort watch as before, with {run} in place of {improvement.run}"]
     return "\n".join(map(printable, lines))
 
 
 def _learned(improvement: Improvement) -> str:
-    text = (
-        f"learned from {counted(improvement.corrections, 'correction')}, beside the pictures of {improvement.run}"
-    )
-    if new := improvement.new_classes:
-        text += f"; new: {', '.join(new)}"
+    num, num_new = improvement.corrections, improvement.new_corrections
+    new = f", {num_new:,} of them new" if num_new < num else ""
+    text = f"learned from {counted(num, 'correction')}{new}, beside the pictures of {improvement.run}"
+    if names := improvement.new_classes:
+        text += f"; new: {', '.join(names)}"
     return text
 
 
-def _audited(improvement: Improvement) -> list[str]:
-    nums = improvement.audited
+def _audited(improvement: Improvement, outcome: Outcome) -> list[str]:
+    nums, left_out = improvement.audited, improvement.left_out
     lines = [
         f"audited: {counted(sum(nums.values()), 'picture')}, of which {nums['calibration']:,} calibrate and"
         f" {nums['test']:,} test"
     ]
-    left_out = [
-        f"{improvement.left_out[key]:,} {words}" for key, words in LEFT_OUT.items() if improvement.left_out[key]
-    ]
-    return lines + ([f"         not used: {', '.join(left_out)}"] if left_out else [])
+    unused = [f"{left_out[key]:,} {words}" for key, words in LEFT_OUT.items() if left_out[key]]
+    unused += [f"{outcome.leaks:,} of these like one that trains or calibrates"] if outcome.leaks else []
+    return lines + ([f"         not used: {', '.join(unused)}"] if unused else [])
 
 
 def _left_out(improvement: Improvement) -> list[str]:

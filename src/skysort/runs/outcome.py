@@ -149,6 +149,7 @@ def _outcome(
         labels=labels,
         set_aside=set_aside,
         lost=lost,
+        leaks=sum(len(rows) - len(prepared.audited_to_use(part)) for part, rows in prepared.audited.items()),
         advice=advice(
             labels,
             set_aside,
