@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message
@@ -126,3 +127,14 @@ def test_a_slow_body_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     with room.place() as place, refused("too-slow"):
         asyncio.run(bodies.pictures_of(Request(scope, nothing), place))
     assert room.bytes == room.pictures == 0
+
+
+def test_no_parameter_of_an_address_changes_a_route(client: TestClient) -> None:
+    """FastAPI takes each parameter of a route's function that has a default value from the address."""
+    routes = [route for route in client.app.app.routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]
+    assert len(routes) > 8
+    assert {route.path: route.dependant.query_params for route in routes if route.dependant.query_params} == {}
+    for query in ("?path=/etc/passwd&media_type=text/plain", "?self=1"):
+        for name in ("docs.js", "swagger-ui.css"):
+            plain, asked = client.get(f"/docs/{name}"), client.get(f"/docs/{name}{query}")
+            assert (asked.content, asked.headers["content-type"]) == (plain.content, plain.headers["content-type"])

@@ -1,5 +1,6 @@
 """The page /docs: Swagger UI from files of this package. FastAPI's own page would load it from elsewhere."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,13 @@ def add_docs(app: FastAPI, *, has_token: bool) -> None:
 
     for name, media_type in FILES.items():
         folder = Path(__file__).parent if name == "docs.js" else VENDOR
+        app.get(f"/docs/{name}", include_in_schema=False)(_answer_with(folder / name, media_type))
 
-        @app.get(f"/docs/{name}", include_in_schema=False)
-        async def file(path: Path = folder / name, media_type: str = media_type) -> FileResponse:
-            return FileResponse(path, media_type=media_type)
+
+def _answer_with(path: Path, media_type: str) -> Callable[[], Awaitable[FileResponse]]:
+    """Return a function without parameters: FastAPI would let requests set them."""
+
+    async def file() -> FileResponse:
+        return FileResponse(path, media_type=media_type)
+
+    return file
