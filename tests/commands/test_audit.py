@@ -132,3 +132,10 @@ def test_what_cannot_be_audited_is_refused(top: Path, skysort_command: Command) 
     skysort_command("audit", top / "aside", "--answers", top / "no.csv", "--undo", 1).check_refused(
         2, "options-conflict"
     )
+
+
+def test_the_page_of_a_decision_in_use(top: Path, skysort_command: Command) -> None:
+    watch(top, "100%", skysort_command)
+    ended = skysort_command("audit", top / "aside", "--output", top / "report.html")
+    assert ended.code == 0 and "looks: 0 of 12 done" in ended.out
+    assert "keep-bird" in (top / "report.html").read_text("utf-8")

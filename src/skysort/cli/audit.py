@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skysort.cli.options import class_typed
-from skysort.core.errors import NotUnderstoodError
+from skysort.core.errors import NotUnderstoodError, require
 from skysort.core.text import counted, printable
 
 if TYPE_CHECKING:
+    from skysort.runs.audit import AuditReport
     from skysort.work.journal import Journal
 
 EXAMPLES = """\
@@ -62,6 +63,14 @@ def audit(
     check: Annotated[
         bool, typer.Option("--check", help="Exit with 1 if the promise is broken, for monitors and cron.")
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Page to write about the decision in use, e.g. report.html: its loss so far, looks, alarms,"
+            " drift, and what was undone.",
+        ),
+    ] = None,
     form: Annotated[
         AuditFormat,
         typer.Option(
@@ -89,6 +98,8 @@ def audit(
         )
     if ask:
         check_terminal()
+    if output:
+        require("a page with charts", "photos", "jinja2", "matplotlib")
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
     with Journal(folder) as journal:
         if answers:
@@ -98,6 +109,8 @@ def audit(
         if undo:
             _take_back(journal, undo)
         report = judge(journal)
+        if output:
+            _write_page(journal, folder, report, output)
     if form is AuditFormat.csv:
         rows = ((str(number), str(path), "") for number, path in sorted(report.found.places.items()))
         write_rows([COLUMNS, *rows], sys.stdout)
@@ -105,6 +118,13 @@ def audit(
         print(as_json(report) if form is AuditFormat.json else as_text(report))
     if check and report.result.is_alarm:
         raise typer.Exit(1)
+
+
+def _write_page(journal: "Journal", folder: Path, report: "AuditReport", output: Path) -> None:
+    from skysort.runs.audit_page import write_page_of
+    from skysort.runs.drift import drift_folder
+
+    write_page_of(journal, report, drift_folder(folder), output)
 
 
 def _user() -> str:

@@ -42,6 +42,15 @@ def iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def short_time(seconds: float) -> str:
+    """Return a time in UTC for people, such as 2026-11-22 06:12 UTC.
+
+    Args:
+        seconds: since 1970.
+    """
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 class TextLines(logging.Formatter):
     """Formats time, level, event, and facts as `name=value`, with control characters escaped."""
 

@@ -71,14 +71,7 @@ def as_text(report: AuditReport) -> str:
     ]
     if result.cannot_tell:
         lines.append(f"       {result.cannot_tell:,} without a clear answer; they count in favour of the promise")
-    if loss := result.loss:
-        lines.append(
-            f"loss: {_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it"
-            f" was the same all the time ({result.lost:,} of {result.protected:,} looked-at pictures of {kept}"
-            f" were set aside{_or_spared(report)})"
-        )
-    else:
-        lines.append(f"loss: unknown until you have looked at a picture of {kept}")
+    lines.append(f"loss: {loss_sentence(report)}")
     lines += [f"evidence against the promise: {result.wealth:.3g} of the {1 / DELTA:.0f} that break it"]
     lines += [*_verdict(report), *_forecasts(report)]
     if report.num_wrong_coins:
@@ -87,6 +80,26 @@ def as_text(report: AuditReport) -> str:
             " journal or its seed"
         )
     return "\n".join(map(printable, [*lines, *_to_look_at(report)]))
+
+
+def loss_sentence(report: AuditReport) -> str:
+    """Return the loss so far with its interval."""
+    kept, result = " and ".join(report.keep), report.result
+    loss = result.loss
+    if loss is None:
+        return f"unknown until you have looked at a picture of {kept}"
+    return (
+        f"{_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it was the"
+        f" same all the time ({result.lost:,} of {result.protected:,} looked-at pictures of {kept} were set"
+        f" aside{_or_spared(report)})"
+    )
+
+
+def promise_sentence(report: AuditReport) -> str:
+    """Return whether the promise is broken."""
+    if report.stale_since is not None:
+        return f"BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}"
+    return "not broken, by the looks so far" if report.result.done else "not tested yet"
 
 
 def _or_spared(report: AuditReport) -> str:
@@ -100,11 +113,9 @@ def _verdict(report: AuditReport) -> list[str]:
         for alarm in report.alarms
         if alarm.lifted is not None
     ]
+    lines += [f"promise: {promise_sentence(report)}"]
     if report.stale_since is None:
-        is_tested = bool(report.result.done)
-        lines += ["promise: not broken, by the looks so far" if is_tested else "promise: not tested yet"]
         return lines
-    lines += [f"promise: BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}"]
     if report.alarm:
         lines += [
             f"alarm: raised {iso_time(report.alarm.raised)}; skysort watch sets nothing aside by this decision"

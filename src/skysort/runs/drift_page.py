@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from skysort.core.log import iso_time
+from skysort.core.log import short_time
 from skysort.data.decode import Shape, UnreadablePictureError, decode
 from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.drift_page import LoudCard, write_drift_page
 from skysort.runs.drift import DriftReport, LoudPicture
 from skysort.runs.drift_text import drift_sentence, fault_sentence
 
-SIDE = 128
-"""Of a thumbnail, in pixels."""
+SIDE = 96
+"""Of a thumbnail, in pixels; three fit on a narrow phone."""
 
 
 def write_page_of(report: DriftReport, path: Path) -> None:
@@ -27,8 +27,8 @@ def write_page_of(report: DriftReport, path: Path) -> None:
         facts={
             "Reference": f"{num:,} pictures",
             "Since": f"{report.result.arrivals:,} pictures",
-            "First": iso_time(report.rows[0].planned),
-            "Newest": iso_time(report.rows[-1].planned),
+            "First": short_time(report.rows[0].planned),
+            "Newest": short_time(report.rows[-1].planned),
         },
         result=report.result,
         faults=[fault_sentence(fault) for fault in report.faults],
@@ -42,7 +42,7 @@ def loud_cards(loudest: tuple[LoudPicture, ...]) -> list[LoudCard]:
     for loud in loudest:
         row = loud.row
         label = "" if row.label is None else f"{row.label} {max(row.probabilities):.3f}"
-        cards.append(LoudCard(_thumbnail(loud.path), str(loud.path), iso_time(row.planned), label))
+        cards.append(LoudCard(_thumbnail(loud.path), str(loud.path), short_time(row.planned), label))
     return cards
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 
-from skysort.core.log import iso_time
+from skysort.core.log import iso_time, short_time
 from skysort.core.text import counted, printable
 from skysort.runs.drift import DriftReport, FoundFault
 from skysort.trust.drift import DELTA
@@ -52,8 +52,8 @@ def as_text(report: DriftReport) -> str:
     """Return the report as text for a person."""
     num = min(report.num_reference, len(report.rows))
     lines = [
-        f"reference: {counted(num, 'picture')}, {iso_time(report.rows[0].planned)} to"
-        f" {iso_time(report.rows[num - 1].planned)}; {report.result.arrivals:,} since{_bursts(report)}",
+        f"reference: {counted(num, 'picture')}, {short_time(report.rows[0].planned)} to"
+        f" {short_time(report.rows[num - 1].planned)}; {report.result.arrivals:,} since{_bursts(report)}",
         f"drift: {drift_sentence(report)}",
         *(f"camera: {fault_sentence(fault)}" for fault in report.faults),
     ]
@@ -82,14 +82,14 @@ def drift_sentence(report: DriftReport) -> str:
     num = at - (report.result.change_at or 0) + 1
     went = " and ".join(f"{score} {direction}" for score, direction in report.directions.items())
     return (
-        f"look; pictures differ from earlier ones since about {iso_time(report.changed)}"
-        f"{f' ({went})' if went else ''}, noticed {iso_time(report.noticed)}, after {counted(num, 'picture')}"
+        f"look; pictures differ from earlier ones since about {short_time(report.changed)}"
+        f"{f' ({went})' if went else ''}, noticed {short_time(report.noticed)}, after {counted(num, 'picture')}"
     )
 
 
 def fault_sentence(fault: FoundFault) -> str:
     """Return which fault there is, since when, and in how many pictures."""
-    since = iso_time(fault.first.planned)
+    since = short_time(fault.first.planned)
     if fault.name == "no pictures":
         return f"no pictures since {since}, for more than three times the longest gap before"
     return f"{fault.name}, {counted(fault.pictures, 'picture')}, first {since}: {fault.first.place}"

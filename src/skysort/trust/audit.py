@@ -26,7 +26,7 @@ division by q; J. Shin, A. Ramdas, A. Rinaldo, E-detectors, 2022, for the sum ov
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Self
 
@@ -96,6 +96,10 @@ class Arrivals:
 
     def __len__(self) -> int:
         return len(self.is_aside)
+
+    def first(self, num: int) -> Self:
+        """Return the first arrivals."""
+        return type(self)(*(getattr(self, field.name)[:num] for field in fields(self)))
 
     @property
     def is_lost(self) -> Flags:
@@ -245,6 +249,16 @@ def loss_so_far(arrivals: Arrivals, delta: float = DELTA) -> Loss | None:
     low = bisect_left(steps, True, key=lambda step: not from_below(step / LOSSES))
     high = bisect_left(steps, True, key=lambda step: from_above(1 - step / LOSSES))
     return Loss(lost / (lost + saved), low / LOSSES, min(1.0, (high + 1) / LOSSES))
+
+
+def loss_over_time(arrivals: Arrivals, most: int = 100, delta: float = DELTA) -> list[tuple[int, Loss]]:
+    """Return the loss after so many arrivals, each number with its loss, at `most` times or fewer.
+
+    All intervals hold together: they are of one confidence sequence.
+    """
+    numbers = np.unique(np.linspace(1, len(arrivals), min(most, len(arrivals))).round().astype(int)).tolist()
+    parts = ((number, loss_so_far(arrivals.first(number), delta)) for number in numbers)
+    return [(number, loss) for number, loss in parts if loss]
 
 
 def _excludes(ratios: Floats, num_against: int, delta: float) -> Callable[[float], bool]:
