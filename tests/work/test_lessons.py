@@ -44,23 +44,22 @@ def lessons(top: Path) -> Lessons:
 
 
 def test_audited_pictures_calibrate_or_test_and_corrections_train(tmp_path: Path) -> None:
-    arrive(tmp_path, "ak" * 10, AuditRates(1.0, 1.0))
+    arrive(tmp_path, "ak" * 20, AuditRates(0.5, 0.5))
     answer_drawn(tmp_path)
-    arrive(tmp_path, "aa", AuditRates(1e-12, 1e-12), value=50)
     with Journal(tmp_path / "aside") as journal:
-        rows = [row for row in journal.arrivals() if not row.is_drawn]
-        journal.answers.add([(rows[0].id, "bird"), (rows[1].id, "heron")], "me")
+        rows = list(journal.arrivals())
+        others = [row for row in rows if not row.is_drawn][:2]
+        journal.answers.add(zip((row.id for row in others), ("bird", "heron"), strict=True), "me")
     found = lessons(tmp_path)
-    assert {lesson.row.source.name: lesson.label for lesson in found.lessons if lesson.part == "train"} == {
-        "a50.png": "bird",
-        "a51.png": "heron",
-    }
+    trained = {lesson.row.id: lesson.label for lesson in found.lessons if lesson.part == "train"}
+    assert trained == {others[0].id: "bird", others[1].id: "heron"}
     seed = bytes.fromhex(seed_file(tmp_path / "aside.journal").read_text())
     audited = [lesson for lesson in found.lessons if lesson.part != "train"]
-    assert len(audited) == 20 and all(lesson.is_there for lesson in audited)
+    assert {lesson.row.id for lesson in audited} == {row.id for row in rows if row.is_drawn}
+    assert all(lesson.is_there for lesson in audited) and len({lesson.part for lesson in audited}) == 2
     for lesson in audited:
         assert lesson.part == ("test" if second_coin_of(seed, lesson.row.digest) < 0.5 else "calibration")
-    assert found.rate == 1e-12
+    assert found.rate == 0.5
 
 
 def test_the_second_coin_is_uniform_and_independent_of_the_first() -> None:
@@ -115,13 +114,39 @@ def test_after_an_alarm_only_later_arrivals_measure(tmp_path: Path) -> None:
     assert len(lessons(tmp_path).lessons) == 6
 
 
-def test_a_picture_that_stays_counts_at_its_first_arrival(tmp_path: Path) -> None:
-    arrive(tmp_path, "akk", AuditRates(1e-12, 1e-12))
+@pytest.mark.parametrize("rates_before", [AuditRates(1e-12, 1e-12), None])
+def test_a_picture_that_stays_counts_at_its_first_arrival(rates_before: AuditRates | None, tmp_path: Path) -> None:
+    """Also where nothing was audited when it came: the pictures set aside then cannot be drawn any more."""
+    arrive(tmp_path, "akk", rates_before)
     arrive(tmp_path, "", AuditRates(1.0, 1.0), RULE.model_copy(update={"threshold": 0.6}))
     answer_drawn(tmp_path)
     with Journal(tmp_path / "aside") as journal:
-        assert Counter(row.is_drawn for row in journal.arrivals()) == {False: 3, True: 2}
+        num_before = 3 if rates_before else 0
+        assert Counter(row.is_drawn for row in journal.arrivals()) == Counter({False: num_before, True: 2})
     assert lessons(tmp_path).lessons == []
+
+
+def test_after_a_change_of_rates_the_lowest_decides(tmp_path: Path) -> None:
+    arrive(tmp_path, "ak" * 20, AuditRates(1.0, 1.0))
+    arrive(tmp_path, "ak" * 20, AuditRates(0.4, 0.4), value=50)
+    answer_drawn(tmp_path)
+    used = {lesson.row.id for lesson in lessons(tmp_path).lessons}
+    with Journal(tmp_path / "aside") as journal:
+        coins = {row.id: row.coin for row in journal.arrivals()}
+    assert used == {number for number, coin in coins.items() if coin is not None and coin < 0.4}
+    assert min(used) <= 40 < max(used)
+
+
+def test_copies_of_a_corrected_picture_are_one(tmp_path: Path) -> None:
+    arrive(tmp_path, "a", None)
+    content = next((tmp_path / "aside").rglob("*.png")).read_bytes()
+    put(tmp_path, {"inbox/again.png": content})
+    arrive(tmp_path, "", None)
+    with Journal(tmp_path / "aside") as journal:
+        assert len(list(take_back(journal, journal.rows(takeable="moves"), UndoRequest(label="bird")))) == 2
+    (tmp_path / "inbox" / "again.png").unlink()
+    (lesson,) = lessons(tmp_path).lessons
+    assert lesson.is_there and lesson.place.name == "a0.png"
 
 
 def test_without_the_seed_nothing_is_measured(tmp_path: Path) -> None:

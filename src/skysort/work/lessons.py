@@ -1,18 +1,17 @@
 """The answered pictures of a journal: corrections to learn from, and audited pictures to measure with.
 
 Audited pictures were drawn at random. They calibrate or test, by a second coin, and nothing learns from them.
-Where the rates of an audit differ, the drawn pictures are no uniform sample of those that came. Those whose first
-coin is below both rates are: whatever was done with a picture, it is one of them with the lower rate. Only these
-are used.
+Where the rates of an audit differ, or have changed, the drawn pictures are no uniform sample of those that came.
+Those whose first coin is below the lowest rate are: each picture is one of them with that rate, whatever was
+done with it and whenever it came. Only these are used.
 
 A picture that stays in the inbox arrives again under a new decision, and one that was set aside does not. So only
-the first arrival of a picture counts, or pictures that are kept would be drawn more often.
+the first arrival of a picture counts, with or without an audit. Else kept pictures would be drawn more often.
 
 After an alarm, only later arrivals count. Earlier ones show a time that is over. Besides, the alarm came when they
 spoke most against the old classifier, so a test with them would be unfair.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -50,7 +49,7 @@ class LeftOut:
     """How many answered or drawn pictures are not used, by the reason."""
 
     not_uniform: int = 0
-    """Their coin is below one of two rates only."""
+    """Their coin is not below the lowest rate."""
     unanswered: int = 0
     cannot_tell: int = 0
     """The answer was `?`."""
@@ -80,32 +79,39 @@ def lessons_in(journal: Journal) -> Lessons:
     """
     pictures = Pictures(journal)
     found = Lessons()
-    labels: dict[str, str] = {}
+    corrected: dict[str, Lesson] = {}
     for correction in corrections_of(journal, pictures)[0]:  # newest first
-        if labels.setdefault(correction.row.digest, correction.label) == correction.label:
-            found.lessons.append(Lesson(correction.row, correction.label, "train", *correction[2:]))
+        lesson = Lesson(correction.row, correction.label, "train", *correction[2:])
+        before = corrected.setdefault(lesson.row.digest, lesson)
+        if before.label == lesson.label and lesson.is_there and not before.is_there:  # another copy of the picture
+            corrected[lesson.row.digest] = lesson
+    found.lessons.extend(corrected.values())
     _add_audited(journal, pictures, found)
     return found
 
 
 def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
-    drawn = [row for row in _first_arrivals(pictures) if row.is_drawn]
+    first: dict[str, int] = {}
+    for row in journal.judged():
+        first.setdefault(row.digest, row.id)
+    arrivals = [row for row in pictures.arrivals if first.get(row.digest) == row.id]
+    newest_alarm, left_out = journal.alarms.newest_row(), found.left_out
+    lowest = min((_lower_rate(row) for row in arrivals if row.id > newest_alarm), default=0.0)
+    drawn = [row for row in arrivals if row.is_drawn]
     seed = read_seed(journal.folder)
     if drawn and seed is None:
         raise DamagedJournalError(
             "damaged-journal",
             f"{journal.folder} has lost audit-seed, which says what the answers are for. Restore it from a backup",
         )
-    newest_alarm, left_out = journal.alarms.newest_row(), found.left_out
     for row in drawn:
-        lower = min(row.audit_aside or 0.0, row.audit_keep or 0.0)
         label = pictures.labels.get(row.id)
         assert seed is not None and row.coin is not None  # it is drawn
         if row.coin != coin_of(seed, row.id, row.digest):
             left_out.wrong_coin += 1
         elif row.id <= newest_alarm:
             left_out.before_alarm += 1
-        elif row.coin >= lower:
+        elif row.coin >= lowest:
             left_out.not_uniform += 1
         elif label is None:
             left_out.unanswered += 1
@@ -118,13 +124,9 @@ def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
             last = pictures.last(row)
             found.lessons.append(Lesson(row, label, part, last.place, is_at(last.place, last)))
     if pictures.arrivals:
-        newest = pictures.arrivals[-1]
-        found.rate = min(newest.audit_aside or 0.0, newest.audit_keep or 0.0)
+        found.rate = _lower_rate(pictures.arrivals[-1])
 
 
-def _first_arrivals(pictures: Pictures) -> Collection[JournalEntry]:
-    """Return the first arrival of each picture, oldest first."""
-    first: dict[str, JournalEntry] = {}
-    for row in pictures.arrivals:
-        first.setdefault(row.digest, row)
-    return first.values()
+def _lower_rate(row: JournalEntry) -> float:
+    """Return the lower of the two rates with which an arrival could be drawn."""
+    return min(row.audit_aside or 0.0, row.audit_keep or 0.0)
