@@ -38,6 +38,7 @@ def every_verb(run: str, pictures: str, data: str, port: str) -> list[tuple[str,
         ("improve", "run", "--from", "sorted", "--run", "run2", "--quiet"),
         ("status", "aside"),
         ("serve", run, "--port", port),
+        ("studio", "--runs", ".", "--aside", "aside", "--no-browser", "--port", port),
         ("compare", pictures, "--recipes", "mlp,mlp-small", "--seeds", "1", "--output", "compared", *QUICK),
         ("reproduce", "mlp", "--seeds", "1", "--data-dir", data, "--output", "reproduced", *QUICK),
         ("describe", "convnet"),
@@ -53,8 +54,8 @@ def end_by_signal(port: str) -> None:
     while True:
         try:
             with socket.create_connection(("127.0.0.1", int(port)), timeout=1) as connection:
-                connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
-                assert connection.recv(100).startswith(b"HTTP/1.1 200")
+                connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                assert connection.recv(100).startswith(b"HTTP/1.1 40")
                 break
         except ConnectionRefusedError:
             time.sleep(0.1)
@@ -65,7 +66,7 @@ def run_all(verbs: list[tuple[str, ...]]) -> None:
     left = set(typer.main.get_command(app).commands) - {words[0] for words in verbs}  # type: ignore[attr-defined]
     assert not left, f"verbs that are run nowhere here: {left}"
     for words in verbs:
-        if words[0] == "serve":
+        if words[0] in ("serve", "studio"):
             threading.Thread(target=end_by_signal, args=words[-1:], daemon=True).start()
         os.access(f"/verb/{words[0]}", os.F_OK)  # a mark in what is traced
         sys.argv = ["skysort", *words]

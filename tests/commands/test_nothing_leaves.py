@@ -100,8 +100,10 @@ def check_trace(trace: str, work: Path, allowed: tuple[Path, ...]) -> None:
         if mark := re.search(r'access\("/verb/(\w+)"', line):
             verb = mark[1]
         # Between processes of one computer: the C library asks its name service's cache who the user is.
-        # The service listens at this computer's own address, and at no other.
-        allowed_families = "UNIX|INET, .*127\\.0\\.0\\.1|INET, SOCK_STREAM" if verb == "serve" else "UNIX"
+        # Service and studio listen at this computer's own address, and at no other.
+        allowed_families = (
+            "UNIX|INET, .*127\\.0\\.0\\.1|INET, SOCK_STREAM" if verb in ("serve", "studio") else "UNIX"
+        )
         is_local = call[1] != "socket" or re.search(rf"\(AF_({allowed_families})", line)
         assert is_local and not re.search(f"sa_family=AF_(?!{allowed_families})", line), f"{verb}: {line}"
         assert not any(f'"{name}"' in line for name in LOOKUPS), f"{verb}: {line}"

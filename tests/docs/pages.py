@@ -8,8 +8,8 @@
   A last line `…` leaves out the rest.
 - A block with a title is a file of that name.
 - A block `bash` holds commands that take hours. They are not run.
-- `skysort serve` runs until the end of the page, where it must end with exit code 0. Port 8000 stands for a free
-  one.
+- `skysort serve` and `skysort studio` run until the end of the page, where they must end with exit code 0. They
+  get a port that is free.
 """
 
 import os
@@ -116,8 +116,8 @@ def run_page(
             if block.before:
                 run_command(block.before, folder, bin_folder=bin_folder)
             printed = [
-                services.enter_context(service(line, folder))
-                if line.startswith("skysort serve")
+                services.enter_context(service(line if "--port" in line else f"{line} --port 0", folder))
+                if line.startswith(("skysort serve", "skysort studio"))
                 else run_command(line, folder, block.code, budget, bin_folder)
                 for line in block.commands
                 if not line.startswith(NOT_RUN)
@@ -143,7 +143,7 @@ def service(line: str, folder: Path) -> Iterator[str]:
 def environment(bin_folder: Path = HERE) -> dict[str, str]:
     """Return the environment of the commands."""
     path = os.pathsep.join([str(bin_folder), str(HERE), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "COLUMNS": "80", "SKYSORT_OFFLINE": "1"}
+    return {**os.environ, "PATH": path, "COLUMNS": "80", "BROWSER": "true", "SKYSORT_OFFLINE": "1"}
 
 
 def run_command(

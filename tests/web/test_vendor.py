@@ -11,7 +11,7 @@ import skysort.web
 SHIPPED = Path(skysort.web.__file__).parent / "vendor"
 
 
-@pytest.mark.parametrize("folder", [SHIPPED], ids=str)
+@pytest.mark.parametrize("folder", [SHIPPED, Path(__file__).parent / "vendor"], ids=["shipped", "tests"])
 def test_every_file_has_its_digest_and_licence(folder: Path) -> None:
     packages = tomllib.loads((folder / "vendored.toml").read_text("utf-8"))
     digests = {name: digest for package in packages.values() for name, digest in package["files"].items()}

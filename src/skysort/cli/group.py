@@ -30,6 +30,7 @@ VERBS = {
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",
     "serve": "Answer pictures that other programs post.",
+    "studio": "Review pictures and try classifiers in a browser.",
     "compare": "Compare recipes, or two runs.",
     "reproduce": "Compare recipes with their published figures.",
     "describe": "Show the layers of a network and their cost.",

@@ -1,1 +1,1 @@
-"""Answers over HTTP: a service for programs. No module here imports PyTorch."""
+"""Over HTTP: a service for programs, and a studio for people. No module here imports PyTorch."""

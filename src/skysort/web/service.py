@@ -21,7 +21,7 @@ from skysort.web.bounds import MOST_PICTURES, Room
 from skysort.web.docs_page import PATHS, add_docs
 from skysort.web.errors import RequestError, error_response
 from skysort.web.live import LiveClassifier
-from skysort.web.security import Guard, local_hosts
+from skysort.web.security import BearerDoor, Guard, local_hosts
 from skysort.web.service_metrics import ServiceMetrics
 
 OPEN_PATHS = ("/healthz", "/readyz", *PATHS)
@@ -85,7 +85,7 @@ def service(live: LiveClassifier, port: int, token: str | None = None, *, is_loc
     _add_errors(app, serving)
     _add_routes(app, serving)
     add_docs(app, has_token=token is not None)
-    return Guard(app, local_hosts(port) if is_local else None, token, OPEN_PATHS)
+    return Guard(app, local_hosts(port) if is_local else None, BearerDoor(token, OPEN_PATHS))
 
 
 def _add_routes(app: FastAPI, serving: Serving) -> None:

@@ -1,0 +1,44 @@
+"""The pages of the studio, from templates, and their files."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+HERE = Path(__file__).parent
+STATIC = {
+    "studio.css": (HERE / "static", "text/css"),
+    "dom.js": (HERE / "static", "text/javascript"),
+    "review.js": (HERE / "static", "text/javascript"),
+    "try.js": (HERE / "static", "text/javascript"),
+    "htm-preact.js": (HERE / "vendor", "text/javascript"),
+}
+"""Every file that a page loads, but the style sheet of reports, with its folder and type. No other is served."""
+
+
+def page(template: str, **content: Any) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        template: name of the template. It extends studio.html.jinja.
+        content: its variables.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("skysort.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return HTMLResponse(environment.get_template(template).render(content))
+
+
+def static_file(name: str) -> Response | None:
+    """Return a file that pages load; None if there is no such file."""
+    if name == "report.css":  # one look for reports and studio
+        style = files("skysort.report").joinpath("templates/style.css.jinja").read_text("utf-8")
+        return Response(style, media_type="text/css")
+    if name not in STATIC:
+        return None
+    folder, media_type = STATIC[name]
+    return FileResponse(folder / name, media_type=media_type)

@@ -1,0 +1,196 @@
+"""The pictures of a watcher that wait for a person, and the answers to them.
+
+Answers go the way of `skysort audit --answers`, and their marks that of `skysort audit`: no rule is written twice.
+"""
+
+import csv
+import getpass
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from skysort.core.errors import NotUnderstoodError, SkysortError
+from skysort.core.text import counted
+from skysort.runs.audit import judge
+from skysort.web.thumbnails import Thumbnails
+from skysort.work.answers import CANNOT_TELL, OTHER
+from skysort.work.journal import Journal
+from skysort.work.journal_entries import JournalEntry
+from skysort.work.looks import COLUMNS, Look, answer, find
+from skysort.work.pictures import Pictures
+
+MOST_SHOWN = 200
+"""Pictures of one page. Their bytes are read to find where they are."""
+
+Why = Literal["drawn", "unknown", "unsure"]
+TITLES: dict[Why, str] = {
+    "drawn": "Drawn at random for the audit. Your answer counts for or against the promise of the decision.",
+    "unknown": "Like none of the classes. Your answer is a correction: it can train, and it tests nothing.",
+    "unsure": "The classifier is unsure. Your answer is a correction: it can train, and it tests nothing.",
+}
+
+
+@dataclass(frozen=True)
+class WaitingPicture:
+    """A picture that a person is asked about."""
+
+    picture: str
+    """Its name in pages."""
+    file: str
+    """The name of its file, for people."""
+    why: Why
+    label: str
+    """The likeliest class."""
+    confidence: float
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a person."""
+
+    pictures: tuple[WaitingPicture, ...]
+    """Those that are drawn first; at most `MOST_SHOWN`."""
+    num: int
+    """Of all that wait."""
+    num_gone: int
+    """Pictures among the first that are no longer where the journal says."""
+
+
+class Review:
+    """The pictures beside one watcher's folder. Threads may share it.
+
+    Args:
+        aside: the folder.
+        thumbnails: names the pictures.
+
+    Raises:
+        NotUnderstoodError: when the folder has no journal.
+        SkysortError: when the journal is damaged.
+    """
+
+    def __init__(self, aside: Path, thumbnails: Thumbnails) -> None:
+        self.aside, self._thumbnails = aside, thumbnails
+        self._rows: dict[str, tuple[int, Path]] = {}
+        self._lock = threading.Lock()
+        Journal(aside).close()
+
+    def waiting(self) -> Waiting:
+        """Return what waits now."""
+        with Journal(self.aside) as journal:
+            due = _due(journal)
+            first = due[:MOST_SHOWN]
+            places = find(journal, first).places
+            shown = tuple(
+                self._shown(journal, look, places[look.row.id]) for look in first if look.row.id in places
+            )
+        return Waiting(shown, len(due), len(first) - len(shown))
+
+    def answer(self, answers: Sequence[tuple[str, str]]) -> str:
+        """Write answers, all or none, and return a sentence about the promise.
+
+        Args:
+            answers: names of pictures, each with a class, `other` or `?`.
+
+        Raises:
+            NotUnderstoodError: when a picture or a label is unknown.
+            SkysortError: when the journal is damaged or cannot be written now.
+        """
+        rows = []
+        for picture, label in answers:
+            if picture not in self._rows:
+                raise NotUnderstoodError("path-not-found", "no such picture; load the page again")
+            number, place = self._rows[picture]
+            rows.append((str(number), str(place), label))
+        with self._lock, tempfile.TemporaryDirectory() as folder, Journal(self.aside) as journal:
+            file = Path(folder, "answers.csv")
+            with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
+                csv.writer(opened).writerows([COLUMNS, *rows])
+            answer(journal, file, _who())
+            return _promise(journal)
+
+    def take_back(self) -> tuple[WaitingPicture | None, str]:
+        """Take back the last answer. Return its picture, if it is still there, and a sentence as `answer`."""
+        with self._lock, Journal(self.aside) as journal:
+            taken = journal.answers.take_back(1)
+            if not taken:
+                raise NotUnderstoodError("nothing-to-undo", "there is no answer to take back")
+            pictures = _pictures(journal)
+            row = journal.row(pictures.arrival_of(taken[0].row))
+            look = Look(row, pictures.last(row), None)
+            places = find(journal, [look]).places
+            shown = self._shown(journal, look, places[row.id]) if row.id in places else None
+            return shown, _promise(journal)
+
+    def promise(self) -> str:
+        """Return a sentence about the promise of the decision, by the answers so far."""
+        with Journal(self.aside) as journal:
+            return _promise(journal)
+
+    def _shown(self, journal: Journal, look: Look, place: Path) -> WaitingPicture:
+        row, classes = look.row, journal.settings(look.row.session).classes
+        best = int(np.argmax(row.probabilities))
+        name = self._thumbnails.name(place, row.digest)
+        self._rows[name] = (row.id, place)
+        return WaitingPicture(name, place.name, _why(row), classes[best], row.probabilities[best], classes)
+
+
+def _pictures(journal: Journal) -> Pictures:
+    """Return the pictures that a classifier judged, with those of audits among them."""
+    rows = {row.id: row for row in (*journal.arrivals(), *journal.judged())}
+    return Pictures(journal, [rows[number] for number in sorted(rows)])
+
+
+def _due(journal: Journal) -> list[Look]:
+    """Return the pictures that wait: first those drawn, then by reason and likeliest class, the surest first."""
+    pictures = _pictures(journal)
+    due = [
+        Look(row, pictures.last(row), None)
+        for row in pictures.arrivals
+        if (row.is_drawn or row.action == "review") and row.probabilities and row.id not in pictures.labels
+    ]
+    order = list(TITLES)
+
+    def key(look: Look) -> tuple[int, int, float]:
+        best = int(np.argmax(look.row.probabilities))
+        return order.index(_why(look.row)), best, -look.row.probabilities[best]
+
+    return sorted(due, key=key)
+
+
+def _why(row: JournalEntry) -> Why:
+    if row.is_drawn:
+        return "drawn"
+    return "unsure" if row.label is not None else "unknown"
+
+
+def _promise(journal: Journal) -> str:
+    """Return what the answers say about the promise, and let the journal mark or clear the decision."""
+    try:
+        report = judge(journal)
+    except SkysortError as error:
+        if error.code == "no-pictures":
+            return "No audit runs here: start skysort watch with --audit 5% to have pictures drawn."
+        raise
+    done = f"{report.result.done:,} of {counted(report.result.drawn, 'look')} done"
+    if report.stale_since is not None:
+        return f"{done}: the promise of {report.decision} is BROKEN. Decide anew with skysort decide."
+    if not report.result.done:
+        return f"{done}: the promise of {report.decision} is not tested yet."
+    return f"{done}: the promise of {report.decision} is not broken."
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return ""
+
+
+ANSWERS_FOR_ALL = (OTHER, CANNOT_TELL)
+"""Answers that fit every classifier."""

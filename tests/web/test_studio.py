@@ -1,0 +1,163 @@
+"""The studio lets its own pages in and nobody else, and changes nothing without being asked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from skysort.web import studio as module
+from skysort.web.review import Review
+from skysort.web.studio import studio
+from skysort.web.studio_door import CookieDoor
+from skysort.web.thumbnails import Thumbnails
+from skysort.web.trying import Trying
+from skysort.work.journal import Journal
+from tests.conftest import picture_bytes
+from tests.web.watched import watched
+
+PORT = 8765
+HERE = f"http://127.0.0.1:{PORT}"
+OWN = {"Origin": HERE, "Sec-Fetch-Site": "same-origin"}
+
+
+class Opened:
+    """A studio over a watcher's folder, and a client that has its cookie."""
+
+    def __init__(self, aside: Path, runs: Path) -> None:
+        self.aside, self.door, thumbnails = aside, CookieDoor(PORT), Thumbnails()
+        self.review = Review(aside, thumbnails)
+        self.app: Any = studio(self.review, Trying(runs), thumbnails, PORT, self.door)
+        self.client, self.stranger = (TestClient(self.app, base_url=HERE) for _ in range(2))
+        self.client.get("/", params={"token": self.door.token})
+
+    def num_answers(self) -> int:
+        with Journal(self.aside) as journal:
+            return len(journal.answers.all())
+
+    def answer(self, client: TestClient, headers: dict[str, str]) -> Any:
+        one = self.review.waiting().pictures[0]
+        body = {"answers": [{"picture": one.picture, "label": "bird"}]}
+        return client.post("/api/review/answers", json=body, headers=headers)
+
+
+@pytest.fixture
+def opened(tmp_path: Path, decided: Path) -> Iterator[Opened]:
+    yield Opened(watched(tmp_path, 4), decided.parent)
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_the_token_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(opened: Opened) -> None:
+    answer = opened.stranger.get("/", params={"token": opened.door.token}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=strict" in cookie and opened.door.token.lower() not in cookie
+    assert opened.stranger.get("/review").status_code == 200
+    assert CookieDoor(PORT).token != opened.door.token
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "skysort-8765=guess", f"skysort-{PORT}=", 'skysort-8765="\\"'])
+def test_without_the_cookie_nothing_is_shown(opened: Opened, cookie: str) -> None:
+    paths = ("/", "/review", "/try", "/static/studio.css", "/pictures/x/small", "/nothing", f"/?token={'x' * 43}")
+    for path in paths:
+        answer = opened.stranger.get(path, headers={"Cookie": cookie} if cookie else {}, follow_redirects=False)
+        assert answer.status_code == 401
+    assert "skysort studio" in opened.stranger.get("/review", headers={"Accept": "text/html"}).text
+    assert opened.answer(opened.stranger, OWN).status_code == 401 and opened.num_answers() == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:8000"},
+        {"Origin": HERE, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://evil.example:8765", "Host": "evil.example:8765"},
+    ],
+)
+def test_only_its_own_pages_change_anything(opened: Opened, headers: dict[str, str]) -> None:
+    assert code(opened.answer(opened.client, headers)) == (403, "foreign-request")
+    answer = opened.client.post("/api/review/take-back", json={}, headers=headers)
+    assert code(answer) == (403, "foreign-request")
+    assert opened.num_answers() == 0
+    assert opened.answer(opened.client, OWN).status_code == 200 and opened.num_answers() == 1
+
+
+def test_no_get_changes_anything(opened: Opened) -> None:
+    paths = [route.path for route in opened.app.app.routes]
+    assert {"/api/review/answers", "/api/review/take-back", "/api/try/{run}"} <= set(paths)
+    for path in paths:
+        opened.client.get(path)
+    assert opened.num_answers() == 0
+    for path in ("/api/review/answers", "/api/review/take-back"):
+        assert opened.client.get(path).status_code == 405
+
+
+def test_what_is_no_answer_is_refused(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/api/review/answers"
+    for body in ("{", "[]", '{"answers": []}', '{"answers": [{"picture": 1, "label": "bird"}]}'):
+        answer = opened.client.post(path, content=body, headers={**OWN, "Content-Type": "application/json"})
+        assert code(answer) == (400, "wrong-value")
+    as_form = opened.client.post(path, content="{}", headers={**OWN, "Content-Type": "text/plain"})
+    assert code(as_form) == (415, "wrong-value")
+    monkeypatch.setattr(module, "MOST_JSON_BYTES", 10)
+    assert code(opened.answer(opened.client, OWN)) == (413, "too-large")
+    assert opened.num_answers() == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/..%2fstudio.py", "/static/..\\studio.py", "/static/%2e%2e%2fstudio.py", "/windows/win.ini",
+     "/pictures/..%2f..%2fetc%2fpasswd/small", "/pictures/x/huge", "/static/vendored.toml"],
+)  # fmt: skip
+def test_no_path_leads_to_a_file(opened: Opened, path: str) -> None:
+    assert code(opened.client.get(HERE + path)) == (404, "path-not-found")
+
+
+def test_pictures_have_opaque_names_and_are_encoded_anew(opened: Opened) -> None:
+    one = opened.review.waiting().pictures[0]
+    answer = opened.client.get(f"/pictures/{one.picture}/large")
+    assert answer.headers["content-type"] == "image/jpeg" and answer.content.startswith(b"\xff\xd8")
+    assert one.file[:-4] not in one.picture
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+def test_two_tabs_answer_the_same_picture(opened: Opened) -> None:
+    one = opened.review.waiting().pictures[0].picture
+    for label in ("bird", "airplane"):
+        body = {"answers": [{"picture": one, "label": label}]}
+        assert opened.client.post("/api/review/answers", json=body, headers=OWN).status_code == 200
+    assert opened.review.waiting().num == 3
+    assert opened.client.post("/api/review/take-back", json={}, headers=OWN).json()["picture"]["picture"] == one
+
+
+def test_a_name_with_markup_is_text(tmp_path: Path, decided: Path) -> None:
+    name = "<img src=x onerror=alert(1)>"
+    page = Opened(watched(tmp_path, 2, prefix=name), decided.parent).client.get("/review").text
+    assert "img src=x" in page and name not in page
+
+
+def test_tries_a_picture_with_a_run(opened: Opened, decided: Path) -> None:
+    files = [("picture", ("1.png", picture_bytes(1))), ("picture", ("broken.svg", b"<svg/>"))]
+    answer = opened.client.post(f"/api/try/{decided.name}", files=files, headers=OWN)
+    good, broken = answer.json()
+    assert good["label"] in {"airplane", "bird"} and good["picture"].startswith("data:image/jpeg;base64,")
+    assert good["actions"].keys() == {"keep-bird"} and sum(share for _, share in good["shares"]) == pytest.approx(
+        1
+    )
+    assert (broken["status"], broken["picture"], broken["shares"]) == ("unreadable", None, [])
+    for run in ("no-such-run", "..", "%2e%2e"):
+        assert opened.client.post(f"/api/try/{run}", files=files, headers=OWN).status_code in (400, 404, 405)
+
+
+def test_without_a_watcher_the_page_says_how(decided: Path) -> None:
+    door, thumbnails = CookieDoor(PORT), Thumbnails()
+    client = TestClient(studio(None, Trying(decided.parent), thumbnails, PORT, door), base_url=HERE)
+    page = client.get("/", params={"token": door.token})
+    assert page.status_code == 200 and "--aside" in page.text
