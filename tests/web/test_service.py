@@ -200,6 +200,23 @@ def test_a_changed_folder_takes_over_and_never_half(finished_run: Path, decided:
     assert live.now.decision("keep-bird") and live.num_failed == 2
 
 
+def test_an_unforeseen_error_is_logged_and_too_little_memory_is_tried_again(
+    decided: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = LiveClassifier(shutil.copytree(decided / "classifier", tmp_path / "classifier"))
+    before, errors = live.now, [MemoryError("none left"), RuntimeError("unforeseen")]
+
+    def load(path: Path) -> Classifier:
+        raise errors.pop(0)
+
+    monkeypatch.setattr("skysort.web.live.Classifier", load)
+    (tmp_path / "classifier" / "classifier.json").touch()
+    for _ in range(3):
+        asyncio.run(live.look())
+    assert (errors, live.num_failed, live.now) == ([], 2, before)
+    assert "unforeseen" in vars(caplog.records[-1])["facts"]["error"]
+
+
 def test_a_request_keeps_the_classifier_that_it_began_with(
     client: TestClient, live: LiveClassifier, gate: Gate, decided: Path
 ) -> None:

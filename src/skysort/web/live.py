@@ -43,14 +43,16 @@ class LiveClassifier:
         stamp = await asyncio.to_thread(self._stamp)
         if stamp == self._seen:
             return
-        self._seen = stamp
         try:
             self.now = await asyncio.to_thread(Classifier, self.path)
-        except (SkysortError, MemoryError) as error:
-            # Often a copy that is not finished: the next file changes the stamp, and this tries again.
+        except Exception as error:  # of any kind: the classifier in use goes on answering
+            if not isinstance(error, MemoryError):  # after which it tries again
+                # Often a copy that is not finished: the next file changes the stamp, and this tries again.
+                self._seen = stamp
             self.num_failed += 1
             tell(logging.WARNING, "cannot load the changed classifier", error=as_text(error))
         else:
+            self._seen = stamp
             self.num_switched += 1
             tell(logging.INFO, "switched to the changed classifier", model=self.now.digest)
 
