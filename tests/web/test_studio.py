@@ -8,7 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from skysort.web import studio as module
+from skysort.web.live import LiveClassifier
 from skysort.web.review import Review
+from skysort.web.service import service
 from skysort.web.studio import studio
 from skysort.web.studio_door import CookieDoor
 from skysort.web.thumbnails import Thumbnails
@@ -97,6 +99,16 @@ def test_no_get_changes_anything(opened: Opened) -> None:
     assert opened.num_answers() == 0
     for path in ("/api/review/answers", "/api/review/take-back"):
         assert opened.client.get(path).status_code == 405
+
+
+def test_no_route_takes_anything_from_the_query(opened: Opened, live: LiveClassifier) -> None:
+    apps: list[Any] = [opened.app, service(live, PORT)]
+    for app in apps:
+        routes = [route for route in app.app.routes if hasattr(route, "dependant")]
+        assert len(routes) > 5
+        assert [
+            route.path for route in routes if route.dependant.query_params or route.dependant.body_params
+        ] == []
 
 
 def test_what_is_no_answer_is_refused(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
