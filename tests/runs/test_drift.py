@@ -46,7 +46,8 @@ def write(top: Path, num: int, make: Change, settings: Settings = SETTINGS, seed
             "move", top / "inbox" / "a.png", top / "aside" / "a.png", "ab" * 32, Identity(1, 5, 7), "set-aside",
             "airplane", session=session,
         )  # fmt: skip
-        journal.finish(journal.plan(replaced(plain, **make(rng)) for _ in range(num)), [])
+        rows = (replaced(plain, digest=f"{1000 * seed + n:064x}", **make(rng)) for n in range(num))
+        journal.finish(journal.plan(rows), [])
 
 
 def report(top: Path, **more: object) -> DriftReport:
@@ -86,6 +87,16 @@ def test_another_classifier_begins_anew_and_another_decision_does_not(tmp_path: 
     assert (len(report(tmp_path).rows), report(tmp_path).says_look) == (150, False)
     write(tmp_path, 10, usual, replaced_settings(classifier="1" * 64, decision="keep-bird"), seed=2)
     assert len(report(tmp_path).rows) == 160
+
+
+def test_pictures_that_an_earlier_classifier_left_are_not_those_of_the_camera(tmp_path: Path) -> None:
+    write(tmp_path, 150, usual)
+    new = replaced_settings(classifier="1" * 64)
+    write(tmp_path, 150, unsure, new)  # the same pictures again
+    with refused("no-pictures"):
+        report(tmp_path)
+    write(tmp_path, 200, usual, new, seed=1)
+    assert (len(report(tmp_path).rows), report(tmp_path).says_look) == (200, False)
 
 
 def replaced_settings(**values: object) -> Settings:

@@ -150,16 +150,28 @@ def _classifier_of(settings: Settings) -> tuple[object, ...]:
 def _of_newest_classifier(
     journal: Journal, arrivals: list[JournalEntry], since: float | None
 ) -> list[JournalEntry]:
-    """Return the arrivals that the classifier of the newest one judged: another one has other confidences."""
+    """Return the arrivals that the classifier of the newest one judged first: another one has other confidences.
+
+    A new classifier sorts the pictures again that its predecessor left in the inbox. These are no sample of what
+    the camera takes: the others are gone.
+    """
     classifiers = {row.session: _classifier_of(journal.settings(row.session)) for row in arrivals}
-    rows = [row for row in arrivals if since is None or row.planned >= since]
+    newest = classifiers[arrivals[-1].session] if arrivals else ()
+    before = {(row.digest, row.source) for row in arrivals if classifiers[row.session] != newest}
+    rows = [
+        row
+        for row in arrivals
+        if classifiers[row.session] == newest
+        and (row.digest, row.source) not in before
+        and (since is None or row.planned >= since)
+    ]
     if not rows:
         raise SkysortError(
             "no-pictures",
-            f"no picture has arrived beside {journal.folder}{'' if since is None else ' since then'};"
+            f"no new picture has arrived beside {journal.folder}{'' if since is None else ' since then'};"
             " skysort watch lets them arrive",
         )
-    return [row for row in rows if classifiers[row.session] == classifiers[rows[-1].session]]
+    return rows
 
 
 def _scores(rows: list[JournalEntry]) -> list[NDArray[np.float64]]:
