@@ -26,7 +26,7 @@ def resume(
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
-    """Continue an interrupted run. It ends with the same bits as a run that was never interrupted."""
+    """Continue an interrupted run. Without --budget, it ends with the same bits as one never interrupted."""
     configure_process(training=True)
     progress = progress_on_stderr(quiet=quiet)
     with redirect_stdout(sys.stderr):  # a network of your own may print

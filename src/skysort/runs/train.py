@@ -67,7 +67,7 @@ def resume(
     data_dir: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Run:
-    """Continue an interrupted run. It ends with the same bits as a run that was never interrupted.
+    """Continue an interrupted run. Without a budget, it ends with the same bits as one never interrupted.
 
     Args:
         run: folder of the run.

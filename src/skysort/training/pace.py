@@ -2,7 +2,8 @@
 
 The plan is made anew after each step, from the time left and the duration of the latest steps. When other programs
 take the cores, the training gets fewer steps, and the learning rate falls faster from where it is. It never jumps,
-and it reaches the end of the schedule with the last step.
+and it reaches the end of the schedule with the last step. If the computer stands still until the time is over, the
+training ends where it is.
 """
 
 from dataclasses import dataclass
