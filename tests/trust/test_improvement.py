@@ -27,7 +27,7 @@ BETTER, WORSE, SAME = compared(0, 10), compared(10, 0), compared(3, 4)
         (SAME, SAME, "", "cannot-tell"),
         (None, None, "", "cannot-tell"),
         (SAME, SAME, "stale", "switch"),
-        (None, None, "stale", "switch"),
+        (None, None, "stale", "cannot-tell"),
         (BETTER, None, "lacks", "cannot-tell"),
         (SAME, None, "lacks stale", "cannot-tell"),
         (WORSE, None, "lacks", "do-not-switch"),

@@ -1,6 +1,7 @@
 """The answered pictures that an improved run starts with: chosen from a journal and the run before, and copied."""
 
 import csv
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from skysort.classifier.predictions import write_rows
 from skysort.core.errors import SkysortError
-from skysort.core.files import sha256, whole_file, write_whole
+from skysort.core.files import whole_file, write_whole
 from skysort.data.additions import FOLDER, TABLE
 from skysort.runs.folder import Run
 from skysort.work.lessons import Lessons
@@ -38,8 +39,6 @@ class Answered:
     """The answered pictures, and how many others there are."""
 
     pictures: list[AnsweredPicture] = field(default_factory=list)
-    tested_before: int = 0
-    """Answers that have tested an earlier run."""
     new_classes: tuple[str, ...] = ()
     unused_classes: Counter[str] = field(default_factory=Counter)
     """Number of answers with a class that has too few corrections to learn from."""
@@ -72,15 +71,12 @@ def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ..
     """
     earlier = list(_answered_before(before))
     copies = {picture.digest: picture.places for picture in earlier}
-    tested = set(before.improvement.tested) if before.improvement else set()
     learned = frozenset((picture.digest, picture.label) for picture in earlier if picture.part == "train")
     found = Answered(learned_before=learned)
     usable: list[AnsweredPicture] = []
     for lesson in lessons.lessons:
         digest = lesson.row.digest
-        if lesson.part == "test" and digest in tested:
-            found.tested_before += 1
-        elif places := (*((lesson.place,) if lesson.is_there else ()), *copies.get(digest, ())):
+        if places := (*((lesson.place,) if lesson.is_there else ()), *copies.get(digest, ())):
             usable.append(AnsweredPicture(digest, lesson.label, lesson.part, journal, places))
         else:
             found.gone.append(lesson.place)
@@ -148,6 +144,7 @@ def copy_into(folder: Path, found: Answered) -> None:
 def _content(place: Path, digest: str) -> bytes | None:
     """Return the bytes of a picture; None if it is not there any more."""
     try:
-        return place.read_bytes() if sha256(place) == digest else None
+        content = place.read_bytes()
     except OSError:
         return None
+    return content if hashlib.sha256(content).hexdigest() == digest else None

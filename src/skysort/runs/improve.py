@@ -72,7 +72,7 @@ def improve(
             _check_classes(journal, classifier.classes, Path(aside))
             lessons = lessons_in(journal)
             found = answered(lessons, before, journal.token, classifier.classes)
-            facts = _facts_of(journal)
+            facts = _facts_of(journal, classifier)
         _check_answers(found, lessons, Path(aside))
         of_before = prepared_again(before, progress, moved_to, data_dir)
         improvement = Improvement(
@@ -81,11 +81,11 @@ def improve(
             aside=str(Path(aside).absolute()),
             date=date.today().isoformat(),
             rate=lessons.rate,
-            left_out={**vars(lessons.left_out), "tested_before": found.tested_before},
+            left_out=vars(lessons.left_out),
             new_classes=found.new_classes,
             unused_classes=dict(found.unused_classes),
             **facts,
-            **_numbers(found, before),
+            **_numbers(found),
         )
         improved, prepared = _start(folder, before, of_before, found, improvement, progress)
     with improved.locked():
@@ -113,27 +113,28 @@ def _check_answers(found: Answered, lessons: Lessons, aside: Path) -> None:
         )
 
 
-def _facts_of(journal: Journal) -> dict[str, object]:
+def _facts_of(journal: Journal, classifier: Classifier) -> dict[str, object]:
     """Return what the journal says of the decision that pictures were last sorted by."""
     newest = next((row for row in journal.rows() if row.by == "watch"), None)
-    settings = None if newest is None else journal.settings(newest.session)
+    if newest is None:
+        return {"journal": journal.token, "decision": None, "is_stale": False, "folders": {}}
+    settings = journal.settings(newest.session)
+    is_of_it = settings.decision is not None and settings.classifier == classifier.digest
     return {
         "journal": journal.token,
-        "decision": settings and settings.decision,
-        "is_stale": bool(settings and settings.decision and journal.alarms.now(settings)),
+        "decision": settings.decision,
+        "is_stale": is_of_it and journal.alarms.now(settings) is not None,
+        "folders": {name: folder for name, folder in settings.folders.items() if name != "copy"},
     }
 
 
-def _numbers(found: Answered, before: Run) -> Mapping[str, object]:
+def _numbers(found: Answered) -> Mapping[str, object]:
     """Return the fields of improvement.json that depend on which pictures are there."""
-    tested = {picture.digest for picture in found.pictures if picture.part == "test"}
-    earlier = before.improvement.tested if before.improvement else ()
     return {
         "corrections": found.num("train"),
         "new_corrections": found.num_new_corrections,
         "audited": {part: found.num(part) for part in ("calibration", "test")},
         "gone": tuple(map(str, found.gone)),
-        "tested": tuple(sorted(tested.union(earlier))),
     }
 
 
@@ -153,7 +154,7 @@ def _start(
     ood = before.data.ood
     with whole_folder(folder) as beside:
         copy_into(beside, found)
-        improvement = improvement.model_copy(update=dict(_numbers(found, before)))
+        improvement = improvement.model_copy(update=dict(_numbers(found)))
         prepared = prepare(
             of_before.data,
             recipe.pictures,

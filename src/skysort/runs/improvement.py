@@ -27,13 +27,16 @@ class Outcome(FrozenModel):
     """The new classifier beside the old one."""
 
     decisions: tuple[RemadeDecision, ...]
+    used: dict[str, int]
+    """Number of audited pictures that calibrate, and of those that test, without leaks."""
     labels: PairedComparison | None
-    """Which audited test pictures are labelled right, first by the old classifier; None without test pictures."""
+    """Which groups of audited test pictures are labelled right, first by the old classifier: all pictures of the
+    group. None without test pictures."""
     set_aside: PairedComparison | None
-    """Which test pictures of other classes are set aside, by thresholds from the same calibration pictures; None
-    without any, or without enough calibration pictures."""
+    """Which groups of test pictures of other classes are set aside as a whole, by thresholds from the same
+    calibration pictures; None without any, or without enough calibration pictures."""
     lost: PairedComparison | None
-    """The same for the classes to keep."""
+    """Which groups of test pictures to keep are set aside, or one of their pictures is."""
     leaks: int
     """Audited pictures that are not used, because an identical or similar picture trains or calibrates."""
     advice: Advice
@@ -55,7 +58,9 @@ class Improvement(FrozenModel):
     decision: str | None
     """Name of the decision that the watcher sorts by; None without one."""
     is_stale: bool
-    """Whether this decision breaks its promise."""
+    """Whether this decision breaks its promise, and is one of the run before."""
+    folders: dict[str, str]
+    """The watcher's folders, by the option that names them."""
     rate: float | None
     """The lower rate of the audit; None without one."""
     corrections: int
@@ -71,7 +76,5 @@ class Improvement(FrozenModel):
     new_classes: tuple[str, ...]
     unused_classes: dict[str, int]
     """Number of answers with a class that has too few corrections to learn from."""
-    tested: tuple[str, ...]
-    """SHA-256 of the pictures that tested this run or an earlier one. They test no later one."""
     outcome: Outcome | None = None
     """None until the new classifier is learned."""

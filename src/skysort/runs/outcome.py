@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
@@ -21,6 +22,7 @@ from skysort.trust.comparison import PairedComparison
 from skysort.trust.evaluation import Evaluation, logits_of
 from skysort.trust.guarantee import Scores
 from skysort.trust.improvement import advice, num_to_come
+from skysort.work.journal import Journal
 from skysort.work.lessons import SHARE_TO_TEST
 
 NAMES = ("old", "new")
@@ -47,8 +49,8 @@ def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData,
         progress: where to report progress.
 
     Raises:
-        NotUnderstoodError: when the run before is gone.
-        SkysortError: when the classifier of the run before has changed.
+        NotUnderstoodError: when the run before is gone, or the journal with the answers.
+        SkysortError: when the classifier of the run before or the journal has changed.
     """
     improvement = run.improvement
     assert improvement
@@ -58,10 +60,13 @@ def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData,
         raise SkysortError(
             "changed-file", f"{before.path} has another classifier now; improve it again, with another --run"
         )
-    rows = {part: prepared.audited_to_use(part) for part in ("calibration", "test")}
+    rows = {
+        "calibration": prepared.audited_to_use("calibration"),
+        "test": _test_rows(improvement, classifier, prepared),
+    }
     old = _judge(before, run, old_classifier, prepared, rows, progress)
     new = _judge(run, run, classifier, prepared, rows, progress)
-    made = [_made_anew(decision, old, new, prepared, improvement) for decision in old_classifier.table.decisions]
+    made = [_made_anew(promise, old, new, prepared, improvement) for promise in _promises(before, old_classifier)]
     for _, _, decision in made:
         if decision:
             classifier.table = classifier.table.with_decision(decision)
@@ -69,8 +74,32 @@ def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData,
     run.write_improvement(improvement.model_copy(update={"outcome": outcome}))
 
 
+_Promise = Decision | RemadeDecision
 _Made = tuple[RemadeDecision, Decision | None, Decision | None]
 """A decision, and the same made for the old and for the new classifier from the same calibration pictures."""
+
+
+def _test_rows(improvement: Improvement, classifier: Classifier, prepared: PreparedData) -> Indices:
+    """Return the rows of audited pictures that test, of which the journal then knows that they have."""
+    rows = prepared.audited_to_use("test")
+    if not len(rows):
+        return rows
+    digests = [Path(prepared.dataset.listing.paths[row]).stem for row in rows]
+    with Journal(Path(improvement.aside)) as journal:
+        if journal.token != improvement.journal:
+            raise SkysortError(
+                "changed-file", f"{improvement.aside} has another journal now; improve the run before again"
+            )
+        own = journal.comparisons.claim(digests, classifier.digest)
+    return rows[[digest in own for digest in digests]]
+
+
+def _promises(before: Run, classifier: Classifier) -> list[_Promise]:
+    """Return the promises of the run before, also those for which it had too few pictures."""
+    improvement, decisions = before.improvement, classifier.table.decisions
+    names = {decision.name for decision in decisions}
+    earlier = improvement.outcome.decisions if improvement and improvement.outcome else ()
+    return [*decisions, *(decision for decision in earlier if decision.name not in names)]
 
 
 def _judge(
@@ -102,19 +131,19 @@ def _judge(
 
 
 def _made_anew(
-    decision: Decision, old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
+    promise: _Promise, old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
 ) -> _Made:
-    fields = {name: getattr(decision, name) for name in ("name", "keep", "lose_at_most", "confidence")}
+    fields = {name: getattr(promise, name) for name in ("name", "keep", "lose_at_most", "confidence")}
     if not (old.calibration and new.calibration):
-        needed = guarantee.num_needed(decision.lose_at_most, decision.confidence)
+        needed = guarantee.num_needed(promise.lose_at_most, promise.confidence)
         return _lacking(fields, 0, needed, improvement), None, None
-    by_both = [of.calibration.scores(decision.keep, prepared.groups) for of in (old, new) if of.calibration]
+    by_both = [of.calibration.scores(promise.keep, prepared.groups) for of in (old, new) if of.calibration]
     num, today = len(by_both[0].by_group()), date.today().isoformat()
     num_left_out = len(prepared.audited["calibration"]) - len(new.calibration.rows)
     try:
         first, second = (
             guarantee.decide(
-                scores, decision.lose_at_most, decision.confidence, today, decision.name, left_out=num_left_out
+                scores, promise.lose_at_most, promise.confidence, today, promise.name, left_out=num_left_out
             )
             for scores in by_both
         )
@@ -135,17 +164,20 @@ def _outcome(
     labels = set_aside = lost = None
     in_use = next((of for of in made if of[0].name == improvement.decision), None)
     if old.test and new.test:
-        labels = PairedComparison.of(NAMES, old.test.is_right, new.test.is_right)
+        groups = prepared.groups[new.test.rows]
+        labels = PairedComparison.of(NAMES, *(_all_of(of.is_right, groups) for of in (old.test, new.test)))
         if in_use and in_use[1] and in_use[2]:
             first, second = (
                 (of.test.scores(decision.keep, prepared.groups), decision.threshold)
                 for of, decision in ((old, in_use[1]), (new, in_use[2]))
                 if of.test
             )
-            set_aside = _compared("others", first, second)
-            lost = _compared("kept", first, second)
+            set_aside, lost = _set_aside(first, second), _lost(first, second)
     return Outcome(
         decisions=tuple(of[0] for of in made),
+        used={
+            part: len(of.rows) if of else 0 for part, of in (("calibration", new.calibration), ("test", new.test))
+        },
         labels=labels,
         set_aside=set_aside,
         lost=lost,
@@ -153,12 +185,27 @@ def _outcome(
         advice=advice(
             labels,
             set_aside,
-            lacks_decision=in_use is not None and in_use[2] is None,
+            lacks_decision=improvement.decision is not None and not (in_use and in_use[2]),
             is_stale=improvement.is_stale,
         ),
     )
 
 
-def _compared(kind: str, first: tuple[Scores, float], second: tuple[Scores, float]) -> PairedComparison | None:
-    reached = [getattr(scores, kind) >= threshold for scores, threshold in (first, second)]
+def _set_aside(*judged: tuple[Scores, float]) -> PairedComparison | None:
+    """Return which groups of other classes are set aside as a whole; None without any."""
+    reached = [_all_of(scores.others >= threshold, scores.other_groups) for scores, threshold in judged]
     return PairedComparison.of(NAMES, *reached) if len(reached[0]) else None
+
+
+def _lost(*judged: tuple[Scores, float]) -> PairedComparison | None:
+    """Return which groups to keep lose a picture; None without any."""
+    reached = [scores.by_group() >= threshold for scores, threshold in judged]
+    return PairedComparison.of(NAMES, *reached) if len(reached[0]) else None
+
+
+def _all_of(is_so: NDArray[np.bool_], groups: Indices) -> NDArray[np.bool_]:
+    """Return for each group, whose pictures are not independent, whether something is so of all its pictures."""
+    names, number = np.unique(groups, return_inverse=True)
+    is_so_of_all = np.ones(len(names), np.bool_)
+    np.logical_and.at(is_so_of_all, number, is_so)
+    return is_so_of_all

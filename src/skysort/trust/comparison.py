@@ -92,6 +92,11 @@ class PairedComparison(FrozenModel):
     better: Literal["first", "second"] | None
     """None if p is above 0.05: the pictures do not show which one is better."""
 
+    @property
+    def num(self) -> int:
+        """How many pictures there are."""
+        return self.both + self.only_first + self.only_second + self.neither
+
     @classmethod
     def of(cls, names: tuple[str, str], first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Self:
         """Compare which of (N,) pictures two classifiers label right, N at least 1.

@@ -16,20 +16,20 @@ def advice(
 ) -> Advice:
     """Return whether to switch from an old classifier, the first of each comparison, to a new one, the second.
 
-    Each comparison takes the new one for better, when it is not, with a probability of at most 2.5 %. So they
-    advise to switch without a reason with a probability of at most 5 %.
+    Each comparison takes the new one for better, when it is not, with a probability of at most 2.5 %. So if it is
+    no better, the advice is to switch with a probability of at most 5 %, unless the old decision is stale.
 
     Args:
-        labels: which test pictures both label right; None without test pictures.
-        set_aside: which test pictures of other classes both set aside under the same promise; None without any, or
-            without a decision.
+        labels: which test pictures, or groups of them, each labels right; None without test pictures.
+        set_aside: which test pictures of other classes each sets aside under the same promise; None without any,
+            or without a decision.
         lacks_decision: whether the new classifier lacks the decision that the old one is used with.
         is_stale: whether that decision of the old one breaks its promise, so that it sets nothing aside any more.
     """
     better = {comparison.better for comparison in (labels, set_aside) if comparison}
     if "first" in better:
         return "cannot-tell" if "second" in better else "do-not-switch"
-    if lacks_decision:
+    if lacks_decision or labels is None:
         return "cannot-tell"
     return "switch" if "second" in better or is_stale else "cannot-tell"
 

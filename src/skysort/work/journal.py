@@ -21,6 +21,7 @@ from skysort.core.locks import locked
 from skysort.work.alarms import Alarms
 from skysort.work.answers import Answers
 from skysort.work.coins import coin_of, make_seed
+from skysort.work.comparisons import Comparisons
 from skysort.work.journal_columns import COLUMNS, NAMES, cells_of, entry_of, is_folder, split
 from skysort.work.journal_database import SECONDS_FOR_OTHERS, JournalDatabase
 from skysort.work.journal_entries import CellError, JournalEntry, Settings, mark_of, replaced, settings_of
@@ -67,6 +68,7 @@ class Journal:
         self._database = JournalDatabase(self.path, make=make)
         self.answers = Answers(self._database)
         self.alarms = Alarms(self._database)
+        self.comparisons = Comparisons(self._database)
         self._mounts: dict[Path, Path] = {}
         self._seed: bytes | None = None
 

@@ -52,6 +52,10 @@ CREATE TABLE IF NOT EXISTS alarms ( -- a decision is stale while one about it is
     lifted REAL, -- seconds since 1970, or NULL while it holds
     told REAL -- seconds since 1970, or NULL before a watcher started the person's command
 );
+CREATE TABLE IF NOT EXISTS comparisons ( -- pictures that have tested a new classifier; they test no other one
+    digest TEXT PRIMARY KEY, -- SHA-256 of the picture
+    classifier TEXT NOT NULL -- SHA-256 of the network
+);
 CREATE INDEX IF NOT EXISTS by_source ON rows(source_name, source_folder);
 CREATE INDEX IF NOT EXISTS by_place ON rows(place_name, place_folder);
 CREATE INDEX IF NOT EXISTS by_label ON rows(label);

@@ -56,6 +56,8 @@ class LeftOut:
     other: int = 0
     """The answer was `other`: no class."""
     before_alarm: int = 0
+    tested_before: int = 0
+    """They have compared classifiers, and do that once."""
     wrong_coin: int = 0
     """The coin is not that of the seed."""
 
@@ -98,7 +100,7 @@ def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
     newest_alarm, left_out = journal.alarms.newest_row(), found.left_out
     lowest = min((_lower_rate(row) for row in arrivals if row.id > newest_alarm), default=0.0)
     drawn = [row for row in arrivals if row.is_drawn]
-    seed = read_seed(journal.folder)
+    seed, tested = read_seed(journal.folder), journal.comparisons.digests()
     if drawn and seed is None:
         raise DamagedJournalError(
             "damaged-journal",
@@ -121,6 +123,9 @@ def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
             left_out.other += 1
         else:
             part: Part = "test" if second_coin_of(seed, row.digest) < SHARE_TO_TEST else "calibration"
+            if part == "test" and row.digest in tested:
+                left_out.tested_before += 1
+                continue
             last = pictures.last(row)
             found.lessons.append(Lesson(row, label, part, last.place, is_at(last.place, last)))
     if pictures.arrivals:
