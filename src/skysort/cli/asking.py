@@ -4,7 +4,9 @@ An answer measures only if nothing leads it. So neither the classifier's label n
 to is shown, the viewer opens a copy that is called by its number, and no key agrees with the classifier.
 """
 
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -106,8 +108,21 @@ def _open(path: Path, copy: Path) -> None:
     except OSError as error:
         print(f"cannot read the picture: {error.strerror or error}; u if you cannot tell", file=sys.stderr)
         return
-    if typer.launch(str(copy)):
+    if not _launch(copy):
         print(f"no viewer opens it; look at {printable(str(copy))}", file=sys.stderr)
+
+
+def _launch(path: Path) -> bool:
+    """Open a file by the system's program for it; tell whether there is one. What it prints is of no use here."""
+    if sys.platform == "win32":
+        os.startfile(path)
+        return True
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    nothing = subprocess.DEVNULL
+    try:
+        return not subprocess.run([opener, path], stdin=nothing, stdout=nothing, stderr=nothing).returncode
+    except OSError:
+        return False
 
 
 def _key(picture: str, labels: dict[str, str], *, can_go_back: bool) -> str:

@@ -123,7 +123,8 @@ def _show_effect(name: str, effect: "Effect", console: Console) -> None:
             groups = f", counted as {share.groups:,}" if share.groups else ""
             console.print(
                 f"{shown_name(name)} (test): of {counted(share.pictures, 'picture')} {pictures}{groups},"
-                f" {share.share:.4f} are set aside (95 % interval {_interval(share.interval95)})"
+                f" {round(share.share * share.pictures):,} are set aside: {share.share:.4f} (95 % interval"
+                f" {_interval(share.interval95)})"
             )
 
 

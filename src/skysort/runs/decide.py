@@ -81,7 +81,8 @@ def decide(
             raise SkysortError(
                 "missing-split",
                 f"{opened.path} has no calibration split, which a promise needs;"
-                " train with --set pictures.protocol=four-way",
+                " train with --set pictures.protocol=four-way and, if pictures are few,"
+                " --set pictures.shares=50/10/30/10",
             )
         opened.check_classifier()
         classifier = Classifier(opened.classifier)

@@ -40,7 +40,7 @@ def how_sure(test: "SplitFigures", noun: str = "test picture") -> str:
     margin = (high - low) / 2 * widening
     pictures = counted(test.pictures, noun)
     measure = "measures" if test.pictures == 1 else "measure"
-    if margin <= SMALL_MARGIN:
+    if round(margin, 3) <= SMALL_MARGIN:  # as it is shown
         return f"{pictures} {measure} the accuracy to ±{100 * margin:.1f} percentage points."
     middle = (low + high) / 2
     needed = middle * (1 - middle) * (NORMAL_QUANTILE * widening / SMALL_MARGIN) ** 2
