@@ -1,6 +1,7 @@
 """Answers of the service: those of `skysort predict`, together where requests come together, never half."""
 
 import asyncio
+import io
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.predictions import Prediction
-from skysort.data.decode import decode
+from skysort.data.decode import Shape, decode
+from skysort.data.parallel import SMALL_FILE_BYTES
 from skysort.web import batching, bounds
+from skysort.web.batching import Batches
 from skysort.web.live import LiveClassifier
+from skysort.web.service import service
 from tests.conftest import picture_bytes
+from tests.web.conftest import HERE, PORT
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -178,6 +184,68 @@ def test_the_event_loop_is_free_while_pictures_are_decoded(
             assert answer.result().status_code == 200
         entered.clear()
         go_on.clear()
+
+
+def test_an_error_of_one_picture_is_of_its_own_request(
+    client: TestClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, errors = picture_bytes(1), [MemoryError("none left"), RuntimeError("unforeseen")]
+
+    def fail(content: bytes, *arguments: Any, **options: Any) -> Any:
+        if content == bad:
+            raise errors.pop(0)
+        return decode(content, *arguments, **options)
+
+    monkeypatch.setattr(batching, "decode", fail)
+    with ThreadPoolExecutor(4) as pool:
+        posts = [pool.submit(client.post, "/v1/predict", files=form({"0.png": picture_bytes(0)}))]
+        assert gate.entered.wait(20)
+        for number in (1, 1, 2):
+            files = form({f"{number}.png": picture_bytes(number)})
+            posts.append(pool.submit(client.post, "/v1/predict", files=files))
+        waits_for(lambda: waiting(client) == 4)
+        gate.open.set()
+        assert sorted(one.result().status_code for one in posts) == [200, 200, 500, 503]
+
+
+def test_pictures_that_take_long_do_not_hold_up_other_requests(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, go_on, entered = io.BytesIO(), threading.Event(), threading.Event()
+    Image.new("1", (600, 600)).save(file, "PNG")
+    slow = file.getvalue()
+    assert len(slow) < SMALL_FILE_BYTES
+
+    def wait(content: bytes, shape: Shape, most_pixels: int) -> Any:
+        if content == slow and most_pixels == bounds.MOST_PIXELS:
+            entered.set()
+            assert go_on.wait(20)
+        return decode(content, shape, most_pixels)
+
+    monkeypatch.setattr(batching, "decode", wait)
+    with ThreadPoolExecutor(2) as pool:
+        many = pool.submit(client.post, "/v1/predict", files=form({f"{number}.png": slow for number in range(64)}))
+        assert entered.wait(20)
+        other = pool.submit(client.post, "/v1/predict", files=form({"2.png": picture_bytes(2)}))
+        assert other.result(10).status_code == 200
+        go_on.set()
+        assert [row["status"] for row in many.result().json()["predictions"]] == ["ok"] * 64
+
+
+@pytest.mark.parametrize("part", [Batches, LiveClassifier])
+def test_a_service_whose_part_has_failed_is_not_ready(
+    live: LiveClassifier, part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(part, "run" if part is Batches else "follow", fail)
+    with TestClient(service(live, PORT), base_url=HERE) as client:
+        waits_for(lambda: bool(caplog.records))
+        for answer in (client.get("/readyz"), client.post("/v1/predict", files=form({"1.png": picture_bytes(1)}))):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "system")
+        assert client.get("/healthz").status_code == 200
+    assert "unforeseen" in vars(caplog.records[0])["facts"]["error"]
 
 
 def test_a_changed_folder_takes_over_and_never_half(finished_run: Path, decided: Path, tmp_path: Path) -> None:

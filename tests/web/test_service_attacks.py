@@ -76,7 +76,8 @@ def test_too_many_parts(client: TestClient) -> None:
 
 
 def test_a_picture_of_too_many_pixels_is_unreadable(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_PIXELS", 32 * 32 - 1)
+    for bound in ("MOST_PIXELS", "FEW_PIXELS"):
+        monkeypatch.setattr(batching, bound, 32 * 32 - 1)
     (row,) = post(client).json()["predictions"]
     assert row["status"] == "unreadable" and "32 x 32" in row["reason"]
 

@@ -29,7 +29,7 @@ VERBS = {
     "sort": "Sort pictures into one subfolder per class.",
     "journal": "Show what was done with pictures.",
     "undo": "Put pictures back where they were.",
-    "serve": "Answer pictures that other programs post.",
+    "serve": "Classify pictures that other programs send.",
     "studio": "Review pictures and try classifiers in a browser.",
     "compare": "Compare recipes, or two runs.",
     "reproduce": "Compare recipes with their published figures.",

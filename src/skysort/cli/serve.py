@@ -36,9 +36,10 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Answer pictures that other programs post, until stopped. The page /docs describes the requests.
+    """Classify pictures that other programs send over HTTP. The page /docs describes the requests.
 
-    A changed classifier folder takes over within seconds. SIGTERM and Ctrl-C answer what has arrived, and end.
+    A changed classifier folder takes over within seconds. On SIGTERM or Ctrl-C, the service answers the requests
+    that it has, and exits.
     """
     from skysort.web.serve_folder import serve_folder
 

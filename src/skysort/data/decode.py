@@ -98,6 +98,10 @@ class UnreadablePictureError(Exception):
     """A picture cannot be read. The message is the reason in its row."""
 
 
+class TooManyPixelsError(UnreadablePictureError):
+    """A picture has more pixels than the caller of `decode` takes."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """The size and channels that every picture of a run gets."""
@@ -135,7 +139,7 @@ def decode(content: bytes, shape: Shape, most_pixels: int | None = None) -> Pixe
     with opened(kind, content) as image:
         size = image.size
         if most_pixels is not None and math.prod(size) > most_pixels:
-            raise UnreadablePictureError(f"{size[0]} x {size[1]} pixels, of at most {most_pixels:,} in all")
+            raise TooManyPixelsError(f"{size[0]} x {size[1]} pixels, of at most {most_pixels:,} in all")
         if min(size) > 2 * shape.size:
             # Twice the size is enough for the resampling. Full decoding changes the answers of a swift of size 32
             # to 9 of 1,174 photographs of 227 x 227, with the same accuracy. This takes half the time, and an

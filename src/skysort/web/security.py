@@ -1,4 +1,4 @@
-"""What a request must be before any route sees it. Other sites' pages, and hosts that mean this computer, are not.
+"""Checks on every request before a route sees it: the Host header, the origin and the token.
 
 Source: Jupyter Server's security notes, https://jupyter-server.readthedocs.io/en/latest/operators/security.html
 """

@@ -27,7 +27,9 @@ def serve_folder(classifier: Path, host: str | None, port: int, token_file: Path
     require("the service", "web", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
     if host and not token_file:
         raise NotUnderstoodError(
-            "missing-argument", "--host lets other computers in; add --token-file FILE, with a secret of your own"
+            "missing-argument",
+            "--host needs --token-file FILE, with a secret of your own; without --host, only this computer reaches"
+            " the service",
         )
     token = _token(token_file) if token_file else None
     from skysort.web.live import LiveClassifier  # these load FastAPI and ONNX Runtime

@@ -1,5 +1,6 @@
 """One process that serves an application until SIGTERM or Ctrl-C. It then answers what it has, and ends."""
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from skysort.core.errors import SkysortError
 
@@ -15,7 +17,10 @@ BACKLOG = 2048
 SECONDS_TO_END = 60
 """Time for the requests under way once the service is to end."""
 SECONDS_BETWEEN_REQUESTS = 30
-"""Time for which a connection stays open with no request."""
+"""Time for which a connection stays open with no request, and for a client to send the head of one."""
+MOST_CONNECTIONS = 512
+"""Beyond it, requests get 503. Each connection is an open file, and most systems allow a process 1,024 of them.
+More would gain nothing: at most 256 pictures wait."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -44,11 +49,47 @@ def serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) -
         listening: from `listen`.
         started: called once requests are answered.
     """
-    config = uvicorn.Config(
-        app, http="h11", ws="none", log_config=None, access_log=False, server_header=False,
-        timeout_keep_alive=SECONDS_BETWEEN_REQUESTS, timeout_graceful_shutdown=SECONDS_TO_END,
+    _Server(config_of(app), started).run([listening])
+
+
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """Return how an application is served."""
+    return uvicorn.Config(
+        app, http=_Protocol, ws="none", log_config=None, access_log=False, server_header=False,
+        limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=SECONDS_BETWEEN_REQUESTS,
+        timeout_graceful_shutdown=SECONDS_TO_END,
     )  # fmt: skip
-    _Server(config, started).run([listening])
+
+
+class _Protocol(H11Protocol):
+    """Closes connections on which no whole head comes in time. uvicorn waits for ever once a byte has come."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        if self._timer:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head."""
+        self._wait_for_head()
+        super().on_response_complete()
+
+    def _wait_for_head(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._close_without_head, self.cycle)
+
+    def _close_without_head(self, last: object) -> None:
+        if self.cycle is last:  # no request has begun since
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -1,9 +1,10 @@
 """The service for programs: pictures in, prediction rows out."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 import skysort
 from skysort.core.errors import SkysortError
+from skysort.core.log import as_text, tell
 from skysort.web.answers import Answer, ClassifierFacts, ErrorBody, State, answer_to, facts_of
 from skysort.web.batching import Batches
 from skysort.web.bodies import FIELD, pictures_of
@@ -56,6 +58,19 @@ class Serving:
     room: Room
     batches: Batches
     metrics: ServiceMetrics
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    """They run the network and follow the folder, until the service ends."""
+
+    def check(self) -> None:
+        """Make sure that the tasks run.
+
+        Raises:
+            RequestError: when one has ended.
+        """
+        if any(task.done() for task in self.tasks):
+            raise RequestError(
+                "system", "a part of the service failed; its log has the reason. Start it again", 503
+            )
 
 
 def service(live: LiveClassifier, port: int, token: str | None = None, *, is_local: bool = True) -> ASGIApp:
@@ -72,11 +87,13 @@ def service(live: LiveClassifier, port: int, token: str | None = None, *, is_loc
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncGenerator[None, None]:
-        tasks = [asyncio.create_task(batches.run()), asyncio.create_task(live.follow())]
+        serving.tasks[:] = [asyncio.create_task(batches.run()), asyncio.create_task(live.follow())]
+        for task in serving.tasks:
+            task.add_done_callback(_log_error)
         yield
-        for task in tasks:
+        for task in serving.tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*serving.tasks, return_exceptions=True)
 
     app = FastAPI(
         title="Skysort", version=skysort.__version__, lifespan=running, docs_url=None, redoc_url=None,
@@ -88,6 +105,11 @@ def service(live: LiveClassifier, port: int, token: str | None = None, *, is_loc
     return Guard(app, local_hosts(port) if is_local else None, BearerDoor(token, OPEN_PATHS))
 
 
+def _log_error(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        tell(logging.ERROR, "a part of the service failed; start it again", error=as_text(error))
+
+
 def _add_routes(app: FastAPI, serving: Serving) -> None:
     errors: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorBody} for status in (400, 401, 403, 408, 413, 415, 503)
@@ -97,6 +119,7 @@ def _add_routes(app: FastAPI, serving: Serving) -> None:
     async def predict(request: Request) -> Response:
         """Label pictures: parts `picture` of a form, or one picture as the body."""
         with serving.metrics.seconds.time(), serving.room.place() as place:
+            serving.check()
             classifier = serving.live.now
             pictures = await pictures_of(request, place)
             predictions = await serving.batches.predictions(classifier, pictures)
@@ -116,6 +139,7 @@ def _add_routes(app: FastAPI, serving: Serving) -> None:
     @app.get("/readyz", responses={503: {"model": ErrorBody}})
     async def readyz() -> State:
         """Tell whether the service takes pictures now."""
+        serving.check()
         with serving.room.place() as place:
             place.add_pictures(1)
         return State(status="ok")
