@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +17,20 @@ from safetensors.torch import load_file
 import skysort
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import read_table
+from skysort.core.files import sha256
 from skysort.data.additions import FOLDER, TABLE
 from skysort.data.builtin import skies
 from skysort.networks.families import initial_network
 from skysort.recipe.sections import Normalisation
 from skysort.runs import finish, improve, network_learner, outcome
+from skysort.runs.answered import _content
 from skysort.runs.folder import Run
 from skysort.work.coins import second_coin_of, seed_file
 from skysort.work.journal import Journal
 from skysort.work.lessons import SHARE_TO_TEST
 from tests.commands.conftest import Ended
 from tests.conftest import refused
+from tests.warm import WarmCommand
 
 Command = Callable[..., Ended]
 NUM, NUM_CORRECTED = 100, 6
@@ -243,6 +247,74 @@ def test_an_interrupted_improve_begins_again_or_is_resumed(
     run.check_classifier()
 
 
+def killing_before(name: str, num: int = 1) -> str:
+    """Return lines of Python after which a process kills itself before the n-th rename to a name."""
+    return f"""
+import os, signal
+num_left = {num}
+
+def before(rename):
+    def renamed(source, target, **options):
+        global num_left
+        num_left -= os.path.basename(target).endswith({name!r})
+        if num_left == 0:
+            signal.raise_signal(signal.SIGKILL)
+        return rename(source, target, **options)
+    return renamed
+
+os.rename, os.replace = before(os.rename), before(os.replace)
+"""
+
+
+def test_killed_at_any_step_it_ends_like_one_that_was_not(
+    answered: Path, improved: Path, tmp_path: Path, warm: WarmCommand
+) -> None:
+    folder = tmp_path / "run2"
+    begin = ("improve", answered / "run", "--from", answered / "aside", "--run", folder)
+    go_on = ("resume", folder)
+    for arguments, lines in (
+        (begin, killing_before(".png", NUM // 2)),  # half of the copies are there
+        (begin, killing_before(TABLE)),  # all of them, without their table
+        (begin, killing_before("run2")),  # the folder is whole, and not in place
+        (begin, killing_before("classifier")),  # nothing is learned
+        (go_on, killing_before("improvement.json")),  # the journal says what tests, and there is no outcome
+        (go_on, killing_before("classifier.json")),  # the outcome is there, and the decision is not
+        (go_on, killing_before("metrics.json")),
+    ):
+        ended = warm(*arguments, before=lines)
+        assert ended.returncode == -signal.SIGKILL, (lines, ended.stderr)
+        assert folder.exists() == (arguments is go_on or "'classifier'" in lines)
+        assert not (folder / "metrics.json").exists()
+    done = warm(*go_on)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run2"]
+    run, expected = Run(folder), Run(improved)
+    places = {name: getattr(run.improvement, name) for name in ("run", "aside")}
+    assert run.improvement == expected.improvement.model_copy(update=places)
+    for name in ("pictures.csv", "answers/answers.csv", "predictions.csv", "classifier/model.onnx"):
+        assert (folder / name).read_bytes() == (improved / name).read_bytes()
+    assert read_table(run.classifier).decisions == read_table(expected.classifier).decisions
+    run.check_classifier()
+
+
+def test_two_improves_into_one_folder_do_not_mix(
+    answered: Path, improved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one ends while this one prepares."""
+    folder = tmp_path / "run2"
+
+    def prepare(*arguments: Any) -> object:
+        shutil.copytree(improved, folder)
+        return prepare_alone(*arguments)
+
+    prepare_alone = improve.prepare
+    monkeypatch.setattr(improve, "prepare", prepare)
+    with refused("output-taken", folder):
+        skysort.improve(answered / "run", answered / "aside", folder)
+    assert Run(folder).improvement == Run(improved).improvement
+    assert [path.name for path in tmp_path.iterdir()] == ["run2"]
+
+
 def test_what_a_killed_improve_leaves_beside_the_folder_is_removed(
     answered: Path, tmp_path: Path, skysort_command: Command
 ) -> None:
@@ -388,6 +460,55 @@ def test_a_new_class_is_learned_and_one_with_too_few_corrections_is_left_out(
     assert (run.improvement.new_classes, run.improvement.unused_classes) == (("heron",), {"stork": 1})
     (decision,) = read_table(run.classifier).decisions
     assert decision.keep == ("bird",)
+
+
+def test_three_corrections_of_one_scene_are_too_few_for_a_new_class(answered: Path, tmp_path: Path) -> None:
+    scene = Image.fromarray(skies.draw(3_000_000, 32))
+    put(answered, {f"heron-{number}.png": with_pixel(scene, number) for number in range(3)})
+    with Journal(answered / "aside") as journal:
+        rows = list(journal.judged())[-3:]
+        journal.answers.add([(row.id, "heron") for row in rows], "me")
+    run = skysort.improve(answered / "run", answered / "aside", tmp_path / "run2")
+    assert run.data.classes == ("airplane", "bird")
+    assert (run.improvement.new_classes, run.improvement.unused_classes) == ((), {"heron": 3})
+    assert run.improvement.corrections == NUM_CORRECTED
+
+
+def test_two_copies_of_a_corrected_picture_are_one(answered: Path, tmp_path: Path) -> None:
+    picture = Image.fromarray(skies.draw(3_000_000, 32))
+    put(answered, {"bird-900.png": picture, "bird-901.png": picture})
+    with Journal(answered / "aside") as journal:
+        rows = list(journal.judged())[-2:]
+        assert rows[0].digest == rows[1].digest
+        journal.answers.add([(row.id, "bird") for row in rows], "me")
+    run = skysort.improve(answered / "run", answered / "aside", tmp_path / "run2")
+    assert run.improvement.corrections == NUM_CORRECTED + 1
+    assert len(rows_of(run.path / FOLDER / TABLE)) == NUM + NUM_CORRECTED + 1
+
+
+def put(top: Path, pictures: dict[str, Image.Image]) -> None:
+    """Let pictures arrive while nothing is audited."""
+    (top / "inbox").mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        picture.save(top / "inbox" / name)
+    watch(top, range(0), None)
+
+
+def with_pixel(picture: Image.Image, value: int) -> Image.Image:
+    changed = picture.copy()
+    changed.putpixel((0, 0), (value, value, value))
+    return changed
+
+
+def test_a_picture_that_changes_while_it_is_copied_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bird.png"
+    path.write_bytes(b"before")
+    digest = sha256(path)
+    assert _content(path, digest) == b"before"
+    monkeypatch.setattr(Path, "read_bytes", lambda *_: b"after")
+    assert _content(path, digest) is None
 
 
 def test_a_trained_network_goes_on_from_its_weights(finished_run: Path) -> None:

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from skysort.work.lessons import Lessons
 
 COLUMNS = ("path", "label", "split", "digest", "journal")
 FEWEST_OF_NEW_CLASS = 3
-"""Corrections that a new class takes: cross-validation holds one out, and chooses a penalty by another."""
+"""Groups of corrections that a new class takes: cross-validation holds one out, another chooses a penalty."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,12 @@ class AnsweredPicture:
     places: tuple[Path, ...]
     """Where the file may be, the best place first."""
 
+    @property
+    def name(self) -> str:
+        """Of its copy in the folder of answers."""
+        suffix = self.places[0].suffix.lower()
+        return f"{self.digest}{suffix if suffix.isascii() else ''}"
+
 
 @dataclass
 class Answered:
@@ -46,6 +52,12 @@ class Answered:
     """Digest and label of the corrections that the run before learned from."""
     gone: list[Path] = field(default_factory=list)
     """Where pictures were that are not there any more."""
+
+    def leave_out(self, classes: Collection[str]) -> None:
+        """Leave out the pictures of new classes."""
+        self.unused_classes.update(picture.label for picture in self.pictures if picture.label in classes)
+        self.pictures = [picture for picture in self.pictures if picture.label not in classes]
+        self.new_classes = tuple(name for name in self.new_classes if name not in classes)
 
     def num(self, part: str) -> int:
         """Return how many pictures there are for a part."""
@@ -89,11 +101,8 @@ def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ..
     num_corrections = Counter(picture.label for picture in usable if picture.part == "train")
     new = {name for name, num in num_corrections.items() if name not in classes and num >= FEWEST_OF_NEW_CLASS}
     found.new_classes = tuple(sorted(new))
-    for picture in usable:
-        if picture.label in classes or picture.label in new:
-            found.pictures.append(picture)
-        else:
-            found.unused_classes[picture.label] += 1
+    found.pictures = usable
+    found.leave_out({picture.label for picture in usable} - new - set(classes))
     return found
 
 
@@ -126,18 +135,20 @@ def copy_into(folder: Path, found: Answered) -> None:
     """
     answers = folder / FOLDER
     answers.mkdir()
-    rows = []
     for picture in list(found.pictures):
         content = next(filter(None, (_content(place, picture.digest) for place in picture.places)), None)
         if content is None:
             found.pictures.remove(picture)
             found.gone.append(picture.places[0])
             continue
-        suffix = picture.places[0].suffix.lower()
-        name = f"{picture.digest}{suffix if suffix.isascii() else ''}"
-        write_whole(answers / name, content)
-        rows.append((name, picture.label, picture.part, picture.digest, picture.journal))
-    with whole_file(answers / TABLE, newline="") as file:
+        write_whole(answers / picture.name, content)
+    write_table(folder, found)
+
+
+def write_table(folder: Path, found: Answered) -> None:
+    """Write answers.csv of a run, whose copies are there."""
+    rows = [(one.name, one.label, one.part, one.digest, one.journal) for one in found.pictures]
+    with whole_file(folder / FOLDER / TABLE, newline="") as file:
         write_rows([COLUMNS, *rows], file)
 
 

@@ -15,20 +15,19 @@ import numpy as np
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.format import find_classifier
 from skysort.core.errors import SkysortError
-from skysort.core.files import remove_partials, whole_folder
 from skysort.core.progress import Progress, SilentProgress
 from skysort.core.text import printable
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe
-from skysort.runs.answered import Answered, answered, copy_into
+from skysort.runs.answered import FEWEST_OF_NEW_CLASS, Answered, answered, copy_into, write_table
 from skysort.runs.arguments import check_named
 from skysort.runs.finish import finish
 from skysort.runs.folder import Run, additions_to
 from skysort.runs.improvement import Improvement
 from skysort.runs.reopen import Moved, locked_run, prepared_again
 from skysort.runs.resolve import check_network, check_trainable, resolved
-from skysort.runs.start import check_free, write_start
+from skysort.runs.start import check_free, whole_run, write_start
 from skysort.work.journal import Journal
 from skysort.work.lessons import Lessons, lessons_in
 
@@ -82,8 +81,6 @@ def improve(
             date=date.today().isoformat(),
             rate=lessons.rate,
             left_out=vars(lessons.left_out),
-            new_classes=found.new_classes,
-            unused_classes=dict(found.unused_classes),
             **facts,
             **_numbers(found),
         )
@@ -135,6 +132,8 @@ def _numbers(found: Answered) -> Mapping[str, object]:
         "new_corrections": found.num_new_corrections,
         "audited": {part: found.num(part) for part in ("calibration", "test")},
         "gone": tuple(map(str, found.gone)),
+        "new_classes": found.new_classes,
+        "unused_classes": dict(found.unused_classes),
     }
 
 
@@ -147,25 +146,43 @@ def _start(
     progress: Progress,
 ) -> tuple[Run, PreparedData]:
     """Write the folder of the improved run, whole or not at all: copies, recipe and tables."""
-    if remove_partials(folder):
-        progress.say(f"removed half-written files of a killed improve beside {folder}")
     recipe = resolved(before.recipe, of_before.data)
     check_network(recipe, of_before.data)
     ood = before.data.ood
-    with whole_folder(folder) as beside:
-        copy_into(beside, found)
-        improvement = improvement.model_copy(update=dict(_numbers(found)))
-        prepared = prepare(
+
+    def joined(run: Run) -> PreparedData:
+        return prepare(
             of_before.data,
             recipe.pictures,
             progress,
             Data.find(ood.source, of_before.data.data_dir) if ood else None,
-            additions_to(before, beside),
+            additions_to(before, run.path),
         )
+
+    with whole_run(folder, progress) as run:
+        copy_into(run.path, found)
+        prepared = joined(run)
+        if few := _new_with_few_groups(found, prepared):
+            found.leave_out(few)
+            write_table(run.path, found)
+            prepared = joined(run)
         _check_learnable(recipe, prepared)
-        write_start(Run(beside), recipe, prepared)
-        Run(beside).write_improvement(improvement)
+        write_start(run, recipe, prepared)
+        run.write_improvement(improvement.model_copy(update=dict(_numbers(found))))
     return Run(folder), prepared
+
+
+def _new_with_few_groups(found: Answered, prepared: PreparedData) -> set[str]:
+    """Return the new classes with too few corrections of pictures that are not like each other."""
+    listing, train = prepared.dataset.listing, prepared.splits["train"]
+
+    def num_groups(name: str) -> int:
+        is_it = listing.labels[train] == listing.classes.index(name)
+        return len(np.unique(prepared.groups[train[is_it]]))
+
+    return {
+        name for name in found.new_classes if name not in listing.classes or num_groups(name) < FEWEST_OF_NEW_CLASS
+    }
 
 
 def _check_learnable(recipe: Recipe, prepared: PreparedData) -> None:

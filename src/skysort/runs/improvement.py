@@ -75,6 +75,6 @@ class Improvement(FrozenModel):
     """Where answered pictures were that are not there any more."""
     new_classes: tuple[str, ...]
     unused_classes: dict[str, int]
-    """Number of answers with a class that has too few corrections to learn from."""
+    """Number of answers with a new class that has too few corrections to learn from, or of too few groups."""
     outcome: Outcome | None = None
     """None until the new classifier is learned."""

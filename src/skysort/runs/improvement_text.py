@@ -59,7 +59,8 @@ def _audited(improvement: Improvement, outcome: Outcome) -> list[str]:
 
 def _left_out(improvement: Improvement) -> list[str]:
     lines = [
-        f"left out: {counted(num, 'answer')} with the class {name}, which takes at least three corrections"
+        f"left out: {counted(num, 'answer')} with the class {name}, which takes at least three corrections of"
+        " different pictures"
         for name, num in improvement.unused_classes.items()
     ]
     if gone := improvement.gone:

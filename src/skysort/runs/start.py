@@ -1,5 +1,7 @@
 """The folder of a new run: its name, and its first files, written whole or not at all."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
@@ -59,18 +61,29 @@ def start_run(folder: Path, recipe: Recipe, prepared: PreparedData, progress: Pr
     Raises:
         SkysortError: when it cannot be written, or another process has started a run there in the meantime.
     """
+    with whole_run(folder, progress) as run:
+        write_start(run, recipe, prepared)
+    return Run(folder)
+
+
+@contextmanager
+def whole_run(folder: Path, progress: Progress) -> Iterator[Run]:
+    """Yield a run to fill, which appears in its folder only when it is complete.
+
+    Raises:
+        SkysortError: when it cannot be written, or another process has started a run there in the meantime.
+    """
     if remove_partials(folder):
-        progress.say(f"removed half-written files of a killed training beside {folder}")
+        progress.say(f"removed half-written files of a killed process beside {folder}")
     try:
         with whole_folder(folder) as beside:
-            write_start(Run(beside), recipe, prepared)
+            yield Run(beside)
     except SkysortError:
         if (folder / "recipe.toml").exists():
             raise SkysortError(
-                "output-taken", f"another training has just started in {folder}; choose another with --run"
+                "output-taken", f"another process has just started a run in {folder}; choose another with --run"
             ) from None
         raise
-    return Run(folder)
 
 
 def write_start(run: Run, recipe: Recipe, prepared: PreparedData) -> None:
