@@ -24,15 +24,44 @@ def test_answers_are_those_of_an_audit(tmp_path: Path, thumbnails: Thumbnails) -
     review = Review(aside, thumbnails)
     waiting = review.waiting()
     assert (waiting.num, waiting.num_gone, {one.why for one in waiting.pictures}) == (10, 0, {"drawn"})
-    assert [(one.label, one.file[4:-4]) for one in waiting.pictures] == [("airplane", "dark")] * 5 + [
-        ("bird", "light")
-    ] * 5
+    assert [one.file for one in waiting.pictures] == [look.row.source.name for look in audit_folder(aside).looks]
     assert "not tested yet" in review.promise()
-    sentence = review.answer([(one.picture, one.label) for one in waiting.pictures[:7]])
+    sentence = review.answer(
+        [(one.picture, "bird" if "light" in one.file else "airplane") for one in waiting.pictures[:7]]
+    )
     assert "7 of 10 looks done" in sentence and "not broken" in sentence
     report = audit_folder(aside)
     assert (report.result.done, report.result.due, report.result.lost) == (7, 3, 0)
     assert review.waiting().num == 3
+
+
+def test_nothing_leads_the_answer_to_a_drawn_picture(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    review = Review(watched(tmp_path / "drawn", 4), thumbnails)
+    assert {(one.label, one.confidence) for one in review.waiting().pictures} == {(None, None)}
+    review.answer([(review.waiting().pictures[0].picture, "bird")])
+    picture, _ = review.take_back()
+    assert picture and (picture.why, picture.label, picture.confidence) == ("drawn", None, None)
+    unsure = Review(watched(tmp_path / "unsure", 4, AuditRates(1e-9, 1e-9), unsure_below=0.95), thumbnails)
+    assert [one.label for one in unsure.waiting().pictures] == ["airplane", "airplane", "bird", "bird"]
+    assert [one.confidence for one in unsure.waiting().pictures] == pytest.approx([0.9] * 4)
+
+
+def test_to_look_at_the_promise_changes_no_journal(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    aside = watched(tmp_path, 60)
+    review = Review(aside, thumbnails)
+    with Journal(aside) as journal:
+        journal.answers.add([(look.row.id, "bird") for look in audit_folder(aside).looks], "somebody")
+    assert "BROKEN" in review.promise() and audit_folder(aside).alarm is None
+
+
+def test_one_file_that_arrived_twice_has_two_names(thumbnails: Thumbnails) -> None:
+    first, again, second = (thumbnails.name(Path("a.png"), "digest", number) for number in (1, 1, 2))
+    assert first == again != second
+
+
+def test_a_name_that_is_not_utf_8_is_shown(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    (one, _) = Review(watched(tmp_path, 2, prefix="\udcff"), thumbnails).waiting().pictures
+    assert one.file.startswith("\\udcff")
 
 
 def test_answers_that_break_the_promise_mark_the_decision(tmp_path: Path, thumbnails: Thumbnails) -> None:

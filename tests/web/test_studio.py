@@ -1,5 +1,7 @@
 """The studio lets its own pages in and nobody else, and changes nothing without being asked."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from skysort.web import batching, trying
 from skysort.web import studio as module
 from skysort.web.live import LiveClassifier
+from skysort.web.pages import page
 from skysort.web.review import Review
 from skysort.web.service import service
 from skysort.web.studio import studio
@@ -60,6 +64,14 @@ def test_the_token_becomes_a_cookie_that_scripts_and_other_sites_cannot_use(open
     assert "httponly" in cookie and "samesite=strict" in cookie and opened.door.token.lower() not in cookie
     assert opened.stranger.get("/review").status_code == 200
     assert CookieDoor(PORT).token != opened.door.token
+
+
+def test_the_token_among_the_arguments_of_a_browser_lets_in_one(opened: Opened) -> None:
+    token = opened.door.token_for_once()
+    answers = [
+        opened.stranger.get("/", params={"token": token}, follow_redirects=False).status_code for _ in range(2)
+    ]
+    assert answers == [303, 401]
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "skysort-8765=guess", f"skysort-{PORT}=", 'skysort-8765="\\"'])
@@ -153,6 +165,28 @@ def test_a_name_with_markup_is_text(tmp_path: Path, decided: Path) -> None:
     name = "<img src=x onerror=alert(1)>"
     page = Opened(watched(tmp_path, 2, prefix=name), decided.parent).client.get("/review").text
     assert "img src=x" in page and name not in page
+
+
+def test_a_name_that_is_not_utf_8_is_escaped() -> None:
+    assert rb"\udcff</option>" in page("try.html.jinja", at="try", runs=["\udcff"], folder="runs").body
+
+
+def test_the_page_does_not_say_what_the_classifier_says_about_an_audit(opened: Opened) -> None:
+    html = opened.client.get("/review").text
+    data = json.loads(html.partition('id="waiting">')[2].partition("</script>")[0])
+    assert [(one["label"], one["confidence"]) for one in data["pictures"]] == [(None, None)] * 4
+    captions = re.findall("<figcaption>(.*?)</figcaption>", html, re.DOTALL)
+    assert len(captions) == 4 and "airplane" not in "".join(captions) and "bird" not in "".join(captions)
+
+
+def test_a_picture_of_too_many_pixels_is_not_tried(
+    opened: Opened, decided: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for used in (batching, trying):
+        monkeypatch.setattr(used, "MOST_PIXELS", 32 * 32 - 1)
+    files = [("picture", ("1.png", picture_bytes(1)))]
+    (one,) = opened.client.post(f"/api/try/{decided.name}", files=files, headers=OWN).json()
+    assert (one["status"], one["picture"]) == ("unreadable", None)
 
 
 def test_tries_a_picture_with_a_run(opened: Opened, decided: Path) -> None:

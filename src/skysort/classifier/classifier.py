@@ -216,9 +216,14 @@ class Classifier:
                 for batch in groups(decoded, self.batch_size):
                     yield from self._predictions(batch, explain)
 
-    def answer(self, decoded: Sequence[Decoded]) -> list[Prediction]:
-        """Return one prediction per picture, decoded to this classifier's shape."""
-        return list(self._predictions(decoded))
+    def answer(self, decoded: Sequence[Decoded], explain: Explain | None = None) -> list[Prediction]:
+        """Return one prediction per picture, decoded to this classifier's shape.
+
+        Args:
+            decoded: the pictures.
+            explain: as for `stream`.
+        """
+        return list(self._predictions(decoded, explain))
 
     @property
     def batch_size(self) -> int:

@@ -36,12 +36,12 @@ def open_studio(runs: Path, aside: Path | None, port: int, *, browser: bool) -> 
     with listen("127.0.0.1", port) as listening:
         port = listening.getsockname()[1]
         door = CookieDoor(port)
-        url = f"http://127.0.0.1:{port}/?token={door.token}"
+        url = f"http://127.0.0.1:{port}/?token="
 
         def started() -> None:
-            tell(logging.INFO, "studio", url=url)
+            tell(logging.INFO, "studio", url=url + door.token)
             if browser:
-                webbrowser.open(url)
+                webbrowser.open(url + door.token_for_once())
 
         serve(studio(review, Trying(runs), thumbnails, port, door), listening, started)
     tell(logging.INFO, "ended")

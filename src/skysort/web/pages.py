@@ -30,7 +30,8 @@ def page(template: str, **content: Any) -> HTMLResponse:
         loader=PackageLoader("skysort.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    return HTMLResponse(environment.get_template(template).render(content))
+    html = environment.get_template(template).render(content)
+    return HTMLResponse(html.encode("utf-8", "backslashreplace"))  # file names may hold bytes that are not UTF-8
 
 
 def static_file(name: str) -> Response | None:

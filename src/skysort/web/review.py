@@ -1,13 +1,15 @@
 """The pictures of a watcher that wait for a person, and the answers to them.
 
 Answers go the way of `skysort audit --answers`, and their marks that of `skysort audit`: no rule is written twice.
+An answer measures only if nothing leads it. So pages do not get the classifier's label of a drawn picture, and the
+order does not tell it.
 """
 
 import csv
 import getpass
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +18,7 @@ import numpy as np
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.text import counted
-from skysort.runs.audit import judge
+from skysort.runs.audit import AuditReport, judge, report_of
 from skysort.web.thumbnails import Thumbnails
 from skysort.work.answers import CANNOT_TELL, OTHER
 from skysort.work.journal import Journal
@@ -29,7 +31,8 @@ MOST_SHOWN = 200
 
 Why = Literal["drawn", "unknown", "unsure"]
 TITLES: dict[Why, str] = {
-    "drawn": "Drawn at random for the audit. Your answer counts for or against the promise of the decision.",
+    "drawn": "Drawn at random for the audit. Your answer counts for or against the promise of the decision. The"
+    " classifier's own is hidden, so that it does not lead you.",
     "unknown": "Like none of the classes. Your answer is a correction: it can train, and it tests nothing.",
     "unsure": "The classifier is unsure. Your answer is a correction: it can train, and it tests nothing.",
 }
@@ -44,9 +47,10 @@ class WaitingPicture:
     file: str
     """The name of its file, for people."""
     why: Why
-    label: str
-    """The likeliest class."""
-    confidence: float
+    label: str | None
+    """The likeliest class; None for a drawn picture."""
+    confidence: float | None
+    """Its probability; None for a drawn picture."""
     classes: tuple[str, ...]
 
 
@@ -76,7 +80,7 @@ class Review:
 
     def __init__(self, aside: Path, thumbnails: Thumbnails) -> None:
         self.aside, self._thumbnails = aside, thumbnails
-        self._rows: dict[str, tuple[int, Path]] = {}
+        self._rows: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
         Journal(aside).close()
 
@@ -105,14 +109,14 @@ class Review:
         for picture, label in answers:
             if picture not in self._rows:
                 raise NotUnderstoodError("path-not-found", "no such picture; load the page again")
-            number, place = self._rows[picture]
-            rows.append((str(number), str(place), label))
+            number, name = self._rows[picture]
+            rows.append((str(number), name, label))
         with self._lock, tempfile.TemporaryDirectory() as folder, Journal(self.aside) as journal:
             file = Path(folder, "answers.csv")
             with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
                 csv.writer(opened).writerows([COLUMNS, *rows])
             answer(journal, file, _who())
-            return _promise(journal)
+            return _promise(journal, judge)
 
     def take_back(self) -> tuple[WaitingPicture | None, str]:
         """Take back the last answer. Return its picture, if it is still there, and a sentence as `answer`."""
@@ -125,19 +129,22 @@ class Review:
             look = Look(row, pictures.last(row), None)
             places = find(journal, [look]).places
             shown = self._shown(journal, look, places[row.id]) if row.id in places else None
-            return shown, _promise(journal)
+            return shown, _promise(journal, judge)
 
     def promise(self) -> str:
-        """Return a sentence about the promise of the decision, by the answers so far."""
+        """Return a sentence about the promise of the decision, by the answers so far. It changes nothing."""
         with Journal(self.aside) as journal:
-            return _promise(journal)
+            return _promise(journal, report_of)
 
     def _shown(self, journal: Journal, look: Look, place: Path) -> WaitingPicture:
         row, classes = look.row, journal.settings(look.row.session).classes
+        name = self._thumbnails.name(place, row.digest, row.id)
+        self._rows[name] = (row.id, row.source.name)
+        file = place.name.encode("utf-8", "backslashreplace").decode()
+        if (why := _why(row)) == "drawn":
+            return WaitingPicture(name, file, why, None, None, classes)
         best = int(np.argmax(row.probabilities))
-        name = self._thumbnails.name(place, row.digest)
-        self._rows[name] = (row.id, place)
-        return WaitingPicture(name, place.name, _why(row), classes[best], row.probabilities[best], classes)
+        return WaitingPicture(name, file, why, classes[best], row.probabilities[best], classes)
 
 
 def _pictures(journal: Journal) -> Pictures:
@@ -147,7 +154,7 @@ def _pictures(journal: Journal) -> Pictures:
 
 
 def _due(journal: Journal) -> list[Look]:
-    """Return the pictures that wait: first those drawn, then by reason and likeliest class, the surest first."""
+    """Return the pictures that wait: those drawn as they came, then by reason and class, the surest first."""
     pictures = _pictures(journal)
     due = [
         Look(row, pictures.last(row), None)
@@ -157,8 +164,10 @@ def _due(journal: Journal) -> list[Look]:
     order = list(TITLES)
 
     def key(look: Look) -> tuple[int, int, float]:
+        if (why := _why(look.row)) == "drawn":
+            return order.index(why), 0, look.row.id
         best = int(np.argmax(look.row.probabilities))
-        return order.index(_why(look.row)), best, -look.row.probabilities[best]
+        return order.index(why), best, -look.row.probabilities[best]
 
     return sorted(due, key=key)
 
@@ -169,10 +178,15 @@ def _why(row: JournalEntry) -> Why:
     return "unsure" if row.label is not None else "unknown"
 
 
-def _promise(journal: Journal) -> str:
-    """Return what the answers say about the promise, and let the journal mark or clear the decision."""
+def _promise(journal: Journal, look: Callable[[Journal], AuditReport]) -> str:
+    """Return what the answers say about the promise.
+
+    Args:
+        journal: of the answers.
+        look: `judge`, which marks or clears the decision in the journal, or `report_of`, which changes nothing.
+    """
     try:
-        report = judge(journal)
+        report = look(journal)
     except SkysortError as error:
         if error.code == "no-pictures":
             return "No audit runs here: start skysort watch with --audit 5% to have pictures drawn."

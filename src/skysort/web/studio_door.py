@@ -37,14 +37,20 @@ class CookieDoor:
 
     def __init__(self, port: int) -> None:
         self.token, self._secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        self._once = ""
         self._name = f"skysort-{port}"
+
+    def token_for_once(self) -> str:
+        """Return a token that lets in one browser: other users may read it among its arguments."""
+        self._once = secrets.token_urlsafe(32)
+        return self._once
 
     def refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """Refuse a request without the cookie, and a change that no page of the studio asked for."""
         is_read = scope["method"] in READS
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
         if is_read and scope["path"] == "/" and given:
-            return self._with_cookie() if _same(given[0], self.token) else HTMLResponse(NO_ENTRY, 401)
+            return self._with_cookie() if self._takes(given[0]) else HTMLResponse(NO_ENTRY, 401)
         if not _same(self._cookie(headers), self._secret):
             if is_read and "text/html" in headers.get("accept", ""):
                 return HTMLResponse(NO_ENTRY, 401)
@@ -52,6 +58,12 @@ class CookieDoor:
         if not is_read and not is_own(headers.get("origin", ""), headers.get("host", "")):
             return error_response("foreign-request", "only a page of the studio may change anything", 403)
         return None
+
+    def _takes(self, token: str) -> bool:
+        if self._once and _same(token, self._once):
+            self._once = ""
+            return True
+        return _same(token, self.token)
 
     def _with_cookie(self) -> Response:
         """Return the way to the first page, without the token in its address."""

@@ -26,19 +26,20 @@ class Thumbnails:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._names: dict[tuple[Path, str], str] = {}
+        self._names: dict[tuple[Path, str, int], str] = {}
         self._files: dict[str, tuple[Path, str]] = {}
         self._encoded: OrderedDict[tuple[str, Size], bytes] = OrderedDict()
 
-    def name(self, path: Path, digest: str) -> str:
-        """Return the name of a picture: the same one for the same file, as long as this process runs.
+    def name(self, path: Path, digest: str, number: int) -> str:
+        """Return the name of a picture: the same one for the same arrival, as long as this process runs.
 
         Args:
             path: of the file.
             digest: SHA-256 of its bytes. Other bytes at the path are another picture, and are not shown.
+            number: of the row in which it arrived. One file may arrive again, under another decision.
         """
         with self._lock:
-            name = self._names.setdefault((path, digest), secrets.token_urlsafe(12))
+            name = self._names.setdefault((path, digest, number), secrets.token_urlsafe(12))
             self._files[name] = (path, digest)
         return name
 

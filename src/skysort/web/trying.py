@@ -12,6 +12,7 @@ from skysort.classifier.evidence import Evidence, overlay, relative_map
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError, SkysortError, suggestion
 from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.web.batching import decoded
 from skysort.web.bodies import Upload
 from skysort.web.bounds import MOST_PIXELS
 from skysort.web.live import LiveClassifier
@@ -87,8 +88,8 @@ def _tried(classifier: Classifier, uploads: list[Upload]) -> list[TriedPicture]:
         times = -(-LEAST_SIDE // drawn.shape[1])
         maps[prediction.path] = data_uri(drawn.repeat(times, axis=1).repeat(times, axis=2))
 
-    contents = [content for _, content in uploads]
-    stream = classifier.stream(contents, explain=draw if classifier.has_evidence else None)
+    pictures = [decoded((str(number), content), classifier.shape) for number, (_, content) in enumerate(uploads)]
+    predictions = classifier.answer(pictures, draw if classifier.has_evidence else None)
     return [
         TriedPicture(
             name, prediction.status, prediction.label, prediction.reason,
@@ -96,7 +97,7 @@ def _tried(classifier: Classifier, uploads: list[Upload]) -> list[TriedPicture]:
             {one.name: one.action(prediction) for one in classifier.table.decisions},
             _picture(content), maps.get(prediction.path),
         )
-        for (name, content), prediction in zip(uploads, stream, strict=True)
+        for (name, content), prediction in zip(uploads, predictions, strict=True)
     ]  # fmt: skip
 
 

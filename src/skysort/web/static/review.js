@@ -1,5 +1,6 @@
 // The page Review: one picture large, all that wait below it, and answers by key or by button.
 // A key changes the page at once. Answers are sent one after the other meanwhile.
+// A picture drawn for an audit has no label here: there is nothing to agree with.
 
 import { html, percent, post, render, useEffect, useRef, useState } from "./dom.js";
 
@@ -77,6 +78,12 @@ function Review() {
     return marked.size ? pictures.filter((one) => marked.has(one.picture)) : here() ? [here()] : [];
   };
 
+  const areLabelled = (ones) => ones.length > 0 && ones.every((one) => one.label !== null);
+
+  function agree() {
+    if (areLabelled(chosen())) answer((one) => one.label);
+  }
+
   function answer(labelOf) {
     const { pictures, at, history } = now.current;
     const ones = chosen();
@@ -103,6 +110,7 @@ function Review() {
 
   function wrong() {
     const ones = chosen();
+    if (!areLabelled(ones)) return;
     if (ones.every((one) => one.classes.length === 2)) answer((one) => one.classes.find((name) => name !== one.label));
     else change({ isAsking: true, said: "Which class is it?" });
   }
@@ -142,7 +150,7 @@ function Review() {
       ArrowLeft: () => move(at - 1, event.shiftKey), ArrowRight: () => move(at + 1, event.shiftKey),
       ArrowUp: () => move(at - columns(), event.shiftKey), ArrowDown: () => move(at + columns(), event.shiftKey),
       Home: () => move(0, event.shiftKey), End: () => move(now.current.pictures.length - 1, event.shiftKey),
-      Enter: () => answer((one) => one.label), x: wrong, u: () => answer(() => CANNOT_TELL), o: () => answer(() => OTHER),
+      Enter: agree, x: wrong, u: () => answer(() => CANNOT_TELL), o: () => answer(() => OTHER),
       " ": () => mark(at), Escape: () => change({ marked: new Set(), isAsking: false, said: "" }),
     };
     const step = class_ >= 0 ? () => answer(() => here().classes[class_]) : steps[key];
@@ -171,12 +179,13 @@ function Review() {
     <p>${state.promise}</p>
     ${state.failed && html`<p class="failed" role="alert">Not recorded: ${state.failed}. Load the page again.</p>`}
     <p class="quiet" role="status">${state.said}</p>
-    ${one ? html`<${Desk} one=${one} num=${state.marked.size} isAsking=${state.isAsking} answer=${answer} wrong=${wrong} takeBack=${takeBack} />
+    ${one ? html`<${Desk} one=${one} num=${state.marked.size} isAsking=${state.isAsking}
+        areLabelled=${areLabelled(chosen())} answer=${answer} agree=${agree} wrong=${wrong} takeBack=${takeBack} />
     <ul class="waiting" role="listbox" aria-label="Pictures that wait" aria-multiselectable="true" tabindex="0" ref=${grid}
         aria-activedescendant=${`picture-${one.picture}`}>
       ${state.pictures.map((other, at) => html`<li key=${other.picture} id=${`picture-${other.picture}`} role="option"
           aria-selected=${String(state.marked.has(other.picture))} data-here=${at === state.at ? "" : undefined}
-          aria-label=${`${other.file}, ${other.label}, ${SHORT[other.why]}`}
+          aria-label=${[other.file, other.label, SHORT[other.why]].filter(Boolean).join(", ")}
           onClick=${(event) => (event.ctrlKey || event.metaKey ? mark(at) : move(at, event.shiftKey))}>
         <img src=${`/pictures/${other.picture}/small`} alt="" loading="lazy" /><span class="why">${SHORT[other.why]}</span>
       </li>`)}
@@ -185,19 +194,19 @@ function Review() {
     <p><button type="button" onClick=${takeBack}>Take back the last answer <kbd>Ctrl Z</kbd></button></p>`}`;
 }
 
-function Desk({ one, num, isAsking, answer, wrong, takeBack }) {
+function Desk({ one, num, isAsking, areLabelled, answer, agree, wrong, takeBack }) {
   const keys = keysOf(one.classes);
   return html`<div class="desk">
     <figure class="stage"><img src=${`/pictures/${one.picture}/large`} alt=${one.file} /></figure>
     <section class="side" aria-label="Answer">
       <h2><bdi>${one.file}</bdi></h2>
       <small>${data.titles[one.why]}</small>
-      <p class="guess">${one.label}<small class="quiet">${percent(one.confidence)}, says the classifier</small></p>
+      ${one.label !== null && html`<p class="guess">${one.label}<small class="quiet">${percent(one.confidence)}, says the classifier</small></p>`}
       ${isAsking && html`<p class="asking">Which class is it?</p>`}
       ${num > 1 && html`<p class="asking">Your answer is for ${num} marked pictures.</p>`}
       <div class="answers">
-        <button type="button" class="main" onClick=${() => answer((other) => other.label)}>Agree <kbd>Enter</kbd></button>
-        <button type="button" onClick=${wrong}>Wrong <kbd>X</kbd></button>
+        ${areLabelled && html`<button type="button" class="main" onClick=${agree}>Agree <kbd>Enter</kbd></button>
+        <button type="button" onClick=${wrong}>Wrong <kbd>X</kbd></button>`}
         <div class="classes">
           ${one.classes.map((name, at) => html`<button type="button" key=${name} onClick=${() => answer(() => name)}>${name}
             <kbd>${keys[at].map((key) => key.toUpperCase()).join(" ") || "click"}</kbd></button>`)}
@@ -213,7 +222,7 @@ function Desk({ one, num, isAsking, answer, wrong, takeBack }) {
 function Keys() {
   const keys = [
     ["Arrows", "another picture"], ["Space", "mark"], ["Shift arrows", "mark several"], ["Esc", "mark none"],
-    ["Enter", "agree"], ["1 to 9", "class"], ["X", "wrong"], ["O", "none of these"], ["U", "cannot tell"], ["Ctrl Z", "take back"],
+    ["1 to 9", "class"], ["Enter", "agree, except in an audit"], ["X", "wrong, except in an audit"], ["O", "none of these"], ["U", "cannot tell"], ["Ctrl Z", "take back"],
   ];
   return html`<ul class="keys" aria-label="Keys">${keys.map(([key, means]) => html`<li><kbd>${key}</kbd> ${means}</li>`)}</ul>`;
 }
