@@ -22,12 +22,12 @@ from skysort.data.additions import FOLDER, TABLE
 from skysort.data.builtin import skies
 from skysort.networks.families import initial_network
 from skysort.recipe.sections import Normalisation
-from skysort.runs import finish, improve, network_learner, outcome
-from skysort.runs.answered import _content
+from skysort.runs import finish, improve, improvement_outcome, network_learner
 from skysort.runs.folder import Run
+from skysort.runs.pictures_to_add import _content
+from skysort.work.answered_pictures import SHARE_TO_TEST
 from skysort.work.coins import second_coin_of, seed_file
 from skysort.work.journal import Journal
-from skysort.work.lessons import SHARE_TO_TEST
 from tests.commands.conftest import Ended
 from tests.conftest import refused
 from tests.warm import WarmCommand
@@ -187,7 +187,7 @@ def test_the_next_improve_tests_on_newer_answers_alone_and_keeps_what_was_learne
     watch(tmp_path, range(500, 520), "100%", "run2")
     answer(tmp_path, "bird", "airplane")
     before, first = Run(tmp_path / "run2"), rows_of(improved / FOLDER / TABLE)
-    for module in ("lessons", "journal_export"):  # every picture is gone
+    for module in ("answered_pictures", "journal_export"):  # every picture is gone
         monkeypatch.setattr(f"skysort.work.{module}.is_at", lambda *_: False)
     run3 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run3")
     assert rows_of(run3.path / FOLDER / TABLE) == [row for row in first if row["split"] != "test"]
@@ -396,7 +396,7 @@ def test_answers_test_the_first_of_two_classifiers_that_claims_them(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(outcome, "_test_rows", stop)
+        patch.setattr(improvement_outcome, "_test_rows", stop)
         with pytest.raises(skysort.SkysortError):
             skysort.improve(answered / "run", answered / "aside", tmp_path / "run2")
     with Journal(answered / "aside") as journal:

@@ -9,9 +9,9 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.advise import advise
 from skysort.runs.budget import within
 from skysort.runs.folder import Run
+from skysort.runs.improvement_outcome import finish_improvement
 from skysort.runs.learner import learner
 from skysort.runs.measure import measure_run
-from skysort.runs.outcome import finish_improvement
 from skysort.runs.plan import TrainingPlan
 from skysort.runs.resolve import check_calibration, check_network, check_trainable, resolved
 from skysort.runs.start import start_run

@@ -1,8 +1,8 @@
 """Improve a run: learn from corrections, decide anew on audited pictures, and compare both classifiers.
 
 The new run has the pictures and splits of the run before. Corrections join its training split. Audited pictures
-are in no split: they make the decisions anew and compare the classifiers (`outcome.py`). Copies of all of them are
-in its folder of answers, so it can be resumed and measured again wherever the pictures go.
+are in no split: they make the decisions anew and compare the classifiers (`improvement_outcome.py`). Copies of all
+of them are in its folder of answers, so it can be resumed and measured again wherever the pictures go.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,22 @@ from skysort.core.text import printable
 from skysort.data.dataset import Data
 from skysort.data.splits import PreparedData, prepare
 from skysort.recipe.schema import Recipe
-from skysort.runs.answered import FEWEST_OF_NEW_CLASS, Answered, answered, copy_into, write_table
 from skysort.runs.arguments import check_named
 from skysort.runs.finish import finish
 from skysort.runs.folder import Run, additions_to
 from skysort.runs.improvement import Improvement
+from skysort.runs.pictures_to_add import (
+    FEWEST_OF_NEW_CLASS,
+    PicturesToAdd,
+    copy_into,
+    pictures_to_add,
+    write_table,
+)
 from skysort.runs.reopen import Moved, locked_run, prepared_again
 from skysort.runs.resolve import check_network, check_trainable, resolved
 from skysort.runs.start import check_free, whole_run, write_start
+from skysort.work.answered_pictures import AnsweredPictures, answered_pictures
 from skysort.work.journal import Journal
-from skysort.work.lessons import Lessons, lessons_in
 
 
 def improve(
@@ -69,22 +75,22 @@ def improve(
         classifier = Classifier(before.classifier)
         with Journal(Path(aside)) as journal:
             _check_classes(journal, classifier.classes, Path(aside))
-            lessons = lessons_in(journal)
-            found = answered(lessons, before, journal.token, classifier.classes)
+            answered = answered_pictures(journal)
+            to_add = pictures_to_add(answered, before, journal.token, classifier.classes)
             facts = _facts_of(journal, classifier)
-        _check_answers(found, lessons, Path(aside))
+        _check_answers(to_add, answered, Path(aside))
         of_before = prepared_again(before, progress, moved_to, data_dir)
         improvement = Improvement(
             run=str(before.path.absolute()),
             classifier=classifier.digest,
             aside=str(Path(aside).absolute()),
             date=date.today().isoformat(),
-            rate=lessons.rate,
-            left_out=vars(lessons.left_out),
+            rate=answered.rate,
+            left_out=vars(answered.left_out),
             **facts,
-            **_numbers(found),
+            **_numbers(to_add),
         )
-        improved, prepared = _start(folder, before, of_before, found, improvement, progress)
+        improved, prepared = _start(folder, before, of_before, to_add, improvement, progress)
     with improved.locked():
         return finish(improved, improved.recipe, prepared, progress)
 
@@ -99,10 +105,10 @@ def _check_classes(journal: Journal, classes: tuple[str, ...], aside: Path) -> N
         )
 
 
-def _check_answers(found: Answered, lessons: Lessons, aside: Path) -> None:
-    if not found.pictures:
-        num_open = lessons.left_out.unanswered
-        gone = f"; {len(found.gone):,} answered pictures are not there any more" if found.gone else ""
+def _check_answers(to_add: PicturesToAdd, answered: AnsweredPictures, aside: Path) -> None:
+    if not to_add.pictures:
+        num_open = answered.left_out.unanswered
+        gone = f"; {len(to_add.gone):,} answered pictures are not there any more" if to_add.gone else ""
         raise SkysortError(
             "no-pictures",
             f"{aside} has no answers to improve with{gone}. Correct pictures with skysort undo, or answer the"
@@ -125,15 +131,15 @@ def _facts_of(journal: Journal, classifier: Classifier) -> dict[str, object]:
     }
 
 
-def _numbers(found: Answered) -> Mapping[str, object]:
+def _numbers(to_add: PicturesToAdd) -> Mapping[str, object]:
     """Return the fields of improvement.json that depend on which pictures are there."""
     return {
-        "corrections": found.num("train"),
-        "new_corrections": found.num_new_corrections,
-        "audited": {part: found.num(part) for part in ("calibration", "test")},
-        "gone": tuple(map(str, found.gone)),
-        "new_classes": found.new_classes,
-        "unused_classes": dict(found.unused_classes),
+        "corrections": to_add.num("train"),
+        "new_corrections": to_add.num_new_corrections,
+        "audited": {part: to_add.num(part) for part in ("calibration", "test")},
+        "gone": tuple(map(str, to_add.gone)),
+        "new_classes": to_add.new_classes,
+        "unused_classes": dict(to_add.unused_classes),
     }
 
 
@@ -141,7 +147,7 @@ def _start(
     folder: Path,
     before: Run,
     of_before: PreparedData,
-    found: Answered,
+    to_add: PicturesToAdd,
     improvement: Improvement,
     progress: Progress,
 ) -> tuple[Run, PreparedData]:
@@ -160,19 +166,19 @@ def _start(
         )
 
     with whole_run(folder, progress) as run:
-        copy_into(run.path, found)
+        copy_into(run.path, to_add)
         prepared = joined(run)
-        if few := _new_with_few_groups(found, prepared):
-            found.leave_out(few)
-            write_table(run.path, found)
+        if few := _new_with_few_groups(to_add, prepared):
+            to_add.leave_out(few)
+            write_table(run.path, to_add)
             prepared = joined(run)
         _check_learnable(recipe, prepared)
         write_start(run, recipe, prepared)
-        run.write_improvement(improvement.model_copy(update=dict(_numbers(found))))
+        run.write_improvement(improvement.model_copy(update=dict(_numbers(to_add))))
     return Run(folder), prepared
 
 
-def _new_with_few_groups(found: Answered, prepared: PreparedData) -> set[str]:
+def _new_with_few_groups(to_add: PicturesToAdd, prepared: PreparedData) -> set[str]:
     """Return the new classes with too few corrections of pictures that are not like each other."""
     listing, train = prepared.dataset.listing, prepared.splits["train"]
 
@@ -181,7 +187,9 @@ def _new_with_few_groups(found: Answered, prepared: PreparedData) -> set[str]:
         return len(np.unique(prepared.groups[train[is_it]]))
 
     return {
-        name for name in found.new_classes if name not in listing.classes or num_groups(name) < FEWEST_OF_NEW_CLASS
+        name
+        for name in to_add.new_classes
+        if name not in listing.classes or num_groups(name) < FEWEST_OF_NEW_CLASS
     }
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
+from skysort.work.answered_pictures import AnsweredPictures, answered_pictures
 from skysort.work.coins import AuditRates, coin_of, second_coin_of, seed_file
 from skysort.work.journal import Journal
-from skysort.work.lessons import Lessons, lessons_in
 from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import Stop, watch_inbox
 from skysort.work.watch_options import WatchOptions
@@ -38,9 +38,9 @@ def answer_drawn(top: Path, label: str = "bird") -> None:
         journal.answers.add([(row.id, label) for row in journal.arrivals() if row.is_drawn], "me")
 
 
-def lessons(top: Path) -> Lessons:
+def answered_in(top: Path) -> AnsweredPictures:
     with Journal(top / "aside") as journal:
-        return lessons_in(journal)
+        return answered_pictures(journal)
 
 
 def test_audited_pictures_calibrate_or_test_and_corrections_train(tmp_path: Path) -> None:
@@ -50,16 +50,16 @@ def test_audited_pictures_calibrate_or_test_and_corrections_train(tmp_path: Path
         rows = list(journal.arrivals())
         others = [row for row in rows if not row.is_drawn][:2]
         journal.answers.add(zip((row.id for row in others), ("bird", "heron"), strict=True), "me")
-    found = lessons(tmp_path)
-    trained = {lesson.row.id: lesson.label for lesson in found.lessons if lesson.part == "train"}
+    answered = answered_in(tmp_path)
+    trained = {one.row.id: one.label for one in answered.pictures if one.part == "train"}
     assert trained == {others[0].id: "bird", others[1].id: "heron"}
     seed = bytes.fromhex(seed_file(tmp_path / "aside.journal").read_text())
-    audited = [lesson for lesson in found.lessons if lesson.part != "train"]
-    assert {lesson.row.id for lesson in audited} == {row.id for row in rows if row.is_drawn}
-    assert all(lesson.is_there for lesson in audited) and len({lesson.part for lesson in audited}) == 2
-    for lesson in audited:
-        assert lesson.part == ("test" if second_coin_of(seed, lesson.row.digest) < 0.5 else "calibration")
-    assert found.rate == 0.5
+    audited = [one for one in answered.pictures if one.part != "train"]
+    assert {one.row.id for one in audited} == {row.id for row in rows if row.is_drawn}
+    assert all(one.is_there for one in audited) and len({one.part for one in audited}) == 2
+    for one in audited:
+        assert one.part == ("test" if second_coin_of(seed, one.row.digest) < 0.5 else "calibration")
+    assert answered.rate == 0.5
 
 
 def test_the_second_coin_is_uniform_and_independent_of_the_first() -> None:
@@ -76,12 +76,12 @@ def test_the_second_coin_is_uniform_and_independent_of_the_first() -> None:
 def test_where_rates_differ_only_a_uniform_sample_is_used(tmp_path: Path) -> None:
     arrive(tmp_path, "aaak" * 10, AuditRates(0.9, 0.4))
     answer_drawn(tmp_path)
-    found = lessons(tmp_path)
+    answered = answered_in(tmp_path)
     with Journal(tmp_path / "aside") as journal:
         rows = list(journal.arrivals())
     expected = {row.source.name for row in rows if float(row.coin or 0) < 0.4}
-    assert {lesson.row.source.name for lesson in found.lessons} == expected
-    assert found.left_out.not_uniform == sum(row.is_drawn for row in rows) - len(expected) > 0
+    assert {picture.row.source.name for picture in answered.pictures} == expected
+    assert answered.left_out.not_uniform == sum(row.is_drawn for row in rows) - len(expected) > 0
 
 
 def test_what_says_no_class_is_counted_and_not_used(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_what_says_no_class_is_counted_and_not_used(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "aside.journal" / "journal.sqlite") as database:
         database.execute("UPDATE rows SET coin = 0.25 WHERE id = ?", (numbers[2],))
     database.close()
-    found = lessons(tmp_path)
-    left_out = found.left_out
-    assert found.lessons == []
+    answered = answered_in(tmp_path)
+    left_out = answered.left_out
+    assert answered.pictures == []
     assert (left_out.cannot_tell, left_out.other, left_out.wrong_coin, left_out.unanswered) == (1, 1, 1, 1)
 
 
@@ -105,13 +105,13 @@ def test_after_an_alarm_only_later_arrivals_measure(tmp_path: Path) -> None:
         journal.alarms.raise_for(third.session, third.id)
     arrive(tmp_path, "aa", AuditRates(1.0, 1.0), value=50, when_stale="go-on")
     answer_drawn(tmp_path)
-    found = lessons(tmp_path)
-    assert len(found.lessons) == 3 and min(lesson.row.id for lesson in found.lessons) > third.id
-    assert found.left_out.before_alarm == 3
+    answered = answered_in(tmp_path)
+    assert len(answered.pictures) == 3 and min(picture.row.id for picture in answered.pictures) > third.id
+    assert answered.left_out.before_alarm == 3
     with Journal(tmp_path / "aside") as journal:
         (alarm,) = journal.alarms.about(journal.settings(third.session))
         journal.alarms.lift(alarm)
-    assert len(lessons(tmp_path).lessons) == 6
+    assert len(answered_in(tmp_path).pictures) == 6
 
 
 @pytest.mark.parametrize("rates_before", [AuditRates(1e-12, 1e-12), None])
@@ -123,14 +123,14 @@ def test_a_picture_that_stays_counts_at_its_first_arrival(rates_before: AuditRat
     with Journal(tmp_path / "aside") as journal:
         num_before = 3 if rates_before else 0
         assert Counter(row.is_drawn for row in journal.arrivals()) == Counter({False: num_before, True: 2})
-    assert lessons(tmp_path).lessons == []
+    assert answered_in(tmp_path).pictures == []
 
 
 def test_after_a_change_of_rates_the_lowest_decides(tmp_path: Path) -> None:
     arrive(tmp_path, "ak" * 20, AuditRates(1.0, 1.0))
     arrive(tmp_path, "ak" * 20, AuditRates(0.4, 0.4), value=50)
     answer_drawn(tmp_path)
-    used = {lesson.row.id for lesson in lessons(tmp_path).lessons}
+    used = {picture.row.id for picture in answered_in(tmp_path).pictures}
     with Journal(tmp_path / "aside") as journal:
         coins = {row.id: row.coin for row in journal.arrivals()}
     assert used == {number for number, coin in coins.items() if coin is not None and coin < 0.4}
@@ -145,15 +145,15 @@ def test_copies_of_a_corrected_picture_are_one(tmp_path: Path) -> None:
     with Journal(tmp_path / "aside") as journal:
         assert len(list(take_back(journal, journal.rows(takeable="moves"), UndoRequest(label="bird")))) == 2
     (tmp_path / "inbox" / "again.png").unlink()
-    (lesson,) = lessons(tmp_path).lessons
-    assert lesson.is_there and lesson.place.name == "a0.png"
+    (picture,) = answered_in(tmp_path).pictures
+    assert picture.is_there and picture.place.name == "a0.png"
 
 
 def test_without_the_seed_nothing_is_measured(tmp_path: Path) -> None:
     arrive(tmp_path, "ak", AuditRates(1.0, 1.0))
     seed_file(tmp_path / "aside.journal").unlink()
     with refused("damaged-journal", "audit-seed"):
-        lessons(tmp_path)
+        answered_in(tmp_path)
 
 
 def test_a_new_class_is_named_on_purpose(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_new_class_is_named_on_purpose(tmp_path: Path) -> None:
             list(take_back(journal, rows[:1], UndoRequest(label="heron")))
         (taken,) = take_back(journal, rows[:1], UndoRequest(label="heron", is_new_class=True))
         assert taken.correction == "heron"
-        assert [(lesson.label, lesson.part) for lesson in lessons_in(journal).lessons] == [("heron", "train")]
+        assert [(one.label, one.part) for one in answered_pictures(journal).pictures] == [("heron", "train")]
 
 
 @pytest.mark.parametrize("is_named", [True, False])

@@ -31,7 +31,7 @@ Part = Literal["train", "calibration", "test"]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class AnsweredPicture:
     """An answered picture."""
 
     row: JournalEntry
@@ -63,41 +63,42 @@ class LeftOut:
 
 
 @dataclass
-class Lessons:
+class AnsweredPictures:
     """The answered pictures in a journal, and how many others there are."""
 
-    lessons: list[Lesson] = field(default_factory=list)
+    pictures: list[AnsweredPicture] = field(default_factory=list)
     """At most one per picture and part."""
     left_out: LeftOut = field(default_factory=LeftOut)
     rate: float | None = None
     """The lower rate of the audit at the newest arrival; None without an audit."""
 
 
-def lessons_in(journal: Journal) -> Lessons:
+def answered_pictures(journal: Journal) -> AnsweredPictures:
     """Return the answered pictures in a journal.
 
     Raises:
         DamagedJournalError: when the journal is damaged, or the seed of its coins is missing.
     """
     pictures = Pictures(journal)
-    found = Lessons()
-    corrected: dict[str, Lesson] = {}
+    answered = AnsweredPictures()
+    corrected: dict[str, AnsweredPicture] = {}
     for correction in corrections_of(journal, pictures)[0]:  # newest first
-        lesson = Lesson(correction.row, correction.label, "train", *correction[2:])
-        before = corrected.setdefault(lesson.row.digest, lesson)
-        if before.label == lesson.label and lesson.is_there and not before.is_there:  # another copy of the picture
-            corrected[lesson.row.digest] = lesson
-    found.lessons.extend(corrected.values())
-    _add_audited(journal, pictures, found)
-    return found
+        picture = AnsweredPicture(correction.row, correction.label, "train", correction.place, correction.is_there)
+        before = corrected.setdefault(picture.row.digest, picture)
+        is_copy_of_it = before.label == picture.label
+        if is_copy_of_it and picture.is_there and not before.is_there:
+            corrected[picture.row.digest] = picture
+    answered.pictures.extend(corrected.values())
+    _add_audited(journal, pictures, answered)
+    return answered
 
 
-def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
+def _add_audited(journal: Journal, pictures: Pictures, answered: AnsweredPictures) -> None:
     first: dict[str, int] = {}
     for row in journal.judged():
         first.setdefault(row.digest, row.id)
     arrivals = [row for row in pictures.arrivals if first.get(row.digest) == row.id]
-    newest_alarm, left_out = journal.alarms.newest_row(), found.left_out
+    newest_alarm, left_out = journal.alarms.newest_row(), answered.left_out
     lowest = min((_lower_rate(row) for row in arrivals if row.id > newest_alarm), default=0.0)
     drawn = [row for row in arrivals if row.is_drawn]
     seed, tested = read_seed(journal.folder), journal.comparisons.digests()
@@ -127,9 +128,9 @@ def _add_audited(journal: Journal, pictures: Pictures, found: Lessons) -> None:
                 left_out.tested_before += 1
                 continue
             last = pictures.last(row)
-            found.lessons.append(Lesson(row, label, part, last.place, is_at(last.place, last)))
+            answered.pictures.append(AnsweredPicture(row, label, part, last.place, is_at(last.place, last)))
     if pictures.arrivals:
-        found.rate = _lower_rate(pictures.arrivals[-1])
+        answered.rate = _lower_rate(pictures.arrivals[-1])
 
 
 def _lower_rate(row: JournalEntry) -> float:

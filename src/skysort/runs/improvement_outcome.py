@@ -22,8 +22,8 @@ from skysort.trust.comparison import PairedComparison
 from skysort.trust.evaluation import Evaluation, logits_of
 from skysort.trust.guarantee import Scores
 from skysort.trust.improvement import advice, num_to_come
+from skysort.work.answered_pictures import SHARE_TO_TEST
 from skysort.work.journal import Journal
-from skysort.work.lessons import SHARE_TO_TEST
 
 NAMES = ("old", "new")
 
@@ -66,16 +66,19 @@ def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData,
     }
     old = _judge(before, run, old_classifier, prepared, rows, progress)
     new = _judge(run, run, classifier, prepared, rows, progress)
-    made = [_made_anew(promise, old, new, prepared, improvement) for promise in _promises(before, old_classifier)]
-    for _, _, decision in made:
+    decisions = [
+        _decision_of_both(promise, old, new, prepared, improvement)
+        for promise in _promises(before, old_classifier)
+    ]
+    for _, _, decision in decisions:
         if decision:
             classifier.table = classifier.table.with_decision(decision)
-    outcome = _outcome(made, old, new, prepared, improvement)
+    outcome = _outcome(decisions, old, new, prepared, improvement)
     run.write_improvement(improvement.model_copy(update={"outcome": outcome}))
 
 
 _Promise = Decision | RemadeDecision
-_Made = tuple[RemadeDecision, Decision | None, Decision | None]
+_DecisionOfBoth = tuple[RemadeDecision, Decision | None, Decision | None]
 """A decision, and the same made for the old and for the new classifier from the same calibration pictures."""
 
 
@@ -130,9 +133,9 @@ def _judge(
     return _Judge(classifier, evaluation("calibration"), evaluation("test"))
 
 
-def _made_anew(
+def _decision_of_both(
     promise: _Promise, old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
-) -> _Made:
+) -> _DecisionOfBoth:
     fields = {name: getattr(promise, name) for name in ("name", "keep", "lose_at_most", "confidence")}
     if not (old.calibration and new.calibration):
         needed = guarantee.num_needed(promise.lose_at_most, promise.confidence)
@@ -159,10 +162,14 @@ def _lacking(fields: dict[str, object], num: int, needed: int, improvement: Impr
 
 
 def _outcome(
-    made: Sequence[_Made], old: _Judge, new: _Judge, prepared: PreparedData, improvement: Improvement
+    decisions: Sequence[_DecisionOfBoth],
+    old: _Judge,
+    new: _Judge,
+    prepared: PreparedData,
+    improvement: Improvement,
 ) -> Outcome:
     labels = set_aside = lost = None
-    in_use = next((of for of in made if of[0].name == improvement.decision), None)
+    in_use = next((of for of in decisions if of[0].name == improvement.decision), None)
     if old.test and new.test:
         groups = prepared.groups[new.test.rows]
         labels = PairedComparison.of(NAMES, *(_all_of(of.is_right, groups) for of in (old.test, new.test)))
@@ -174,7 +181,7 @@ def _outcome(
             )
             set_aside, lost = _set_aside(first, second), _lost(first, second)
     return Outcome(
-        decisions=tuple(of[0] for of in made),
+        decisions=tuple(of[0] for of in decisions),
         used={
             part: len(of.rows) if of else 0 for part, of in (("calibration", new.calibration), ("test", new.test))
         },

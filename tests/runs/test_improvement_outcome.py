@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from skysort.runs import outcome
+from skysort.runs import improvement_outcome
 from skysort.runs.improvement import Improvement, Outcome, RemadeDecision
 from skysort.runs.improvement_text import LEFT_OUT, improvement_text
 from skysort.trust.comparison import PairedComparison
@@ -68,7 +68,7 @@ def test_pictures_of_a_group_give_one_result() -> None:
     ]
     prepared = SimpleNamespace(groups=GROUPS, audited={})
     improvement = SimpleNamespace(decision="keep-bird", is_stale=True)
-    found = outcome._outcome([], *cast(Any, (*judges, prepared, improvement)))
+    found = improvement_outcome._outcome([], *cast(Any, (*judges, prepared, improvement)))
     assert found.labels == PairedComparison.of(
         ("old", "new"), *np.array([[False, False, True], [True, False, True]])
     )
@@ -81,6 +81,6 @@ def test_a_group_is_set_aside_as_a_whole_and_lost_by_one_picture() -> None:
         (Scores(("bird",), scores, GROUPS, scores, GROUPS), 0.5),
         (Scores(("bird",), scores, GROUPS, scores, GROUPS), 1.5),
     )
-    set_aside, lost = outcome._set_aside(*of_both), outcome._lost(*of_both)
+    set_aside, lost = improvement_outcome._set_aside(*of_both), improvement_outcome._lost(*of_both)
     assert set_aside is not None and (set_aside.only_first, set_aside.neither) == (1, 2)
     assert lost is not None and (lost.only_first, lost.neither) == (2, 1)

@@ -12,7 +12,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.files import whole_file, write_whole
 from skysort.data.additions import FOLDER, TABLE
 from skysort.runs.folder import Run
-from skysort.work.lessons import Lessons
+from skysort.work.answered_pictures import AnsweredPictures
 
 COLUMNS = ("path", "label", "split", "digest", "journal")
 FEWEST_OF_NEW_CLASS = 3
@@ -20,7 +20,7 @@ FEWEST_OF_NEW_CLASS = 3
 
 
 @dataclass(frozen=True)
-class AnsweredPicture:
+class PictureToAdd:
     """A picture that an improved run learns from, or is measured with."""
 
     digest: str
@@ -41,10 +41,10 @@ class AnsweredPicture:
 
 
 @dataclass
-class Answered:
+class PicturesToAdd:
     """The answered pictures, and how many others there are."""
 
-    pictures: list[AnsweredPicture] = field(default_factory=list)
+    pictures: list[PictureToAdd] = field(default_factory=list)
     new_classes: tuple[str, ...] = ()
     unused_classes: Counter[str] = field(default_factory=Counter)
     """Number of answers with a class that has too few corrections to learn from."""
@@ -70,13 +70,15 @@ class Answered:
         return len(pairs - self.learned_before)
 
 
-def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ...]) -> Answered:
+def pictures_to_add(
+    answered: AnsweredPictures, before: Run, journal: str, classes: tuple[str, ...]
+) -> PicturesToAdd:
     """Return the answered pictures for a run that improves another one.
 
     Corrections that the run before learned from stay, unless this is their journal and they were taken back.
 
     Args:
-        lessons: of the journal.
+        answered: of the journal.
         before: the run to improve.
         journal: token of the journal.
         classes: of the run before.
@@ -84,15 +86,15 @@ def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ..
     earlier = list(_answered_before(before))
     copies = {picture.digest: picture.places for picture in earlier}
     learned = frozenset((picture.digest, picture.label) for picture in earlier if picture.part == "train")
-    found = Answered(learned_before=learned)
-    usable: list[AnsweredPicture] = []
-    for lesson in lessons.lessons:
-        digest = lesson.row.digest
-        if places := (*((lesson.place,) if lesson.is_there else ()), *copies.get(digest, ())):
-            usable.append(AnsweredPicture(digest, lesson.label, lesson.part, journal, places))
+    to_add = PicturesToAdd(learned_before=learned)
+    usable: list[PictureToAdd] = []
+    for picture in answered.pictures:
+        digest = picture.row.digest
+        if places := (*((picture.place,) if picture.is_there else ()), *copies.get(digest, ())):
+            usable.append(PictureToAdd(digest, picture.label, picture.part, journal, places))
         else:
-            found.gone.append(lesson.place)
-    answered_here = {lesson.row.digest for lesson in lessons.lessons}
+            to_add.gone.append(picture.place)
+    answered_here = {picture.row.digest for picture in answered.pictures}
     usable += [
         picture
         for picture in earlier
@@ -100,13 +102,13 @@ def answered(lessons: Lessons, before: Run, journal: str, classes: tuple[str, ..
     ]
     num_corrections = Counter(picture.label for picture in usable if picture.part == "train")
     new = {name for name, num in num_corrections.items() if name not in classes and num >= FEWEST_OF_NEW_CLASS}
-    found.new_classes = tuple(sorted(new))
-    found.pictures = usable
-    found.leave_out({picture.label for picture in usable} - new - set(classes))
-    return found
+    to_add.new_classes = tuple(sorted(new))
+    to_add.pictures = usable
+    to_add.leave_out({picture.label for picture in usable} - new - set(classes))
+    return to_add
 
 
-def _answered_before(run: Run) -> Iterable[AnsweredPicture]:
+def _answered_before(run: Run) -> Iterable[PictureToAdd]:
     """Yield the answered pictures that a run has; none unless it improves another one.
 
     Raises:
@@ -119,35 +121,35 @@ def _answered_before(run: Run) -> Iterable[AnsweredPicture]:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file, strict=True):
                 name, label, part, digest, journal = (row[column] for column in COLUMNS)
-                yield AnsweredPicture(digest, label, part, journal, (path.parent / name,))
+                yield PictureToAdd(digest, label, part, journal, (path.parent / name,))
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
 
 
-def copy_into(folder: Path, found: Answered) -> None:
+def copy_into(folder: Path, to_add: PicturesToAdd) -> None:
     """Copy the pictures into the folder of answers of a run, and write answers.csv.
 
     The copies stay when the watcher or a person moves the pictures. Those that are gone meanwhile are left out.
 
     Args:
         folder: of the run, which has no folder of answers yet.
-        found: pictures; those that are gone are moved to `gone`.
+        to_add: pictures; those that are gone are moved to `gone`.
     """
     answers = folder / FOLDER
     answers.mkdir()
-    for picture in list(found.pictures):
+    for picture in list(to_add.pictures):
         content = next(filter(None, (_content(place, picture.digest) for place in picture.places)), None)
         if content is None:
-            found.pictures.remove(picture)
-            found.gone.append(picture.places[0])
+            to_add.pictures.remove(picture)
+            to_add.gone.append(picture.places[0])
             continue
         write_whole(answers / picture.name, content)
-    write_table(folder, found)
+    write_table(folder, to_add)
 
 
-def write_table(folder: Path, found: Answered) -> None:
+def write_table(folder: Path, to_add: PicturesToAdd) -> None:
     """Write answers.csv of a run, whose copies are there."""
-    rows = [(one.name, one.label, one.part, one.digest, one.journal) for one in found.pictures]
+    rows = [(one.name, one.label, one.part, one.digest, one.journal) for one in to_add.pictures]
     with whole_file(folder / FOLDER / TABLE, newline="") as file:
         write_rows([COLUMNS, *rows], file)
 
