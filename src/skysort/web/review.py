@@ -32,7 +32,7 @@ MOST_SHOWN = 200
 Why = Literal["drawn", "unknown", "unsure"]
 TITLES: dict[Why, str] = {
     "drawn": "Drawn at random for the audit. Your answer counts for or against the promise of the decision. The"
-    " classifier's own is hidden, so that it does not lead you.",
+    " page hides the classifier's label, so that it does not lead you.",
     "unknown": "Like none of the classes. Your answer is a correction: it can train, and it tests nothing.",
     "unsure": "The classifier is unsure. Your answer is a correction: it can train, and it tests nothing.",
 }
