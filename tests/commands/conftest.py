@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skysort.cli import main
+from skysort.core.log import log
 from tests.conftest import SharedFolder
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ class Ended:
 @pytest.fixture
 def skysort_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Run a command line in this process, which has loaded the large libraries already."""
+    monkeypatch.setattr(log, "handlers", [])  # `watch` adds one for the standard error of this test
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["skysort", *map(str, arguments)])

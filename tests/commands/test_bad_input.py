@@ -257,6 +257,7 @@ def test_a_data_set_that_cannot_be_downloaded(
     skysort_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SKYSORT_OFFLINE")
+    monkeypatch.setattr("urllib.request._opener", None)  # which the first request makes, for these proxies
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nothing listens
     for name in ("no_proxy", "NO_PROXY"):
