@@ -57,11 +57,11 @@ def share_beside(data: str, budget: str, settings: list[str]) -> float | None:
         command = [sys.executable, "-m", "skysort", "train", data, "--budget", budget, "--quiet"]
         command += ["--run", f"{temporary}/run", *(word for setting in settings for word in ("--set", setting))]
         started = time.perf_counter()
-        code = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
-        ).returncode
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         seconds = time.perf_counter() - started
-    return None if code else seconds / seconds_of(budget) - 1
+    if ended.returncode:
+        print(f"{data} in {budget}: {ended.stderr}", file=sys.stderr)
+    return None if ended.returncode else seconds / seconds_of(budget) - 1
 
 
 if __name__ == "__main__":
