@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from PIL import Image
 
 from skysort.core.errors import SkysortError
 from tests.warm import WarmCommand, warm_command
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 HERE = Path(__file__).parent
 
@@ -183,8 +187,27 @@ def command(*arguments: object, **environment: str) -> subprocess.CompletedProce
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Iterator[WarmCommand]:
     """The command `skysort`, forked from a process with all libraries loaded."""
+    if not hasattr(os, "pidfd_open"):
+        pytest.skip("only Linux tells by a file descriptor when a fork has ended")
     with warm_command(tmp_path_factory.mktemp("warm"), session_cache) as command:
         yield command
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Where SKYSORT_BROWSER names one, as `.ci/run` does, it has to be there."""
+    asked = os.environ.get("SKYSORT_BROWSER")
+    found = shutil.which(asked or "chromium")
+    if found is None:
+        if asked:
+            pytest.fail(f"SKYSORT_BROWSER is {asked}, which is not installed")
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
 
 
 class Clock:

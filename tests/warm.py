@@ -1,6 +1,7 @@
 """The command `skysort`, forked from a process with all libraries loaded: to load them takes seconds.
 
-Tests of what a command loads, and of how it treats its own process, use `tests.conftest.command` instead.
+Tests of what a command loads, and of how it treats its own process, use `tests.conftest.command` instead. So
+do tests that kill it: SIGKILL ends the client, and the fork goes on.
 """
 
 import os
@@ -36,6 +37,9 @@ def run(request, files):
         runpy.run_module("skysort", run_name="__main__")
     except SystemExit as ended:
         code = ended.code or 0
+        if isinstance(code, str):  # as Python does
+            print(code, file=sys.stderr)
+            code = 1
     except BaseException:
         code = 1
         traceback.print_exc()

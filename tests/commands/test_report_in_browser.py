@@ -3,7 +3,6 @@
 import csv
 import itertools
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from skysort.classifier.format import read_table
 from skysort.report.page import percent
@@ -20,21 +19,6 @@ from skysort.trust.metrics import SplitFigures
 from tests.conftest import SharedFolder, command, picture_bytes
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Where SKYSORT_BROWSER names one, as `.ci/run` does, it has to be there."""
-    asked = os.environ.get("SKYSORT_BROWSER")
-    found = shutil.which(asked or "chromium")
-    if found is None:
-        if asked:
-            pytest.fail(f"SKYSORT_BROWSER is {asked}, which is not installed")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """A service over the finished run, asked in this process."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 from starlette.testclient import TestClient
 
 from skysort.web.live import LiveClassifier
@@ -39,18 +37,3 @@ def live(decided: Path) -> LiveClassifier:
 def client(live: LiveClassifier) -> Iterator[TestClient]:
     with TestClient(service(live, PORT), base_url=HERE, raise_server_exceptions=False) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Where SKYSORT_BROWSER names one, as `.ci/run` does, it has to be there."""
-    asked = os.environ.get("SKYSORT_BROWSER")
-    found = shutil.which(asked or "chromium")
-    if found is None:
-        if asked:
-            pytest.fail(f"SKYSORT_BROWSER is {asked}, which is not installed")
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
