@@ -52,7 +52,8 @@ def test_what_pillow_logs_of_a_damaged_picture_is_its_reason_alone() -> None:
     lines = """
 import sys
 from skysort.core.environment import configure_process
-from skysort.data.decode import Shape, UnreadablePictureError, decode
+from skysort.data.decode import Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from tests.conftest import picture_bytes
 three, hundred = (b"\\x15\\x01\\x03\\0\\x01\\0\\0\\0" + bytes([num]) for num in (3, 100))  # samples per pixel
 damaged = picture_bytes(0, form="TIFF").replace(three, hundred)

@@ -13,14 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence, JpegImagePlugin
 
 import skysort.data.decode as decode_module
-from skysort.data.decode import (
-    Pixels,
-    Shape,
-    UnreadablePictureError,
-    decode,
-    from_pixels,
-)
+import skysort.data.formats.opening as opening
+from skysort.data.decode import Pixels, Shape, decode, from_pixels
 from skysort.data.exif import ImageMetadata, read_metadata
+from skysort.data.formats.opening import UnreadablePictureError
 from tests.conftest import lacking, picture_bytes
 
 SMALL = Shape(16, 3)
@@ -256,7 +252,7 @@ def test_a_heic_of_ten_bits_and_one_with_transparency() -> None:
 
 
 def test_a_heic_without_its_decoder_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "READABLE", decode_module.READABLE - {"HEIC"})
+    monkeypatch.setattr(opening, "READABLE", opening.READABLE - {"HEIC"})
     assert lacking(reason(saved(smooth(16, 16), "HEIC")), "HEIC", "pip install", "[photos]") == []
 
 

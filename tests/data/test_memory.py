@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, JpegImagePlugin
 
 from skysort.data import memory
-from skysort.data.decode import Shape, UnreadablePictureError, decode
+from skysort.data.decode import Shape, decode
 from skysort.data.formats.container import png_pixels
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import HEADROOM_BYTES, SHARE, TooLargeError, free_bytes, most_bytes, room_for
 from skysort.data.sources.base import read_file

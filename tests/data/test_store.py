@@ -13,10 +13,10 @@ from PIL import Image
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder
 from skysort.core.progress import SilentProgress
-from skysort.data import decode as decode_module
 from skysort.data import exif, parallel, store
 from skysort.data.decode import Shape, decode
 from skysort.data.exif import open_metadata
+from skysort.data.formats import opening
 from skysort.data.sources import base
 from skysort.data.sources.base import ArchiveSource, FolderSource
 from skysort.data.store import Store, open_store
@@ -63,7 +63,7 @@ def test_a_picture_whose_decoder_came_later_is_read(
     folder = make_folder({"cat": 1})
     pillow_heif.from_pillow(Image.new("RGB", (64, 64), "red")).save(folder / "cat" / "1.heic")
     with monkeypatch.context() as without_decoder:
-        for module in (decode_module, exif, store):
+        for module in (opening, exif, store):
             without_decoder.setattr(module, "READABLE", store.READABLE - {"HEIC"})
         assert [position >= 0 for position in opened(folder).positions] == [True, False]
         assert open_metadata(FolderSource(folder), SilentProgress()).sizes.tolist() == [[32, 32], [0, 0]]

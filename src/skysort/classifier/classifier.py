@@ -29,7 +29,8 @@ from skysort.classifier.reference import Reference
 from skysort.classifier.runtime import EVIDENCE, FEATURES, LOGITS, Session
 from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
-from skysort.data.decode import Pixels, UnreadablePictureError, decode
+from skysort.data.decode import Pixels, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.parallel import groups, in_order, threads_for
 from skysort.data.sources.base import SkippedFiles
 

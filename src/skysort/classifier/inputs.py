@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from skysort.core.errors import NotUnderstoodError
-from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode, from_image, from_pixels
+from skysort.data.decode import Pixels, Shape, decode, from_image, from_pixels
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.sources.base import SkippedFiles, image_files
 
 PictureInput = str | PathLike[str] | bytes | IO[bytes] | Image.Image | Pixels

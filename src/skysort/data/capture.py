@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skysort.data.decode import Pixels, UnreadablePictureError, readable_format
+from skysort.data.decode import Pixels
 from skysort.data.exif import read_metadata
+from skysort.data.formats.opening import UnreadablePictureError, readable_format
 
 WITH_TIMES = ("JPEG", "HEIC")
 """Formats that cameras write. A PNG would have to be decoded once more for its metadata."""

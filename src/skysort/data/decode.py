@@ -1,31 +1,19 @@
 """The only place where bytes become pixels, in training and in use."""
 
-import io
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
-from skysort.core.errors import install_command
-from skysort.data.formats.container import BROKEN, WEBP_BYTES, png_pixels, webp_size
-from skysort.data.formats.jpeg import COEFFICIENT_BYTES, END_OF_IMAGE, MAX_SCANS, num_scans
-from skysort.data.formats.signature import READABLE, cut_short, picture_format
-from skysort.data.formats.tiff import is_camera_raw
-from skysort.data.memory import TooLargeError, room_for
+from skysort.data.formats.container import BROKEN
+from skysort.data.formats.jpeg import COEFFICIENT_BYTES, MAX_SCANS, num_scans
+from skysort.data.formats.opening import UnreadablePictureError, opened, readable_format
+from skysort.data.formats.signature import cut_short
+from skysort.data.memory import room_for
 
 Pixels = NDArray[np.uint8]
 
@@ -68,34 +56,6 @@ _UPRIGHT = {
 
 TURNED = (5, 6, 7, 8)
 """The orientations that swap width and height."""
-
-# Opening by class avoids Pillow's own limit on size, which does not consider the free memory.
-_OPEN: dict[str, Callable[[IO[bytes]], ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-}
-if "AVIF" in READABLE:
-    from PIL import AvifImagePlugin
-
-    _OPEN["AVIF"] = AvifImagePlugin.AvifImageFile
-
-
-def _open_heic(file: IO[bytes]) -> ImageFile:
-    from pi_heif import HeifImageFile  # most folders have no HEIC, and this takes a tenth of a second
-
-    image: ImageFile = HeifImageFile(file)
-    return image
-
-
-_OPEN["HEIC"] = _open_heic
-
-
-class UnreadablePictureError(Exception):
-    """A picture cannot be read. The message is the reason in its row."""
 
 
 class TooManyPixelsError(UnreadablePictureError):
@@ -152,36 +112,6 @@ def decode(content: bytes, shape: Shape, most_pixels: int | None = None) -> Pixe
             return _fit(image, shape, _orientation(image))
 
 
-@contextmanager
-def opened(kind: str, content: bytes) -> Iterator[ImageFile]:
-    """Open an image file of a known format, and turn Pillow's errors inside the block into one kind.
-
-    Raises:
-        UnreadablePictureError: if the file is damaged or too large.
-        MemoryError: if this computer has too little free memory now.
-    """
-    size, needed = (0, 0), 0
-    try:
-        if kind == "PNG":
-            content = png_pixels(content)
-        elif kind == "JPEG" and not content.endswith(END_OF_IMAGE):
-            content += END_OF_IMAGE  # the decoder expects the marker even after a complete scan
-        elif kind == "WebP":
-            size = webp_size(content)
-            needed = WEBP_BYTES * math.prod(size) + len(content)
-        with room_for(needed), _OPEN[kind](io.BytesIO(content)) as image:
-            size = image.size
-            yield image
-    except TooLargeError as error:
-        raise UnreadablePictureError(f"{size[0]} x {size[1]} pixels: {error}") from None
-    except Image.DecompressionBombError:
-        raise UnreadablePictureError("more pixels than any camera takes") from None
-    except BROKEN as error:
-        if "out of memory" in str(error):  # from a decoder of Pillow; the file's own needs were counted before
-            raise MemoryError(str(error)) from None
-        raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
-
-
 def _bytes_needed(kind: str, image: ImageFile, content: bytes, size: tuple[int, int], shape: Shape) -> int:
     """Return the memory, in bytes, that decoding and resizing a picture takes.
 
@@ -212,29 +142,6 @@ def _bytes_needed(kind: str, image: ImageFile, content: bytes, size: tuple[int, 
         needed += bits * max(strip, tile) // 8  # one strip or tile is decoded at a time
     needed += len(content) * (2 if kind == "PNG" else 1)  # a PNG is copied without the chunks that are not needed
     return needed + 4 * shape.size * max(image.size) + 16 * min(STRIP_PIXELS, math.prod(image.size))
-
-
-def readable_format(content: bytes) -> str:
-    """Return the format of an image file.
-
-    Raises:
-        UnreadablePictureError: if Skysort cannot read it.
-    """
-    if not content:
-        raise UnreadablePictureError("the file is empty")
-    kind = picture_format(content)
-    if kind is None:
-        raise UnreadablePictureError("not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF picture")
-    if kind == "TIFF" and is_camera_raw(content):
-        kind = "camera raw"
-    if kind not in READABLE:
-        if kind == "HEIC":
-            raise UnreadablePictureError(
-                f"Skysort cannot read HEIC without its decoder; install it with: {install_command('photos')};"
-                " or convert the picture to JPEG"
-            )
-        raise UnreadablePictureError(f"Skysort cannot read {kind}; convert it to JPEG")
-    return kind
 
 
 def from_image(image: Image.Image, shape: Shape) -> Pixels:

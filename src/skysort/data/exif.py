@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from skysort.core.cache import cache_folder
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress
-from skysort.data.decode import EXIF_ORIENTATION, TURNED, UnreadablePictureError, opened, readable_format
+from skysort.data.decode import EXIF_ORIENTATION, TURNED
+from skysort.data.formats.opening import UnreadablePictureError, opened, readable_format
 from skysort.data.formats.signature import READABLE
 from skysort.data.parallel import in_order, threads_for
 from skysort.data.sources.base import PixelSource, Source

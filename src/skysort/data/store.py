@@ -20,7 +20,8 @@ from skysort.core.cache import cache_folder
 from skysort.core.errors import SkysortError
 from skysort.core.files import remove_partials, whole_folder
 from skysort.core.progress import Progress
-from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode, from_pixels
+from skysort.data.decode import Pixels, Shape, decode, from_pixels
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import READABLE
 from skysort.data.listing import Listing
 from skysort.data.parallel import in_order, threads_for

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from skysort.core.log import short_time
-from skysort.data.decode import Shape, UnreadablePictureError, decode
+from skysort.data.decode import Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.drift_page import LoudCard, write_drift_page
 from skysort.runs.drift import DriftReport, LoudPicture

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from skysort.classifier.classifier import Classifier, Decoded
 from skysort.classifier.predictions import Prediction
-from skysort.data.decode import Pixels, Shape, TooManyPixelsError, UnreadablePictureError, decode
+from skysort.data.decode import Pixels, Shape, TooManyPixelsError, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.parallel import SMALL_FILE_BYTES, num_cores
 from skysort.web.bodies import Upload
 from skysort.web.bounds import MOST_PIXELS

@@ -10,7 +10,8 @@ from typing import Literal
 
 from PIL import Image
 
-from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.data.decode import Pixels, Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.web.bounds import MOST_PIXELS
 
 Size = Literal["small", "large"]

@@ -11,7 +11,8 @@ from skysort.classifier.classifier import Classifier
 from skysort.classifier.evidence import Evidence, overlay, relative_map
 from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError, SkysortError, suggestion
-from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.data.decode import Pixels, Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.web.batching import decoded
 from skysort.web.bodies import Upload
 from skysort.web.bounds import MOST_PIXELS

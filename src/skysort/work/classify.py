@@ -14,7 +14,8 @@ from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.log import as_text
 from skysort.data.capture import Capture, capture_of
-from skysort.data.decode import Pixels, Shape, UnreadablePictureError, decode
+from skysort.data.decode import Pixels, Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import unfinished
 from skysort.data.memory import room_for
 from skysort.data.parallel import in_order, threads_for

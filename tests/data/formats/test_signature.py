@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from skysort.data.decode import Shape, UnreadablePictureError, decode
+from skysort.data.decode import Shape, decode
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import HEAD_BYTES, READABLE, picture_format, unfinished
 
 SHAPE = Shape(16, 3)

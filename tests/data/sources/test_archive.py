@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skysort.core.errors import SkysortError
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.sources import archive_files as module
 from skysort.data.sources.archive import is_archive, open_archive
 from skysort.data.sources.archive_files import check_file_size

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from skysort.data.dataset import path_source
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.sources import archive_files, zip_archive
 from skysort.data.sources.archive import archive_stamp
 from skysort.data.sources.base import (

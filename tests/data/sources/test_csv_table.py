@@ -7,7 +7,7 @@ import pytest
 
 from skysort.core.errors import SkysortError
 from skysort.data.dataset import path_source
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.listing import Listing
 from skysort.data.sources.csv_table import TableSource, read_rows
 from tests.conftest import picture_bytes, refused

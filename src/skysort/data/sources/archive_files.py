@@ -12,7 +12,7 @@ from pathlib import Path
 
 from skysort.core.errors import SkysortError
 from skysort.core.text import counted
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.memory import SMALL_BYTES, most_bytes
 
 MAX_FILE_BYTES = 2**29

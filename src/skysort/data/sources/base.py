@@ -16,7 +16,8 @@ from typing import Protocol
 
 from skysort.core.errors import SkysortError
 from skysort.core.text import counted
-from skysort.data.decode import Pixels, UnreadablePictureError
+from skysort.data.decode import Pixels
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import HEAD_BYTES, picture_format
 from skysort.data.listing import Listing, is_hidden, is_image_name, natural
 from skysort.data.memory import room_for

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import IO, Any
 
 from skysort.core.errors import SkysortError
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.sources.archive_files import (
     BROKEN,
     Archive,

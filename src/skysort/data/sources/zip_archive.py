@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skysort.core.errors import SkysortError
-from skysort.data.decode import UnreadablePictureError
+from skysort.data.formats.opening import UnreadablePictureError
 from skysort.data.formats.signature import HEAD_BYTES, READABLE, picture_format
 from skysort.data.memory import SMALL_BYTES, room_for
 from skysort.data.sources.archive_files import BROKEN, Archive, check_contents, check_file_size, plain, replaced
