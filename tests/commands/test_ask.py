@@ -147,10 +147,10 @@ def test_a_key_that_means_nothing_is_no_answer(monkeypatch: pytest.MonkeyPatch) 
 
 def test_classes_without_letters_of_their_own_have_numbers() -> None:
     many = [f"class {number}" for number in range(len(asking.SIGNS))]
-    assert list(asking.keys_of(many, "other", "?"))[:-2] == list(asking.SIGNS)
-    assert asking.keys_of(["owl", "other"], "other", "?") == {"1": "owl", "o": "other", "u": "?"}
+    assert list(asking.keys_of(many))[:-2] == list(asking.SIGNS)
+    assert asking.keys_of(["owl", "other"]) == {"1": "owl", "o": "other", "u": "?"}
     with refused("options-conflict", "--answers", exit_code=2):
-        asking.keys_of([*many, "one more"], "other", "?")
+        asking.keys_of([*many, "one more"])
 
 
 def test_it_needs_a_terminal(tmp_path: Path, skysort_command: Callable[..., Ended]) -> None:

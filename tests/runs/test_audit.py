@@ -12,7 +12,7 @@ import pytest
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision, SetAside
-from skysort.runs.audit import AuditReport, audit_folder, judge, mixture_of, mixture_seen
+from skysort.runs.audit import AuditReport, judge, mixture_of, mixture_seen, report_of
 from skysort.runs.audit_text import as_json, as_text
 from skysort.trust.audit import Arrivals, Verdict
 from skysort.trust.audit_forecast import Mixture
@@ -24,6 +24,11 @@ from tests.conftest import refused
 from tests.work.making import FirstPixel
 from tests.work.test_coins import RULE
 from tests.work.test_watch import picture, put
+
+
+def audit_folder(aside: Path) -> AuditReport:
+    with Journal(aside) as journal:
+        return report_of(journal)
 
 
 def arrive(

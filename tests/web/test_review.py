@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from skysort.runs.audit import audit_folder
 from skysort.web import review as module
 from skysort.web.review import Review
 from skysort.web.thumbnails import Thumbnails
 from skysort.work.coins import AuditRates
 from skysort.work.journal import Journal
 from tests.conftest import refused
+from tests.runs.test_audit import audit_folder
 from tests.web.watched import watched
 
 

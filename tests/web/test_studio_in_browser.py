@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize
 
-from skysort.runs.audit import audit_folder
 from skysort.work.coins import AuditRates
 from skysort.work.journal import Journal
 from tests.conftest import picture_bytes, start
+from tests.runs.test_audit import audit_folder
 from tests.web.watched import watched
 
 PHONE: ViewportSize = {"width": 390, "height": 844}

@@ -30,94 +30,124 @@ class AuditFormat(StrEnum):
     csv = "csv"
 
 
+Aside = Annotated[Path, typer.Argument(help="Folder that the watcher has as its --aside.")]
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File with your answers: a CSV with the columns path,label, e.g. looks.csv. A label is a class,"
+        " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped. A"
+        " column number, as --format csv writes it, says which picture is meant if a path was used twice.",
+    ),
+]
+NewClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=class_typed,
+        metavar="CLASS",
+        help="Class that the answers may name though the classifier does not have it, e.g. heron. Repeatable.",
+    ),
+]
+Ask = Annotated[
+    bool,
+    typer.Option(
+        "--ask",
+        help="Open each picture that waits in the system's viewer, and answer by a key. Labels are not shown,"
+        " so that they do not lead you.",
+    ),
+]
+Undo = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take back the last N answers, e.g. 1.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Exit with 1 if the promise is broken, for monitors and cron.")
+]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Page to write about the decision in use, e.g. report.html: its loss so far, looks, alarms,"
+        " drift, and the moves that were undone.",
+    ),
+]
+ReportFormat = Annotated[
+    AuditFormat,
+    typer.Option(
+        "--format", help="Format of the report: text for people, json for programs, csv to fill in labels."
+    ),
+]
+
+
 def audit(
-    folder: Annotated[Path, typer.Argument(help="Folder that the watcher has as its --aside.")],
-    answers: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File with your answers: a CSV with the columns path,label, e.g. looks.csv. A label is a class,"
-            " other if the picture shows none of them, or ? if you cannot tell. Rows with no label are skipped. A"
-            " column number, as --format csv writes it, says which picture is meant if a path was used twice.",
-        ),
-    ] = None,
-    new_class: Annotated[
-        list[str] | None,
-        typer.Option(
-            parser=class_typed,
-            metavar="CLASS",
-            help="Class that the answers may name though the classifier does not have it, e.g. heron. Repeatable.",
-        ),
-    ] = None,
-    ask: Annotated[
-        bool,
-        typer.Option(
-            "--ask",
-            help="Open each picture that waits in the system's viewer, and answer by a key. Labels are not shown,"
-            " so that they do not lead you.",
-        ),
-    ] = False,
-    undo: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Take back the last N answers, e.g. 1.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Exit with 1 if the promise is broken, for monitors and cron.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Page to write about the decision in use, e.g. report.html: its loss so far, looks, alarms,"
-            " drift, and what was undone.",
-        ),
-    ] = None,
-    form: Annotated[
-        AuditFormat,
-        typer.Option(
-            "--format", help="Format of the report: text for people, json for programs, csv to fill in labels."
-        ),
-    ] = AuditFormat.text,
+    folder: Aside,
+    answers: AnswersFile = None,
+    new_class: NewClasses = None,
+    ask: Ask = False,
+    undo: Undo = None,
+    check: Check = False,
+    output: Page = None,
+    form: ReportFormat = AuditFormat.text,
 ) -> None:
     """Show which pictures to look at, and what your answers say about the promise of the watcher's decision.
 
     Start the watcher with --audit to have pictures drawn.
     """
-    from skysort.classifier.predictions import write_rows
-    from skysort.cli.asking import ask as ask_by_keys
-    from skysort.cli.asking import check_terminal
-    from skysort.runs.audit import judge
-    from skysort.runs.audit_text import as_json, as_text
-    from skysort.work.journal import Journal
-    from skysort.work.looks import COLUMNS
-
     if new_class and not answers:
         raise NotUnderstoodError("options-conflict", "--new-class goes with --answers")
     if sum(map(bool, (answers, undo, ask))) > 1:
         raise NotUnderstoodError(
             "options-conflict", "--answers, --ask and --undo do not go together; give one of them"
         )
-    if ask:
-        check_terminal()
     if output:
         require("a page with charts", "photos", "jinja2", "matplotlib")
+    from skysort.runs.audit import judge  # these load NumPy, which the help does not need
+    from skysort.work.journal import Journal
+
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", newline="")  # type: ignore[union-attr]
+    if ask:
+        _check_terminal()
     with Journal(folder) as journal:
         if answers:
             _record(journal, answers, new_class or [])
-        if ask:
-            ask_by_keys(journal, _user())
-        if undo:
+        elif ask:
+            _ask(journal)
+        elif undo:
             _take_back(journal, undo)
         report = judge(journal)
         if output:
             _write_page(journal, folder, report, output)
+    _print(report, form)
+    if check and report.result.is_alarm:
+        raise typer.Exit(1)
+
+
+def _print(report: "AuditReport", form: AuditFormat) -> None:
+    from skysort.classifier.predictions import write_rows
+    from skysort.runs.audit_text import as_json, as_text
+    from skysort.work.looks import COLUMNS
+
     if form is AuditFormat.csv:
         rows = ((str(number), str(path), "") for number, path in sorted(report.found.places.items()))
         write_rows([COLUMNS, *rows], sys.stdout)
     else:
         print(as_json(report) if form is AuditFormat.json else as_text(report))
-    if check and report.result.is_alarm:
-        raise typer.Exit(1)
+
+
+def _check_terminal() -> None:
+    """Make sure that a person can see the question and press a key.
+
+    Raises:
+        NotUnderstoodError: when standard input or standard error is no terminal.
+    """
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise NotUnderstoodError(
+            "options-conflict",
+            "--ask needs a terminal to read keys from; without one, use --format csv and --answers FILE",
+        )
+
+
+def _ask(journal: "Journal") -> None:
+    from skysort.cli.asking import ask
+
+    ask(journal, _user())
 
 
 def _write_page(journal: "Journal", folder: Path, report: "AuditReport", output: Path) -> None:

@@ -4,8 +4,6 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
@@ -79,24 +77,14 @@ class AuditReport:
         return None if at is None else self.looks[at].row.planned
 
 
-def audit_folder(aside: str | PathLike[str]) -> AuditReport:
-    """Return what the looks say about the promise of the decision that a watcher sorts by.
+def report_of(journal: Journal) -> AuditReport:
+    """Return what the looks in an open journal say about the promise of the decision that a watcher sorts by.
 
     All arrivals under the newest decision count, also those of earlier starts of the watcher with other rates.
 
-    Args:
-        aside: the watcher's folder for pictures that are not kept.
-
     Raises:
-        NotUnderstoodError: when the folder has no journal.
         SkysortError: when nothing arrived under an audit, or the journal is damaged.
     """
-    with Journal(Path(aside)) as journal:
-        return report_of(journal)
-
-
-def report_of(journal: Journal) -> AuditReport:
-    """Return what the looks in an open journal say; see `audit_folder`."""
     report = _report_of(journal)
     return replace(report, found=find(journal, report.due))
 
