@@ -50,7 +50,7 @@ def answered_once(finished_run: Path, session_cache: Path, tmp_path_factory: pyt
         answer(top, "bird", "airplane")
         watch(top, range(NUM, NUM + NUM_CORRECTED), None)
         with Journal(top / "aside") as journal:
-            rows = [row for row in journal.judged() if not row.is_drawn]
+            rows = [row for row in journal.classifications() if not row.is_drawn]
             journal.answers.add([(row.id, row.source.stem.split("-")[0]) for row in rows], "me")
     return top
 
@@ -206,7 +206,7 @@ def test_the_next_improve_tests_on_newer_answers_alone_and_keeps_what_was_learne
     assert len(answers) == len(first) - before.improvement.audited["test"] + 20
 
     with Journal(tmp_path / "aside") as journal:
-        corrections = {row.id for row in journal.judged() if not row.is_drawn}
+        corrections = {row.id for row in journal.classifications() if not row.is_drawn}
         (wrong, *_) = [found for found in journal.answers.all() if found.row in corrections]
         journal.answers.take_back(20 + NUM_CORRECTED)
     run5 = skysort.improve(before.path, tmp_path / "aside", tmp_path / "run5")
@@ -416,7 +416,7 @@ def test_answers_test_the_first_of_two_classifiers_that_claims_them(
 def test_only_an_alarm_about_the_run_to_improve_counts(improved: Path, tmp_path: Path) -> None:
     copied(improved.parent, tmp_path, "aside", "aside.journal", "blog", "run", "run2")
     with Journal(tmp_path / "aside") as journal:
-        newest = list(journal.judged())[-1]
+        newest = list(journal.classifications())[-1]
         journal.alarms.raise_for(newest.session, newest.id)
         facts = [improve._facts_of(journal, Classifier(tmp_path / run / "classifier")) for run in ("run", "run2")]
     assert [of_one["is_stale"] for of_one in facts] == [True, False]
@@ -451,7 +451,7 @@ def test_a_new_class_is_learned_and_one_with_too_few_corrections_is_left_out(
 ) -> None:
     copied(answered, tmp_path, "aside", "aside.journal", "blog")
     with Journal(tmp_path / "aside") as journal:
-        corrected = [row for row in journal.judged() if not row.is_drawn]
+        corrected = [row for row in journal.classifications() if not row.is_drawn]
         journal.answers.add([(row.id, "heron") for row in corrected[:3]], "me")
         journal.answers.add([(corrected[3].id, "stork")], "me")
     run = skysort.improve(answered / "run", tmp_path / "aside", tmp_path / "run2")
@@ -466,7 +466,7 @@ def test_three_corrections_of_one_scene_are_too_few_for_a_new_class(answered: Pa
     scene = Image.fromarray(skies.draw(3_000_000, 32))
     put(answered, {f"heron-{number}.png": with_pixel(scene, number) for number in range(3)})
     with Journal(answered / "aside") as journal:
-        rows = list(journal.judged())[-3:]
+        rows = list(journal.classifications())[-3:]
         journal.answers.add([(row.id, "heron") for row in rows], "me")
     run = skysort.improve(answered / "run", answered / "aside", tmp_path / "run2")
     assert run.data.classes == ("airplane", "bird")
@@ -478,7 +478,7 @@ def test_two_copies_of_a_corrected_picture_are_one(answered: Path, tmp_path: Pat
     picture = Image.fromarray(skies.draw(3_000_000, 32))
     put(answered, {"bird-900.png": picture, "bird-901.png": picture})
     with Journal(answered / "aside") as journal:
-        rows = list(journal.judged())[-2:]
+        rows = list(journal.classifications())[-2:]
         assert rows[0].digest == rows[1].digest
         journal.answers.add([(row.id, "bird") for row in rows], "me")
     run = skysort.improve(answered / "run", answered / "aside", tmp_path / "run2")

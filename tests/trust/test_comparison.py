@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from skysort.trust.comparison import PairedComparison, Spread, difference, judged, pooled_std, prediction_interval
+from skysort.trust.comparison import (
+    PairedComparison,
+    Spread,
+    difference,
+    pooled_std,
+    prediction_interval,
+    verdict_on,
+)
 
 NAMES = ("one", "other")
 
@@ -72,7 +79,7 @@ def test_pooling_needs_two_runs_of_something() -> None:
 
 def test_without_a_spread_there_is_no_interval() -> None:
     assert prediction_interval(Spread.of([0.9]), 0.9, 2_000, 0.0, 0) is None
-    assert judged(0.9, Spread.of([0.9]), None) == ("undecided", None)
+    assert verdict_on(0.9, Spread.of([0.9]), None) == ("undecided", None)
 
 
 def test_where_pictures_have_no_error_the_interval_is_that_of_one_more_run() -> None:
@@ -100,7 +107,7 @@ def test_where_runs_have_no_error_the_interval_is_binomial() -> None:
 def test_a_verdict_follows_from_the_interval(
     published: float, half_width: float, verdict: str, short_by: float | None
 ) -> None:
-    found = judged(published, Spread.of([0.9]), (0.9 - half_width, 0.9 + half_width))
+    found = verdict_on(published, Spread.of([0.9]), (0.9 - half_width, 0.9 + half_width))
     assert found == (verdict, pytest.approx(short_by) if short_by else None)
 
 

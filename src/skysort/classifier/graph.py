@@ -19,7 +19,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {}
+        self.constants: dict[str, TensorProto] = {}
         self._names: dict[int, str] = {}
         """Names of shared constants by their memory address."""
 

@@ -13,13 +13,13 @@ import typer
 from typer.exceptions import TyperException
 
 import skysort
-from skysort.cli.group import SETTINGS, VerbGroup
+from skysort.cli.group import VerbGroup, new_app
 from skysort.cli.parsing import usage_error
 from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.text import printable_lines
 
-app = typer.Typer(cls=VerbGroup, no_args_is_help=True, **SETTINGS)
+app = new_app(cls=VerbGroup, no_args_is_help=True)
 
 
 def _show_version(is_wanted: bool) -> None:

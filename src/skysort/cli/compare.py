@@ -27,45 +27,53 @@ skysort compare runs/photos-swift runs/photos-convnet
 """
 
 
+PicturesOrRuns = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="DATA | RUN RUN",
+        help="Pictures to train on (a built-in data set, a folder, an archive or a .csv file), or the folders"
+        " of two runs. A study has its own pictures.",
+    ),
+]
+Recipes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,C",
+        help="Recipes to compare, as names (skysort recipes) or .toml files, e.g. mlp,convnet. Differences are"
+        " to the first.",
+        rich_help_panel=TRAINING,
+    ),
+]
+Study = Annotated[
+    str | None,
+    typer.Option(
+        help="Comparison from the tutorials, by name, e.g. depth (--studies lists them).",
+        rich_help_panel=TRAINING,
+    ),
+]
+ListStudies = Annotated[bool, typer.Option("--studies", help="List the studies and exit.")]
+NumSeeds = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="NUMBER", help="Number of runs per recipe.", show_default="3", rich_help_panel=TRAINING
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder to write the runs and the report to, or paired.json when two runs are compared.",
+        show_default="one below compare/",
+    ),
+]
+
+
 def compare(
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="DATA | RUN RUN",
-            help="Pictures to train on (a built-in data set, a folder, an archive or a .csv file), or the folders"
-            " of two runs. A study has its own pictures.",
-        ),
-    ] = None,
-    recipes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,C",
-            help="Recipes to compare, as names (skysort recipes) or .toml files, e.g. mlp,convnet. Differences are"
-            " to the first.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(
-            help="Comparison from the tutorials, by name, e.g. depth (--studies lists them).",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    studies: Annotated[bool, typer.Option("--studies", help="List the studies and exit.")] = False,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="NUMBER", help="Number of runs per recipe.", show_default="3", rich_help_panel=TRAINING
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder to write the runs and the report to, or paired.json when two runs are compared.",
-            show_default="one below compare/",
-        ),
-    ] = None,
+    what: PicturesOrRuns = None,
+    recipes: Recipes = None,
+    study: Study = None,
+    studies: ListStudies = False,
+    seeds: NumSeeds = None,
+    output: Output = None,
     settings: Settings = None,
     data_dir: DataDir = None,
     quiet: Quiet = False,

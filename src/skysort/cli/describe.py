@@ -22,45 +22,51 @@ skysort describe swift --size 224 --classes 10
 """
 
 
+NetworkName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE|FILE.py:Class",
+        help="Recipe of the network, by name (skysort recipes) or as a .toml file, or a class of your own,"
+        " e.g. net.py:Net, which runs that file.",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65_536,
+        metavar="PIXELS",
+        help="Side of the pictures in pixels, e.g. 64.",
+        show_default="from the recipe or its tutorial, else 32",
+    ),
+]
+Channels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        metavar="NUMBER",
+        help="Number of channels: 3 for RGB, 1 for grey.",
+        show_default="from the recipe or its tutorial, else 3",
+    ),
+]
+NumClasses = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        max=1_000_000,
+        metavar="NUMBER",
+        help="Number of classes; not for a class of your own, which sets it itself.",
+        show_default="from the recipe's tutorial, else 2",
+    ),
+]
+
+
 def describe(
-    network: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECIPE|FILE.py:Class",
-            help="Recipe of the network, by name (skysort recipes) or as a .toml file, or a class of your own,"
-            " e.g. net.py:Net, which runs that file.",
-        ),
-    ],
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65_536,
-            metavar="PIXELS",
-            help="Side of the pictures in pixels, e.g. 64.",
-            show_default="from the recipe or its tutorial, else 32",
-        ),
-    ] = None,
-    channels: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            metavar="NUMBER",
-            help="Number of channels: 3 for RGB, 1 for grey.",
-            show_default="from the recipe or its tutorial, else 3",
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            max=1_000_000,
-            metavar="NUMBER",
-            help="Number of classes; not for a class of your own, which sets it itself.",
-            show_default="from the recipe's tutorial, else 2",
-        ),
-    ] = None,
+    network: NetworkName,
+    size: Size = None,
+    channels: Channels = None,
+    classes: NumClasses = None,
 ) -> None:
     """Show the layers of a network and their cost. Nothing is allocated, so any size works."""
     require("describing a network", "train", "torch")

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from importlib import import_module
 from typing import Any
 
@@ -43,11 +43,13 @@ VERBS = {
 
 A command is the function of its name in the module of its name, which has the commands of its help in `EXAMPLES`.
 """
-SETTINGS: dict[str, Any] = {
-    "rich_markup_mode": None,
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-    "pretty_exceptions_enable": False,
-}
+new_app = partial(
+    typer.Typer,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+"""Makes a command line with the settings that all commands share."""
 
 
 class _Commands(Mapping[str, Any]):
@@ -68,7 +70,7 @@ class _Commands(Mapping[str, Any]):
 @cache
 def _command(name: str) -> Any:
     module = import_module(f"skysort.cli.{name}")
-    app = typer.Typer(add_completion=False, **SETTINGS)
+    app = new_app(add_completion=False)
     app.command(name, cls=Verb, epilog=module.EXAMPLES)(_interruptible(getattr(module, name)))
     return typer.main.get_command(app)
 

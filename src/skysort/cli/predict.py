@@ -25,49 +25,56 @@ class PredictionFormat(StrEnum):
     megadetector = "megadetector"
 
 
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Image files, folders (at any depth), zip or tar archives, or - for a list of paths on standard"
+        " input."
+    ),
+]
+PathsFrom = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="File with one path per line, e.g. list.txt, or - for standard input."),
+]
+Nul = Annotated[
+    bool, typer.Option("--null", "-0", help="Expect NUL after each path of a list, as find -print0 writes it.")
+]
+ChosenFormat = Annotated[
+    PredictionFormat | None,
+    typer.Option(
+        "--format", help="Format of the predictions.", show_default="by the ending of --output, else table"
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="File to write, e.g. answers.csv, .json or .txt (a table). It appears whole or not at all."),
+]
+DecisionName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Decision that says what to do with each picture, e.g. keep-bird (skysort decide makes one).",
+    ),
+]
+Explain = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Folder, e.g. maps, for one image per picture that shows where the evidence for its label lies."
+        " It needs a classifier of the recipe photos.",
+    ),
+]
+
+
 def predict(
     classifier: ClassifierFolder,
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Image files, folders (at any depth), zip or tar archives, or - for a list of paths on standard"
-            " input."
-        ),
-    ] = None,
-    paths_from: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="File with one path per line, e.g. list.txt, or - for standard input."),
-    ] = None,
-    nul: Annotated[
-        bool, typer.Option("--null", "-0", help="Expect NUL after each path of a list, as find -print0 writes it.")
-    ] = False,
-    form: Annotated[
-        PredictionFormat | None,
-        typer.Option(
-            "--format", help="Format of the predictions.", show_default="by the ending of --output, else table"
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write, e.g. answers.csv, .json or .txt (a table). It appears whole or not at all."
-        ),
-    ] = None,
-    decision: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Decision that says what to do with each picture, e.g. keep-bird (skysort decide makes one).",
-        ),
-    ] = None,
-    explain: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder, e.g. maps, for one image per picture that shows where the evidence for its label lies."
-            " It needs a classifier of the recipe photos.",
-        ),
-    ] = None,
+    paths: Paths = None,
+    paths_from: PathsFrom = None,
+    nul: Nul = False,
+    form: ChosenFormat = None,
+    output: Output = None,
+    decision: DecisionName = None,
+    explain: Explain = None,
     raw: Raw = False,
 ) -> None:
     """Label pictures: one row per file, in the order of the arguments. Exits with 1 if any could not be read."""

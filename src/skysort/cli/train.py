@@ -113,20 +113,10 @@ def train(
 ) -> None:
     """Train a network on pictures, and measure the classifier that it becomes."""
     if resume:
-        _check_alone(
-            {
-                "DATA": data or None,
-                "--recipe": recipe,
-                "--set": settings,
-                "--budget": budget,
-                "--device": device,
-                "--threads": threads,
-                "--group-by": group_by,
-                "--label-by": label_by,
-                "--ood": ood,
-                "--run": run,
-            }
-        )
+        _check_alone({
+            "DATA": data or None, "--recipe": recipe, "--set": settings, "--budget": budget, "--device": device,
+            "--threads": threads, "--group-by": group_by, "--label-by": label_by, "--ood": ood, "--run": run,
+        })  # fmt: skip
         resume_run(resume, moved_to, data_dir, quiet)
         return
     if moved_to is not None:

@@ -24,55 +24,58 @@ skysort undo aside --picture IMG_17.jpg --label bird
 MOST_LISTED = 10
 
 
+Last = Annotated[int | None, typer.Option(min=1, metavar="N", help="Undo the last N moves, e.g. 20.")]
+PictureNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Undo the move of the picture with this name or path, before the move or after it. Add --last if"
+        " several pictures have the name. Repeatable.",
+    ),
+]
+Everything = Annotated[bool, typer.Option("--all", help="Undo every move.")]
+Redo = Annotated[bool, typer.Option("--redo", help="Redo moves that were undone.")]
+TrueClass = Annotated[
+    str | None,
+    typer.Option(
+        parser=class_typed,
+        metavar="CLASS",
+        help="True class of the pictures, e.g. bird, to record as a correction.",
+        show_default="with --picture, the only other class possible",
+    ),
+]
+NewClass = Annotated[
+    str | None,
+    typer.Option(
+        parser=class_typed,
+        metavar="CLASS",
+        help="True class of the pictures, e.g. heron, if the classifier does not have it yet. It stands for"
+        " --label.",
+    ),
+]
+Keep = Annotated[
+    bool,
+    typer.Option("--keep", help="Move pictures on to the --keep-to of watch, instead of back to the inbox."),
+]
+
+
 def undo(
     folder: SortedFolder,
-    last: Annotated[int | None, typer.Option(min=1, metavar="N", help="Undo the last N moves, e.g. 20.")] = None,
-    picture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Undo the move of the picture with this name or path, before the move or after it. Add --last if"
-            " several pictures have the name. Repeatable.",
-        ),
-    ] = None,
+    last: Last = None,
+    picture: PictureNames = None,
     since: Since = None,
-    everything: Annotated[bool, typer.Option("--all", help="Undo every move.")] = False,
-    redo: Annotated[bool, typer.Option("--redo", help="Redo moves that were undone.")] = False,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            parser=class_typed,
-            metavar="CLASS",
-            help="True class of the pictures, e.g. bird, to record as a correction.",
-            show_default="with --picture, the only other class possible",
-        ),
-    ] = None,
-    new_class: Annotated[
-        str | None,
-        typer.Option(
-            parser=class_typed,
-            metavar="CLASS",
-            help="True class of the pictures, e.g. heron, if the classifier does not have it yet. It stands for"
-            " --label.",
-        ),
-    ] = None,
-    keep: Annotated[
-        bool,
-        typer.Option("--keep", help="Move pictures on to the --keep-to of watch, instead of back to the inbox."),
-    ] = False,
+    everything: Everything = False,
+    redo: Redo = False,
+    label: TrueClass = None,
+    new_class: NewClass = None,
+    keep: Keep = False,
 ) -> None:
     """Put pictures back where they were, newest first. Exits with 1 if any could not be put back."""
     if everything == bool(last or picture or since):
         raise NotUnderstoodError(
             "options-conflict", "name the moves to undo: --last N, --picture NAME, --since TIME, or --all alone"
         )
-    if label and new_class:
-        raise NotUnderstoodError(
-            "options-conflict", "--label and --new-class do not go together; give one of them"
-        )
-    if redo and (label or new_class or keep):
-        option = "--label" if label else "--new-class" if new_class else "--keep"
-        raise NotUnderstoodError("options-conflict", f"{option} goes with undoing; leave it out with --redo")
+    _check_labels(label, new_class, redo=redo, keep=keep)
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     # A person who picks single pictures says that they were sorted wrong; one who undoes a night does not.
     is_correction = bool(picture) and last is None and not redo
@@ -95,6 +98,16 @@ def undo(
         )
     if not num:
         raise SkysortError("nothing-to-undo", "no move matches these options; skysort journal lists all moves")
+
+
+def _check_labels(label: str | None, new_class: str | None, *, redo: bool, keep: bool) -> None:
+    if label and new_class:
+        raise NotUnderstoodError(
+            "options-conflict", "--label and --new-class do not go together; give one of them"
+        )
+    if redo and (label or new_class or keep):
+        option = "--label" if label else "--new-class" if new_class else "--keep"
+        raise NotUnderstoodError("options-conflict", f"{option} goes with undoing; leave it out with --redo")
 
 
 def _finish_interrupted(journal: Journal) -> None:

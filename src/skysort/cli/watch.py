@@ -179,14 +179,8 @@ def watch(
     log_to_stderr(log_format.value)
     stop = Stop()
     _stop_by_signal(stop)
-    loaded: Path | Classifier = classifier
-    if audit is not None and decision is not None:
-        from skysort.runs.audit import log_forecasts  # loads NumPy, which the help does not need
-
-        loaded = skysort.load(classifier)
-        log_forecasts(loaded, decision, audit)
     skysort.watch(
-        loaded,
+        _with_forecasts(classifier, decision, audit) if audit and decision else classifier,
         inbox,
         aside,
         decision=decision,
@@ -206,6 +200,15 @@ def watch(
         when_stale=when_stale.value,
         stop=stop,
     )
+
+
+def _with_forecasts(folder: Path, decision: str, audit: str) -> "Classifier":
+    """Return the classifier, after the log says how soon its audit would notice a broken promise."""
+    from skysort.runs.audit import log_forecasts  # loads NumPy, which the help does not need
+
+    classifier = skysort.load(folder)
+    log_forecasts(classifier, decision, audit)
+    return classifier
 
 
 def _stop_by_signal(stop: Stop) -> None:

@@ -24,9 +24,9 @@ from skysort.trust.comparison import (
     Reproduction,
     Spread,
     TrainModeAccuracy,
-    judged,
     pooled_std,
     prediction_interval,
+    verdict_on,
 )
 
 
@@ -156,7 +156,7 @@ def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:
 def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> ReproducedFigure:
     accuracy, num_pictures = each.accuracy(figure.split, figure.mode), _num_pictures(each, figure)
     interval = prediction_interval(accuracy, value, num_pictures, std, freedom)
-    verdict, short_by = judged(value, accuracy, interval)
+    verdict, short_by = verdict_on(value, accuracy, interval)
     return ReproducedFigure(
         recipe=each.recipe.name,
         source=each.published.source,

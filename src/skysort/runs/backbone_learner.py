@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.evidence import Evidence
-from skysort.classifier.format import MODEL, README, ClassifierTable, OodThreshold, PictureFormat, UsedBackbone
+from skysort.classifier.format import MODEL, README, OodThreshold
 from skysort.classifier.ood import Similarities, scores
 from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
 from skysort.classifier.reference import MOST_ROWS, Reference
 from skysort.core.deadline import Deadline
-from skysort.core.environment import machine_description, versions
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
 from skysort.core.progress import Progress
@@ -25,6 +24,7 @@ from skysort.data.quality.suspect_labels import SuspectLabel, suspect_labels
 from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Training
+from skysort.runs.backbone_table import backbone_table
 from skysort.runs.folder import Run
 from skysort.runs.unknown_threshold import unknown_threshold
 from skysort.transfer.backbones import Backbone, checked_weights, find_backbone
@@ -112,28 +112,8 @@ def learn(
     progress.say(f"the head learned from {len(rows) + len(others):,} pictures: {' and '.join(splits)}")
     head = fitted.linear.cooled(temperature.value)
     learned = time.perf_counter()
-    shape = prepared.shape
-    table = ClassifierTable(
-        classes=listing.classes,
-        pictures=PictureFormat(size=shape.size, channels=shape.channels, resize=shape.resize),
-        network=recipe.network.model_dump(mode="json"),
-        backbone=UsedBackbone(
-            name=backbone.name,
-            sha256=backbone.sha256,
-            licence=backbone.licence.name,
-            penalty=fitted.strength,
-        ),
-        recipe=recipe.name,
-        test_time_flip=recipe.transfer.flip,
-        parameters=head.weight.size + head.bias.size,
-        temperature=temperature.value,
-        temperature_reason=temperature.reason,
-        data={"source": prepared.data.name, "fingerprint": prepared.dataset.fingerprint()},
-        seconds={"features": computed - started, "training": learned - computed},
-        files={},
-        versions=versions(),
-        machine=machine_description(recipe.training.device, recipe.training.threads),
-    )
+    seconds = {"features": computed - started, "training": learned - computed}
+    table = backbone_table(recipe, prepared, backbone, fitted, temperature, seconds)
     proof_rows = evenly_spaced(rows, NUM_PROOF_PICTURES)
     logits = (features.of(proof_rows) @ head.weight.T + head.bias) / head.temperature
     with whole_folder(run.classifier) as folder:

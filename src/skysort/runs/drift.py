@@ -115,7 +115,7 @@ def drift_folder(
     if reference < FEWEST:
         raise NotUnderstoodError("wrong-value", f"--reference takes at least {FEWEST} pictures, got {reference}")
     with Journal(Path(aside)) as journal:
-        pictures = Pictures(journal, journal.judged(), under=_classifier_of)
+        pictures = Pictures(journal, journal.classifications(), under=_classifier_of)
         of_camera = _of_newest_classifier(journal, pictures.arrivals, since)
         rows = [
             row for row, begins in zip(of_camera, begins_burst(_column(of_camera, "taken")), strict=True) if begins

@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -170,7 +170,7 @@ def _tensors(task: Task) -> dict[str, Tensor]:
 
 def _restore(task: Task, tensors: dict[str, Tensor]) -> None:
     network: dict[str, Tensor] = {}
-    optimizer: dict[int, dict[str, Any]] = {}
+    optimizer: dict[int, dict[str, Tensor]] = {}
     parameters = [parameter for group in task.optimizer.param_groups for parameter in group["params"]]
     for key, tensor in tensors.items():
         kind, name = key.split(".", 1)

@@ -271,7 +271,7 @@ def prediction_interval(
     return measured.mean - margin, measured.mean + margin
 
 
-def judged(
+def verdict_on(
     published: float, measured: Spread, interval: tuple[float, float] | None
 ) -> tuple[Verdict, float | None]:
     """Return whether the runs meet a published figure, and how far they fall short of it."""

@@ -149,7 +149,7 @@ class Review:
 
 def _pictures(journal: Journal) -> Pictures:
     """Return the pictures that a classifier judged, with those of audits among them."""
-    rows = {row.id: row for row in (*journal.arrivals(), *journal.judged())}
+    rows = {row.id: row for row in (*journal.arrivals(), *journal.classifications())}
     return Pictures(journal, [rows[number] for number in sorted(rows)])
 
 

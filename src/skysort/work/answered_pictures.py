@@ -95,7 +95,7 @@ def answered_pictures(journal: Journal) -> AnsweredPictures:
 
 def _add_audited(journal: Journal, pictures: Pictures, answered: AnsweredPictures) -> None:
     first: dict[str, int] = {}
-    for row in journal.judged():
+    for row in journal.classifications():
         first.setdefault(row.digest, row.id)
     arrivals = [row for row in pictures.arrivals if first.get(row.digest) == row.id]
     newest_alarm, left_out = journal.alarms.newest_row(), answered.left_out

@@ -269,8 +269,8 @@ class Journal:
         """Yield the rows of pictures that arrived under an audit, oldest first."""
         yield from self._read("audit_keep IS NOT NULL AND done IS NOT NULL ORDER BY id")
 
-    def judged(self) -> Iterator[JournalEntry]:
-        """Yield the rows of pictures that a watcher's classifier judged, oldest first."""
+    def classifications(self) -> Iterator[JournalEntry]:
+        """Yield the rows in which a watcher's classifier labelled a picture, oldest first."""
         yield from self._read("by = 'watch' AND probabilities != '[]' AND done IS NOT NULL ORDER BY id")
 
     def undoing(self) -> list[JournalEntry]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
@@ -99,10 +99,7 @@ class WatchOptions:
 
     def settings(self, classifier: Classifier, rule: Rule) -> Settings:
         """Return the settings that identify a session in the journal. The folders must be absolute."""
-        promise: dict[str, Any] = {}
-        if isinstance(rule, Decision):
-            promise = {name: getattr(rule, name) for name in ("threshold", "lose_at_most", "confidence")}
-            promise["decision"] = rule.name
+        decision = rule if isinstance(rule, Decision) else None
         unknown = None if classifier.table.unknown is None else classifier.table.unknown.threshold
         return Settings(
             "watch",
@@ -112,7 +109,10 @@ class WatchOptions:
             keep=rule.keep,
             folders={name: str(folder) for name, folder in self.named.items()} | {"copy": str(self.copy)},
             unsure_below=self.unsure_below,
-            **promise,
+            decision=decision and decision.name,
+            threshold=decision and decision.threshold,
+            lose_at_most=decision and decision.lose_at_most,
+            confidence=decision and decision.confidence,
         )
 
 

@@ -1,7 +1,7 @@
 """The layers of a network and their costs, without computing or allocating anything."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -243,7 +243,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self,
         func: Any,
         args: Any,
-        kwargs: dict[str, Any],
+        kwargs: Mapping[str, Any],
         out: Any,
         output: tuple[Tensor, ReceptiveField],
         frame: _Frame,
