@@ -2,7 +2,9 @@ import unicodedata
 
 import pytest
 
-from skysort.core.text import printable
+from skysort.core.errors import NotUnderstoodError
+from skysort.core.text import printable, share_typed
+from tests.conftest import refused
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,16 @@ def test_no_control_code_gets_through() -> None:
 
 def test_bytes_that_are_not_utf8_stay_but_for_control_codes() -> None:
     assert printable(b"\xe9t\xe9\x9b31m".decode("utf-8", "surrogateescape")) == "\udce9t\udce9\\x9b31m"
+
+
+@pytest.mark.parametrize(("text", "meant"), [("20", "20%?"), ("1", "1%?"), ("2.5 ", "2.5%?")])
+def test_a_percentage_without_its_sign_is_refused_with_a_suggestion(text: str, meant: str) -> None:
+    with refused("wrong-value", f"did you mean {meant}", exit_code=2):
+        share_typed("--lose-at-most", text)
+
+
+@pytest.mark.parametrize("text", ["200%", "0", "-3", "150", "nan", "five"])
+def test_a_share_that_nobody_can_mean_is_refused_without_one(text: str) -> None:
+    with pytest.raises(NotUnderstoodError) as error:
+        share_typed("--lose-at-most", text)
+    assert "did you mean" not in error.value.message

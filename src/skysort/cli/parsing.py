@@ -16,6 +16,13 @@ _CODES = {
     "NoSuchOption": "unknown-option",
 }
 """Codes for Typer's errors, by the names of their classes. The classes are not public."""
+_EXPECTED = {
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "greater_than_equal": "a number of at least {ge:,.0f}",
+    "less_than_equal": "a number of at most {le:,.0f}",
+}
+"""The value that an option expects, by the type of Pydantic's error, with which Typer checks numbers."""
 
 
 class Verb(SectionedHelp):
@@ -102,9 +109,22 @@ def usage_error(error: TyperException) -> tuple[str, str, str]:
     context = getattr(error, "ctx", None)
     default = "unknown-command" if hasattr(getattr(context, "command", None), "commands") else "extra-argument"
     code = _CODES.get(type(error).__name__, default)
-    message = error.format_message().replace("Value error, ", "").removesuffix(".")
+    message = (_refused_number(error) or error.format_message()).replace("Value error, ", "").removesuffix(".")
     usage = ""
     if context:
         help_with = f"{context.command_path} {context.help_option_names[0]}"
         usage = f"{context.get_usage()}\nTry '{help_with}' for help.\n\n"
     return code, message[:1].lower() + message[1:], usage
+
+
+def _refused_number(error: TyperException) -> str | None:
+    """Return what was wrong with a number; None for other errors."""
+    from pydantic import ValidationError  # most commands that fail need it not
+
+    if not isinstance(error.__cause__, ValidationError):
+        return None
+    first = error.__cause__.errors()[0]
+    if (expected := _EXPECTED.get(first["type"])) is None:
+        return None
+    option = error.format_message().removesuffix(error.message)
+    return f"{option}expected {expected.format(**first.get('ctx', {}))}, got '{printable(str(first['input']))}'"

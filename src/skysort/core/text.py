@@ -63,11 +63,14 @@ def share_typed(option: str, text: str, *, all_allowed: bool = False) -> float:
         number = float(text.strip().removesuffix("%"))
     except ValueError:
         number = math.nan
-    share = number / 100 if text.strip().endswith("%") else number
+    is_percentage = text.strip().endswith("%")
+    share = number / 100 if is_percentage else number
     if not (0 < share < 1 or (all_allowed and share == 1)):  # false for NaN, too
         limit = "at most" if all_allowed else "below"
+        meant = f"; did you mean {text.strip()}%?" if 1 <= share < 100 and not is_percentage else ""
         raise NotUnderstoodError(
-            "wrong-value", f"{option} takes a share such as 2% or 0.02, above 0 and {limit} 1, got '{text}'"
+            "wrong-value",
+            f"{option} takes a share such as 2% or 0.02, above 0 and {limit} 1, got '{text}'{meant}",
         )
     return share
 
