@@ -46,7 +46,7 @@ def test_a_threshold_above_all_sets_nothing_aside_and_is_read_back_to_the_bit(tm
     path = tmp_path / "decision.json"
     for threshold in (ABOVE_ALL, 1.0, math.nextafter(1, 0), 0.1 + 0.2, 5e-324):
         path.write_text(json.dumps(made(threshold).model_dump(mode="json")), encoding="utf-8")
-        assert read_json(path, Decision, damaged="damaged-classifier") == made(threshold)
+        assert read_json(path, Decision, code="damaged-classifier") == made(threshold)
 
 
 def test_the_probability_of_a_picture_does_not_depend_on_its_batch_and_is_at_most_1() -> None:
@@ -84,5 +84,5 @@ def test_an_impossible_threshold_is_refused(threshold: float) -> None:
 def test_a_decision_with_unknown_fields_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "decision.json"
     path.write_text(json.dumps({**made(0.9).model_dump(mode="json"), "unless": "rain"}), encoding="utf-8")
-    with refused("damaged-classifier", path, "unless: Extra inputs are not permitted"):
-        read_json(path, Decision, damaged="damaged-classifier")
+    with refused("damaged-classifier", path, "the field 'unless' is not known"):
+        read_json(path, Decision, code="damaged-classifier")

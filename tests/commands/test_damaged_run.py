@@ -125,3 +125,12 @@ def test_a_missing_table_of_pictures_is_named_and_written_again(
     assert skysort_command("evaluate", *shlex.split(words), "--quiet").code == 0
     assert (run / "pictures.csv").read_bytes() == (finished_run / "pictures.csv").read_bytes()
     assert skysort_command("evaluate", run, "skies:50", "--quiet").code == 0
+
+
+def test_a_run_that_lost_its_recipe_is_no_classifier_without_a_run(
+    skysort_command: Command, finished_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    (run / "recipe.toml").unlink()
+    for words in (("evaluate", run), ("decide", run / "classifier", "--keep", "bird", "--lose-at-most", "50%")):
+        skysort_command(*words).check_refused(1, "damaged-run", run / "recipe.toml", "is missing")

@@ -80,6 +80,9 @@ def test_a_folder_is_opened_if_it_holds_a_run_and_as_finished_if_that_has_its_fi
         Run.open(tmp_path / "none")
     with refused("not-a-run", tmp_path, "recipe.toml"):
         Run.open(tmp_path)
+    (tmp_path / "data.json").touch()
+    with refused("damaged-run", tmp_path / "recipe.toml", "is missing", "backup"):
+        Run.open(tmp_path)
     (tmp_path / "recipe.toml").touch()
     assert Run.open(tmp_path).path == tmp_path
     with refused("run-not-finished", f"skysort resume {tmp_path}"):

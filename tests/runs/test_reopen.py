@@ -14,7 +14,7 @@ from skysort.data.membership import read_members
 from skysort.runs.decide import decide
 from skysort.runs.evaluate import evaluate
 from skysort.runs.folder import Run
-from skysort.runs.reopen import prepared_again
+from skysort.runs.reopen import prepared_again, run_of
 from skysort.runs.train import resume
 from tests.conftest import picture_bytes, refused
 
@@ -167,3 +167,15 @@ def test_pictures_that_all_were_learned_from_say_so(
     found = evaluate(trained / "run", seen, progress=LineProgress())
     assert (list(found.splits), found.protocol) == (["test"], "seen pictures")
     assert "the classifier learned from all of these" in capsys.readouterr().err
+
+
+def test_a_relative_path_stays_relative_wherever_it_leads(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    assert getattr(run_of(Path("run/classifier")), "path", None) == Path("run")
+    monkeypatch.chdir(trained / "run")
+    assert getattr(run_of(Path("classifier")), "path", None) == Path()
+    monkeypatch.chdir(trained / "run" / "classifier")
+    for here in (Path(), Path("../classifier"), Path("../../run/classifier/../classifier")):
+        run = run_of(here)
+        assert run is not None and run.path.resolve() == trained / "run"
+    assert run_of(trained / "pictures") is None

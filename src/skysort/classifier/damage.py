@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 
 LONGEST_REASON = 300
@@ -29,7 +30,7 @@ def reading(path: Path) -> Iterator[None]:
             raise MemoryError(f"{path}: {short_reason(error)}") from None
         if isinstance(error, OSError) and error.strerror:
             raise SkysortError("system", f"could not read {error.filename or path}: {error.strerror}") from None
-        raise SkysortError("damaged-classifier", f"{path} is damaged: {short_reason(error)}") from None
+        raise damaged("damaged-classifier", path, short_reason(error)) from None
 
 
 def lacks_memory(error: Exception) -> bool:

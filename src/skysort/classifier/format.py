@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
+from skysort.core.damage import damaged
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import read_json, sha256, write_whole
 from skysort.core.models import FrozenModel
@@ -218,7 +219,7 @@ def read_table(folder: Path) -> ClassifierTable:
     """
     with reading(folder):
         _check_is_file(folder / TABLE)
-        table = read_json(folder / TABLE, ClassifierTable, damaged="damaged-classifier")
+        table = read_json(folder / TABLE, ClassifierTable, code="damaged-classifier")
         for name in (*CHECKED, REFERENCE) if table.has_reference else CHECKED:
             check_file(folder, name, table)
         return table
@@ -248,7 +249,5 @@ def _check_is_file(path: Path) -> None:
             f"the classifier in {path.parent} lacks {path.name}; copy the folder again, or train again",
         )
     if (size := path.stat().st_size) > LARGEST_BYTES[path.name]:
-        raise SkysortError(
-            "damaged-classifier",
-            f"{path} is damaged: {size:,} bytes, expected at most {LARGEST_BYTES[path.name]:,}",
-        )
+        limit = LARGEST_BYTES[path.name]
+        raise damaged("damaged-classifier", path, f"{size:,} bytes, expected at most {limit:,}")

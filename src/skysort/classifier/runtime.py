@@ -11,6 +11,7 @@ from skysort.classifier.damage import lacks_memory, reading, short_reason
 from skysort.classifier.evidence import Evidence
 from skysort.classifier.interruptible import interruptible
 from skysort.classifier.proof import Logits
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels, Shape
 
@@ -65,7 +66,7 @@ class OnnxModel:
             inputs = self.session.get_inputs()
             self.outputs = {output.name: output for output in self.session.get_outputs()}
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            raise SkysortError("damaged-classifier", f"{model} is damaged: expected one input of pictures")
+            raise damaged("damaged-classifier", model, "expected one input of pictures")
         self.input = inputs[0]
 
     def compute(self, pictures: Pixels, *outputs: str) -> list[NDArray[np.float32]]:
@@ -109,7 +110,7 @@ class Session(OnnxModel):
         self.num_classes = num_classes
         logits = self.outputs.get(LOGITS)
         if logits is None or len(logits.shape) != 2 or not self.outputs.keys() <= {LOGITS, FEATURES, EVIDENCE}:
-            raise SkysortError("damaged-classifier", f"{model} is damaged: expected an output of logits")
+            raise damaged("damaged-classifier", model, "expected an output of logits")
         if logits.shape[1] != num_classes:
             raise SkysortError(
                 "altered-classifier",
@@ -158,10 +159,7 @@ class Session(OnnxModel):
         expected = (num, self.num_classes)
         if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != expected:
             kind = f"{logits.dtype} {logits.shape}" if isinstance(logits, np.ndarray) else type(logits).__name__
-            raise SkysortError(
-                "damaged-classifier",
-                f"{self.model} is damaged: expected float32 {expected} logits, found {kind}",
-            )
+            raise damaged("damaged-classifier", self.model, f"expected float32 {expected} logits, found {kind}")
         if not np.isfinite(logits).all():
             raise SkysortError("diverged", f"{self.model} gives logits that are NaN or infinite; train it again")
         return logits
@@ -174,8 +172,5 @@ class Session(OnnxModel):
 
     def _check_evidence(self, evidence: Evidence, num: int) -> None:
         if evidence.ndim != 4 or evidence.shape[:2] != (num, self.num_classes):
-            raise SkysortError(
-                "damaged-classifier",
-                f"{self.model} is damaged: expected evidence for {self.num_classes} classes, found an output of"
-                f" shape {evidence.shape}",
-            )
+            why = f"expected evidence for {self.num_classes} classes, found an output of shape {evidence.shape}"
+            raise damaged("damaged-classifier", self.model, why)

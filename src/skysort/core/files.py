@@ -14,8 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from skysort.core.damage import damaged
 from skysort.core.errors import LockedError, NotUnderstoodError, SkysortError
 from skysort.core.locks import locked
 
@@ -109,13 +110,14 @@ def check_not_special(path: Path) -> None:
         raise NotUnderstoodError("not-a-regular-file", f"{path} is a {kind}; expected a regular file or a folder")
 
 
-def read_json(path: Path, kind: type[Table], *, damaged: str) -> Table:
+def read_json(path: Path, kind: type[Table], *, code: str, next_step: str = "") -> Table:
     """Read a JSON file and check it against a model.
 
     Args:
         path: the path of the file.
         kind: the model. If it has a field `format`, its default is the newest format that Skysort can read.
-        damaged: code of the error for a missing or damaged file.
+        code: of the error for a missing or damaged file.
+        next_step: what to do then, in place of the usual step.
 
     Raises:
         SkysortError: if the file is missing, damaged or in a newer format.
@@ -132,14 +134,8 @@ def read_json(path: Path, kind: type[Table], *, damaged: str) -> Table:
                     " so use a newer one",
                 )
         return kind.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise SkysortError(damaged, f"{path} is damaged: {field}: {first['msg']}") from None
-    except RecursionError:
-        raise SkysortError(damaged, f"{path} is damaged: its JSON is nested too deeply") from None
-    except (OSError, ValueError) as error:
-        raise SkysortError(damaged, f"{path} is damaged: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:  # ValidationError is a ValueError
+        raise damaged(code, path, error, next_step) from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 from skysort.data.dataset import Dataset
 from skysort.data.splits import PreparedData
@@ -61,7 +62,7 @@ def read_members(path: Path) -> Iterator[Member]:
                     raise ValueError(f"line {rows.line_num} is not a row of a picture")
                 yield Member(*row)
     except (OSError, ValueError, csv.Error) as error:
-        raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
+        raise damaged("damaged-run", path, error) from None
 
 
 def digests_of(dataset: Dataset, rows: NDArray[np.int64]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
+from skysort.core.damage import damaged
 from skysort.core.environment import today
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import write_whole
@@ -262,7 +263,7 @@ def _checked_labels(run: Run) -> list[tuple[str, bool]]:
                 if row["status"] != "unreadable"
             ]
     except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
-        raise SkysortError("damaged-run", f"{path} is damaged: {error}; {again}") from None
+        raise damaged("damaged-run", path, error, again) from None
     test = run.metrics.splits["test"]
     num_right = sum(is_right for _, is_right in rows)
     if len(rows) != test.pictures or num_right != round(test.accuracy * test.pictures):

@@ -258,7 +258,7 @@ def _weakest(classes: Mapping[str, ClassFigures]) -> dict[str, ClassFigures]:
 def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], LeftOut]:
     """Return the unreadable pictures and the files left out: from data.json of the run, else of the split."""
     if run:
-        table = read_json(run / "data.json", DataTable, damaged="damaged-run")
+        table = read_json(run / "data.json", DataTable, code="damaged-run")
         return table.unreadable, table.left_out
     listing = test.dataset.listing
     unreadable = [Unreadable(path=listing.paths[row], reason=why) for row, why in test.unreadable.items()]

@@ -12,6 +12,7 @@ from typing import Self
 from skysort.classifier.format import MODEL, read_table
 from skysort.classifier.format import TABLE as CLASSIFIER_TABLE
 from skysort.classifier.predictions import write_rows
+from skysort.core.damage import damaged
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import check_no_links, read_json, remove_partials, whole_file, write_whole
 from skysort.core.locks import locked
@@ -54,6 +55,8 @@ class Run:
         if not run.path.exists():
             raise NotUnderstoodError("path-not-found", f"{path}: no such folder; expected the folder of a run")
         if not (run.path / "recipe.toml").is_file():
+            if (run.path / "data.json").is_file():
+                raise damaged("damaged-run", run.path / "recipe.toml", FileNotFoundError())
             raise SkysortError("not-a-run", f"{path} is not the folder of a run: it has no recipe.toml")
         if finished and not run.is_finished:
             raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
@@ -70,11 +73,10 @@ class Run:
         try:
             recipe = Recipe.load(str(path))
         except (NotUnderstoodError, RecursionError) as error:
-            raise SkysortError("damaged-run", f"{path} is damaged: {error or 'it is nested too deeply'}") from None
+            raise damaged("damaged-run", path, error) from None
         if None in (recipe.pictures.size, recipe.pictures.channels, recipe.pictures.protocol):
-            raise SkysortError(
-                "damaged-run",
-                f"{path} is damaged: expected pictures.size, pictures.channels and pictures.protocol in it",
+            raise damaged(
+                "damaged-run", path, "expected pictures.size, pictures.channels and pictures.protocol in it"
             )
         return recipe
 
@@ -85,7 +87,7 @@ class Run:
         Raises:
             SkysortError: when data.json is missing or damaged.
         """
-        return read_json(self.path / "data.json", DataTable, damaged="damaged-run")
+        return read_json(self.path / "data.json", DataTable, code="damaged-run")
 
     def write_data(self, data: DataTable) -> None:
         """Write data.json."""
@@ -99,7 +101,7 @@ class Run:
             SkysortError: when improvement.json is damaged.
         """
         path = self.path / IMPROVEMENT
-        return read_json(path, Improvement, damaged="damaged-run") if path.exists() else None
+        return read_json(path, Improvement, code="damaged-run") if path.exists() else None
 
     def write_improvement(self, improvement: Improvement) -> None:
         """Write improvement.json."""
@@ -146,7 +148,7 @@ class Run:
         """
         if not self.recipe.has_backbone:
             return None
-        return read_json(self.path / SUSPECT_LABELS, SuspectLabels, damaged="damaged-run").labels
+        return read_json(self.path / SUSPECT_LABELS, SuspectLabels, code="damaged-run").labels
 
     def write_suspect_labels(self, suspects: tuple[SuspectLabel, ...]) -> None:
         """Write suspect-labels.json."""
@@ -161,7 +163,7 @@ class Run:
         """
         if not self.recipe.has_backbone:
             return None
-        return read_json(self.path / LEARNING_CURVE, LearningCurve, damaged="damaged-run")
+        return read_json(self.path / LEARNING_CURVE, LearningCurve, code="damaged-run")
 
     @property
     def lacks_learning_curve(self) -> bool:
@@ -179,11 +181,8 @@ class Run:
         Raises:
             SkysortError: when metrics.json is missing or damaged.
         """
-        try:
-            return read_json(self.path / "metrics.json", Metrics, damaged="damaged-run")
-        except SkysortError as error:
-            again = f"skysort evaluate {shlex.quote(str(self.path))}"
-            raise SkysortError("damaged-run", f"{error}; measure the run again with: {again}") from None
+        again = f"measure the run again with: skysort evaluate {shlex.quote(str(self.path))}"
+        return read_json(self.path / "metrics.json", Metrics, code="damaged-run", next_step=again)
 
     @property
     def epochs(self) -> list[dict[str, float]]:
@@ -200,10 +199,10 @@ class Run:
                 rows = [row for row in csv.DictReader(file) if row.pop("kind") == "epoch"]
             epochs = [{name: float(value) for name, value in row.items() if value} for row in rows]
         except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-            raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
+            raise damaged("damaged-run", path, error) from None
         num_epochs = read_table(self.classifier).epochs  # a budget may have changed the recipe's number
         if len(epochs) != num_epochs:
-            raise SkysortError("damaged-run", f"{path} is damaged: it has {len(epochs)} of {num_epochs} epochs")
+            raise damaged("damaged-run", path, f"it has {len(epochs)} of {num_epochs} epochs")
         return epochs
 
     @property

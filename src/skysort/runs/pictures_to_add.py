@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skysort.classifier.predictions import write_rows
-from skysort.core.errors import SkysortError
+from skysort.core.damage import damaged
 from skysort.core.files import whole_file, write_whole
 from skysort.data.additions import FOLDER, TABLE
 from skysort.runs.folder import Run
@@ -123,7 +123,7 @@ def _answered_before(run: Run) -> Iterable[PictureToAdd]:
                 name, label, part, digest, journal = (row[column] for column in COLUMNS)
                 yield PictureToAdd(digest, label, part, journal, (path.parent / name,))
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise SkysortError("damaged-run", f"{path} is damaged: {error}") from None
+        raise damaged("damaged-run", path, error) from None
 
 
 def copy_into(folder: Path, to_add: PicturesToAdd) -> None:

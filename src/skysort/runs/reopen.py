@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+from skysort.core.damage import damaged
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.progress import Progress
 from skysort.data.builtin.registry import find_named
@@ -99,10 +100,20 @@ def _places(moved_to: str | PathLike[str] | Sequence[str | PathLike[str]]) -> li
 
 
 def run_of(classifier: Path) -> Run | None:
-    """Return the run of a classifier folder; None for a copy without its run."""
-    run = Run(classifier.absolute().parent)
-    if (run.path / "recipe.toml").is_file() and run.classifier.is_dir() and run.classifier.samefile(classifier):
+    """Return the run of a classifier folder; None for a copy without its run.
+
+    Raises:
+        SkysortError: when the folder of the run has lost its recipe.
+    """
+    # The path stays relative if it was, for messages. That of the current folder has no parent to name.
+    parent = classifier.parent if classifier.name not in ("", "..") else classifier.resolve().parent
+    run = Run(parent)
+    if not (run.classifier.is_dir() and run.classifier.samefile(classifier)):
+        return None
+    if (run.path / "recipe.toml").is_file():
         return run
+    if (run.path / "data.json").is_file():
+        raise damaged("damaged-run", run.path / "recipe.toml", FileNotFoundError())
     return None
 
 

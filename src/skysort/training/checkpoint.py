@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 from skysort.core.files import read_json, remove_partials, sha256, write_whole, writing
 from skysort.training.loop import Task
@@ -130,7 +131,7 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         remove_partials(folder / name)
     if not path.exists():
         return State()
-    table = read_json(path, _Table, damaged="damaged-run")
+    table = read_json(path, _Table, code="damaged-run")
     if table.recipe != _digest(task):
         raise SkysortError(
             "recipe-changed", f"the recipe has changed since {path} was written; restore it to resume"
@@ -142,13 +143,13 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         or state.step > task.steps_per_epoch
         or state.epoch_sums.pictures > task.train.num_pictures
     ):
-        raise SkysortError("damaged-run", f"{path} is damaged: it is beyond the end of its run")
+        raise damaged("damaged-run", path, "it is beyond the end of its run")
     try:
         if sha256(tensors) != table.sha256:
-            raise SkysortError("damaged-run", f"{tensors} is not the file that {path.name} was written with")
+            raise damaged("damaged-run", tensors, f"{path.name} was written with another file")
         _restore(task, load_file(tensors))
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-        raise SkysortError("damaged-run", f"the checkpoint in {folder} cannot be resumed: {error}") from None
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
+        raise damaged("damaged-run", folder, "its checkpoint does not fit the run") from None
     # A killed process left the other file: that of the checkpoint before, or one that state.json never named.
     with writing(folder):
         (folder / TENSORS[table.tensors == TENSORS[0]]).unlink(missing_ok=True)

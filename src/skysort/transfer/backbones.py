@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from skysort.core.cache import cache_folder
+from skysort.core.damage import damaged
 from skysort.core.errors import NotUnderstoodError, SkysortError, unknown
 from skysort.core.files import sha256
 from skysort.core.models import FrozenModel
@@ -120,9 +121,7 @@ def _added() -> dict[str, Backbone]:
         try:
             backbone = Backbone.model_validate(tomllib.loads(table.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise SkysortError(
-                "damaged-backbone", f"{table} is damaged: {error}; delete it, and add the backbone again"
-            ) from None
+            raise damaged("damaged-backbone", table, error, "delete it, and add the backbone again") from None
         backbones[backbone.name] = backbone
     return backbones
 

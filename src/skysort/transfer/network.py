@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 from skysort.classifier.graph import PICTURES, VIEWS, Graph
 from skysort.classifier.runtime import EVIDENCE, FEATURES, LOGITS, OnnxModel
 from skysort.core.cache import cache_folder
+from skysort.core.damage import damaged
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import sha256, whole_folder, write_whole, writing
 from skysort.data.decode import Pixels
@@ -118,8 +119,9 @@ def _read(weights: Path) -> Tensors:
         return read_pickled_weights(weights)
     try:
         return safetensors.numpy.load_file(weights)
-    except Exception as error:  # safetensors raises errors of its own kind
-        raise SkysortError("damaged-backbone", f"{weights} is damaged: {error}") from None
+    except Exception:  # safetensors raises errors of its own kind
+        why = "it is cut short, or no file in the format safetensors"
+        raise damaged("damaged-backbone", weights, why) from None
 
 
 def proof_picture(size: int) -> Pixels:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 from skysort.data.decode import Pixels
 from skysort.data.listing import Listing, numbered_listing
@@ -66,9 +67,8 @@ def _binary_records(file: Path) -> Records:
     except OSError as error:
         raise SkysortError("system", f"cannot read {file}: {error.strerror or error}") from None
     if len(content) % (1 + PIXEL_BYTES) or not len(content):
-        raise SkysortError(
-            "damaged-data", f"{file} has {len(content):,} bytes; expected a multiple of {1 + PIXEL_BYTES:,}"
-        )
+        why = f"it has {len(content):,} bytes; expected a multiple of {1 + PIXEL_BYTES:,}"
+        raise damaged("damaged-data", file, why)
     records = content.reshape(-1, 1 + PIXEL_BYTES)
     return _checked(file, records[:, 0].astype(np.int64), records[:, 1:])
 
@@ -78,20 +78,17 @@ def _pickled_records(file: Path) -> Records:
         with warnings.catch_warnings(action="error"):  # numpy warns about content that no such file has
             content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
             return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
-    except _BROKEN as error:
-        raise SkysortError("damaged-data", f"{file} is not a CIFAR-10 batch: {error}") from None
+    except _BROKEN:
+        raise damaged("damaged-data", file, "it is no CIFAR-10 batch") from None
 
 
 def _checked(file: Path, labels: NDArray[np.int64], pixels: NDArray[Any]) -> Records:
     shape = (len(labels), PIXEL_BYTES)
     if pixels.shape != shape or pixels.dtype != np.uint8:
-        raise SkysortError(
-            "damaged-data", f"{file}: expected {shape} uint8 pixels, found {pixels.shape} {pixels.dtype}"
-        )
+        why = f"expected {shape} uint8 pixels, found {pixels.shape} {pixels.dtype}"
+        raise damaged("damaged-data", file, why)
     if labels.min() < 0 or labels.max() >= len(CLASSES):
-        raise SkysortError(
-            "damaged-data", f"{file}: expected labels 0 to 9, found {labels.min()} to {labels.max()}"
-        )
+        raise damaged("damaged-data", file, f"expected labels 0 to 9, found {labels.min()} to {labels.max()}")
     return labels, pixels
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.core.damage import damaged
 from skysort.core.errors import SkysortError
 from skysort.data.listing import Listing, numbered_listing
 from skysort.data.sources.base import PixelSource, Reader
@@ -60,12 +61,10 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         zeros, kind, num_dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
-    except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise SkysortError("damaged-data", f"{file} is not an IDX file: {error}") from None
+    except (OSError, EOFError, zlib.error, struct.error):
+        raise damaged("damaged-data", file, "it is no IDX file") from None
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions)
     if zeros or kind != UNSIGNED_BYTE or num_dimensions not in (1, 3) or len(body) != prod(shape) or not len(body):
-        raise SkysortError(
-            "damaged-data",
-            f"{file} is not a complete IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data",
-        )
+        why = f"it is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data"
+        raise damaged("damaged-data", file, why)
     return body.reshape(shape)
