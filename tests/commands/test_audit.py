@@ -59,6 +59,9 @@ def test_from_looks_to_a_broken_promise(top: Path, skysort_command: Command) -> 
     assert all(Path(row["path"]).exists() for row in rows)
 
     looks = top / "looks.csv"
+    looks.write_bytes(listed.out.encode("utf-8", "surrogateescape"))  # before anybody fills it in
+    ended = skysort_command("audit", top / "aside", "--answers", looks)
+    assert ended.code == 0 and "recorded nothing" in ended.err and str(looks) in ended.err
     with looks.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("path", "label"), *((row["path"], "bird") for row in rows)])
     ended = skysort_command("audit", top / "aside", "--answers", looks)

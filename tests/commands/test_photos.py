@@ -322,6 +322,8 @@ def test_small_pictures_take_swift(tmp_path: Path) -> None:
     chosen = default_recipe(Data.find(str(large)), ("training.epochs=3",))
     assert (chosen.name, chosen.settings) == ("swift", ("pictures.size=64",))
     assert "photos" in chosen.why
+    with refused("invalid-recipe", "recipe 'photos'", "transfer.folds", exit_code=2):  # which they would take
+        default_recipe(Data.find(str(large)), ("transfer.folds=many",))
 
 
 def test_without_weights(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

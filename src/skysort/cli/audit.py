@@ -170,6 +170,9 @@ def _record(journal: "Journal", file: Path, new_classes: list[str]) -> None:
     from skysort.work.looks import answer
 
     new = answer(journal, file, _user(), new_classes)
+    if not (new.drawn or new.corrections or new.unchanged):
+        print(f"recorded nothing: no row of {printable(str(file))} has a label", file=sys.stderr)
+        return
     facts = [counted(new.drawn, "answer")]
     facts += (
         [f"{counted(new.corrections, 'correction')} of pictures that were not drawn"] if new.corrections else []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from skysort.core.errors import require
+from skysort.core.errors import SkysortError, require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.cut import Indices, cut, protocol_for
@@ -52,7 +52,7 @@ def check(
     Raises:
         NotUnderstoodError: for an unknown name or field, or a missing path.
         SkysortError: when the pictures cannot be opened; with `labels`, also when the weights are missing or
-            damaged, or a class has too few pictures.
+            damaged.
     """
     if output is not None:
         require("a page of thumbnails", "photos" if labels else "train", "jinja2")
@@ -74,7 +74,12 @@ def check(
         protocol = protocol_for(dataset.listing, groups)
     result = quality.check(named.name, dataset, groups, open_metadata(dataset.source, progress), protocol)
     if labels:
-        result = result.with_suspect_labels(_suspect_labels(recipe, named, shape, dataset, groups, progress))
+        try:
+            result = result.with_suspect_labels(_suspect_labels(recipe, named, shape, dataset, groups, progress))
+        except SkysortError as error:
+            if error.code not in ("class-too-small", "too-few-classes"):
+                raise
+            result = result.with_labels_not_checked(error)
     if output is not None:
         page = Path(output)
         page.mkdir(parents=True, exist_ok=True)

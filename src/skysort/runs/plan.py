@@ -149,12 +149,22 @@ def default_recipe(data: Data, settings: tuple[str, ...], label_by: str | None =
     try:
         Recipe.load(RECIPE_FOR_PHOTOGRAPHS, settings)
     except NotUnderstoodError:
+        if not _fit(DEFAULT_RECIPE, settings):
+            raise  # the recipe that a person would expect explains best what is wrong
         return DefaultRecipe(DEFAULT_RECIPE, fitting, f"{suits}, but does not use these settings. {with_swift}")
     why = (
         f"{photographs}: training with the recipe '{RECIPE_FOR_PHOTOGRAPHS}', which starts from learned"
         f" weights; --recipe {DEFAULT_RECIPE} learns from these pictures alone"
     )
     return DefaultRecipe(RECIPE_FOR_PHOTOGRAPHS, why=why)
+
+
+def _fit(recipe: str, settings: tuple[str, ...]) -> bool:
+    try:
+        Recipe.load(recipe, settings)
+    except NotUnderstoodError:
+        return False
+    return True
 
 
 def _candidates(recipe: Recipe) -> tuple[Backbone, ...]:

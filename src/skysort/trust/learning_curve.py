@@ -57,20 +57,24 @@ def is_it_enough(curve: LearningCurve) -> str:
     """Return what the curve says about more pictures, in a sentence or two."""
     if len(curve.sizes) < 2:
         return "There are too few pictures per class to say what more of them would bring."
-    before, last = curve.sizes[-2:]
+    last = curve.sizes[-1]
     step = (
-        f"From {before.per_class} to {last.per_class} pictures per class, the accuracy went from"
-        f" {100 * before.mean:.1f} % to {100 * last.mean:.1f} %"
+        f"With {_listed([f'{size.per_class:,}' for size in curve.sizes])} pictures per class, the accuracy was"
+        f" {_listed([f'{100 * size.mean:.1f}' for size in curve.sizes])} %"
     )
     if last.mean == 1:
         return f"{step}. No mistake is left from which to tell what more pictures would bring."
     forecast = curve.twice_as_many()
     if forecast is None:
         return (
-            f"{step}. Chance alone can make such a difference, so the curve does not tell what more pictures would"
-            " bring."
+            f"{step}. Chance alone can explain the last difference, so the curve does not tell what more pictures"
+            " would bring."
         )
     return (
         f"{step}. If it goes on like this, twice as many pictures would bring it to about {100 * forecast:.1f} %."
         " Such curves flatten, so expect somewhat less."
     )
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Literal, get_args
@@ -99,9 +99,8 @@ class WatchOptions:
 
     def settings(self, classifier: Classifier, rule: Rule) -> Settings:
         """Return the settings that identify a session in the journal. The folders must be absolute."""
-        decision = rule if isinstance(rule, Decision) else None
         unknown = None if classifier.table.unknown is None else classifier.table.unknown.threshold
-        return Settings(
+        settings = Settings(
             "watch",
             classifier.digest,
             classifier.classes,
@@ -109,10 +108,15 @@ class WatchOptions:
             keep=rule.keep,
             folders={name: str(folder) for name, folder in self.named.items()} | {"copy": str(self.copy)},
             unsure_below=self.unsure_below,
-            decision=decision and decision.name,
-            threshold=decision and decision.threshold,
-            lose_at_most=decision and decision.lose_at_most,
-            confidence=decision and decision.confidence,
+        )
+        if not isinstance(rule, Decision):
+            return settings
+        return replace(
+            settings,
+            decision=rule.name,
+            threshold=rule.threshold,
+            lose_at_most=rule.lose_at_most,
+            confidence=rule.confidence,
         )
 
 

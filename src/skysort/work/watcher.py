@@ -83,9 +83,20 @@ class Watcher:
                 self.sort(complete)
                 self.write_status_if_due()
             self.write_status_if_due()
+        if options.once:
+            self.log_incomplete()
         self.check_promise()
         self.stale.end()
         self.write_status("ended")
+
+    def log_incomplete(self) -> None:
+        """Log the incomplete files that stay in the inbox, unless the log names them already."""
+        waiting = self.inbox.waiting.items()
+        incomplete = sorted(path for path, file in waiting if not (file.error or file.is_stuck))
+        for path in incomplete[:MOST_LISTED]:
+            tell(logging.WARNING, "not complete yet, so it stays in the inbox", path=str(path))
+        if (num := len(incomplete) - MOST_LISTED) > 0:
+            tell(logging.WARNING, "more files are not complete yet", num=num)
 
     def check_promise(self) -> None:
         """Read whether the decision is marked stale, and write the status at once if that has changed."""

@@ -53,6 +53,13 @@ class CheckResult(FrozenModel):
         """Names of the findings that make figures lie."""
         return [finding.name for finding in self.findings if finding.severity == LIES]
 
+    def with_labels_not_checked(self, error: SkysortError) -> Self:
+        """Return the result with a finding that the labels could not be checked."""
+        advice = f"Suspect labels were not looked for: {error}. Add pictures, or leave out --labels."
+        return self.model_copy(
+            update={"findings": (*self.findings, *as_findings("labels-not-checked", LOOK, 1, [], advice))}
+        )
+
     def with_suspect_labels(self, suspects: tuple[SuspectLabel, ...]) -> Self:
         """Return the result with labels that are likely wrong, and a finding about them."""
         findings = (*self.findings, *suspect_findings(suspects))
