@@ -21,7 +21,8 @@ def serving(run: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str]
         yield process, int(port[1])
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        assert (process.wait(20), "Traceback" in process.stderr.read()) == (0, False)
+        ended, log = process.wait(20), process.stderr.read()
+        assert (ended, "Traceback" in log, "ending requests_to_answer=" in log) == (0, False, True)
     finally:
         process.kill()
         process.communicate()

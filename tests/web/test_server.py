@@ -10,6 +10,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 
 from skysort.web import server
+from tests.conftest import refused
 
 Connect = Callable[[bytes], socket.socket]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -37,6 +38,16 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
             connection.close()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_where_it_cannot_listen_the_error_says_why_and_what_to_do() -> None:
+    with server.listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with refused("system", f"another program listens at port {port}", "--port"):
+            server.listen("127.0.0.1", port)
+    for host in ("192.0.2.1", "no.such.host.invalid"):  # no computer has it: RFC 5737, RFC 6761
+        with refused("system", f"{host} is no address of this computer"):
+            server.listen(host, 0)
 
 
 @pytest.mark.parametrize("before", [b"", GET])

@@ -77,6 +77,11 @@ def test_facts_about_the_classifier_name_no_path(client: TestClient, decided: Pa
     assert str(decided.parent) not in answer.text
 
 
+def test_the_address_alone_leads_to_the_documentation(client: TestClient) -> None:
+    answer = client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
@@ -160,6 +165,7 @@ def test_beyond_the_bound_the_service_says_when_to_try_again(
         assert first.result().status_code == 200
     for answer in (busy, not_ready):
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+        assert "room for 0 more pictures now; this request needs 1" in answer.json()["error"]["message"]
         assert int(answer.headers["retry-after"]) >= 1
     assert alive.status_code == client.get("/readyz").status_code == 200
 

@@ -105,13 +105,14 @@ def test_a_guessed_token_is_refused(guarded: TestClient, given: str) -> None:
     for path in ("/v1/classifier", "/metrics"):
         answer = guarded.get(path, headers=headers)
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "no-token")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == ('Bearer error="invalid_token"' if given else "Bearer")
+        assert ("does not hold" in answer.json()["error"]["message"]) == bool(given)
 
 
 def test_with_its_token_a_program_is_answered_under_any_name(guarded: TestClient) -> None:
     assert post(guarded, Authorization=f"Bearer {TOKEN}").status_code == 200
     assert post(guarded, Authorization=f"Bearer {TOKEN}", Origin="http://evil.example").status_code == 403
-    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+    for path in ("/", "/healthz", "/readyz", "/docs", "/openapi.json"):
         assert guarded.get(path).status_code == 200
     assert guarded.get("/openapi.json").json()["security"] == [{"token": []}]
 

@@ -91,7 +91,7 @@ CODES = {
     # The service
     "busy": "So many pictures wait for an answer that the service takes no more now. Try again later.",
     "foreign-request": "A page of another site sent the request, or it names another host.",
-    "no-token": "A request lacks the token of the service.",
+    "no-token": "A request lacks the token of the service, or has another one.",
     "too-large": "A request holds more bytes or pictures than the service takes at once.",
     "too-slow": "A client took too long to send a request.",
     # Moving pictures, the journal and the watcher

@@ -37,7 +37,9 @@ async def pictures_of(request: Request, place: Place) -> list[Upload]:
                 pictures = await _parts(request, place)
             elif kind.startswith(RAW_TYPES):
                 body = b"".join([chunk async for chunk in _counted(request, place)])
-                pictures = [("<picture 0>", body)] if body else []
+                if not body:
+                    raise RequestError("no-pictures", "the body is empty; send the bytes of an image file", 400)
+                pictures = [("<picture 0>", body)]
             else:
                 raise RequestError(
                     "wrong-value",
@@ -48,7 +50,9 @@ async def pictures_of(request: Request, place: Place) -> list[Upload]:
     except TimeoutError:
         raise RequestError("too-slow", f"the body took more than {SECONDS_TO_SEND:g} seconds", 408) from None
     if not pictures:
-        raise RequestError("no-pictures", f"the request holds no picture; send a part '{FIELD}'", 400)
+        raise RequestError(
+            "no-pictures", f"the form holds no picture; send each as a part '{FIELD}' with a file name", 400
+        )
     place.add_pictures(len(pictures))
     return pictures
 

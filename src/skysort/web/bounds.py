@@ -67,7 +67,8 @@ class Place:
             RequestError: when too many wait.
         """
         if self.room.pictures + num > MOST_WAITING:
-            raise _busy(f"{counted(self.room.pictures, 'picture')} of at most {MOST_WAITING} wait already")
+            free = MOST_WAITING - self.room.pictures
+            raise _busy(f"the service has room for {counted(free, 'more picture')} now; this request needs {num}")
         self.pictures += num
         self.room.pictures += num
 

@@ -1,6 +1,8 @@
 """One process that serves an application until SIGTERM or Ctrl-C. It then answers what it has, and ends."""
 
 import asyncio
+import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -11,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from skysort.core.errors import SkysortError
+from skysort.core.log import tell
 
 BACKLOG = 2048
 """Connections that wait to be accepted."""
@@ -33,12 +36,21 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise SkysortError(
-            "system", f"cannot listen at {host}, port {port}: {error.strerror or error}; try --port 0"
-        ) from None
+        raise SkysortError("system", _why_not(error, host, port)) from None
     # Without it, each answer would wait 40 ms for the client's acknowledgement. Connections inherit it.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    """Return why a socket cannot listen, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"another program listens at port {port}; choose another one, e.g. --port {port % 65535 + 1}"
+    if isinstance(error, PermissionError):
+        return f"this user may not listen at port {port}; choose one above 1023, e.g. --port {8000 + port}"
+    if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
+        return f"{host} is no address of this computer; leave out --host, or give an address of its own"
+    return f"cannot listen at {host}, port {port}: {(error.strerror or str(error)).partition(' (while')[0]}"
 
 
 def serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) -> None:
@@ -102,6 +114,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._tell_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell what is under way, and end once it is answered."""
+        cycles = (connection.cycle for connection in self.server_state.connections)
+        num = sum(cycle is not None and not cycle.response_complete for cycle in cycles)
+        tell(logging.INFO, "ending", requests_to_answer=num, most_seconds=SECONDS_TO_END)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

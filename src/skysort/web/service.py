@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
@@ -26,7 +26,7 @@ from skysort.web.live import LiveClassifier
 from skysort.web.security import BearerDoor, Guard, local_hosts
 from skysort.web.service_metrics import ServiceMetrics
 
-OPEN_PATHS = ("/healthz", "/readyz", *PATHS)
+OPEN_PATHS = ("/", "/healthz", "/readyz", *PATHS)
 """Paths that need no token: probes, and the documentation."""
 PICTURE = {"type": "string", "format": "binary", "minLength": 1}
 BODY = {
@@ -111,6 +111,10 @@ def _log_error(task: asyncio.Task[None]) -> None:
 
 
 def _add_routes(app: FastAPI, serving: Serving) -> None:
+    @app.get("/", include_in_schema=False)
+    async def first() -> Response:
+        return RedirectResponse("/docs", 307)
+
     errors: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorBody} for status in (400, 401, 403, 408, 413, 415, 503)
     }
