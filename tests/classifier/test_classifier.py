@@ -198,7 +198,7 @@ def test_writing_a_classifier_checks_its_proof(classifier_copy: Path, tmp_path: 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with refused("path-not-found", tmp_path / "nothing", exit_code=2):
         skysort.load(tmp_path / "nothing")
-    with refused("not-a-classifier", tmp_path):
+    with refused("not-a-classifier", tmp_path, exit_code=2):
         skysort.load(tmp_path)
     (tmp_path / "recipe.toml").touch()
     with refused("run-not-finished", f"skysort resume {tmp_path}"):

@@ -283,7 +283,7 @@ def test_a_run_folder_that_holds_a_run_is_left_alone(
 
 
 def test_resuming_a_folder_without_a_run(skysort_command: Command, tmp_path: Path) -> None:
-    check_refused(skysort_command("train", "--resume", tmp_path), 1, "not-a-run", tmp_path, "recipe.toml")
+    check_refused(skysort_command("train", "--resume", tmp_path), 2, "not-a-run", tmp_path, "recipe.toml")
 
 
 def test_resuming_a_run_whose_history_is_gone(

@@ -92,5 +92,5 @@ def test_another_host_needs_a_token(
 
 
 def test_what_is_no_classifier(tmp_path: Path, skysort_command: Callable[..., Ended]) -> None:
-    skysort_command("serve", tmp_path).check_refused(1, "not-a-classifier", tmp_path)
+    skysort_command("serve", tmp_path).check_refused(2, "not-a-classifier", tmp_path)
     skysort_command("serve", tmp_path / "gone").check_refused(2, "path-not-found", tmp_path / "gone")

@@ -1,6 +1,6 @@
 import pytest
 
-from skysort.report.page import _shown
+from skysort.report.page import _shown, breakable
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,7 @@ def test_what_is_html_already_stays() -> None:
     markupsafe = pytest.importorskip("markupsafe")
     drawn = markupsafe.Markup("<svg>\u202e</svg>")
     assert _shown(drawn) is drawn
+
+
+def test_a_class_may_be_broken_at_its_underscores_and_is_still_text() -> None:
+    assert breakable("Bay_breasted_<b>\u202e") == "Bay_<wbr>breasted_<wbr>&lt;b&gt;\\u202e"

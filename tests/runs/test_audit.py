@@ -55,6 +55,7 @@ def test_looks_are_counted_and_a_broken_promise_is_seen(tmp_path: Path) -> None:
     arrive(tmp_path, 0, 3, 20, AuditRates(1.0, 1.0))
     before = audit_folder(tmp_path / "aside")
     assert (before.result.drawn, before.result.due, len(before.due)) == (23, 23, 23)
+    assert "not tested yet" in as_text(before) and "evidence" not in as_text(before)  # nobody has looked
     good = answer_all(tmp_path)
     assert (good.decision, good.keep, good.lose_at_most) == ("keep-bird", ("bird",), 0.1)
     assert (good.result.protected, good.result.lost, good.result.due) == (20, 0, 0)
@@ -64,6 +65,12 @@ def test_looks_are_counted_and_a_broken_promise_is_seen(tmp_path: Path) -> None:
     assert bad.result.is_alarm and bad.result.lost == 20
     assert bad.stale_since and bad.stale_since >= good.looks[-1].row.planned
     assert "BROKEN" in as_text(bad) and "BROKEN" not in as_text(good)
+
+
+def test_a_loss_above_the_promise_by_few_looks_is_not_called_good(tmp_path: Path) -> None:
+    arrive(tmp_path, 1, 0, 0, AuditRates(1.0, 1.0))
+    shown = as_text(answer_all(tmp_path))
+    assert "100 %" in shown and "not broken yet" in shown and "chance alone" in shown
 
 
 def test_the_numbers_are_those_of_the_truth(tmp_path: Path) -> None:

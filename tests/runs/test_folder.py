@@ -78,7 +78,7 @@ def test_a_folder_is_opened_if_it_holds_a_run_and_as_finished_if_that_has_its_fi
     assert Run.open(str(finished_run), finished=True).path == finished_run
     with refused("path-not-found", tmp_path / "none", exit_code=2):
         Run.open(tmp_path / "none")
-    with refused("not-a-run", tmp_path, "recipe.toml"):
+    with refused("not-a-run", tmp_path, "recipe.toml", exit_code=2):
         Run.open(tmp_path)
     (tmp_path / "data.json").touch()
     with refused("damaged-run", tmp_path / "recipe.toml", "is missing", "backup"):

@@ -51,6 +51,18 @@ def test_csv_holds_no_formula_unless_raw() -> None:
         assert {row[4] for row in cells} == {f"{quote}=reason"}
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_name_cannot_steer_the_terminal_that_shows_csv() -> None:
+    terminal = Terminal(newline="")
+    write_predictions([BAD, GOOD], CLASSES, terminal, "csv")
+    _, bad, good = terminal.getvalue().splitlines()
+    assert bad.startswith(r"b\n\x1b[31m.jpg,") and good.startswith("a/ü.jpg,")
+
+
 @pytest.mark.parametrize("number", ["0.5", "-1", "1e-09", "-2.5e+10", "+7"])
 def test_numbers_stay_numbers_in_csv(number: str) -> None:
     assert spreadsheet_cell(number) == number

@@ -185,8 +185,8 @@ def find_classifier(path: Path) -> Path:
     """Return the classifier folder at a path, or inside the run folder at that path.
 
     Raises:
-        NotUnderstoodError: when the path does not exist.
-        SkysortError: when there is no classifier.
+        NotUnderstoodError: when the path does not exist, or is neither a run nor a classifier.
+        SkysortError: when the run has no classifier.
     """
     inside = path / "classifier"
     for folder in (path, inside):
@@ -208,7 +208,7 @@ def find_classifier(path: Path) -> Path:
             "run-not-finished",
             f"{path} is an unfinished run, which has no classifier yet; finish it: skysort resume {path}",
         )
-    raise SkysortError("not-a-classifier", f"{path} is neither a run nor a classifier: it has no {TABLE}")
+    raise NotUnderstoodError("not-a-classifier", f"{path} is neither a run nor a classifier: it has no {TABLE}")
 
 
 def read_table(folder: Path) -> ClassifierTable:

@@ -9,6 +9,8 @@ from typing import IO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.core.text import printable
+
 SIGNIFICANT_DIGITS = 9
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """Characters that begin a formula in a spreadsheet. The last four are the first four in full width."""
@@ -79,6 +81,9 @@ def unreadable(path: str, reason: str) -> Prediction:
 def write_rows(rows: Iterable[Sequence[str]], file: IO[str], *, for_people: bool = False) -> None:
     """Write rows as CSV, each with a line feed at its end.
 
+    Files and pipes get every name as it is, because a program opens pictures by it. A terminal would obey control
+    characters in a name, so there they are escaped, as `ls` does.
+
     Args:
         rows: of cells.
         file: text.
@@ -87,6 +92,8 @@ def write_rows(rows: Iterable[Sequence[str]], file: IO[str], *, for_people: bool
     """
     if for_people:
         rows = (list(map(spreadsheet_cell, row)) for row in rows)
+    if file.isatty():
+        rows = (list(map(printable, row)) for row in rows)
     # Python quotes only the characters of its own line end. With "\r\n" it also quotes a name with a \r in it.
     csv.writer(_LineFeeds(file), lineterminator="\r\n").writerows(rows)
 

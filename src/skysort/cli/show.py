@@ -78,7 +78,7 @@ def show_metrics(metrics: "Metrics", file: IO[str]) -> None:
         f" ({f'95 % interval {_interval(interval)}' if interval else 'too few pictures for an interval'})"
         + (f", {error.before.value:.4f} before calibration" if error.before else "")
     )
-    _show_unknown(test, metrics.ood, console)
+    _show_unknown(test, metrics.held_out_pictures, metrics.ood, console)
     for name, effect in metrics.decisions.items():
         _show_effect(name, effect, console)
     if metrics.learned:
@@ -163,13 +163,13 @@ def _show_classes(test: "SplitFigures", split: str, console: Console) -> None:
         console.print()
 
 
-def _show_unknown(test: "SplitFigures", ood: "OodFigures | None", console: Console) -> None:
+def _show_unknown(test: "SplitFigures", pictures: str, ood: "OodFigures | None", console: Console) -> None:
     if not test.unknown and not ood:
         return
     console.print("all figures above count the likeliest class of every picture, unknown or not")
     table = _table("called unknown or not", "pictures", "of", "share", "95 % interval")
     for row, of in (
-        ("test pictures called unknown", test.unknown),
+        (f"{pictures} called unknown", test.unknown),
         ("of the others, labelled right", test.accepted),
         ("out-of-distribution pictures not called unknown", ood and ood.false_accepts),
     ):

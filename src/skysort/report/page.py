@@ -1,10 +1,13 @@
 """Self-contained HTML pages from templates, with one style sheet, no script and no request."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skysort.core.files import write_whole
 from skysort.core.text import counted, printable_lines
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 NO_BREAK = "\u00a0"
 """No-break space, between a figure and its unit."""
@@ -31,7 +34,7 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    page.filters |= {"percent": percent, "counted": counted}
+    page.filters |= {"percent": percent, "counted": counted, "breakable": breakable}
     html = page.get_template(template).render(content)
     # File names may contain bytes that are not UTF-8, and the page must still be readable.
     write_whole(path, html.encode("utf-8", "backslashreplace"))
@@ -42,6 +45,13 @@ def _shown(value: object) -> object:
     if type(value) is not str:  # a number, or HTML
         return value
     return NO_BREAK.join(map(printable_lines, value.split(NO_BREAK)))
+
+
+def breakable(name: str) -> "Markup":
+    """Return the name of a class, which may be broken after each underscore: narrow columns would break words."""
+    from markupsafe import Markup, escape
+
+    return Markup("_<wbr>").join(map(escape, printable_lines(name).split("_")))
 
 
 def percent(share: float | None) -> str:

@@ -119,7 +119,7 @@ def write_report(
         test=figures,
         classes=test.classes,
         headline=headline(metrics, is_own=run is not None),
-        measured="test pictures" if metrics.held_out_split == "test" else "pictures of all folds",
+        measured=metrics.held_out_pictures,
         advice=advice(metrics),
         seen_twice=figures.pictures - others.pictures if others else 0,
         protocol=PROTOCOLS[metrics.protocol],

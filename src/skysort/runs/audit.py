@@ -226,6 +226,7 @@ def log_forecasts(classifier: Classifier, decision: str, audit: str) -> None:
             tell(
                 logging.INFO, f"the audit probably notices a {times} loss after", looks=forecast.looks,
                 pictures=forecast.arrivals, loss=round(forecast.loss, 6),
+                assuming="pictures come as in calibration",
             )  # fmt: skip
         else:
             tell(

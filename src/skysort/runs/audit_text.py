@@ -72,7 +72,8 @@ def as_text(report: AuditReport) -> str:
     if result.cannot_tell:
         lines.append(f"       {result.cannot_tell:,} without a clear answer; they count in favour of the promise")
     lines.append(f"loss: {loss_sentence(report)}")
-    lines += [f"evidence against the promise: {result.wealth:.3g} of the {1 / DELTA:.0f} that break it"]
+    if result.done:
+        lines += [f"evidence against the promise: {result.wealth:.3g} of the {1 / DELTA:.0f} that break it"]
     lines += [*_verdict(report), *_forecasts(report)]
     if report.num_wrong_coins:
         lines.append(
@@ -99,7 +100,11 @@ def promise_sentence(report: AuditReport) -> str:
     """Return whether the promise is broken."""
     if report.stale_since is not None:
         return f"BROKEN, by the looks up to the picture of {iso_time(report.stale_since)}"
-    return "not broken, by the looks so far" if report.result.done else "not tested yet"
+    if not report.result.done:
+        return "not tested yet"
+    if report.result.loss is not None and report.result.loss.estimate > report.lose_at_most:
+        return "not broken yet; the loss so far is above it, and chance alone can explain that"
+    return "not broken, by the looks so far"
 
 
 def _or_spared(report: AuditReport) -> str:
@@ -129,14 +134,18 @@ def _verdict(report: AuditReport) -> list[str]:
 
 
 def _forecasts(report: AuditReport) -> list[str]:
-    """Return how many looks a broken promise takes."""
+    """Return how many looks a broken promise takes, and why a watcher's start may have said another number."""
     if report.result.is_alarm or report.forecasts is None:
         return []
     return [
-        f"a {times} loss takes about {counted(forecast.looks, 'look')} to notice ({forecast.arrivals:,} pictures)"
-        if forecast
-        else f"a {times} loss is hard to notice with these rates; raise --audit of skysort watch, or wait longer"
-        for times, forecast in (("doubled", report.forecasts.doubled), ("tripled", report.forecasts.tripled))
+        "from now on, if pictures come as the looks show them (skysort watch expects those of calibration):",
+        *(
+            f"  a {times} loss takes about {counted(forecast.looks, 'look')} to notice"
+            f" ({counted(forecast.arrivals, 'picture')})"
+            if forecast
+            else f"  a {times} loss is hard to notice with these rates; raise --audit of skysort watch, or wait"
+            for times, forecast in (("doubled", report.forecasts.doubled), ("tripled", report.forecasts.tripled))
+        ),
     ]
 
 

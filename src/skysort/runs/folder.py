@@ -48,8 +48,8 @@ class Run:
             finished: whether to refuse a run without figures.
 
         Raises:
-            NotUnderstoodError: when the folder does not exist.
-            SkysortError: when the folder holds no run, or the run is not finished and must be.
+            NotUnderstoodError: when the folder does not exist, or holds no run.
+            SkysortError: when the run is not finished and must be.
         """
         run = cls(Path(path))
         if not run.path.exists():
@@ -57,7 +57,7 @@ class Run:
         if not (run.path / "recipe.toml").is_file():
             if (run.path / "data.json").is_file():
                 raise damaged("damaged-run", run.path / "recipe.toml", FileNotFoundError())
-            raise SkysortError("not-a-run", f"{path} is not the folder of a run: it has no recipe.toml")
+            raise NotUnderstoodError("not-a-run", f"{path} is not the folder of a run: it has no recipe.toml")
         if finished and not run.is_finished:
             raise SkysortError("run-not-finished", f"{path} is not finished; {run.how_to_go_on}")
         return run

@@ -187,6 +187,11 @@ class Metrics(FrozenModel):
         return "test" if "test" in self.splits else "folds"
 
     @property
+    def held_out_pictures(self) -> str:
+        """The pictures of that split, in words."""
+        return "test pictures" if self.held_out_split == "test" else "pictures of all folds"
+
+    @property
     def held_out(self) -> SplitFigures:
         """The figures of that split. With folds they are of all pictures, each judged in its turn."""
         return self.splits[self.held_out_split]
