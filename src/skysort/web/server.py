@@ -117,8 +117,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell what is under way, and end once it is answered."""
-        cycles = (connection.cycle for connection in self.server_state.connections)
-        num = sum(cycle is not None and not cycle.response_complete for cycle in cycles)
+        num = len(self.server_state.tasks)
         tell(logging.INFO, "ending", requests_to_answer=num, most_seconds=SECONDS_TO_END)
         await super().shutdown(sockets)
 
