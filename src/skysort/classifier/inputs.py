@@ -29,13 +29,13 @@ class ListedPath(type(Path())):  # type: ignore[misc]
 
 
 def pictures_in(
-    given: PictureInput | Iterable[PictureInput], shape: Shape, archives: ExitStack, passed: SkippedFiles
+    source: PictureInput | Iterable[PictureInput], shape: Shape, archives: ExitStack, passed: SkippedFiles
 ) -> Iterator[PictureSource]:
     """Yield the pictures of one or several inputs. A folder or an archive yields all of its pictures.
 
     Args:
-        given: one input, or several. All items of a list or tuple are checked before the first is yielded. Images,
-            arrays and open files are read at once, because the caller may reuse them.
+        source: one input, or several. All items of a list or tuple are checked before the first is yielded.
+            Images, arrays and open files are read at once, because the caller may reuse them.
         shape: of the pictures that the network takes.
         archives: keeps opened archives open.
         passed: collects the files under the paths that are hidden, or are no pictures.
@@ -43,9 +43,9 @@ def pictures_in(
     Raises:
         NotUnderstoodError: for any other type, or a path that does not exist, unless it is a `ListedPath`.
     """
-    several = [given] if _is_one(given) else given
+    several = [source] if _is_one(source) else source
     if not isinstance(several, Iterable):
-        raise _wrong_input("", given)
+        raise _wrong_input("", source)
     if isinstance(several, Sequence):
         for number, one in enumerate(several):
             _check(one, number)
@@ -57,9 +57,9 @@ def pictures_in(
             yield _name(one, number), _reader(one, shape)
 
 
-def _is_one(given: object) -> bool:
+def _is_one(source: object) -> bool:
     kinds = (str, PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
-    return isinstance(given, kinds) or hasattr(given, "read")
+    return isinstance(source, kinds) or hasattr(source, "read")
 
 
 def _check(one: object, number: int) -> None:
@@ -73,11 +73,11 @@ def _check(one: object, number: int) -> None:
         raise _wrong_input(f"picture {number}: ", one)
 
 
-def _wrong_input(which: str, given: object) -> NotUnderstoodError:
+def _wrong_input(which: str, source: object) -> NotUnderstoodError:
     kind = (
-        f"an array of {given.dtype} and shape {given.shape}" if isinstance(given, np.ndarray)
-        else "a file opened as text" if isinstance(given, io.TextIOBase)
-        else f"{type(given).__name__}"
+        f"an array of {source.dtype} and shape {source.shape}" if isinstance(source, np.ndarray)
+        else "a file opened as text" if isinstance(source, io.TextIOBase)
+        else f"{type(source).__name__}"
     )  # fmt: skip
     return NotUnderstoodError(
         "wrong-value",

@@ -19,11 +19,11 @@ NUM_PEEKED = 4096
 """Bytes to read of a file that may be a list: enough for a line with the longest path."""
 
 
-def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> list[Path]:
+def all_paths(arguments: Iterable[Path], paths_from: Path | None, *, nul: bool) -> list[Path]:
     """Return the paths of a command line, and the paths in the lists that it names.
 
     Args:
-        given: paths; `-` stands for a list on standard input.
+        arguments: paths; `-` stands for a list on standard input.
         paths_from: file with a list of paths; `-` for standard input.
         nul: whether NUL ends each path of a list, instead of the end of a line.
 
@@ -31,7 +31,7 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
         NotUnderstoodError: when there is no path, standard input is named twice, or a path is a list of paths.
         SkysortError: when a list is empty or cannot be read.
     """
-    words = [*given, *([paths_from] if paths_from else [])]
+    words = [*arguments, *([paths_from] if paths_from else [])]
     if not words:
         raise NotUnderstoodError(
             "missing-argument",
@@ -43,7 +43,7 @@ def all_paths(given: Iterable[Path], paths_from: Path | None, *, nul: bool) -> l
     if nul and not (paths_from or num_lists):
         raise NotUnderstoodError("options-conflict", "-0 needs a list of paths: add - or --paths-from FILE")
     paths: list[Path] = []
-    for path in given:
+    for path in arguments:
         if path == STANDARD_INPUT:
             paths += _listed(path, nul=nul)
         else:

@@ -150,8 +150,8 @@ def train(
 
 def _check_alone(others: dict[str, object]) -> None:
     """Make sure that no option is given beside `--resume` that the run already has."""
-    given = [name for name, value in others.items() if value is not None]
-    if given:
+    options = [name for name, value in others.items() if value is not None]
+    if options:
         raise NotUnderstoodError(
-            "options-conflict", f"--resume continues a run with the options it has; leave out {given[0]}"
+            "options-conflict", f"--resume continues a run with the options it has; leave out {options[0]}"
         )

@@ -126,8 +126,10 @@ def learn(
             if "calibration" in prepared.splits:
                 threshold = unknown_threshold(classifier, recipe.trust.keep_known, prepared, progress)
             else:
-                judged = (fitted.out_of_fold / temperature.value).astype(np.float32)
-                threshold = _threshold_out_of_fold(recipe.trust.keep_known, prepared, features, judged, reference)
+                cooled_logits = (fitted.out_of_fold / temperature.value).astype(np.float32)
+                threshold = _threshold_out_of_fold(
+                    recipe.trust.keep_known, prepared, features, cooled_logits, reference
+                )
             classifier.table = classifier.table.with_unknown(threshold)
         write_whole(folder / README, readme(run.classifier.name, table.classes, table.pictures))
         classifier.write(prepared.dataset.pixels(proof_rows), logits.astype(np.float32))
@@ -144,12 +146,12 @@ def _reference(
 
 
 def _threshold_out_of_fold(
-    keep: float, prepared: PreparedData, features: PictureFeatures, judged: Logits, reference: Reference
+    keep: float, prepared: PreparedData, features: PictureFeatures, logits: Logits, reference: Reference
 ) -> OodThreshold:
     """Return the threshold by (N, classes) logits of the training pictures, from heads that have not seen them."""
     groups = prepared.groups[prepared.splits["train"]]
     similarities = _similarities_apart(prepared, features, reference)
-    return threshold_for_unknown(judged, keep, groups, similarities=similarities)
+    return threshold_for_unknown(logits, keep, groups, similarities=similarities)
 
 
 def similarities_apart(
@@ -213,7 +215,7 @@ def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, prog
     _, features = _features(recipe, prepared, progress)
     rows, listing = prepared.splits["train"], prepared.dataset.listing
     with progress.step("Drawing the learning curve", recipe.transfer.folds, unit="folds") as tell:
-        found = accuracies_by_size(
+        by_size = accuracies_by_size(
             features.of(rows),
             listing.labels[rows],
             prepared.groups[rows],
@@ -224,7 +226,7 @@ def learning_curve(recipe: Recipe, prepared: PreparedData, strength: float, prog
             seed=recipe.training.seed,
             tell=lambda: tell(1, ""),
         )
-    sizes = (Size(per_class=per_class, accuracies=accuracies) for per_class, accuracies in found.items())
+    sizes = (Size(per_class=per_class, accuracies=accuracies) for per_class, accuracies in by_size.items())
     return LearningCurve(sizes=tuple(sizes))
 
 
@@ -290,14 +292,14 @@ def out_of_fold(recipe: Recipe, prepared: PreparedData, progress: Progress) -> O
     return OutOfFold(logits, tuple(heads), head_of_picture)
 
 
-def evidence_out_of_fold(recipe: Recipe, prepared: PreparedData, judged: OutOfFold, rows: Indices) -> Evidence:
+def evidence_out_of_fold(recipe: Recipe, prepared: PreparedData, answers: OutOfFold, rows: Indices) -> Evidence:
     """Return the evidence for the answers to (N,) training rows, by the heads that gave them.
 
     Raises:
         SkysortError: when the weights are missing or damaged.
     """
     backbone, numbers = find_backbone(recipe.transfer.backbone), np.searchsorted(prepared.splits["train"], rows)
-    return judged.evidence(
+    return answers.evidence(
         prepared.dataset.pixels(rows),
         numbers,
         backbone_model(backbone),

@@ -84,19 +84,19 @@ def within(
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     end = seconds_at_the_end(recipe, prepared)
-    chosen = None
+    best = None
     for variant in network_learner().variants(recipe.network, prepared.shape.size):
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
         costs = measured(candidate, prepared, end)
         available = seconds_for_epochs(costs)
-        least_epochs = variant.least_epochs if chosen else 1
+        least_epochs = variant.least_epochs if best else 1
         if available < least_epochs * costs.epoch:  # the next variants take even longer
-            if chosen is None:
+            if best is None:
                 raise _too_short(seconds, costs.epoch - available)
             break
-        chosen = candidate, costs, variant.size
-    assert chosen is not None  # the first variant fits, or the loop raises
-    recipe, costs, size = chosen
+        best = candidate, costs, variant.size
+    assert best is not None  # the first variant fits, or the loop raises
+    recipe, costs, size = best
     # Computed last, since measuring further variants took time.
     num_epochs = max(1, int(seconds_for_epochs(costs) / costs.epoch))
     recipe = recipe.with_values(training={"epochs": num_epochs})

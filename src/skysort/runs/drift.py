@@ -124,8 +124,8 @@ def drift_folder(
         result = drift([score[:reference] for score in scores], [score[reference:] for score in scores])
         loud = (rows[reference + number] for number in result.loudest())
         loudest = _still_there(journal, (Look(row, pictures.last(row), None) for row in loud))
-    found = _faults(of_camera, rows, reference, time.time() if now is None else now)
-    return DriftReport(len(of_camera), tuple(rows), reference, SCORES[: len(scores)], result, found, loudest)
+    faults = _faults(of_camera, rows, reference, time.time() if now is None else now)
+    return DriftReport(len(of_camera), tuple(rows), reference, SCORES[: len(scores)], result, faults, loudest)
 
 
 def _faults(

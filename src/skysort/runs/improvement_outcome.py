@@ -198,15 +198,15 @@ def _outcome(
     )
 
 
-def _set_aside(*judged: tuple[Scores, float]) -> PairedComparison | None:
+def _set_aside(*classifiers: tuple[Scores, float]) -> PairedComparison | None:
     """Return which groups of other classes are set aside as a whole; None without any."""
-    reached = [_all_of(scores.others >= threshold, scores.other_groups) for scores, threshold in judged]
+    reached = [_all_of(scores.others >= threshold, scores.other_groups) for scores, threshold in classifiers]
     return PairedComparison.of(NAMES, *reached) if len(reached[0]) else None
 
 
-def _lost(*judged: tuple[Scores, float]) -> PairedComparison | None:
+def _lost(*classifiers: tuple[Scores, float]) -> PairedComparison | None:
     """Return which groups to keep lose a picture; None without any."""
-    reached = [scores.by_group() >= threshold for scores, threshold in judged]
+    reached = [scores.by_group() >= threshold for scores, threshold in classifiers]
     return PairedComparison.of(NAMES, *reached) if len(reached[0]) else None
 
 

@@ -125,8 +125,8 @@ def _advice(improvement: Improvement, outcome: Outcome) -> str:
     if outcome.advice == "switch":
         is_better = "second" in {of.better for of in (outcome.labels, outcome.set_aside) if of}
         return f"switch: {'the new classifier is better' if is_better else 'the promise of the old one is broken'}"
-    made = {decision.name for decision in outcome.decisions if decision.needed is None}
-    if improvement.decision is not None and improvement.decision not in made:
+    names = {decision.name for decision in outcome.decisions if decision.needed is None}
+    if improvement.decision is not None and improvement.decision not in names:
         return f"cannot tell yet: {improvement.decision} was not made anew"
     if outcome.labels is None and improvement.is_stale:
         return "cannot tell yet: the promise of the old one is broken, and no test pictures compare the new one"

@@ -90,7 +90,7 @@ class BackboneLearner(Learner, Protocol):
         """Return the answers to the training pictures, each from a head that has not seen it."""
 
     def evidence_out_of_fold(
-        self, recipe: Recipe, prepared: PreparedData, judged: "OutOfFold", rows: Indices
+        self, recipe: Recipe, prepared: PreparedData, answers: "OutOfFold", rows: Indices
     ) -> Evidence:
         """Return the evidence for the answers to (N,) training rows, by the heads that gave them."""
 

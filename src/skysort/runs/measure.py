@@ -156,12 +156,12 @@ def _judged_by_folds(
 ) -> tuple[Evaluation, EvidenceOf]:
     """Return the answers to all pictures, each by a classifier that did not learn from it, and their evidence."""
     rows, recipe = prepared.splits["train"], run.recipe
-    judged = backbone_learner().out_of_fold(recipe, prepared, progress)
+    answers = backbone_learner().out_of_fold(recipe, prepared, progress)
     similarities = None
     if classifier.reference:
         similarities = backbone_learner().similarities_apart(recipe, prepared, classifier.reference, progress)
-    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, judged.logits, similarities)
-    evidence = partial(backbone_learner().evidence_out_of_fold, recipe, prepared, judged)
+    evaluation = evaluation_of(classifier, "folds", prepared.dataset, rows, rows, answers.logits, similarities)
+    evidence = partial(backbone_learner().evidence_out_of_fold, recipe, prepared, answers)
     # These pictures set the threshold for unknown, so it says nothing of them.
     return replace(evaluation, unknown=None), evidence
 

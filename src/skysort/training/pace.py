@@ -54,12 +54,12 @@ class Pace:
             done: steps of the run that are done. After the last step of an epoch, its validation is still to come.
             now: seconds of training.
         """
-        left = self.num_steps - done
-        if left <= 0:  # the schedule is at its end
+        steps_left = self.num_steps - done
+        if steps_left <= 0:  # the schedule is at its end
             return
         left_now = self._steps_that_fit(done, self.until - now) - done
         if left_now > 0:
-            self.length *= left_now / left
+            self.length *= left_now / steps_left
         self.num_steps = done + left_now
 
     def _steps_that_fit(self, done: int, left: float) -> int:

@@ -121,10 +121,10 @@ class _Backbone(Graph):
     def _tensor(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         tensor = self.tensors.get(name)
         if tensor is None or tensor.shape != shape:
-            found = "no such tensor" if tensor is None else f"{list(tensor.shape)}"
+            shape_here = "no such tensor" if tensor is None else f"{list(tensor.shape)}"
             raise SkysortError(
                 "damaged-backbone",
-                f"the weights are of another network: expected {name} {list(shape)}, found {found}",
+                f"the weights are of another network: expected {name} {list(shape)}, found {shape_here}",
             )
         if not np.isfinite(tensor).all():
             raise SkysortError(

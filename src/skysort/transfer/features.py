@@ -124,20 +124,22 @@ def _digests(dataset: Dataset) -> list[bytes]:
 
 def _known_elsewhere(folder: Path, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
     """Return the features, by digest, of those pictures that are in other folders of the cache of this kind."""
-    wanted = set(digests)
+    digests_left = set(digests)
     known: dict[bytes, NDArray[np.float32]] = {}
     kind = folder.name.partition("-")[2]
     for other in folder.parent.glob(f"*-{kind}"):
         try:
             content = (other / DIGESTS).read_bytes() if other != folder else b""
             of_other = [content[at : at + DIGEST_BYTES] for at in range(0, len(content), DIGEST_BYTES)]
-            if wanted.isdisjoint(of_other):
+            if digests_left.isdisjoint(of_other):
                 continue
             num = min(_num_whole(other), len(of_other))
             values = np.memmap(other / VALUES, np.float32, mode="r", shape=(num, HEAD))
         except (OSError, ValueError):  # a cleaning tool removed it, or it is empty
             continue
-        known |= {digest: values[row].copy() for row, digest in enumerate(of_other[:num]) if digest in wanted}
+        known |= {
+            digest: values[row].copy() for row, digest in enumerate(of_other[:num]) if digest in digests_left
+        }
     return known
 
 

@@ -40,12 +40,12 @@ class OutOfFold:
         """
         parts, places = [], []
         for number in np.unique(self.head_of[numbers]):
-            chosen = np.flatnonzero(self.head_of[numbers] == number)
+            of_head = np.flatnonzero(self.head_of[numbers] == number)
             with TemporaryDirectory() as folder:
                 model = Path(folder) / "model.onnx"
                 model.write_bytes(whole_model(backbone, self.heads[number], classes, flip=flip))
-                (evidence,) = OnnxModel(model).compute(pictures[chosen], EVIDENCE)
+                (evidence,) = OnnxModel(model).compute(pictures[of_head], EVIDENCE)
             parts.append(evidence)
-            places.append(chosen)
+            places.append(of_head)
         in_order: Evidence = np.concatenate(parts)[np.argsort(np.concatenate(places))]
         return in_order

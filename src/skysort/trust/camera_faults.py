@@ -66,7 +66,9 @@ def light_faults(brightness: Floats, sharpness: Floats, num_reference: int) -> l
         sharpness: (N,) likewise; NaN also for a picture of one colour.
         num_reference: number of arrivals that others are compared with.
     """
-    return _found({"dark": _is_below(brightness, num_reference), "blurred": _is_below(sharpness, num_reference)})
+    return _faults_of(
+        {"dark": _is_below(brightness, num_reference), "blurred": _is_below(sharpness, num_reference)}
+    )
 
 
 def time_faults(arrived: Floats, taken: Floats, brightness: Floats, sharpness: Floats, now: float) -> list[Fault]:
@@ -79,25 +81,25 @@ def time_faults(arrived: Floats, taken: Floats, brightness: Floats, sharpness: F
         sharpness: (N,) NaN if not recorded.
         now: seconds since 1970.
     """
-    found = _found(
+    faults = _faults_of(
         {
             "repeated": _is_repeated(brightness, sharpness),
             "clock set back": _is_set_back(np.maximum.accumulate(arrived), taken) if len(arrived) else taken > 0,
         }
     )
     if is_silent(arrived, now):
-        found.append(Fault("no pictures", 0, len(arrived) - 1, len(arrived) - 1))
-    return found
+        faults.append(Fault("no pictures", 0, len(arrived) - 1, len(arrived) - 1))
+    return faults
 
 
-def _found(signs: dict[FaultName, Flags]) -> list[Fault]:
+def _faults_of(signs: dict[FaultName, Flags]) -> list[Fault]:
     """Return the faults of which there are signs enough."""
-    found = []
+    faults = []
     for name, flags in signs.items():
         at = np.flatnonzero(_in_dense_windows(flags))
         if len(at):
-            found.append(Fault(name, len(at), int(at[0]), int(at[-1])))
-    return found
+            faults.append(Fault(name, len(at), int(at[0]), int(at[-1])))
+    return faults
 
 
 def is_silent(arrived: Floats, now: float) -> bool:

@@ -110,11 +110,11 @@ class Batches:
         """Take the requests that wait for one classifier, oldest first, up to its batch size and at least one."""
         batch = [self._waiting.popleft()]
         classifier = batch[0].classifier
-        left = classifier.batch_size - len(batch[0].pictures)
+        room = classifier.batch_size - len(batch[0].pictures)
         while self._waiting:
             following = self._waiting[0]
-            left -= len(following.pictures)
-            if following.classifier is not classifier or left < 0:
+            room -= len(following.pictures)
+            if following.classifier is not classifier or room < 0:
                 break
             batch.append(self._waiting.popleft())
         if not self._waiting:

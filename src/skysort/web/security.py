@@ -51,10 +51,10 @@ class BearerDoor:
         """Refuse a request that lacks the token."""
         if self.token is None or scope["path"] in self.open_paths:
             return None
-        given = headers.get("authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+        header = headers.get("authorization", "")
+        if hmac.compare_digest(header.encode(), f"Bearer {self.token}".encode()):
             return None
-        if given:  # RFC 6750, section 3.1
+        if header:  # RFC 6750, section 3.1
             message = "the header Authorization does not hold Bearer and the token of --token-file"
             return error_response("no-token", message, 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
         message = "expected the header Authorization: Bearer TOKEN, with the token of --token-file"

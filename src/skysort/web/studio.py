@@ -77,8 +77,8 @@ def _add_files(app: FastAPI, thumbnails: Thumbnails) -> None:
         jpeg = None if known is None else await asyncio.to_thread(thumbnails.jpeg, name, known)
         if jpeg is None:
             raise HTTPException(404)
-        kept = {"Cache-Control": f"private, max-age={SECONDS_KEPT}"}
-        return Response(jpeg, media_type="image/jpeg", headers=kept)
+        headers = {"Cache-Control": f"private, max-age={SECONDS_KEPT}"}
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
 def _add_review(app: FastAPI, review: Review | None) -> None:

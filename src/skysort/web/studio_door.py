@@ -48,9 +48,9 @@ class CookieDoor:
     def refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """Refuse a request without the cookie, and a change that no page of the studio asked for."""
         is_read = scope["method"] in READS
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-        if is_read and scope["path"] == "/" and given:
-            return self._with_cookie() if self._takes(given[0]) else HTMLResponse(NO_ENTRY, 401)
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+        if is_read and scope["path"] == "/" and token:
+            return self._with_cookie() if self._takes(token[0]) else HTMLResponse(NO_ENTRY, 401)
         if not _same(self._cookie(headers), self._secret):
             if is_read and "text/html" in headers.get("accept", ""):
                 return HTMLResponse(NO_ENTRY, 401)

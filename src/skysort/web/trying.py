@@ -85,9 +85,9 @@ def _tried(classifier: Classifier, uploads: list[Upload]) -> list[TriedPicture]:
 
     def draw(prediction: Prediction, pixels: Pixels, evidence: Evidence) -> None:
         label = int(np.argmax([*prediction.probabilities.values()]))
-        drawn = overlay(pixels, relative_map(evidence, label))
-        times = -(-LEAST_SIDE // drawn.shape[1])
-        maps[prediction.path] = data_uri(drawn.repeat(times, axis=1).repeat(times, axis=2))
+        overlaid = overlay(pixels, relative_map(evidence, label))
+        times = -(-LEAST_SIDE // overlaid.shape[1])
+        maps[prediction.path] = data_uri(overlaid.repeat(times, axis=1).repeat(times, axis=2))
 
     pictures = [decoded((str(number), content), classifier.shape) for number, (_, content) in enumerate(uploads)]
     predictions = classifier.answer(pictures, draw if classifier.has_evidence else None)

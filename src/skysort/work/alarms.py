@@ -73,14 +73,14 @@ class Alarms:
                 "SELECT alarms.id, session, row, raised, lifted, told, settings"
                 " FROM alarms LEFT JOIN sessions ON sessions.id = session ORDER BY alarms.id"
             )
-            found = []
+            alarms = []
             for *cells, text in self._database.connection.execute(query).fetchall():
                 alarm = _alarm(cells)
                 if alarm.session not in self._promises:  # the settings of a session never change
                     self._promises[alarm.session] = settings_of(alarm.session, text).promise
                 if self._promises[alarm.session] == settings.promise:
-                    found.append(alarm)
-            return found
+                    alarms.append(alarm)
+            return alarms
 
     def newest_row(self) -> int:
         """Return the number of the newest row whose answer raised an alarm that holds, about any decision; 0 if

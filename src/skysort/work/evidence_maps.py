@@ -61,10 +61,10 @@ class EvidenceMaps:
         image = image.resize((image.width * times, image.height * times), Image.Resampling.BICUBIC)
         file = io.BytesIO()
         image.save(file, "JPEG", quality=QUALITY)
-        wanted = self.folder / f"{_stem(prediction.path)}.jpg"
-        place = free_place(wanted)
+        path = self.folder / f"{_stem(prediction.path)}.jpg"
+        place = free_place(path)
         write_whole(place, file.getvalue())
-        if place != wanted:
+        if place != path:
             self.renamed.append((place, prediction.path))
         self.num += 1
         self.num_cells = evidence.shape[-1]

@@ -96,17 +96,17 @@ def finish_unfinished(journal: Journal) -> list[MoveResult]:
 
 def note(journal: Journal, results: Iterable[MoveResult]) -> None:
     """Write results into the journal."""
-    done, dropped = [], []
+    finished, dropped = [], []
     for result in results:
         row = result.row
         if row.id and result.end == "not done":
             dropped.append(row)
         elif row.id and result.end == "gone":
-            done.append(replaced(row, kind="gone", reason="somebody took it away before or after the move"))
+            finished.append(replaced(row, kind="gone", reason="somebody took it away before or after the move"))
         elif row.id and result.end == "done" and row.kind != "stay":
-            done.append(row)
-    if done or dropped:
-        journal.finish(done, dropped)
+            finished.append(row)
+    if finished or dropped:
+        journal.finish(finished, dropped)
 
 
 def carry_out(journal: Journal, rows: Sequence[JournalEntry]) -> list[MoveResult]:
