@@ -1,4 +1,4 @@
-"""Features of training pictures, which tell how near a picture is to what the classifier has learned from.
+"""Features of training pictures, which tell how near a picture is to them.
 
 The similarity of a picture is the mean cosine between its features and those of the five nearest pictures of the
 reference, times a weight. Added to the negative energy, it makes the score for out-of-distribution pictures. The

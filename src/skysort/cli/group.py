@@ -27,7 +27,7 @@ VERBS = {
     "drift": "Show whether pictures are like earlier ones.",
     "improve": "Learn from corrections, and compare old and new.",
     "sort": "Sort pictures into one subfolder per class.",
-    "journal": "Show what was done with pictures.",
+    "journal": "Show the moves and copies of pictures.",
     "undo": "Put pictures back where they were.",
     "serve": "Classify pictures that other programs send.",
     "studio": "Review pictures and try classifiers in a browser.",

@@ -1,4 +1,4 @@
-"""skysort journal: what Skysort moved or copied, and what people corrected."""
+"""skysort journal: moves, copies and corrections."""
 
 import sys
 from datetime import datetime
@@ -55,7 +55,7 @@ def journal(
     ] = JournalFormat.table,
     raw: Raw = False,
 ) -> None:
-    """Show what was done with pictures, newest first: one row per action."""
+    """Show the moves and copies of pictures, newest first: one row per action."""
     if raw and (form is not JournalFormat.csv or corrections):
         raise NotUnderstoodError(
             "options-conflict",

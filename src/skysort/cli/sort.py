@@ -48,7 +48,7 @@ def sort(
         for outcome in result.least_sure:
             row = outcome.row
             print(f"    {max(row.probabilities):.3f}  {printable(row.label or '')}  {printable(str(row.place))}")
-        print(f"to list what was done: skysort journal {here}")
+        print(f"to list the moves: skysort journal {here}")
         print(f"to undo it: skysort undo {here} --all, or --picture NAME")
     if result.staying:
         raise SkysortError("some-not-moved", f"{counted(result.staying, 'picture')} stayed in place; see above")

@@ -31,7 +31,7 @@ class LogFormat(StrEnum):
 
 
 class WhenStale(StrEnum):
-    """What to do once the decision breaks its promise."""
+    """Action once the decision breaks its promise."""
 
     keep = "keep"
     go_on = "go-on"

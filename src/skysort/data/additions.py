@@ -26,7 +26,7 @@ Indices = NDArray[np.int64]
 
 FOLDER, TABLE = "answers", "answers.csv"
 AUDITED = ("calibration", "test")
-"""What an audited picture is for."""
+"""The use of an audited picture."""
 OWN, ADDED = 0, 1
 """Origins of pictures in a joined listing."""
 

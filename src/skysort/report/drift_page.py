@@ -1,4 +1,4 @@
-"""drift.html: whether pictures are like earlier ones, with thumbnails of those that speak loudest."""
+"""drift.html: whether pictures are like earlier ones, with thumbnails of those that differ most."""
 
 import math
 from collections.abc import Sequence
@@ -76,11 +76,11 @@ def write_drift_page(
 
     Args:
         path: the file to write, whole or not at all.
-        headline: what to think of the pictures, as a sentence.
+        headline: whether to look at the pictures, as a sentence.
         facts: figures by their names.
         result: the evidence.
         faults: of the camera, one sentence each.
-        cards: of the pictures that speak loudest.
+        cards: of the pictures that differ most.
 
     Raises:
         SkysortError: when the file cannot be written.

@@ -19,7 +19,7 @@ def advise_on_name(data: Data, progress: Progress) -> None:
 
 
 def advise(plan: TrainingPlan, prepared: PreparedData, progress: Progress) -> None:
-    """Report what a person may want to change: the picture size, the pictures, or the mirroring."""
+    """Report advice on the picture size, the pictures and the mirroring."""
     if plan.has_default_size and (advice := size_advice(prepared)):
         progress.say(advice)
     if findings := summary(quick_findings(prepared.dataset, prepared.groups)):

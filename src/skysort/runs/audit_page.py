@@ -17,7 +17,7 @@ MOST_UNDONE = 20
 
 
 def write_page_of(journal: Journal, report: AuditReport, drift: DriftReport, path: Path) -> None:
-    """Write what is known of a decision in use as a page.
+    """Write a page about a decision in use.
 
     Args:
         journal: for the moves that were undone and the answers that were taken back.

@@ -1,4 +1,4 @@
-"""What a run needs to learn from photographs: a backbone's features, and a head fitted to them. No PyTorch."""
+"""Learning from photographs: a backbone's features, and a head fitted to them. No PyTorch."""
 
 import time
 

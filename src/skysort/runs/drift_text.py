@@ -58,9 +58,9 @@ def as_text(report: DriftReport) -> str:
         *(f"camera: {fault_sentence(fault)}" for fault in report.faults),
     ]
     if report.loudest:
-        lines += ["pictures that speak loudest:", *(f"  {loud.path}" for loud in report.loudest)]
+        lines += ["pictures that differ most:", *(f"  {loud.path}" for loud in report.loudest)]
     if report.says_look:
-        lines += ["next: look. If all is well, begin anew with the pictures since a day: --since 2026-11-20"]
+        lines += ["next: look at them. If all is well, compare with the pictures since a day: --since 2026-11-20"]
     return "\n".join(map(printable, lines))
 
 
@@ -70,7 +70,7 @@ def _bursts(report: DriftReport) -> str:
 
 
 def drift_sentence(report: DriftReport) -> str:
-    """Return what to think of the pictures since the reference."""
+    """Return whether to look at the pictures since the reference, and why."""
     if report.is_early:
         return (
             f"too early to tell; the first {counted(report.num_reference, 'picture')} are the reference, and"

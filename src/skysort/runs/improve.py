@@ -117,7 +117,7 @@ def _check_answers(to_add: PicturesToAdd, answered: AnsweredPictures, aside: Pat
 
 
 def _facts_of(journal: Journal, classifier: Classifier) -> dict[str, object]:
-    """Return what the journal says of the decision that pictures were last sorted by."""
+    """Return the facts in the journal about the decision that pictures were last sorted by."""
     newest = next((row for row in journal.rows() if row.by == "watch"), None)
     if newest is None:
         return {"journal": journal.token, "decision": None, "is_stale": False, "folders": {}}

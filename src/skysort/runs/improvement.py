@@ -1,4 +1,4 @@
-"""improvement.json: what an improved run was made from, and how it compares with the run before."""
+"""improvement.json: the answers that an improved run was made from, and how it compares with the run before."""
 
 from typing import Literal
 

@@ -66,7 +66,7 @@ def _left_out(improvement: Improvement) -> list[str]:
     if gone := improvement.gone:
         places = ", ".join(gone[:MOST_LISTED])
         more = f" and {len(gone) - MOST_LISTED:,} more" if len(gone) > MOST_LISTED else ""
-        lines += [f"left out: {counted(len(gone), 'answered picture')} not there any more: {places}{more}"]
+        lines += [f"left out: {counted(len(gone), 'answered picture')} that are gone: {places}{more}"]
     return lines
 
 

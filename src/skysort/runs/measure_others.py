@@ -49,7 +49,7 @@ def measure_others(
         classifier: to measure.
         others: the pictures.
         output: folder for metrics.json, predictions.csv and report.html, or None.
-        run: run of the classifier, which records what it learned from; None for a copy without its run.
+        run: run of the classifier, which records its training pictures; None for a copy without its run.
         progress: where to report progress.
 
     Raises:

@@ -17,7 +17,7 @@ LOW_32_BITS = 2**32 - 1
 
 
 class Stream(IntEnum):
-    """What is drawn. The numbers seed the generators, so a change here changes the weights of every run."""
+    """The use of random numbers. Its number seeds the generators, so a change changes the weights of every run."""
 
     ORDER = 1
     """The pictures of an epoch, in their order."""
@@ -33,7 +33,7 @@ def stream_rng(stream: Stream, seed: int, epoch: int = 0, step: int = 0) -> np.r
     """Return the generator of a stream at a step.
 
     Args:
-        stream: what is drawn.
+        stream: the use of the numbers.
         seed: of the run; below 2**32, as the others are.
         epoch: counted from 1; 0 is outside training.
         step: within the epoch, counted from 0.

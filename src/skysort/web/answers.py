@@ -85,7 +85,7 @@ def answer_to(classifier: Classifier, predictions: list[Prediction]) -> dict[str
 
 
 def facts_of(classifier: Classifier) -> ClassifierFacts:
-    """Return what a client may know about a classifier. Paths and the computer that made it are left out."""
+    """Return the facts about a classifier that clients may know: no paths, and nothing about the computer."""
     table = classifier.table
     return ClassifierFacts(
         model=classifier.digest,

@@ -83,7 +83,7 @@ class Batches:
         return pictures
 
     async def run(self) -> None:
-        """Answer what waits, batch by batch, until cancelled."""
+        """Answer the requests that wait, batch by batch, until cancelled."""
         loop = asyncio.get_running_loop()
         try:
             while True:

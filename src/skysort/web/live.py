@@ -33,7 +33,7 @@ class LiveClassifier:
         self.num_switched = self.num_failed = 0
 
     async def follow(self) -> None:
-        """Look for changes until cancelled. What cannot be loaded is logged, and the classifier before answers."""
+        """Look for changes until cancelled. Log a folder that cannot be loaded; the classifier before answers."""
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
             await self.look()

@@ -1,4 +1,4 @@
-"""One process that serves an application until SIGTERM or Ctrl-C. It then answers what it has, and ends."""
+"""One process that serves an application until SIGTERM or Ctrl-C. It then answers its requests, and ends."""
 
 import asyncio
 import errno
@@ -116,7 +116,7 @@ class _Server(uvicorn.Server):
             self._tell_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell what is under way, and end once it is answered."""
+        """Log how many requests are under way, and end once they are answered."""
         num = len(self.server_state.tasks)
         tell(logging.INFO, "ending", requests_to_answer=num, most_seconds=SECONDS_TO_END)
         await super().shutdown(sockets)

@@ -52,7 +52,7 @@ BODY = {
 
 @dataclass(frozen=True)
 class Serving:
-    """What the routes of one service share."""
+    """The classifier, the room and the counts that the routes of one service share."""
 
     live: LiveClassifier
     room: Room

@@ -13,7 +13,7 @@ from skysort.web.live import LiveClassifier
 
 
 class ServiceMetrics:
-    """Counts what the service answered.
+    """Counts of pictures, requests and errors.
 
     Args:
         room: pictures and bytes that wait.

@@ -1,7 +1,7 @@
 """The pictures in a journal that have compared two classifiers. Each of them tests one new classifier alone.
 
 A test that is repeated with more and more pictures until it says that the new classifier is better is wrong more
-often than it says. So the journal knows what has tested, whichever run is improved next.
+often than it says. So the journal keeps the pictures that have tested, whichever run is improved next.
 """
 
 from collections.abc import Collection

@@ -70,7 +70,7 @@ class EvidenceMaps:
         self.num_cells = evidence.shape[-1]
 
     def remarks(self) -> list[str]:
-        """Return what to know of the files, as lines."""
+        """Return lines about the files: how many there are, and how to read them."""
         if not self.num:
             return [f"Skysort wrote no map to {self.folder}: no picture could be read"]
         renamed = [f"{place} is the map of {path}" for place, path in self.renamed[:MOST_NAMED]]
@@ -89,7 +89,7 @@ def maps_into(folder: Path, classifier: Classifier, pictures: Sequence[Path]) ->
     """Make a folder for maps, and keep other processes from writing maps into it.
 
     Args:
-        folder: may exist. What is in it stays as it is.
+        folder: may exist. Its files stay as they are.
         classifier: labels the pictures.
         pictures: paths of the pictures, their folders and archives.
 

@@ -67,7 +67,7 @@ class Settings:
 
     @property
     def promise(self) -> tuple[object, ...]:
-        """What makes two sessions the same decision. Folders and rates may differ."""
+        """Equal for sessions with the same decision. Folders and rates may differ."""
         return (
             self.classifier, self.classes, self.decision, self.threshold, self.keep, self.lose_at_most,
             self.confidence,

@@ -103,7 +103,7 @@ class Corrections(NamedTuple):
 
 
 def corrected(journal: Journal) -> Corrections:
-    """Return what people corrected by undo, by dragging, and by answers about pictures that no audit drew.
+    """Return people's corrections by undo, by dragging, and by answers about pictures that no audit drew.
 
     The newest answer or undo of a picture counts. Dragging counts where there is neither, because nobody knows
     when it was.
@@ -158,7 +158,7 @@ def is_text(path: Path) -> bool:
 def write_corrections(corrections: Mapping[Path, str], file: IO[str], form: Literal["table", "csv"]) -> None:
     """Write corrections. `skysort train` takes the CSV.
 
-    Their split is `train`: people correct what they happen to see, and that is no random sample to measure with.
+    Their split is `train`: people correct pictures that they happen to see, which are no random sample to measure.
     """
     if form == "csv":
         write_rows([("path", "label", "split")], file)

@@ -17,7 +17,7 @@ class Pictures:
     Args:
         journal: whose rows and answers are read at once.
         rows: in which pictures arrived, oldest first; those of audits if not given.
-        under: what makes two sessions the same one for a picture; the promise if not given.
+        under: gives equal values for sessions that count as one for a picture; the promise if not given.
     """
 
     def __init__(

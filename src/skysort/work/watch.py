@@ -140,7 +140,7 @@ def _rule(classifier: Classifier, decision: str | None, keep: str | Sequence[str
 
 
 def watch_inbox(classifier: Classifier, rule: Rule, options: WatchOptions, stop: Stop) -> Counts:
-    """Watch an inbox until `stop` is set, or sort what is there once.
+    """Watch an inbox until `stop` is set, or sort the pictures that are there once.
 
     Args:
         classifier: classifies the pictures.

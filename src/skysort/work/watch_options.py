@@ -46,7 +46,7 @@ class WatchOptions:
     on_alarm: tuple[str, ...] = ()
     """Program and arguments to run once per alarm; empty for none."""
     when_stale: WhenStale = "keep"
-    """What to do with pictures that a stale decision would set aside: keep them, or go on setting them aside."""
+    """Whether to keep pictures that a stale decision would set aside, or to go on setting them aside."""
 
     def __post_init__(self) -> None:
         """Check the times and the bound.

@@ -54,7 +54,7 @@ class Watcher:
         self.stale = StaleMark(self.settings, self.options.inbox, self.options.on_alarm)
 
     def run(self, journal: Journal) -> None:
-        """Watch with an open journal until `stop` is set, or sort what is there once."""
+        """Watch with an open journal until `stop` is set, or sort the pictures that are there once."""
         options = self.options
         self.journal, self.attempts = journal, Attempts(journal.folder / "attempts.json")
         if not options.once and not self.has_scanned_for_others:  # it may take long, so only at the first start

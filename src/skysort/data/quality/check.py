@@ -1,9 +1,8 @@
 """Checks of pictures before training. Each finding has one of three severities.
 
 - `makes figures lie`: an accuracy measured on these pictures would not hold for new pictures like them, whatever
-the
-  network. This happens when test pictures are among the training pictures, when one picture has two labels, when
-  the test split lacks a class, or when so many pictures are unreadable that the others are a biased sample.
+  the network. This happens when test pictures are among the training pictures, when one picture has two labels,
+  when the test split lacks a class, or when so many pictures are unreadable that the others are a biased sample.
 - `stops training`: the pictures cannot be cut into splits.
 - `worth a look`: Skysort can handle it, or only a person can tell whether it is intended.
 """

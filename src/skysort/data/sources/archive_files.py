@@ -41,7 +41,7 @@ class Archive:
     head: Callable[[str, int], bytes]
     """Returns the first bytes of a file, as many as asked, and raises the same errors."""
     remarks: tuple[str, ...] = ()
-    """Lines to print about what is uncertain in the archive."""
+    """Lines to print about uncertain entries of the archive."""
 
 
 def check_file_size(size: int) -> None:
