@@ -218,6 +218,10 @@ def test_a_decision_decides(top: Path, finished_run: Path, skysort_command: Comm
             ["{top}/none", "[path-not-found]"],
         ),
         (
+            ("watch", "{run}", "{top}/none", "--aside", "{top}/aside", "--decision", "none", "--audit", "5%"),
+            ["{top}/none", "[path-not-found]"],
+        ),
+        (
             ("watch", "{run}", "{top}/inbox", "--aside", "{top}/aside", "--keep", "brid"),
             ["'bird'", "[unknown-class]"],
         ),

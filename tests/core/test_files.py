@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,14 @@ def test_a_lock_is_one_processs_and_ends_with_it(tmp_path: Path) -> None:
     with locked(held):
         assert held.read_text() == "hello"
     assert contents(tmp_path) == {"held.txt": b"hello"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has such permissions")
+def test_a_secret_file_is_its_owners_alone_from_the_moment_that_it_exists(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        with whole_file(tmp_path / "seed", is_secret=True) as file:
+            assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == 0o600
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "seed").stat().st_mode) == 0o600

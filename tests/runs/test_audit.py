@@ -16,6 +16,7 @@ from skysort.runs.audit import AuditReport, judge, mixture_of, mixture_seen, rep
 from skysort.runs.audit_text import as_json, as_text
 from skysort.trust.audit import Arrivals, Verdict
 from skysort.trust.audit_forecast import Mixture
+from skysort.work.answered_pictures import answered_pictures
 from skysort.work.coins import AuditRates
 from skysort.work.journal import Journal
 from skysort.work.watch import Stop, watch_inbox
@@ -218,3 +219,35 @@ def test_who_may_only_read_gets_the_report_without_a_mark(tmp_path: Path, monkey
         monkeypatch.setattr("skysort.runs.audit.os.access", lambda *_: False)
         found = judge(journal)
     assert found.result.is_alarm and found.alarms == ()
+
+
+def test_a_drawn_picture_that_is_dragged_is_answered_by_that(tmp_path: Path) -> None:
+    (tmp_path / "blog").mkdir()
+    put(tmp_path, {f"inbox/bird-{number}.png": picture(10 + number) for number in range(8)})
+    folders = (tmp_path / "inbox", tmp_path / "aside", tmp_path / "blog")
+    options = WatchOptions(*folders, once=True, settle=0.0, audit=AuditRates(1.0, 1.0))
+    watch_inbox(cast(Classifier, FirstPixel()), RULE, options, Stop())
+    for number in range(7):
+        (tmp_path / "aside" / f"bird-{number}.png").rename(tmp_path / "blog" / f"bird-{number}.png")
+    with Journal(tmp_path / "aside") as journal:
+        report = judge(journal)
+        assert (report.result.done, report.result.lost, report.num_dragged, len(report.due)) == (7, 7, 7, 1)
+        assert report.result.is_alarm and len(report.alarms) == 1, "as by answers"
+        assert list(report.found.places) == [report.due[0].row.id] and report.found.dragged == {}
+        assert "7 drawn pictures were dragged" in as_text(report)
+        journal.answers.take_back(6)
+        again = judge(journal)
+        assert (again.result.done, again.num_dragged, again.alarm) == (1, 0, None)
+        used = answered_pictures(journal).pictures
+        assert [(one.label, one.place.parent.name, one.is_there) for one in used] == [("bird", "blog", True)]
+
+
+@pytest.mark.parametrize("promise", ["null", "0", "1", "-0.5", '""'])
+def test_a_journal_without_a_promise_is_damaged(tmp_path: Path, promise: str) -> None:
+    arrive(tmp_path, 0, 1, 0, AuditRates(1.0, 1.0))
+    with sqlite3.connect(tmp_path / "aside.journal" / "journal.sqlite") as database:
+        query = "UPDATE sessions SET settings = json_set(settings, '$.lose_at_most', json(?))"
+        database.execute(query, (promise,))
+    database.close()
+    with refused("damaged-journal", tmp_path):
+        audit_folder(tmp_path / "aside")

@@ -34,7 +34,7 @@ def by_definition(
     x = np.zeros(num)
     is_protected = arrivals.is_drawn & (arrivals.answers == Verdict.PROTECTED)
     x[is_protected] = sign * ((arrivals.is_aside - alpha) / rate)[is_protected]
-    against = arrivals.is_open & ~arrivals.is_aside
+    against = _against(arrivals)
     x[against] = -alpha / arrivals.rate_keep[against]
     wealth, left = np.zeros(num), np.ones(num)
     for number, start in enumerate(range(0, num, ARRIVALS_PER_START), start=1):
@@ -60,7 +60,12 @@ def test_the_wealth_is_that_of_the_definition(seed: int) -> None:
 
 
 def _against(arrivals: Arrivals) -> NDArray[np.bool_]:
-    return arrivals.is_open & ~arrivals.is_aside
+    return arrivals.is_drawn & (arrivals.answers <= Verdict.CANNOT_TELL) & ~arrivals.is_aside
+
+
+def answered(arrivals: Arrivals, answers: NDArray[np.int8]) -> Arrivals:
+    """The same arrivals with other answers."""
+    return Arrivals.of(arrivals.is_aside, arrivals.is_drawn, answers, arrivals.rate_aside, arrivals.rate_keep)
 
 
 def alarms_of(wealth: list[NDArray[np.float64]]) -> float:
@@ -107,7 +112,7 @@ def test_a_look_without_an_answer_counts_against_an_alarm() -> None:
             for answer in (Verdict.NONE, Verdict.CANNOT_TELL):
                 answers = arrivals.answers.copy()
                 answers[row] = answer
-                after = audit(Arrivals(**vars(arrivals) | {"answers": answers}), ALPHA)
+                after = audit(answered(arrivals, answers), ALPHA)
                 assert after.wealth <= before.wealth * (1 + 1e-9)
                 if before.loss and after.loss:
                     assert after.loss.low <= before.loss.low and after.loss.high >= before.loss.high
@@ -116,7 +121,7 @@ def test_a_look_without_an_answer_counts_against_an_alarm() -> None:
 def test_answers_to_arrivals_that_were_not_drawn_do_not_count() -> None:
     arrivals = stream(500, 0.3, 0)
     answers = np.where(arrivals.is_drawn, arrivals.answers, Verdict.PROTECTED)
-    assert audit(Arrivals(**vars(arrivals) | {"answers": answers}), ALPHA) == audit(arrivals, ALPHA)
+    assert audit(answered(arrivals, answers), ALPHA) == audit(arrivals, ALPHA)
 
 
 def test_counts_are_those_of_the_looks() -> None:

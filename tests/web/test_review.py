@@ -125,3 +125,19 @@ def test_a_thumbnail_is_of_the_bytes_that_were_named(tmp_path: Path, thumbnails:
 def test_a_folder_without_a_journal(tmp_path: Path, thumbnails: Thumbnails) -> None:
     with refused("no-journal", exit_code=2):
         Review(tmp_path, thumbnails)
+
+
+def test_an_answer_from_elsewhere_is_not_taken_back(tmp_path: Path, thumbnails: Thumbnails) -> None:
+    aside = watched(tmp_path, 4)
+    review = Review(aside, thumbnails)
+    one, two, *_ = review.waiting().pictures
+    review.answer([(one.picture, "bird")])
+    other = Review(aside, thumbnails)
+    assert two.picture in {picture.picture for picture in other.waiting().pictures}
+    other.answer([(two.picture, "bird")])
+    picture, _ = review.take_back()
+    assert picture and picture.picture == one.picture
+    with refused("nothing-to-undo", exit_code=2):
+        review.take_back()
+    with Journal(aside) as journal:
+        assert [answer.undone is None for answer in journal.answers.all()] == [False, True]

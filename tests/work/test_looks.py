@@ -10,7 +10,7 @@ from skysort.work.dragged import dragged
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import DamagedJournalError
 from skysort.work.journal_export import corrected
-from skysort.work.looks import NewAnswers, answer, find, looks
+from skysort.work.looks import BY_DRAGGING, NewAnswers, answer, answer_dragged, find, looks
 from skysort.work.undo import UndoRequest, take_back
 from tests.conftest import refused
 from tests.work.test_coins import watch_once
@@ -42,7 +42,7 @@ def labels(top: Path) -> dict[str, str | None]:
 def test_pictures_that_were_drawn_wait_for_an_answer(top: Path) -> None:
     with Journal(top / "aside") as journal:
         found = {look.row.source.name: look for look in looks(journal)}
-    assert [name for name, look in found.items() if look.row.is_drawn] == ["a.png", "b.png"]
+    assert [name for name, look in found.items() if look.is_drawn] == ["a.png", "b.png"]
     assert found["a.png"].place == top / "aside" / "a.png" and found["b.png"].place == top / "inbox" / "b.png"
     assert {look.label for look in found.values()} == {None}
 
@@ -151,7 +151,7 @@ def test_nothing_learns_from_drawn_pictures(top: Path) -> None:
 
 
 @pytest.mark.parametrize("is_redone", [False, True])
-def test_a_drawn_picture_that_was_dragged_trains_nothing_and_waits_for_an_answer(
+def test_a_drawn_picture_that_was_dragged_trains_nothing_and_is_answered_by_that(
     is_redone: bool, top: Path
 ) -> None:
     (top / "blog").mkdir()
@@ -166,7 +166,12 @@ def test_a_drawn_picture_that_was_dragged_trains_nothing_and_waits_for_an_answer
         assert corrected(journal) == ({}, 0, 1)
         (look,) = [look for look in looks(journal) if look.row.source.name == "c.png"]
         assert look.label is None
-        assert find(journal, [look]) == ({look.row.id: top / "blog" / "c.png"}, {look.row.id})
+        found = find(journal, [look])
+        assert found == ({look.row.id: top / "blog" / "c.png"}, {look.row.id: "bird"})
+        assert answer_dragged(journal, found.dragged) == 1
+        assert [(one.label, one.who) for one in journal.answers.all()] == [("bird", BY_DRAGGING)]
+        journal.answers.take_back(1)
+        assert answer_dragged(journal, found.dragged) == 0, "it was taken back"
     assert answered(top, "c.png,airplane").drawn == 1
 
 

@@ -12,6 +12,8 @@ from skysort.classifier.predictions import Prediction
 from skysort.core.errors import NotUnderstoodError, unknown
 from skysort.core.models import FrozenModel
 
+BURST_SECONDS = 60.0
+"""Pictures taken within this time of the one before, in seconds, are of one burst, unless a recipe differs."""
 ABOVE_ALL = math.nextafter(1.0, 2.0)
 """The lowest threshold that no probability can reach."""
 
@@ -40,6 +42,15 @@ class SetAside(FrozenModel):
     interval95: tuple[float, float]
 
 
+class Grouping(FrozenModel):
+    """How pictures that arrive form groups; those of one group count once."""
+
+    group_by: str | None = None
+    """A regular expression. Pictures whose paths match it alike are of one group."""
+    burst_seconds: float = Field(default=0.0, ge=0)
+    """Pictures of one folder and camera that were taken within this time of the one before are of one group."""
+
+
 class Decision(FrozenModel):
     """A decision, as classifier.json holds it."""
 
@@ -59,6 +70,18 @@ class Decision(FrozenModel):
     """The share of the other classes' calibration pictures that is set aside; None where there are none."""
     date: str
     """The day of the decision."""
+    grouping: Grouping | None = None
+    """Of the run's pictures, if its recipe declares groups or bursts."""
+
+    @property
+    def grouping_in_use(self) -> Grouping | None:
+        """How arrivals form groups; None if each picture counts.
+
+        Where calibration pictures were grouped by their looks, or by a table, arrivals are grouped by time.
+        """
+        if self.grouping is None and self.calibration.groups is not None:
+            return Grouping(burst_seconds=BURST_SECONDS)
+        return self.grouping
 
     def action(self, prediction: Prediction) -> Action:
         """Return the action for a picture. A picture without a label goes to review."""

@@ -180,7 +180,7 @@ def watch(
     stop = Stop()
     _stop_by_signal(stop)
     skysort.watch(
-        _with_forecasts(classifier, decision, audit) if audit and decision else classifier,
+        _with_forecasts(classifier, inbox, decision, audit) if audit and decision else classifier,
         inbox,
         aside,
         decision=decision,
@@ -202,10 +202,12 @@ def watch(
     )
 
 
-def _with_forecasts(folder: Path, decision: str, audit: str) -> "Classifier":
+def _with_forecasts(folder: Path, inbox: Path, decision: str, audit: str) -> "Classifier":
     """Return the classifier, after the log says how soon its audit would notice a broken promise."""
     from skysort.runs.audit import log_forecasts  # loads NumPy, which the help does not need
+    from skysort.work.watch_options import check_inbox
 
+    check_inbox(inbox)
     classifier = skysort.load(folder)
     log_forecasts(classifier, decision, audit)
     return classifier

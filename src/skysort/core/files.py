@@ -66,8 +66,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> Iterator[IO[Any]]:
+def whole_file(
+    path: Path, mode: str = "w", *, newline: str | None = None, is_secret: bool = False
+) -> Iterator[IO[Any]]:
     """Open a file that appears under its name only when it is complete and on the disk.
+
+    Only its owner may read or write a secret file, from the moment that it exists.
 
     Text is UTF-8; file names that are not UTF-8 keep their bytes. After an error, nothing remains.
 
@@ -75,10 +79,13 @@ def whole_file(path: Path, mode: str = "w", *, newline: str | None = None) -> It
         SkysortError: if the file cannot be written.
     """
     beside = _beside(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
+    text: dict[str, Any] = {}
+    if "b" not in mode:
+        text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
+    opener = (lambda name, flags: os.open(name, flags, 0o600)) if is_secret else None
     try:
         with writing(path):
-            with beside.open(mode, **text) as file:  # type: ignore[call-overload]
+            with open(beside, mode, **text, opener=opener) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -29,6 +29,8 @@ class Capture(NamedTuple):
     """
     taken: float | None
     """Seconds since 1970 on the camera's clock; None if the file does not say."""
+    camera: str | None = None
+    """Maker, model and serial number, as far as they are recorded; None if the file does not say."""
 
 
 def capture_of(pixels: Pixels, content: bytes) -> Capture:
@@ -47,12 +49,15 @@ def capture_of(pixels: Pixels, content: bytes) -> Capture:
     laplacian = np.diff(across, axis=1)[1:-1] + np.diff(down, axis=0)[:, 1:-1]  # (H - 2, W - 2)
     second = int((laplacian**2).sum())
     sharpness = second / first if first else None
-    return Capture(int(grey.sum()) / (255 * pixels.size), sharpness, _taken(content))
+    return Capture(int(grey.sum()) / (255 * pixels.size), sharpness, *_time_and_camera(content))
 
 
-def _taken(content: bytes) -> float | None:
+def _time_and_camera(content: bytes) -> tuple[float | None, str | None]:
     try:
-        taken = read_metadata(content).taken if readable_format(content) in WITH_TIMES else None
+        if readable_format(content) not in WITH_TIMES:
+            return None, None
+        metadata = read_metadata(content)
     except UnreadablePictureError:  # of its metadata: the pixels were decoded before
-        return None
-    return taken if taken is not None and 0 <= taken < YEAR_4147 else None
+        return None, None
+    taken = metadata.taken
+    return taken if taken is not None and 0 <= taken < YEAR_4147 else None, metadata.camera or None

@@ -46,13 +46,15 @@ class LossChart:
     """At least one, each with the number of pictures."""
     alarm_at: int | None
     """Number of the picture, from 0, whose answer raised the alarm."""
+    unit: str = "picture"
+    """Or `group`, where the decision counts groups. Then the numbers above are of groups."""
 
     @property
     def summary(self) -> str:
         """The chart in words."""
         number, loss = self.points[-1]
         return (
-            f"After {counted(number, 'picture')}, the loss is {100 * loss.estimate:.1f} %, 95 % interval"
+            f"After {counted(number, self.unit)}, the loss is {100 * loss.estimate:.1f} %, 95 % interval"
             f" {100 * loss.low:.1f} % to {100 * loss.high:.1f} %; at most {100 * self.lose_at_most:g} % is"
             " promised."
         )
@@ -73,7 +75,7 @@ class LossChart:
             axes.axvline(self.alarm_at + 1, color=ORANGE, linewidth=1, linestyle="--")
         axes.set_ylim(0, min(1.0, max(MOST_TIMES_PROMISE * self.lose_at_most, 1.2 * high[-1])))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        axes.set_xlabel("pictures under the decision (dotted: promised)", color=TEXT)
+        axes.set_xlabel(f"{self.unit}s under the decision (dotted: promised)", color=TEXT)
         titled(axes, "Loss so far")
 
 

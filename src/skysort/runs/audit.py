@@ -2,10 +2,12 @@
 
 import logging
 import os
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Decision
@@ -13,12 +15,13 @@ from skysort.core.errors import SkysortError
 from skysort.core.log import tell
 from skysort.trust.audit import Arrivals, Audit, Verdict, audit
 from skysort.trust.audit_forecast import Forecast, Mixture, looks_until_alarm
+from skysort.trust.audit_groups import as_groups
 from skysort.work.alarms import Alarm
 from skysort.work.answers import CANNOT_TELL
 from skysort.work.coins import AuditRates, coin_of, read_seed
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import DamagedJournalError
-from skysort.work.looks import FoundLooks, Look, find, looks
+from skysort.work.looks import FoundLooks, Look, answer_dragged, find, looks
 
 FEWEST_PROTECTED = 5
 """Looked-at pictures to keep from which the share of such pictures is estimated."""
@@ -43,7 +46,13 @@ class AuditReport:
     lose_at_most: float
     result: Audit
     looks: tuple[Look, ...]
-    """Of all arrivals under this decision, in their order."""
+    """Of all pictures that arrived under this decision, in their order."""
+    arrivals: Arrivals
+    """What the result is about: pictures, or groups of them where the decision counts groups."""
+    newest_looks: tuple[Look, ...]
+    """The newest picture of each arrival."""
+    grows_until: float | None
+    """When the last group ends that more pictures may join, in seconds since 1970; None if all have ended."""
     rates: AuditRates
     """Of the newest arrival."""
     mixture: Mixture | None
@@ -54,6 +63,8 @@ class AuditReport:
     """Where the pictures to look at are."""
     alarms: tuple[Alarm, ...]
     """About this decision, as the journal has them, oldest first."""
+    num_dragged: int = 0
+    """Answers that were recorded just now, of pictures that a person dragged to the folder of a class."""
 
     @cached_property
     def forecasts(self) -> Forecasts | None:
@@ -68,13 +79,18 @@ class AuditReport:
     @property
     def due(self) -> list[Look]:
         """Arrivals that were drawn and have no answer yet, oldest first."""
-        return [look for look in self.looks if look.row.is_drawn and look.label is None]
+        return [look for look in self.looks if look.is_drawn and look.label is None]
+
+    @property
+    def unit(self) -> str:
+        """What the decision counts: `picture` or `group`."""
+        return "picture" if self.looks[0].group is None else "group"
 
     @property
     def stale_since(self) -> float | None:
         """When the picture arrived whose answer raised the alarm, in seconds since 1970; None without an alarm."""
         at = self.result.alarm_at
-        return None if at is None else self.looks[at].row.planned
+        return None if at is None else self.newest_looks[at].row.planned
 
 
 def report_of(journal: Journal) -> AuditReport:
@@ -100,7 +116,11 @@ def _report_of(journal: Journal) -> AuditReport:
     settings = {number: journal.settings(number) for number in {look.row.session for look in arrived}}
     newest = settings[arrived[-1].row.session]
     of_decision = tuple(look for look in arrived if settings[look.row.session].promise == newest.promise)
-    arrivals = arrivals_of(of_decision, newest.keep)
+    groups, ends = _groups_of(of_decision)
+    now = time.time()
+    arrivals = pictures_of(of_decision, newest.keep)
+    if newest.burst_seconds is not None:
+        arrivals = as_groups(arrivals, groups, ends <= now)
     last = arrived[-1].row
     decision, lose_at_most = newest.decision, newest.lose_at_most
     if decision is None or lose_at_most is None or last.audit_aside is None or last.audit_keep is None:
@@ -114,16 +134,21 @@ def _report_of(journal: Journal) -> AuditReport:
         lose_at_most,
         audit(arrivals, lose_at_most),
         of_decision,
+        arrivals,
+        tuple(dict(zip(groups.tolist(), of_decision, strict=True)).values()),
+        max(ends) if max(ends) > now else None,
         AuditRates(last.audit_aside, last.audit_keep),
         mixture_seen(arrivals),
         _num_wrong_coins(journal, of_decision),
-        FoundLooks({}, frozenset()),
+        FoundLooks({}, {}),
         tuple(journal.alarms.about(newest)),
     )
 
 
 def judge(journal: Journal) -> AuditReport:
     """Return what the looks say, and mark the decision as stale in the journal, or lift the mark, if they say so.
+
+    Drawn pictures that a person dragged to the folder of a class are answered by that first.
 
     The mark stays as long as the answers that count raise the alarm, whatever arrives. Where this process may not
     write, the mark stays as it is.
@@ -134,7 +159,11 @@ def judge(journal: Journal) -> AuditReport:
     if not os.access(journal.folder, os.W_OK):
         return report_of(journal)
     report = _judge(journal)
-    return replace(report, found=find(journal, report.due))
+    found = find(journal, report.due)
+    if num := answer_dragged(journal, found.dragged):
+        report = replace(_judge(journal), num_dragged=num)
+        found = found.of({look.row.id for look in report.due})
+    return replace(report, found=found)
 
 
 def _judge(journal: Journal) -> AuditReport:
@@ -143,7 +172,7 @@ def _judge(journal: Journal) -> AuditReport:
         report = _report_of(journal)
         at, alarm = report.result.alarm_at, report.alarm
         if at is not None and alarm is None:
-            row = report.looks[at].row
+            row = report.newest_looks[at].row
             journal.alarms.raise_for(row.session, row.id)
         elif at is None and alarm is not None:
             journal.alarms.lift(alarm)
@@ -153,8 +182,22 @@ def _judge(journal: Journal) -> AuditReport:
         return replace(report, alarms=tuple(alarms))
 
 
-def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
-    """Return looks as arrays.
+def _groups_of(looks: tuple[Look, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the number of each look's group, from 0 in the order of first pictures, and when each group ends.
+
+    A picture without a group is one of its own, which has ended.
+    """
+    numbers: dict[int, int] = {}
+    firsts = (look.row.id if look.group is None else look.group.first.id for look in looks)
+    groups = np.array([numbers.setdefault(first, len(numbers)) for first in firsts], np.int64)
+    ends = np.zeros(len(numbers))
+    for group, look in zip(groups, looks, strict=True):
+        ends[group] = 0.0 if look.group is None else look.group.ends
+    return groups, ends
+
+
+def pictures_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
+    """Return looks as arrays, one value per picture.
 
     A picture that was kept because the decision is stale counts as set aside: the promise is about what the
     decision says. It was drawn with the rate of kept pictures.
@@ -171,19 +214,26 @@ def arrivals_of(looks: tuple[Look, ...], keep: tuple[str, ...]) -> Arrivals:
             return Verdict.CANNOT_TELL
         return Verdict.PROTECTED if label in keep else Verdict.OTHER
 
+    firsts = [look.row if look.group is None else look.group.first for look in looks]  # with the rates
     return Arrivals.of(
         [look.row.action == "set-aside" or look.row.is_spared for look in looks],
-        [look.row.is_drawn for look in looks],
+        [look.is_drawn for look in looks],
         [answer(look.label) for look in looks],
-        np.array([look.row.audit_keep if look.row.is_spared else look.row.audit_aside for look in looks], float),
-        np.array([look.row.audit_keep for look in looks], float),
+        np.array(
+            [
+                first.audit_keep if look.row.is_spared else first.audit_aside
+                for look, first in zip(looks, firsts, strict=True)
+            ],
+            float,
+        ),
+        np.array([first.audit_keep for first in firsts], float),
     )
 
 
 def mixture_seen(arrivals: Arrivals) -> Mixture | None:
     """Return which pictures come, as the looks show it; None when they have shown too few to keep."""
     is_answered = arrivals.is_drawn & (arrivals.answers >= Verdict.OTHER)
-    weights = is_answered / np.where(arrivals.is_aside, arrivals.rate_aside, arrivals.rate_keep)
+    weights = is_answered / arrivals.rate
     is_protected = arrivals.answers == Verdict.PROTECTED
     if (is_answered & is_protected).sum() < FEWEST_PROTECTED:
         return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from skysort.core.log import short_time
 from skysort.core.text import printable
 from skysort.report.audit_page import AuditPage, Event, LookCounts, LossChart, write_audit_page
-from skysort.runs.audit import AuditReport, arrivals_of
+from skysort.runs.audit import AuditReport
 from skysort.runs.audit_text import loss_sentence, promise_sentence
 from skysort.runs.drift import DriftReport
 from skysort.runs.drift_page import loud_cards
@@ -28,14 +28,14 @@ def write_page_of(journal: Journal, report: AuditReport, drift: DriftReport, pat
     Raises:
         SkysortError: when the file cannot be written, or the journal is damaged.
     """
-    points = loss_over_time(arrivals_of(report.looks, report.keep))
+    points = loss_over_time(report.arrivals)
     undone = _undone(journal, report)
     page = AuditPage(
         decision=report.decision,
         headline=f"The promise of {report.decision} is {promise_sentence(report)}.",
         facts=_facts(report),
         loss=_sentence(loss_sentence(report)),
-        loss_chart=LossChart(report.lose_at_most, points, report.result.alarm_at) if points else None,
+        loss_chart=LossChart(report.lose_at_most, points, report.result.alarm_at, report.unit) if points else None,
         looks=_look_counts(report),
         alarms=_alarms(report),
         drift=_sentence(drift_sentence(drift)),
@@ -69,7 +69,7 @@ def _look_counts(report: AuditReport) -> list[LookCounts]:
     counts = []
     for name, is_aside in kinds.items():
         looks = [look for look in report.looks if (look.row.action == "set-aside") in is_aside]
-        drawn = [look for look in looks if look.row.is_drawn]
+        drawn = [look for look in looks if look.is_drawn]
         num_done = sum(look.label is not None for look in drawn)
         counts.append(LookCounts(name, len(looks), len(drawn), num_done, len(drawn) - num_done))
     return counts

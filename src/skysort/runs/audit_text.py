@@ -29,6 +29,9 @@ def as_json(report: AuditReport) -> str:
                 }
                 for alarm in report.alarms
             ],
+            "unit": report.unit,
+            "pictures": len(report.looks),
+            "grows_until": None if report.grows_until is None else iso_time(report.grows_until),
             "arrivals": result.arrivals,
             "drawn": result.drawn,
             "done": result.done,
@@ -66,9 +69,10 @@ def as_text(report: AuditReport) -> str:
     kept = " and ".join(report.keep)
     lines = [
         f"decision {report.decision}: at most {_percent(report.lose_at_most)} of {kept} is set aside",
-        f"looks: {result.done:,} of {result.drawn:,} done, {result.due:,} to do,"
-        f" drawn from {counted(result.arrivals, 'picture')}",
+        f"looks: {result.done:,} of {result.drawn:,} done, {result.due:,} to do, drawn from {_arrivals(report)}",
     ]
+    if report.grows_until is not None:
+        lines.append(f"       groups that may still grow count from {iso_time(report.grows_until)} on")
     if result.cannot_tell:
         lines.append(f"       {result.cannot_tell:,} without a clear answer; they count in favour of the promise")
     lines.append(f"loss: {loss_sentence(report)}")
@@ -88,10 +92,10 @@ def loss_sentence(report: AuditReport) -> str:
     kept, result = " and ".join(report.keep), report.result
     loss = result.loss
     if loss is None:
-        return f"unknown until you have looked at a picture of {kept}"
+        return f"unknown until you have looked at a {report.unit} of {kept}"
     return (
         f"{_percent(loss.estimate)}, 95 % interval {_percent(loss.low)} to {_percent(loss.high)}, if it was the"
-        f" same all the time ({result.lost:,} of {result.protected:,} looked-at pictures of {kept} were set"
+        f" same all the time ({result.lost:,} of {result.protected:,} looked-at {report.unit}s of {kept} were set"
         f" aside{_or_spared(report)})"
     )
 
@@ -105,6 +109,11 @@ def promise_sentence(report: AuditReport) -> str:
     if report.result.loss is not None and report.result.loss.estimate > report.lose_at_most:
         return "not broken yet; the loss so far is above it, and chance alone can explain that"
     return "not broken, by the looks so far"
+
+
+def _arrivals(report: AuditReport) -> str:
+    num, pictures = report.result.arrivals, counted(len(report.looks), "picture")
+    return pictures if report.unit == "picture" else f"{counted(num, 'group')} of {pictures}"
 
 
 def _or_spared(report: AuditReport) -> str:
@@ -155,11 +164,13 @@ def _to_look_at(report: AuditReport) -> list[str]:
     lines = ["to look at:", *(f"  {path}" for path in there[:MOST_LISTED])] if there else []
     if len(there) > MOST_LISTED:
         lines.append(f"  and {len(there) - MOST_LISTED:,} more; --format csv lists all of them")
-    if num := len(found.dragged):
+    if num := report.num_dragged:
         lines.append(
-            f"{counted(num, 'drawn picture')} {'was' if num == 1 else 'were'} dragged to the folder of a class."
-            " That is no answer; --format csv has the numbers to answer by"
+            f"{counted(num, 'drawn picture')} {'was' if num == 1 else 'were'} dragged to the folder of a class:"
+            " recorded as an answer. skysort audit --undo takes it back"
         )
+    if num := len(found.dragged):
+        lines.append(f"{counted(num, 'drawn picture')} in the folder of another class: not answered by that")
     if num := len(report.due) - len(there):
         lines.append(
             f"{counted(num, 'drawn picture')} {'is' if num == 1 else 'are'} not where the journal says. Until you"

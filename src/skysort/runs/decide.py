@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.decision import Decision, check_kept
+from skysort.classifier.decision import Decision, Grouping, check_kept
 from skysort.classifier.format import find_classifier
 from skysort.core.errors import NotUnderstoodError, SkysortError, require
 from skysort.core.progress import Progress, SilentProgress
 from skysort.core.text import counted, printable
 from skysort.data.cut import Indices, how_to_calibrate
 from skysort.data.splits import PreparedData
+from skysort.recipe.schema import Recipe
 from skysort.runs.folder import Run
 from skysort.runs.measure import evaluate_own, measure_run
 from skysort.runs.reopen import Moved, locked_run, prepared_again
@@ -77,7 +78,8 @@ def decide(
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
     otherwise = "a decision is made from the calibration pictures of a run: name the folder of the run"
     with locked_run(find_classifier(Path(run)), otherwise) as opened:
-        if "calibration" not in opened.data.counts:
+        is_audited = opened.improvement is not None and opened.improvement.rate is not None
+        if "calibration" not in opened.data.counts and not is_audited:
             raise SkysortError(
                 "missing-split",
                 f"{opened.path} has no calibration split, which a promise needs;"
@@ -88,7 +90,6 @@ def decide(
         classifier = Classifier(opened.classifier)
         check_kept(classifier.classes, keep)
         prepared = prepared_again(opened, progress, moved_to, data_dir)
-        is_audited = opened.improvement is not None and opened.improvement.rate is not None
         calibration, leaks = (_audited if is_audited else _own)(classifier, prepared, progress)
         if len(leaks):
             num = counted(len(leaks), "calibration picture")
@@ -100,10 +101,20 @@ def decide(
         except guarantee.TooFewError as error:
             advice = MORE_ANSWERS if is_audited else _advice(error, keep, opened, prepared)
             raise SkysortError("too-few-pictures", f"{error}. {advice}") from None
+        decision = with_grouping(decision, opened.recipe)
         replaced = _replaced(classifier, decision, is_named=bool(name))
         classifier.table = classifier.table.with_decision(decision)
         measure_run(opened, classifier, prepared, {}, progress, None if is_audited else calibration)
     return DecisionResult(decision, replaced, opened)
+
+
+def with_grouping(decision: Decision, recipe: Recipe) -> Decision:
+    """Return a decision that says how pictures to come are grouped: as a recipe groups them by times or paths."""
+    pictures = recipe.pictures
+    if not pictures.burst_seconds and pictures.group_by is None:
+        return decision
+    grouping = Grouping(group_by=pictures.group_by, burst_seconds=pictures.burst_seconds)
+    return decision.model_copy(update={"grouping": grouping})
 
 
 def _own(classifier: Classifier, prepared: PreparedData, progress: Progress) -> tuple[Evaluation, Indices]:

@@ -123,7 +123,7 @@ def drift_folder(
         scores = _scores(rows)
         result = drift([score[:reference] for score in scores], [score[reference:] for score in scores])
         loud = (rows[reference + number] for number in result.loudest())
-        loudest = _still_there(journal, (Look(row, pictures.last(row), None) for row in loud))
+        loudest = _still_there(journal, (Look(row, pictures.last(row), None, False) for row in loud))
     faults = _faults(of_camera, rows, reference, time.time() if now is None else now)
     return DriftReport(len(of_camera), tuple(rows), reference, SCORES[: len(scores)], result, faults, loudest)
 

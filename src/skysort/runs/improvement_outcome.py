@@ -14,6 +14,7 @@ from skysort.core.errors import SkysortError
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.splits import PreparedData
+from skysort.runs.decide import with_grouping
 from skysort.runs.folder import Run
 from skysort.runs.improvement import Improvement, Outcome, RemadeDecision
 from skysort.runs.learner import backbone_learner
@@ -72,7 +73,7 @@ def finish_improvement(run: Run, classifier: Classifier, prepared: PreparedData,
     ]
     for _, _, decision in decisions:
         if decision:
-            classifier.table = classifier.table.with_decision(decision)
+            classifier.table = classifier.table.with_decision(with_grouping(decision, run.recipe))
     outcome = _outcome(decisions, old, new, prepared, improvement)
     run.write_improvement(improvement.model_copy(update={"outcome": outcome}))
 

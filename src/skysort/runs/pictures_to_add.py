@@ -1,6 +1,5 @@
 """The answered pictures that an improved run starts with: chosen from a journal and the run before, and copied."""
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -9,8 +8,10 @@ from pathlib import Path
 
 from skysort.classifier.predictions import write_rows
 from skysort.core.damage import damaged
+from skysort.core.errors import SkysortError
 from skysort.core.files import whole_file, write_whole
 from skysort.data.additions import FOLDER, TABLE
+from skysort.data.sources.csv_table import read_rows
 from skysort.runs.folder import Run
 from skysort.work.answered_pictures import AnsweredPictures
 
@@ -118,11 +119,10 @@ def _answered_before(run: Run) -> Iterable[PictureToAdd]:
     if not run.improvement:
         return
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, strict=True):
-                name, label, part, digest, journal = (row[column] for column in COLUMNS)
-                yield PictureToAdd(digest, label, part, journal, (path.parent / name,))
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+        for row in read_rows(path):
+            digest, journal = row.others["digest"], row.others["journal"]
+            yield PictureToAdd(digest, row.label, row.split, journal, (path.parent / row.path,))
+    except (SkysortError, KeyError) as error:
         raise damaged("damaged-run", path, error) from None
 
 

@@ -16,7 +16,7 @@ probability of at most delta. The alarm is raised when W reaches 1 / delta.
 
 A look without an answer counts against an alarm: X is 0 if the picture was set aside, and -alpha / q_K if not.
 
-The unit is that of the decision: a picture, or a group of them.
+The unit is that of the decision: a picture, or a group of them (`trust/audit_groups.py`).
 
 Sources: I. Waudby-Smith, A. Ramdas, Estimating means of bounded random variables by betting, 2024, for the bets;
 S. R. Howard, A. Ramdas, J. McAuliffe, J. Sekhon, Time-uniform, nonparametric, nonasymptotic confidence sequences,
@@ -72,6 +72,12 @@ class Arrivals:
     """(N,) probability of a draw if it was set aside, above 0."""
     rate_keep: Floats
     """(N,) probability of a draw if not, above 0."""
+    rate: Floats
+    """(N,) probability with which each was drawn: that of its kind; the larger one for a group of both."""
+    may_be_lost: Flags
+    """(N,) whether it was drawn, and answers that are missing could make it a lost one of the protected class."""
+    may_be_saved: Flags
+    """(N,) whether they could make it one that was not set aside."""
 
     @classmethod
     def of(
@@ -87,12 +93,15 @@ class Arrivals:
         Raises:
             SkysortError: when a rate is not above 0 and at most 1.
         """
-        aside = np.asarray(is_aside, bool)
+        aside, drawn = np.asarray(is_aside, bool), np.asarray(is_drawn, bool)
         rates = [np.broadcast_to(np.asarray(rate, float), aside.shape) for rate in (rate_aside, rate_keep)]
         for rate in rates:
             if not ((rate > 0) & (rate <= 1)).all():  # NaN, too
                 raise SkysortError("wrong-value", "expected rates of looks above 0 and at most 1")
-        return cls(aside, np.asarray(is_drawn, bool), np.asarray(answers, np.int8), *rates)
+        verdicts = np.asarray(answers, np.int8)
+        is_open = drawn & (verdicts <= Verdict.CANNOT_TELL)
+        rate = np.where(aside, *rates)
+        return cls(aside, drawn, verdicts, *rates, rate, is_open & aside, is_open & ~aside)
 
     def __len__(self) -> int:
         return len(self.is_aside)
@@ -110,12 +119,6 @@ class Arrivals:
     def is_saved(self) -> Flags:
         """(N,) whether it was drawn, is of the protected class, and was not set aside."""
         return np.logical_and(~self.is_aside, self._is_protected)
-
-    @property
-    def is_open(self) -> Flags:
-        """(N,) whether it was drawn and has no answer that counts."""
-        is_open: Flags = self.is_drawn & (self.answers <= Verdict.CANNOT_TELL)
-        return is_open
 
     @property
     def _is_protected(self) -> Flags:
@@ -204,7 +207,7 @@ def log_wealth(arrivals: Arrivals, lose_at_most: float, *, one_start: bool = Fal
     at = _bets_at(arrivals)
     if not len(at):
         return np.zeros(0)
-    odds = (arrivals.rate_keep / arrivals.rate_aside)[at] * (1 - lose_at_most) / lose_at_most
+    odds = (arrivals.rate_keep / arrivals.rate)[at] * (1 - lose_at_most) / lose_at_most
     logs = np.log1p(np.where(arrivals.is_lost[at], odds, -1.0)[:, None] * BETS)  # (M, 14)
     sums = logs.cumsum(axis=0)
     if one_start:
@@ -222,8 +225,7 @@ def log_wealth(arrivals: Arrivals, lose_at_most: float, *, one_start: bool = Fal
 
 def _bets_at(arrivals: Arrivals) -> NDArray[np.int64]:
     """Return the numbers of the arrivals that change W, in order."""
-    is_kept = ~arrivals.is_aside
-    return np.flatnonzero(arrivals.is_lost | arrivals.is_saved | (arrivals.is_open & is_kept))
+    return np.flatnonzero(arrivals.is_lost | arrivals.is_saved | arrivals.may_be_saved)
 
 
 def loss_so_far(arrivals: Arrivals, delta: float = DELTA) -> Loss | None:
@@ -234,17 +236,14 @@ def loss_so_far(arrivals: Arrivals, delta: float = DELTA) -> Loss | None:
     from below as for the alarm, from above as lost if set aside, and as nothing if kept.
     """
     is_lost, is_saved = arrivals.is_lost, arrivals.is_saved
-    lost, saved = (float((1 / rate[rows]).sum()) for rate, rows in (
-        (arrivals.rate_aside, is_lost), (arrivals.rate_keep, is_saved)
-    ))  # fmt: skip
+    lost, saved = (float((1 / arrivals.rate[rows]).sum()) for rows in (is_lost, is_saved))
     if not lost + saved:
         return None
-    ratios = arrivals.rate_keep / arrivals.rate_aside
-    open_kept, open_aside = (int((arrivals.is_open & rows).sum()) for rows in (
-        ~arrivals.is_aside, arrivals.is_aside
-    ))  # fmt: skip
-    from_below = _excludes(ratios[is_lost], int(is_saved.sum()) + open_kept, delta / 2)
-    from_above = _excludes(1 / ratios[is_saved], int(is_lost.sum()) + open_aside, delta / 2)
+    wins = (arrivals.rate_keep / arrivals.rate)[is_lost], (arrivals.rate_aside / arrivals.rate)[is_saved]
+    num_against = (is_saved | arrivals.may_be_saved).sum(), (is_lost | arrivals.may_be_lost).sum()
+    from_below, from_above = (
+        _excludes(ratios, int(num), delta / 2) for ratios, num in zip(wins, num_against, strict=True)
+    )
     steps = range(1, LOSSES)
     low = bisect_left(steps, True, key=lambda step: not from_below(step / LOSSES))
     high = bisect_left(steps, True, key=lambda step: from_above(1 - step / LOSSES))

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.classifier.decision import BURST_SECONDS
+
 QUANTILE = 0.01
 """Share of the reference that is darker, or less sharp, than the limit."""
 WINDOW, FEWEST = 20, 8
@@ -24,7 +26,7 @@ SET_BACK = DAY
 """A clock is set back by more than this, in seconds. Summer time ends with an hour."""
 TOGETHER = HOUR
 """Pictures that arrive within this time, in seconds, may come in any order, as from a memory card."""
-BURST = 60.0
+BURST = BURST_SECONDS
 """Pictures taken within this time of the one before, in seconds, are alike, and count once."""
 FEWEST_DAYS = 14
 """Days of arrivals before silence can be a fault."""

@@ -22,7 +22,6 @@ from skysort.runs.audit import AuditReport, judge, report_of
 from skysort.web.thumbnails import Thumbnails
 from skysort.work.answers import CANNOT_TELL, OTHER
 from skysort.work.journal import Journal
-from skysort.work.journal_entries import JournalEntry
 from skysort.work.looks import COLUMNS, Look, answer, find
 from skysort.work.pictures import Pictures
 
@@ -81,6 +80,7 @@ class Review:
     def __init__(self, aside: Path, thumbnails: Thumbnails) -> None:
         self.aside, self._thumbnails = aside, thumbnails
         self._rows: dict[str, tuple[int, str]] = {}
+        self._given: list[int] = []
         self._lock = threading.Lock()
         Journal(aside).close()
 
@@ -115,18 +115,27 @@ class Review:
             file = Path(folder, "answers.csv")
             with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as opened:
                 csv.writer(opened).writerows([COLUMNS, *rows])
-            answer(journal, file, _who())
+            self._given += answer(journal, file, _who()).numbers
             return _promise(journal, judge)
 
     def take_back(self) -> tuple[WaitingPicture | None, str]:
-        """Take back the last answer. Return its picture, if it is still there, and a sentence as `answer`."""
+        """Take back the last answer that was given here. Return its picture, if it is still there, and a sentence.
+
+        Raises:
+            NotUnderstoodError: when there is none.
+        """
         with self._lock, Journal(self.aside) as journal:
-            taken = journal.answers.take_back(1)
-            if not taken:
-                raise NotUnderstoodError("nothing-to-undo", "there is no answer to take back")
+            taken = None
+            while self._given and taken is None:
+                taken = journal.answers.withdraw(self._given.pop())
+            if taken is None:
+                raise NotUnderstoodError(
+                    "nothing-to-undo",
+                    "no answer was given here that counts; skysort audit --undo 1 takes back those from elsewhere",
+                )
             pictures = _pictures(journal)
-            row = journal.row(pictures.arrival_of(taken[0].row))
-            look = Look(row, pictures.last(row), None)
+            row = journal.row(pictures.arrival_of(taken.row))
+            look = Look(row, pictures.last(row), None, pictures.is_drawn(row))
             places = find(journal, [look]).places
             shown = self._shown(journal, look, places[row.id]) if row.id in places else None
             return shown, _promise(journal, judge)
@@ -141,7 +150,7 @@ class Review:
         name = self._thumbnails.name(place, row.digest, row.id)
         self._rows[name] = (row.id, row.source.name)
         file = place.name.encode("utf-8", "backslashreplace").decode()
-        if (why := _why(row)) == "drawn":
+        if (why := _why(look)) == "drawn":
             return WaitingPicture(name, file, why, None, None, classes)
         best = int(np.argmax(row.probabilities))
         return WaitingPicture(name, file, why, classes[best], row.probabilities[best], classes)
@@ -157,14 +166,16 @@ def _due(journal: Journal) -> list[Look]:
     """Return the pictures that wait: those drawn as they came, then by reason and class, the surest first."""
     pictures = _pictures(journal)
     due = [
-        Look(row, pictures.last(row), None)
+        Look(row, pictures.last(row), None, pictures.is_drawn(row))
         for row in pictures.arrivals
-        if (row.is_drawn or row.action == "review") and row.probabilities and row.id not in pictures.labels
+        if (pictures.is_drawn(row) or row.action == "review")
+        and row.probabilities
+        and row.id not in pictures.labels
     ]
     order = list(TITLES)
 
     def key(look: Look) -> tuple[int, int, float]:
-        if (why := _why(look.row)) == "drawn":
+        if (why := _why(look)) == "drawn":
             return order.index(why), 0, look.row.id
         best = int(np.argmax(look.row.probabilities))
         return order.index(why), best, -look.row.probabilities[best]
@@ -172,10 +183,10 @@ def _due(journal: Journal) -> list[Look]:
     return sorted(due, key=key)
 
 
-def _why(row: JournalEntry) -> Why:
-    if row.is_drawn:
+def _why(look: Look) -> Why:
+    if look.is_drawn:
         return "drawn"
-    return "unsure" if row.label is not None else "unknown"
+    return "unsure" if look.row.label is not None else "unknown"
 
 
 def _promise(journal: Journal, look: Callable[[Journal], AuditReport]) -> str:

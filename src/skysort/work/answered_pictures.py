@@ -18,10 +18,11 @@ from typing import Literal
 
 from skysort.work.answers import CANNOT_TELL, names_class
 from skysort.work.coins import coin_of, read_seed, second_coin_of
-from skysort.work.dragged import is_at
+from skysort.work.groups import Group
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import DamagedJournalError, JournalEntry
 from skysort.work.journal_export import corrections_of
+from skysort.work.looks import Look, find
 from skysort.work.pictures import Pictures
 
 SHARE_TO_TEST = 0.5
@@ -51,6 +52,7 @@ class LeftOut:
     not_uniform: int = 0
     """Their coin is not below the lowest rate."""
     unanswered: int = 0
+    """They have no answer, or another picture of their group has none."""
     cannot_tell: int = 0
     """The answer was `?`."""
     other: int = 0
@@ -100,7 +102,7 @@ def _add_audited(journal: Journal, pictures: Pictures, answered: AnsweredPicture
     arrivals = [row for row in pictures.arrivals if first.get(row.digest) == row.id]
     newest_alarm, left_out = journal.alarms.newest_row(), answered.left_out
     lowest = min((_lower_rate(row) for row in arrivals if row.id > newest_alarm), default=0.0)
-    drawn = [row for row in arrivals if row.is_drawn]
+    drawn = [row for row in arrivals if pictures.is_drawn(row)]
     seed, tested = read_seed(journal.folder), journal.comparisons.digests()
     if drawn and seed is None:
         raise DamagedJournalError(
@@ -109,26 +111,29 @@ def _add_audited(journal: Journal, pictures: Pictures, answered: AnsweredPicture
         )
     for row in drawn:
         label = pictures.labels.get(row.id)
-        assert seed is not None and row.coin is not None  # it is drawn
-        if row.coin != coin_of(seed, row.id, row.digest):
+        group = pictures.groups.by_row.get(row.id, Group([row]))
+        assert seed is not None and group.coin is not None  # it is drawn
+        if group.coin != coin_of(seed, group.first.id, group.first.digest):
             left_out.wrong_coin += 1
-        elif row.id <= newest_alarm:
+        elif group.first.id <= newest_alarm:
             left_out.before_alarm += 1
-        elif row.coin >= lowest:
+        elif group.coin >= lowest:
             left_out.not_uniform += 1
-        elif label is None:
+        elif label is None or any(one.id not in pictures.labels for one in group.rows):
             left_out.unanswered += 1
         elif label == CANNOT_TELL:
             left_out.cannot_tell += 1
         elif not names_class(label, journal.settings(row.session).classes):
             left_out.other += 1
         else:
-            part: Part = "test" if second_coin_of(seed, row.digest) < SHARE_TO_TEST else "calibration"
+            second_coin = second_coin_of(seed, group.first.digest)
+            part: Part = "test" if second_coin < SHARE_TO_TEST else "calibration"
             if part == "test" and row.digest in tested:
                 left_out.tested_before += 1
                 continue
-            last = pictures.last(row)
-            answered.pictures.append(AnsweredPicture(row, label, part, last.place, is_at(last.place, last)))
+            look = Look(row, pictures.last(row), label, is_drawn=True)
+            place = find(journal, [look]).places.get(row.id)
+            answered.pictures.append(AnsweredPicture(row, label, part, place or look.place, place is not None))
     if pictures.arrivals:
         answered.rate = _lower_rate(pictures.arrivals[-1])
 

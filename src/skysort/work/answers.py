@@ -73,13 +73,13 @@ class Answers:
                 connection.execute(insert, (row, label, who, now, after)).lastrowid or 0 for row, label in labels
             ]
 
-    def withdraw(self, number: int) -> None:
-        """Take back one answer by its number."""
+    def withdraw(self, number: int) -> Answer | None:
+        """Take back one answer by its number; return it, or None if it was taken back before."""
         self._database.check_files()
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE answers SET undone = ? WHERE id = ? AND undone IS NULL", (time.time(), number)
-            )
+            query = "UPDATE answers SET undone = ? WHERE id = ? AND undone IS NULL RETURNING *"
+            cells = connection.execute(query, (time.time(), number)).fetchone()
+        return cells and _answer(cells)
 
     def take_back(self, last: int) -> list[Answer]:
         """Take back the last answers that count; return them, newest first."""

@@ -114,8 +114,7 @@ def make_seed(folder: Path) -> bytes:
     seed = read_seed(folder)
     if seed is None:
         seed = secrets.token_bytes(SEED_BYTES)
-        with whole_file(path) as file:
-            Path(file.name).chmod(0o600)  # before anything is in it
+        with whole_file(path, is_secret=True) as file:
             file.write(seed.hex() + "\n")
     return seed
 

@@ -175,6 +175,7 @@ COLUMNS = (
     Column("brightness", "REAL", "a number, or NULL", _or_null(_is_finite)),
     Column("sharpness", "REAL", "a number, or NULL", _or_null(_is_finite)),
     Column("taken", "REAL", "seconds since 1970, or NULL", _or_null(is_time)),
+    Column("camera", "TEXT", "text, or NULL", _or_null(_is_text)),
 )
 """In the order of the table."""
 NAMES = ", ".join(column.name for column in COLUMNS)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from skysort.core.errors import SkysortError
 
@@ -60,17 +60,23 @@ class Settings:
     folders: Mapping[str, str] = field(default_factory=dict)
     unsure_below: float | None = None
     """A picture whose likeliest class has a lower probability goes to review."""
-    lose_at_most: float | None = None
+    lose_at_most: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share that the decision promises not to exceed."""
     confidence: float | None = None
     """Of the promise."""
+    burst_seconds: float | None = None
+    """Pictures of one folder and camera that were taken within this time of the one before are of one group; None
+    if each picture counts. This and the next are of a decision that counts groups."""
+    group_by: str | None = None
+    """A regular expression. Pictures whose paths below the inbox match it alike are of one group."""
+    inbox: str | None = None
 
     @property
     def promise(self) -> tuple[object, ...]:
         """Equal for sessions with the same decision. Folders and rates may differ."""
         return (
             self.classifier, self.classes, self.decision, self.threshold, self.keep, self.lose_at_most,
-            self.confidence,
+            self.confidence, self.burst_seconds, self.group_by,
         )  # fmt: skip
 
 
@@ -103,6 +109,7 @@ class JournalEntry:
     brightness: float | None = None
     sharpness: float | None = None
     taken: float | None = None
+    camera: str | None = None
     """As in `skysort.data.capture.Capture`; None if unreadable, or not recorded."""
     id: int = 0
     """0 until the entry is in the journal."""

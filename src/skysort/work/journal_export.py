@@ -120,7 +120,7 @@ def corrections_of(journal: Journal, pictures: Pictures) -> tuple[list[Correctio
 
     Of several pictures that were at one place, the one with the newest answer counts.
     """
-    drawn = {row.digest for row in pictures.arrivals if row.is_drawn}
+    drawn = {row.digest for row in pictures.arrivals if pictures.is_drawn(row)}
     places: dict[int, Path] = {}
     answers = dict(pictures.labels)
     for path, (row, label) in dragged(journal).items():

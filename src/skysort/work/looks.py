@@ -1,7 +1,7 @@
 """The looks of an audit: its arrivals, where their pictures are, and what people said about them."""
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,24 +11,31 @@ from skysort.core.text import printable
 from skysort.data.listing import class_name
 from skysort.work.answers import CANNOT_TELL, OTHER
 from skysort.work.dragged import dragged, is_at
+from skysort.work.groups import Group
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry
 from skysort.work.names import absolute_picture
 from skysort.work.pictures import Pictures
 
+BY_DRAGGING = "dragged"
+"""Stands for the name of a person who dragged a picture, which nobody knows."""
 COLUMNS = ("number", "path", "label")
 """Of a CSV file of looks. The number is that of the row in which the picture arrived."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """An arrival of an audit. A person is asked to look at it if its row `is_drawn`."""
+    """An arrival of an audit."""
 
     row: JournalEntry
     last: JournalEntry
     """The newest row of the picture: that of an undo, for instance."""
     label: str | None
     """The answer that counts: a class, `other` or `?`. None before there is one."""
+    is_drawn: bool
+    """Whether a person is asked to look at it."""
+    group: Group | None = None
+    """Of pictures that count once; None where the decision counts pictures."""
 
     @property
     def place(self) -> Path:
@@ -50,6 +57,8 @@ class NewAnswers:
     """Answers that differ from an earlier one, which stays in the journal and no longer counts."""
     gone: tuple[Path, ...]
     """Places of answered pictures at which they are no more."""
+    numbers: tuple[int, ...] = ()
+    """Of the answers in the journal."""
 
 
 class FoundLooks(NamedTuple):
@@ -57,14 +66,24 @@ class FoundLooks(NamedTuple):
 
     places: dict[int, Path]
     """By the number of the row. Pictures that are not where the journal says are left out, unless dragged."""
-    dragged: frozenset[int]
-    """Those that a person dragged into the folder of a class."""
+    dragged: dict[int, str]
+    """Those that a person dragged into the folder of a class, with that class."""
+
+    def of(self, numbers: Collection[int]) -> "FoundLooks":
+        """Return the part about the looks of some rows."""
+        return FoundLooks(*({number: of[number] for number in of if number in numbers} for of in self))
 
 
 def looks(journal: Journal) -> list[Look]:
     """Return all finished arrivals under an audit, in their order."""
     pictures = Pictures(journal)
-    return [Look(row, pictures.last(row), pictures.labels.get(row.id)) for row in pictures.arrivals]
+    return [
+        Look(
+            row, pictures.last(row), pictures.labels.get(row.id), pictures.is_drawn(row),
+            pictures.groups.by_row.get(row.id),
+        )
+        for row in pictures.arrivals
+    ]  # fmt: skip
 
 
 def find(journal: Journal, looks: Iterable[Look]) -> FoundLooks:
@@ -77,8 +96,24 @@ def find(journal: Journal, looks: Iterable[Look]) -> FoundLooks:
         else:
             lost[look.last.id] = look
     moved = (look.last for look in lost.values() if look.last.kind in ("move", "copy") and look.last.by != "undo")
-    by_drag = {lost[row.id].row.id: path for path, (row, _) in dragged(journal, moved).items()}
-    return FoundLooks(places | by_drag, frozenset(by_drag))
+    by_drag = {lost[row.id].row.id: (path, label) for path, (row, label) in dragged(journal, moved).items()}
+    places |= {number: path for number, (path, _) in by_drag.items()}
+    return FoundLooks(places, {number: label for number, (_, label) in by_drag.items()})
+
+
+def answer_dragged(journal: Journal, labels: Mapping[int, str]) -> int:
+    """Write the answers that people gave by dragging drawn pictures; return how many.
+
+    If that answer was taken back, it is not given again.
+
+    Args:
+        journal: of the pictures.
+        labels: of drawn pictures without an answer, by the numbers of their rows.
+    """
+    known = {(answer.row, answer.label) for answer in journal.answers.all() if answer.who == BY_DRAGGING}
+    answers = [answer for answer in labels.items() if answer not in known]
+    journal.answers.add(answers, BY_DRAGGING)
+    return len(answers)
 
 
 def answer(journal: Journal, file: Path, who: str, new_classes: Collection[str] = ()) -> NewAnswers:
@@ -111,13 +146,13 @@ def answer(journal: Journal, file: Path, who: str, new_classes: Collection[str] 
             num_unchanged += 1
             continue
         num_replaced += row.id in labels
-        num_drawn += row.is_drawn
+        num_drawn += pictures.is_drawn(row)
         labels[row.id] = label
         new.append((row.id, label))
         if not is_at((last := pictures.last(row)).place, last):
             gone.append(last.place)
-    journal.answers.add(new, who)
-    return NewAnswers(num_drawn, len(new) - num_drawn, num_unchanged, num_replaced, tuple(gone))
+    numbers = journal.answers.add(new, who)
+    return NewAnswers(num_drawn, len(new) - num_drawn, num_unchanged, num_replaced, tuple(gone), tuple(numbers))
 
 
 def _answers_in(file: Path) -> list[tuple[int, str, str, str]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from heapq import merge
 from pathlib import Path
 
+from skysort.work.groups import GroupedArrivals
 from skysort.work.journal import Journal
 from skysort.work.journal_entries import JournalEntry, Settings
 
@@ -31,9 +32,11 @@ class Pictures:
         self._under_session = under
         self._undoing = journal.undoing()
         self._arrival_of: dict[int, int] = {}
-        self._promises: dict[int, tuple[object, ...]] = {}
+        self._settings: dict[int, Settings] = {}
         self._under: dict[int, tuple[object, ...]] = {}
         """The promise that each arrival came under."""
+        self.groups = GroupedArrivals()
+        """Of the arrivals under decisions that count groups."""
         self._here: dict[tuple[tuple[object, ...], str, Path], int] = {}
         """The arrival of the picture that is at a path, by promise, digest and path."""
         self._last: dict[int, JournalEntry] = {}
@@ -46,6 +49,11 @@ class Pictures:
         """Return the number of the row in which the picture of a row arrived."""
         return self._arrival_of.get(number, number)
 
+    def is_drawn(self, arrival: JournalEntry) -> bool:
+        """Tell whether a person is asked to look at an arrival, or at its group."""
+        group = self.groups.by_row.get(arrival.id)
+        return arrival.is_drawn if group is None else group.is_drawn
+
     def last(self, arrival: JournalEntry) -> JournalEntry:
         """Return the newest row of the picture of an arrival."""
         return self._last.get(arrival.id, arrival)
@@ -55,13 +63,15 @@ class Pictures:
         if row.undoes is not None:
             number = self.arrival_of(row.undoes)
         else:
-            if row.session not in self._promises:
-                self._promises[row.session] = self._under_session(journal.settings(row.session))
-            promise = self._promises[row.session]
+            if row.session not in self._settings:
+                self._settings[row.session] = journal.settings(row.session)
+            settings = self._settings[row.session]
+            promise = self._under_session(settings)
             number = self._here.get((promise, row.digest, row.source), row.id)
             if number == row.id:
                 self.arrivals.append(row)
                 self._under[number] = promise
+                self.groups.add(row, settings)
         if number != row.id:
             self._arrival_of[row.id] = number
             self._last[number] = row

@@ -105,11 +105,14 @@ def watch(
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
     rule = _rule(loaded, decision, keep, options.inbox)
-    if options.audit and isinstance(rule, Decision) and rule.calibration.groups is not None:
+    if options.audit and isinstance(rule, Decision) and (grouping := rule.grouping_in_use):
+        facts = {name: value for name, value in vars(grouping).items() if value}
         tell(
-            logging.WARNING, "the promise counts groups of pictures and the audit counts pictures: an alarm may be"
-            " false where pictures come in bursts", decision=rule.name,
-        )  # fmt: skip
+            logging.INFO,
+            "the promise counts groups of pictures, and so does the audit",
+            decision=rule.name,
+            **facts,
+        )
     counts = watch_inbox(loaded, rule, options, stop or Stop())
     tell(
         logging.INFO, "ended", **counts.actions,

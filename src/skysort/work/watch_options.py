@@ -83,8 +83,7 @@ class WatchOptions:
             NotUnderstoodError: when there is no inbox, or a folder lies in another one or in a journal.
             SkysortError: when a folder cannot be made.
         """
-        if not self.inbox.is_dir():
-            raise NotUnderstoodError("path-not-found", f"{self.inbox}: no such folder")
+        check_inbox(self.inbox)
         inbox = self.inbox.resolve()
         resolved = {name: folder.resolve() for name, folder in self.named.items()}
         by_option = {"the inbox": inbox} | {f"--{name}": folder for name, folder in resolved.items()}
@@ -111,13 +110,25 @@ class WatchOptions:
         )
         if not isinstance(rule, Decision):
             return settings
+        grouping = rule.grouping_in_use
         return replace(
             settings,
             decision=rule.name,
             threshold=rule.threshold,
             lose_at_most=rule.lose_at_most,
             confidence=rule.confidence,
+            **({**vars(grouping), "inbox": str(self.inbox)} if grouping else {}),
         )
+
+
+def check_inbox(inbox: Path) -> None:
+    """Make sure that an inbox is there.
+
+    Raises:
+        NotUnderstoodError: when it is not.
+    """
+    if not inbox.is_dir():
+        raise NotUnderstoodError("path-not-found", f"{inbox}: no such folder")
 
 
 def check_apart(folders: Mapping[str, Path], journal_of: Path) -> None:

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,8 @@ class CsvRow:
     """Empty if the file has no splits."""
     group: str
     """Empty for a picture without a group."""
+    others: Mapping[str, str]
+    """Cells of other columns, by the names of these."""
 
 
 def read_rows(path: Path) -> list[CsvRow]:
@@ -162,6 +164,7 @@ def _row(line: int, header: list[str], cells: list[str]) -> CsvRow:
         class_name(row["label"]),
         split,
         row.get("group", ""),
+        {name: cell for name, cell in row.items() if name not in NEEDED + OPTIONAL},
     )
 
 
