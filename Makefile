@@ -88,6 +88,7 @@ bench: demo
 	$(BIN)/python benchmarks/photographs.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/photographs.json
 	$(BIN)/python benchmarks/folds.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/folds.json
 	$(BIN)/python benchmarks/audit.py --output runs/bench/audit.json
+	$(BIN)/python benchmarks/year.py --output runs/bench/year.json
 	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
 
 clean:

@@ -94,14 +94,16 @@ class Arrivals:
             SkysortError: when a rate is not above 0 and at most 1.
         """
         aside, drawn = np.asarray(is_aside, bool), np.asarray(is_drawn, bool)
-        rates = [np.broadcast_to(np.asarray(rate, float), aside.shape) for rate in (rate_aside, rate_keep)]
-        for rate in rates:
+        of_aside, of_keep = (
+            np.broadcast_to(np.asarray(rate, float), aside.shape) for rate in (rate_aside, rate_keep)
+        )
+        for rate in (of_aside, of_keep):
             if not ((rate > 0) & (rate <= 1)).all():  # NaN, too
                 raise SkysortError("wrong-value", "expected rates of looks above 0 and at most 1")
         verdicts = np.asarray(answers, np.int8)
         is_open = drawn & (verdicts <= Verdict.CANNOT_TELL)
-        rate = np.where(aside, *rates)
-        return cls(aside, drawn, verdicts, *rates, rate, is_open & aside, is_open & ~aside)
+        rate = np.where(aside, of_aside, of_keep)
+        return cls(aside, drawn, verdicts, of_aside, of_keep, rate, is_open & aside, is_open & ~aside)
 
     def __len__(self) -> int:
         return len(self.is_aside)
