@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import skysort
 from skysort.cli import main
 from skysort.core.log import log
+from skysort.work.journal import Journal
+from tests.commands.improving import FOLDERS, NUM, NUM_CORRECTED, answer, copied, watch
 from tests.conftest import SharedFolder
 
 ROOT = Path(__file__).parents[2]
@@ -99,3 +102,40 @@ def environment_with(built: Path, extra: str, folder: Path, *options: object) ->
             pytest.skip("the package registry is out of reach")
         pytest.fail(installed.stderr)
     return python
+
+
+@pytest.fixture(scope="session")
+def answered_once(finished_run: Path, session_cache: Path, shared_folder: SharedFolder) -> Path:
+    """A watcher's folders. All pictures were drawn and answered, but for some corrections. Not to be changed."""
+
+    def fill(top: Path) -> None:
+        skysort.decide(shutil.copytree(finished_run, top / "run"), "bird", 0.2, 0.9)
+        watch(top, range(NUM), "100%")
+        answer(top, "bird", "airplane")
+        watch(top, range(NUM, NUM + NUM_CORRECTED), None)
+        with Journal(top / "aside") as journal:
+            rows = [row for row in journal.classifications() if not row.is_drawn]
+            journal.answers.add([(row.id, row.source.stem.split("-")[0]) for row in rows], "me")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(session_cache))
+        return shared_folder("answered", fill)
+
+
+@pytest.fixture
+def answered(answered_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of these folders, with a journal that knows of no test."""
+    return copied(answered_once, tmp_path_factory.mktemp("copy"), *FOLDERS)
+
+
+@pytest.fixture(scope="session")
+def improved(answered_once: Path, session_cache: Path, shared_folder: SharedFolder) -> Path:
+    """The improved run, beside the journal that it learned from. Not to be changed: copy it first."""
+
+    def fill(top: Path) -> None:
+        copied(answered_once, top, *FOLDERS)
+        skysort.improve(top / "run", top / "aside", top / "run2")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYSORT_CACHE", str(session_cache))
+        return shared_folder("improved", fill) / "run2"
