@@ -88,6 +88,8 @@ def test_it_says_what_it_did_and_whether_to_switch(top: Path, skysort_command: C
         f"run: {top / 'run2'}",
     ):
         assert fact in ended.out
+    page = (top / "run2" / "report.html").read_text("utf-8")
+    assert 'id="improvement"' in page and f"learned from {NUM_CORRECTED} corrections" in page
     advice = [line for line in ended.out.splitlines() if line.startswith(("switch:", "do not", "cannot tell"))]
     assert len(advice) == 1
 

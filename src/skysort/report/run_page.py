@@ -90,6 +90,7 @@ def write_report(
     suspects: Sequence[SuspectLabel] | None = None,
     learning_curve: LearningCurve | None = None,
     evidence: EvidenceOf | None = None,
+    improvement: Sequence[str] = (),
 ) -> None:
     """Write the page: figures, curves, mistakes, commands to repeat the run. The same input gives the same bytes.
 
@@ -104,6 +105,7 @@ def write_report(
             speak of them.
         learning_curve: accuracy by pictures per class; None for a page that does not speak of it.
         evidence: for the answers in `test`; None if the classifier gives none.
+        improvement: how the run improves another one, one line each; empty if it does not.
 
     Raises:
         SkysortError: when the file cannot be written.
@@ -133,6 +135,7 @@ def write_report(
         reliability=Reliability(calibration.before, calibration.after),
         weakest=_weakest(figures.classes),
         decisions=decisions,
+        improvement=improvement,
         mistakes=mistakes,
         samples=samples,
         suspects=suspects,

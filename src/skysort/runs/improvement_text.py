@@ -27,14 +27,23 @@ def improvement_text(improvement: Improvement, run: Path) -> str:
         improvement: finished, so it has an outcome.
         run: folder of the improved run.
     """
+    lines = [*improvement_lines(improvement), f"run: {run}", f"report: {run / 'report.html'}"]
+    if improvement.outcome and improvement.outcome.advice == "switch" and improvement.decision:
+        lines += [printable(_how_to_switch(improvement, run))]
+    return "\n".join(lines)
+
+
+def improvement_lines(improvement: Improvement) -> list[str]:
+    """Return what was learned and measured, and whether to switch, one line each.
+
+    Args:
+        improvement: finished, so it has an outcome.
+    """
     outcome = improvement.outcome
     assert outcome
     lines = [_learned(improvement), *_audited(improvement, outcome), *_left_out(improvement)]
     lines += [*map(_decided, outcome.decisions), *_unanswered(improvement, outcome)]
-    lines += [*_compared(outcome), _advice(improvement, outcome), f"run: {run}", f"report: {run / 'report.html'}"]
-    if outcome.advice == "switch" and improvement.decision:
-        lines += [_how_to_switch(improvement, run)]
-    return "\n".join(map(printable, lines))
+    return [printable(line) for line in (*lines, *_compared(outcome), _advice(improvement, outcome))]
 
 
 def _learned(improvement: Improvement) -> str:

@@ -18,6 +18,7 @@ from skysort.data.dataset import Dataset
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decision_sections, headline, write_report
 from skysort.runs.folder import Run
+from skysort.runs.improvement_text import improvement_lines
 from skysort.runs.learner import backbone_learner
 from skysort.trust.evaluation import Evaluation, evaluate_split, evaluation_of
 from skysort.trust.metrics import Metrics
@@ -189,6 +190,7 @@ def write_figures(
     (rows or test).write_csv(folder / "predictions.csv")
     suspects = run.suspect_labels if run else None
     learning_curve = run.learning_curve if run else None
+    improvement = run.improvement if run else None
     write_report(
         folder / "report.html",
         metrics,
@@ -198,5 +200,6 @@ def write_figures(
         suspects,
         learning_curve,
         evidence,
+        improvement_lines(improvement) if improvement and improvement.outcome else (),
     )
     write_whole(folder / "metrics.json", metrics.to_json())
