@@ -17,6 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import skysort
 from skysort.classifier.classifier import Classifier
+from skysort.classifier.decision import Calibration, Decision
 from skysort.classifier.ood import scores
 from skysort.classifier.readme import sample
 from skysort.classifier.runtime import OnnxModel
@@ -27,7 +28,11 @@ from skysort.runs.reopen import prepared_again
 from skysort.transfer.head import fit_head
 from skysort.transfer.network import head_of
 from skysort.trust.folds import folds_interval
+from skysort.work.arrivals import Stop
+from skysort.work.coins import SEED_BYTES, AuditRates, seed_file
 from skysort.work.journal import Journal
+from skysort.work.watch import watch_inbox
+from skysort.work.watch_options import WatchOptions
 from tests.classifier.damaging import sign
 from tests.commands.conftest import Ended
 from tests.commands.test_without_torch import without
@@ -522,3 +527,30 @@ def test_improve_computes_only_new_pictures_and_needs_no_pytorch(learned: skysor
     assert run.metrics.protocol == "folds" and run.metrics.held_out.pictures == 30
     outcome = run.improvement.outcome
     assert outcome is not None and (outcome.decisions, outcome.advice) == ((), "cannot-tell")
+
+
+def test_a_run_by_folds_decides_with_audited_pictures(learned: skysort.Run, tmp_path: Path) -> None:
+    with refused("missing-split"):
+        skysort.decide(shutil.copytree(learned.path, tmp_path / "run"), "disc", 0.3, 0.8)
+    (tmp_path / "inbox").mkdir()
+    for path in draw(tmp_path / "new", per_class=16, seed=5).rglob("*.jpg"):
+        path.rename(tmp_path / "inbox" / f"{path.parent.name}-{path.name}")
+    with Journal(tmp_path / "aside", make=True) as journal:
+        seed_file(journal.folder).write_text("00" * SEED_BYTES)  # the same pictures calibrate each time
+    rule = Decision(
+        name="keep-disc", keep=("disc",), threshold=0.5, lose_at_most=0.3, confidence=0.8,
+        calibration=Calibration(pictures=20, lost=0), set_aside=None, date="2026-11-23",
+    )  # fmt: skip
+    options = WatchOptions(
+        tmp_path / "inbox", tmp_path / "aside", once=True, settle=0.0, audit=AuditRates(1.0, 1.0)
+    )
+    watch_inbox(skysort.load(learned.path), rule, options, Stop())
+    with Journal(tmp_path / "aside") as journal:
+        journal.answers.add([(row.id, row.source.name.split("-")[0]) for row in journal.arrivals()], "me")
+    improved = skysort.improve(learned.path, tmp_path / "aside", tmp_path / "run2")
+    made = skysort.decide(improved.path, "disc", 0.3, 0.8).decision
+    answers = rows_of(improved.path / "answers" / "answers.csv")
+    assert made.calibration.pictures == sum(
+        row["split"] == "calibration" and row["label"] == "disc" for row in answers
+    )
+    assert skysort.load(improved.path).decision("keep-disc") == made

@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from skysort.classifier.decision import BURST_SECONDS, Calibration, Decision, Grouping
-from skysort.runs.audit import audit_folder
 from skysort.runs.audit_text import as_json, as_text
 from skysort.work.answered_pictures import answered_pictures
 from skysort.work.coins import AuditRates
 from skysort.work.groups import PATIENCE
 from skysort.work.journal import Journal
 from skysort.work.journal_export import corrected
-from tests.runs.test_audit import answer_all, arrive
+from tests.runs.test_audit import answer_all, arrive, audit_folder
 from tests.work.test_coins import RULE
 from tests.work.test_watch import put
 
