@@ -71,7 +71,8 @@ class FoundLooks(NamedTuple):
 
     def of(self, numbers: Collection[int]) -> "FoundLooks":
         """Return the part about the looks of some rows."""
-        return FoundLooks(*({number: of[number] for number in of if number in numbers} for of in self))
+        places = {number: path for number, path in self.places.items() if number in numbers}
+        return FoundLooks(places, {number: label for number, label in self.dragged.items() if number in numbers})
 
 
 def looks(journal: Journal) -> list[Look]:
