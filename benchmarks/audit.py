@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from skysort.trust.audit import DELTA, Arrivals, Verdict, log_wealth
+from skysort.trust.audit_groups import as_groups
 from skysort.trust.intervals import wilson
 
 ALPHA = 0.02
@@ -47,6 +48,14 @@ def stream(
     return Arrivals.of(is_aside, is_drawn, answers, *rates)
 
 
+def in_groups(pictures: Arrivals, size: int, rng: np.random.Generator) -> Arrivals:
+    """Return groups of pictures that follow each other. All pictures of a group have one coin."""
+    groups = np.arange(len(pictures)) // size
+    is_drawn = rng.random(groups[-1] + 1)[groups] < pictures.rate
+    of_groups = Arrivals.of(pictures.is_aside, is_drawn, pictures.answers, pictures.rate_aside, pictures.rate_keep)
+    return as_groups(of_groups, groups, np.ones(groups[-1] + 1, bool))
+
+
 def kept_promises(num: int) -> dict[str, Callable[[np.random.Generator], Arrivals]]:
     """Return makers of streams in which the promise holds at every arrival, with the loss exactly at alpha."""
     at = np.arange(num)
@@ -63,13 +72,14 @@ def kept_promises(num: int) -> dict[str, Callable[[np.random.Generator], Arrival
         "rates change": lambda rng: stream(rng, loss, seasons, changing),
         "a fifth not answered": lambda rng: stream(rng, loss, seasons, unequal, answered=0.8),
         "each picture five times, as pictures": lambda rng: stream(rng, loss, half, equal, burst=5),
+        "five times, as groups": lambda rng: in_groups(stream(rng, loss, half, equal, burst=5), 5, rng),
     }
 
 
 def alarm_after(arrivals: Arrivals, *, one_start: bool = False) -> int:
     """Return the number of the arrival that raises the alarm."""
     reached = np.flatnonzero(log_wealth(arrivals, ALPHA, one_start=one_start) >= THRESHOLD)
-    is_bet = arrivals.is_lost | arrivals.is_saved | (arrivals.is_open & ~arrivals.is_aside)
+    is_bet = arrivals.is_lost | arrivals.is_saved | arrivals.may_be_saved
     return int(np.flatnonzero(is_bet)[reached[0]]) if len(reached) else NEVER
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from skysort.core.log import short_time
-from skysort.core.text import printable
+from skysort.core.text import counted, printable
 from skysort.report.audit_page import AuditPage, Event, LookCounts, LossChart, write_audit_page
 from skysort.runs.audit import AuditReport
 from skysort.runs.audit_text import loss_sentence, promise_sentence
@@ -56,11 +56,16 @@ def _facts(report: AuditReport) -> dict[str, str]:
     rates = report.rates
     return {
         "Promise": f"at most {100 * report.lose_at_most:g} % of {' and '.join(report.keep)} is set aside",
-        "Looks": f"{report.result.done:,} of {report.result.drawn:,} done",
+        "Looks": f"{report.result.done:,} of {_drawn(report)} done",
         "Rates now": f"{100 * rates.aside:g} % of those set aside, {100 * rates.keep:g} % of others",
         "First picture": short_time(report.looks[0].row.planned),
         "Newest picture": short_time(report.looks[-1].row.planned),
     }
+
+
+def _drawn(report: AuditReport) -> str:
+    num = report.result.drawn
+    return f"{num:,}" if report.unit == "picture" else counted(num, "group")
 
 
 def _look_counts(report: AuditReport) -> list[LookCounts]:

@@ -11,9 +11,11 @@ another group. Only a group that has ended has an outcome.
 """
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from skysort.work.journal_entries import JournalEntry, Settings
@@ -83,20 +85,21 @@ class GroupedArrivals:
         match = _match(row.source, settings)
         if match is not None and (group := self._matches.get((settings.promise, match))):
             groups.append(self._now(group))
-        spans = self._spans[settings.promise, row.source.parent, row.camera]
-        spans[:] = [span for span in spans if row.planned < self._now(span.group).ends]
-        near: list[_Span] = []
+        spans, at = self._spans[settings.promise, row.source.parent, row.camera], 0
+        times = [] if row.taken is None else [row.taken]
         if row.taken is not None:
-            near = [span for span in spans if span.first - seconds < row.taken < span.last + seconds]
-            groups += [self._now(span.group) for span in near]
+            at, near = _taken_out(spans, row.taken, seconds)
+            for span in near:
+                if row.planned < self._now(span.group).ends:
+                    groups.append(self._now(span.group))
+                    times += [span.first, span.last]
         group = self._joined((one for one in groups if row.planned < one.ends), seconds)
         group.rows.append(row)
         self.by_row[row.id] = group
         if match is not None:
             self._matches[settings.promise, match] = group
-        if row.taken is not None:
-            times = [row.taken, *(time for span in near for time in (span.first, span.last))]
-            spans[:] = [span for span in spans if span not in near] + [_Span(min(times), max(times), group)]
+        if times:
+            spans.insert(at, _Span(min(times), max(times), group))
 
     def _now(self, group: Group) -> Group:
         """Return what has become of a group, which may have joined another one."""
@@ -111,6 +114,21 @@ class GroupedArrivals:
         joined = Group(rows, PATIENCE + seconds)
         self.by_row.update(dict.fromkeys((row.id for row in rows), joined))
         return joined
+
+
+def _taken_out(spans: list[_Span], taken: float, seconds: float) -> tuple[int, list[_Span]]:
+    """Take the spans out of a list within whose burst time a picture was taken; return them, and where they were.
+
+    The list is sorted, and its spans are apart by the burst time.
+    """
+    at = bisect_left(spans, taken, key=attrgetter("first"))
+    near = []
+    while at > 0 and taken - spans[at - 1].last < seconds:
+        at -= 1
+        near.append(spans.pop(at))
+    while at < len(spans) and spans[at].first - taken < seconds:
+        near.append(spans.pop(at))
+    return at, near
 
 
 def _match(path: Path, settings: Settings) -> tuple[str | None, ...] | None:
