@@ -1,12 +1,21 @@
 """Arguments and options that several verbs share."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from skysort.cli.help import PICTURES, RULES, TRAINING
+
+
+class RunFormat(StrEnum):
+    """Format of a run's progress and figures."""
+
+    text = "text"
+    json = "json"
+
 
 PICTURES_HELP = (
     "Pictures: a built-in data set (skysort datasets), a folder or archive with one folder per class, or a .csv."
@@ -53,6 +62,10 @@ MovedTo = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress and advice; errors stay.")]
+Format = Annotated[
+    RunFormat,
+    typer.Option("--format", help="Format of progress and figures: text for people, json for programs."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

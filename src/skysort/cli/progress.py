@@ -1,5 +1,7 @@
 """A progress bar for terminals, and the choice of the progress that fits standard error."""
 
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +10,27 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from skysort.core.progress import LineProgress, Meter, Progress, SilentProgress, Tell
+from skysort.core.log import log_to_stderr
+from skysort.core.log import tell as log_event
+from skysort.core.progress import LineProgress, LogProgress, Meter, Progress, SilentProgress, Tell
 from skysort.core.text import printable
 
 SECONDS_BETWEEN_REDRAWS = 0.1
 
 
-def progress_on_stderr(*, quiet: bool) -> Progress:
-    """Choose the progress that fits standard error: a bar on a terminal, lines in a log, nothing when quiet."""
+def progress_on_stderr(*, quiet: bool, as_json: bool = False) -> Progress:
+    """Choose the progress that fits standard error: a bar on a terminal, lines in a log, nothing when quiet.
+
+    Args:
+        quiet: whether to show nothing.
+        as_json: whether to write one JSON object per line, for programs.
+    """
     if quiet:
         return SilentProgress()
+    if as_json:
+        log_to_stderr("json")
+        log_event(logging.INFO, "started", pid=os.getpid())
+        return LogProgress()
     redraws = sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
     return TerminalProgress() if redraws else LineProgress()
 

@@ -1,6 +1,7 @@
 """Figures as tables for a terminal."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from skysort.cli.console import console_for, shown_name
+from skysort.cli.options import RunFormat
 from skysort.core.text import counted
 from skysort.report.wording import PROTOCOLS, decision_sentences, learned_from
 from skysort.trust.advice import advice
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from skysort.trust.metrics import Effect, Metrics, OodFigures, SplitFigures
 
 MOST_CLASSES = 30
+
+
+def print_run(run: "Run", form: RunFormat) -> None:
+    """Print the figures of a run: as tables, or what metrics.json holds."""
+    if form is RunFormat.json:
+        print(run.metrics.to_json(), end="")
+    else:
+        show_run(run, sys.stdout)
 
 
 def show_run(run: "Run", file: IO[str]) -> None:

@@ -12,16 +12,18 @@ from skysort.cli.help import PICTURES, RUN, TRAINING
 from skysort.cli.options import (
     PICTURES_HELP,
     DataDir,
+    Format,
     GroupBy,
     LabelBy,
     MovedTo,
     Quiet,
+    RunFormat,
     Settings,
     with_patterns,
 )
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.resume import resume as resume_run
-from skysort.cli.show import show_run
+from skysort.cli.show import print_run
 from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
 
@@ -109,6 +111,7 @@ def train(
     moved_to: MovedTo = None,
     run: RunFolder = None,
     resume: ResumedRun = None,
+    form: Format = RunFormat.text,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on pictures, and measure the classifier that it becomes."""
@@ -117,7 +120,7 @@ def train(
             "DATA": data or None, "--recipe": recipe, "--set": settings, "--budget": budget, "--device": device,
             "--threads": threads, "--group-by": group_by, "--label-by": label_by, "--ood": ood, "--run": run,
         })  # fmt: skip
-        resume_run(resume, moved_to, data_dir, quiet)
+        resume_run(resume, moved_to, data_dir, form, quiet)
         return
     if moved_to is not None:
         raise NotUnderstoodError(
@@ -133,7 +136,7 @@ def train(
     overrides += [f"training.device='{device}'"] if device else []
     overrides += [f"training.threads={threads}"] if threads else []
     configure_process(training=True)
-    progress = progress_on_stderr(quiet=quiet)
+    progress = progress_on_stderr(quiet=quiet, as_json=form is RunFormat.json)
     with redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.train(
             data,
@@ -145,7 +148,7 @@ def train(
             data_dir=data_dir,
             progress=progress,
         )
-    show_run(finished, sys.stdout)
+    print_run(finished, form)
 
 
 def _check_alone(others: dict[str, object]) -> None:

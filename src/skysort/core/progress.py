@@ -1,17 +1,23 @@
-"""Progress of long steps: the protocol, a silent version, and one that prints lines. `cli.progress` has a bar."""
+"""Progress of long steps: the protocol, and versions that are silent, print lines, or log events for programs.
 
+`cli.progress` has a bar.
+"""
+
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
+from skysort.core.log import tell
 from skysort.core.text import printable_lines
 
 Tell = Callable[[int, str], None]
 """Takes the number of units done since the last call, and a note such as "loss 0.412"."""
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_EVENTS = 0.5
 
 
 def span(seconds: float) -> str:
@@ -65,6 +71,27 @@ class LineProgress:
         self.say(meter.line())
 
 
+class LogProgress:
+    """Logs events: `message`, and `progress` at the start of a step, every half second and at its end."""
+
+    def say(self, line: str) -> None:
+        """Log one line."""
+        tell(logging.INFO, "message", text=line)
+
+    @contextmanager
+    def step(self, what: str, total: int, *, done: int = 0, unit: str = "pictures") -> Iterator[Tell]:
+        """Log how far the step is."""
+        meter = Meter(what, total, done, unit)
+
+        def log() -> None:
+            facts = {"what": what, "done": meter.done, "total": total, "unit": unit, "note": meter.note}
+            tell(logging.INFO, "progress", **facts, rate=meter.rate, seconds_left=meter.seconds_left)
+
+        log()
+        yield meter.tell(log, SECONDS_BETWEEN_EVENTS)
+        log()
+
+
 class Meter:
     """Counts the units that are done, and how many per second."""
 
@@ -84,6 +111,11 @@ class Meter:
         """Units per second since the step began."""
         return (self.done - self.before) / max(time.monotonic() - self.started, 1e-9)
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end of the step at this rate; None while nothing is done."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
     def tell(self, show: Callable[[], None], seconds_between: float) -> Tell:
         """Return a function that counts units, and calls `show` at most once per `seconds_between`."""
         shown = time.monotonic()
@@ -100,10 +132,9 @@ class Meter:
 
     def line(self) -> str:
         """Return how far the step is, in one line."""
-        seconds_left = (self.total - self.done) / self.rate if self.rate else 0.0
         share = 100 * self.done / max(self.total, 1)
         parts = [f"{self.what}: {self.done:,} of {self.total:,} {self.unit} ({share:.0f} %)"]
         parts += [self.note] if self.note else []
         parts += [self.speed]
-        parts += [f"{span(seconds_left)} left"] if self.done < self.total else []
+        parts += [f"{span(self.seconds_left or 0.0)} left"] if self.done < self.total else []
         return ", ".join(parts)
