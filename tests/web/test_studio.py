@@ -10,14 +10,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from skysort.web import batching, trying
-from skysort.web import studio as module
+from skysort.web import json_bodies as module
 from skysort.web.live import LiveClassifier
 from skysort.web.pages import page
 from skysort.web.review import Review
 from skysort.web.service import service
 from skysort.web.studio import studio
 from skysort.web.studio_door import CookieDoor
+from skysort.web.teach import Teach
 from skysort.web.thumbnails import Thumbnails
+from skysort.web.trainings import Trainings
 from skysort.web.trying import Trying
 from skysort.work.journal import Journal
 from tests.conftest import picture_bytes
@@ -34,7 +36,8 @@ class Opened:
     def __init__(self, aside: Path, runs: Path) -> None:
         self.aside, self.door, thumbnails = aside, CookieDoor(PORT), Thumbnails()
         self.review = Review(aside, thumbnails)
-        self.app: Any = studio(self.review, Trying(runs), thumbnails, PORT, self.door)
+        teach = Teach(None, Trainings(runs))
+        self.app: Any = studio(teach, self.review, Trying(runs), thumbnails, PORT, self.door)
         self.client, self.stranger = (TestClient(self.app, base_url=HERE) for _ in range(2))
         self.client.get("/", params={"token": self.door.token})
 
@@ -109,7 +112,7 @@ def test_no_get_changes_anything(opened: Opened) -> None:
     for path in paths:
         opened.client.get(path)
     assert opened.num_answers() == 0
-    for path in ("/api/review/answers", "/api/review/take-back"):
+    for path in ("/api/review/answers", "/api/review/take-back", "/api/teach/mine/stop", "/api/language"):
         assert opened.client.get(path).status_code == 405
 
 
@@ -204,6 +207,9 @@ def test_tries_a_picture_with_a_run(opened: Opened, decided: Path) -> None:
 
 def test_without_a_watcher_the_page_says_how(decided: Path) -> None:
     door, thumbnails = CookieDoor(PORT), Thumbnails()
-    client = TestClient(studio(None, Trying(decided.parent), thumbnails, PORT, door), base_url=HERE)
-    page = client.get("/", params={"token": door.token})
-    assert page.status_code == 200 and "--aside" in page.text
+    client = TestClient(
+        studio(Teach(None, Trainings(decided.parent)), None, Trying(decided.parent), thumbnails, PORT, door),
+        base_url=HERE,
+    )
+    assert client.get("/", params={"token": door.token}).url.path == "/try"
+    assert "--aside" in client.get("/review").text

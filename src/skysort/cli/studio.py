@@ -8,14 +8,18 @@ import typer
 from skysort.core.log import log_to_stderr
 
 EXAMPLES = """\
-skysort studio --runs runs --aside aside
+skysort studio pictures --runs runs
+skysort studio --aside aside
 skysort studio --no-browser --port 8766
 """
 
 
 def studio(
+    pictures: Annotated[
+        str | None, typer.Argument(help="Pictures to teach from: a folder with one folder per class.")
+    ] = None,
     runs: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder of runs, e.g. runs, whose classifiers you can try.")
+        Path, typer.Option(metavar="FOLDER", help="Folder of runs, e.g. runs: new ones go there.")
     ] = Path("runs"),
     aside: Annotated[
         Path | None,
@@ -29,11 +33,11 @@ def studio(
         bool, typer.Option("--browser/--no-browser", help="Open the pages in your browser.")
     ] = True,
 ) -> None:
-    """Open pages on which you review a watcher's pictures and try classifiers, until stopped.
+    """Open pages on which you teach and try classifiers and review a watcher's pictures, until stopped.
 
     Only this computer reaches the pages, by the address with the token that the command logs.
     """
     from skysort.web.open_studio import open_studio
 
     log_to_stderr("text")
-    open_studio(runs, aside, port, browser=browser)
+    open_studio(pictures, runs, aside, port, browser=browser)

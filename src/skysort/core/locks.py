@@ -33,7 +33,7 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
         raise SkysortError("system", f"could not write {path}: {error.strerror or error}") from error
     try:
         deadline = time.monotonic() + wait
-        while not _lock(descriptor):
+        while not lock_descriptor(descriptor):
             if time.monotonic() >= deadline:
                 raise LockedError(path)
             time.sleep(SECONDS_BETWEEN_TRIES)
@@ -42,8 +42,24 @@ def locked(path: Path, wait: float = 0.0) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Try to lock; return False if another process holds the lock."""
+def is_locked(path: Path) -> bool:
+    """Tell whether another process holds the lock of an existing file or folder.
+
+    Raises:
+        SkysortError: if the path cannot be opened.
+    """
+    try:
+        with locked(path):
+            return False
+    except LockedError:
+        return True
+
+
+def lock_descriptor(descriptor: int) -> bool:
+    """Try to lock an open file; return False if another process holds the lock.
+
+    On POSIX systems, a process that inherits the descriptor holds the lock until it has ended, too.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt

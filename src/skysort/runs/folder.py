@@ -28,6 +28,8 @@ from skysort.trust.metrics import Metrics
 IMPROVEMENT = "improvement.json"
 SUSPECT_LABELS = "suspect-labels.json"
 LEARNING_CURVE = "learning-curve.json"
+SECONDS_TO_LOCK = 0.2
+"""Time to wait for a lock: one who only looks whether a run is locked holds it for some microseconds."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class Run:
             SkysortError: when another process holds the run, or a file in it is a link.
         """
         check_no_links(self.path)
-        with locked(self.path / "recipe.toml"):  # it exists from the start and is never replaced
+        with locked(self.path / "recipe.toml", SECONDS_TO_LOCK):  # the file is there from the start to the end
             yield
 
     def remove_partials(self) -> None:

@@ -5,33 +5,44 @@ import webbrowser
 from pathlib import Path
 
 from skysort.core.errors import NotUnderstoodError, require
+from skysort.core.files import writing
 from skysort.core.log import tell
+from skysort.data.dataset import Data
 
 
-def open_studio(runs: Path, aside: Path | None, port: int, *, browser: bool) -> None:
+def open_studio(pictures: str | None, runs: Path, aside: Path | None, port: int, *, browser: bool) -> None:
     """Serve the pages of the studio until SIGTERM or Ctrl-C.
 
     Args:
-        runs: folder of runs, whose classifiers can be tried.
+        pictures: to teach from, named as for `skysort train`; None for none.
+        runs: folder of runs: new ones are written to it, and its classifiers can be tried. It is made if there
+            are pictures.
         aside: a watcher's folder, whose pictures can be reviewed; None for none.
         port: to listen at; 0 for any that is free.
         browser: whether to open the pages in the person's browser.
 
     Raises:
-        NotUnderstoodError: when a folder does not exist or has no journal.
+        NotUnderstoodError: when the pictures or a folder does not exist or has no journal.
         SkysortError: when the journal is damaged, or the port is taken.
     """
-    require("the studio", "web", "fastapi", "uvicorn", "python_multipart", "jinja2")
+    require("the studio", "web", "fastapi", "uvicorn", "python_multipart", "jinja2", "babel")
+    if pictures is not None:
+        Data.find(pictures)
+        with writing(runs):
+            runs.mkdir(parents=True, exist_ok=True)
     if not runs.is_dir():
         raise NotUnderstoodError("path-not-found", f"{runs}: no such folder of runs")
     from skysort.web.review import Review  # these load FastAPI and NumPy
     from skysort.web.server import listen, serve
     from skysort.web.studio import studio
     from skysort.web.studio_door import CookieDoor
+    from skysort.web.teach import Teach
     from skysort.web.thumbnails import Thumbnails
+    from skysort.web.trainings import Trainings
     from skysort.web.trying import Trying
 
     thumbnails = Thumbnails()
+    teach = Teach(pictures, Trainings(runs))
     review = None if aside is None else Review(aside, thumbnails)
     with listen("127.0.0.1", port) as listening:
         port = listening.getsockname()[1]
@@ -43,5 +54,6 @@ def open_studio(runs: Path, aside: Path | None, port: int, *, browser: bool) -> 
             if browser:
                 webbrowser.open(url + door.token_for_once())
 
-        serve(studio(review, Trying(runs), thumbnails, port, door), listening, started)
+        app = studio(teach, review, Trying(runs), thumbnails, port, door)
+        serve(app, listening, started, teach.end)
     tell(logging.INFO, "ended")

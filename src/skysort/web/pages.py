@@ -1,37 +1,61 @@
 """The pages of the studio, from templates, and their files."""
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import FileResponse, HTMLResponse, Response
+
+from skysort.web import states, words
 
 HERE = Path(__file__).parent
 STATIC = {
     "studio.css": (HERE / "static", "text/css"),
+    "teach.css": (HERE / "static", "text/css"),
     "dom.js": (HERE / "static", "text/javascript"),
+    "language.js": (HERE / "static", "text/javascript"),
+    "teach.js": (HERE / "static", "text/javascript"),
+    "training.js": (HERE / "static", "text/javascript"),
     "review.js": (HERE / "static", "text/javascript"),
     "try.js": (HERE / "static", "text/javascript"),
     "htm-preact.js": (HERE / "vendor", "text/javascript"),
+    "uPlot.js": (HERE / "vendor", "text/javascript"),
+    "uPlot.css": (HERE / "vendor", "text/css"),
 }
 """Every file that a page loads, but the style sheet of reports, with its folder and type. No other is served."""
 
 
 def page(template: str, **content: Any) -> HTMLResponse:
-    """Return a page.
+    """Return a page, in the language of the request.
 
     Args:
         template: name of the template. It extends studio.html.jinja.
         content: its variables.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    html = fragment(template, **content)
+    return HTMLResponse(html.encode("utf-8", "backslashreplace"))  # file names may hold bytes that are not UTF-8
 
-    environment = Environment(
+
+def fragment(template: str, **content: Any) -> str:
+    """Return a page, or a part of one, as HTML."""
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    pages = Environment(
         loader=PackageLoader("skysort.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    html = environment.get_template(template).render(content)
-    return HTMLResponse(html.encode("utf-8", "backslashreplace"))  # file names may hold bytes that are not UTF-8
+    pages.globals |= {
+        "_": words._, "ngettext": words.ngettext, "number": words.number, "percent": words.percent,
+        "duration": words.duration, "state_words": states.of_state, "step_words": states.of_step,
+        "html_language": words.html_language, "languages": words.languages,
+        "words_of_scripts": words.words_of_scripts,
+    }  # fmt: skip
+    return pages
 
 
 def static_file(name: str) -> Response | None:

@@ -53,15 +53,21 @@ def _why_not(error: OSError, host: str, port: int) -> str:
     return f"cannot listen at {host}, port {port}: {(error.strerror or str(error)).partition(' (while')[0]}"
 
 
-def serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    started: Callable[[], None],
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Serve an application at a socket until a signal ends it.
 
     Args:
         app: the application.
         listening: from `listen`.
         started: called once requests are answered.
+        ending: called by the signal, to end answers that would not end by themselves.
     """
-    _Server(config_of(app), started).run([listening])
+    _Server(config_of(app), started, ending).run([listening])
 
 
 def config_of(app: ASGIApp) -> uvicorn.Config:
@@ -105,9 +111,9 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None], ending: Callable[[], None]) -> None:
         super().__init__(config)
-        self._tell_started = started
+        self._tell_started, self._tell_ending = started, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell."""
@@ -130,6 +136,7 @@ class _Server(uvicorn.Server):
             for number in before:
                 signal.signal(number, signal.SIG_DFL)
             self.should_exit = True
+            self._tell_ending()
 
         for number in before:
             signal.signal(number, end)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import Field, ValidationError
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
@@ -17,16 +17,27 @@ from skysort.core.models import FrozenModel
 from skysort.web.bodies import pictures_of
 from skysort.web.bounds import Room
 from skysort.web.errors import RequestError, error_response
+from skysort.web.json_bodies import json_of
 from skysort.web.pages import page, static_file
 from skysort.web.review import ANSWERS_FOR_ALL, TITLES, Review
 from skysort.web.security import Guard, local_hosts
 from skysort.web.studio_door import CookieDoor
+from skysort.web.teach import Teach, add_teach
 from skysort.web.thumbnails import SIDES, Size, Thumbnails
 from skysort.web.trying import Trying
+from skysort.web.words import COOKIE, LANGUAGES, InLanguage
 
-MOST_JSON_BYTES = 2**20
 SECONDS_KEPT = 3600
 """Time for which a browser keeps a picture: its name means these bytes, as long as the studio runs."""
+
+
+SECONDS_OF_LANGUAGE = 365 * 24 * 3600
+
+
+class NewLanguage(FrozenModel):
+    """The language that a person chooses."""
+
+    language: Annotated[str, Field(max_length=20)]
 
 
 class NewAnswer(FrozenModel):
@@ -42,10 +53,13 @@ class NewAnswers(FrozenModel):
     answers: Annotated[list[NewAnswer], Field(min_length=1, max_length=1000)]
 
 
-def studio(review: Review | None, trying: Trying, thumbnails: Thumbnails, port: int, door: CookieDoor) -> ASGIApp:
+def studio(
+    teach: Teach, review: Review | None, trying: Trying, thumbnails: Thumbnails, port: int, door: CookieDoor
+) -> ASGIApp:
     """Return the application.
 
     Args:
+        teach: the pictures and the trainings.
         review: of a watcher's pictures; None where the studio was started without its folder.
         trying: the classifiers.
         thumbnails: shows pictures.
@@ -54,16 +68,37 @@ def studio(review: Review | None, trying: Trying, thumbnails: Thumbnails, port: 
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_errors(app)
-    _add_files(app, thumbnails)
+    _add_files(app, thumbnails, _first(teach, review))
+    _add_language(app)
+    add_teach(app, teach)
     _add_review(app, review)
     _add_try(app, trying)
+    app.add_middleware(InLanguage)
     return Guard(app, local_hosts(port), door)
 
 
-def _add_files(app: FastAPI, thumbnails: Thumbnails) -> None:
+def _first(teach: Teach, review: Review | None) -> str:
+    """Return the path of the page to begin with."""
+    return "/teach" if teach.pictures is not None else "/try" if review is None else "/review"
+
+
+def _add_language(app: FastAPI) -> None:
+    @app.post("/api/language")
+    async def switch(request: Request) -> Response:
+        chosen = (await json_of(request, NewLanguage)).language
+        if chosen not in LANGUAGES:
+            raise NotUnderstoodError("wrong-value", f"no language '{chosen}'; there are: {', '.join(LANGUAGES)}")
+        response = JSONResponse({"language": chosen})
+        response.set_cookie(
+            COOKIE, chosen, max_age=SECONDS_OF_LANGUAGE, httponly=True, samesite="strict", path="/"
+        )
+        return response
+
+
+def _add_files(app: FastAPI, thumbnails: Thumbnails, first_path: str) -> None:
     @app.get("/")
     async def first() -> Response:
-        return RedirectResponse("/review", 303)
+        return RedirectResponse(first_path, 303)
 
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
@@ -101,7 +136,7 @@ def _add_review(app: FastAPI, review: Review | None) -> None:
 
     @app.post("/api/review/answers")
     async def answers(request: Request) -> Response:
-        new = await _json(request, NewAnswers)
+        new = await json_of(request, NewAnswers)
         pairs = [(one.picture, one.label) for one in new.answers]
         return JSONResponse({"promise": await asyncio.to_thread(opened().answer, pairs)})
 
@@ -125,27 +160,6 @@ def _add_try(app: FastAPI, trying: Trying) -> None:
         with room.place() as place:
             uploads = await pictures_of(request, place)
             return JSONResponse([asdict(one) for one in await trying.try_out(run, uploads)])
-
-
-async def _json(request: Request, model: type[NewAnswers]) -> NewAnswers:
-    """Return the JSON of a body. Only JSON: a form of another site could send any other type unasked.
-
-    Raises:
-        RequestError: when it is too large, or no such JSON.
-    """
-    if request.headers.get("content-type") != "application/json":
-        raise RequestError("wrong-value", "expected Content-Type application/json", 415)
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_JSON_BYTES:
-            raise RequestError("too-large", f"expected at most {MOST_JSON_BYTES:,} bytes", 413)
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise RequestError(
-            "wrong-value", f"the body is not as expected: {error.errors()[0]['msg']}", 400
-        ) from None
 
 
 def _add_errors(app: FastAPI) -> None:
