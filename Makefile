@@ -4,6 +4,7 @@
 # make fuzz: a long search for inputs that break it.
 # make faults: every fault of a file system, tried one by one.  make check-data: the recipes on real data.
 # make lowest: what a small device runs, with the lowest versions that pyproject.toml allows.
+# make words: add the new words of the studio's pages to the catalogues of translations.
 # make docs: the documentation site, into site/.  make dist: wheel and source distribution, into dist/.
 # make bench: every benchmark, with figures into runs/bench.
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := $(ENV)/bin
 # One process per core, each with one thread: threads of several processes would wait for each other.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: env demo check test lint quick all coverage fuzz faults lowest check-data docs dist bench clean
+.PHONY: env demo check test lint quick all coverage fuzz faults lowest check-data words docs dist bench clean
 
 env: $(ENV)/installed
 
@@ -58,6 +59,9 @@ lowest: env
 
 check-data: env
 	$(BIN)/python benchmarks/check_data.py
+
+words: env
+	$(BIN)/python -m tests.web.catalogue
 
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

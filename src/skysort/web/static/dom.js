@@ -16,11 +16,25 @@ export async function post(path, body) {
 
 const translated = JSON.parse(document.getElementById("words").textContent);
 
-// A text in the person's language, with values in the places of %(name)s. With a number, in the form that it takes.
-export function word(text, values = {}, num = 1, many = text) {
-  const forms = translated[text] ?? [text, many];
-  const form = forms.length > 1 && num !== 1 ? forms[1] : forms[0]; // right for English, and for one form
-  return form.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+const language = document.documentElement.lang;
+
+// A text in the person's language, with values in the places of %(name)s.
+export function word(text, values = {}) {
+  return filled((translated[text] ?? [text])[0], values);
+}
+
+// A text in the form that a number takes, with the number in the place of %(num)s.
+export function words(one, many, num, values = {}) {
+  const forms = translated[one] ?? [one, many];
+  return filled(num === 1 ? forms[0] : forms.at(-1), { num: number(num), ...values });
+}
+
+function filled(text, values) {
+  return text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+}
+
+export function number(value, digits = 0) {
+  return value.toLocaleString(language, { maximumFractionDigits: digits });
 }
 
 export function percent(share) {

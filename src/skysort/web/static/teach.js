@@ -1,6 +1,6 @@
 // The page Teach: a forecast for the chosen recipe and time, a check of the pictures, and the start.
 
-import { post, word } from "./dom.js";
+import { number, post, word } from "./dom.js";
 
 const form = document.getElementById("teach");
 const [recipe, budget, name] = ["recipe", "budget", "name"].map((id) => document.getElementById(id));
@@ -11,7 +11,7 @@ const refused = document.getElementById("refused");
 let numAsked = 0;
 
 async function foretell() {
-  const number = ++numAsked;
+  const at = ++numAsked;
   forecast.textContent = "";
   why.hidden = recipe.value !== why.dataset.recipe;
   let text;
@@ -20,7 +20,7 @@ async function foretell() {
   } catch (error) {
     text = error.message;
   }
-  if (number === numAsked) forecast.textContent = text;
+  if (at === numAsked) forecast.textContent = text;
 }
 
 async function start(event) {
@@ -46,7 +46,7 @@ async function look() {
     for (const { name, severity, count, advice } of findings) {
       const details = document.createElement("details");
       const summary = document.createElement("summary");
-      summary.textContent = `${name} (${count.toLocaleString(document.documentElement.lang)}): ${severity}`;
+      summary.textContent = `${name} (${number(count)}): ${severity}`;
       const text = document.createElement("p");
       text.textContent = advice;
       details.append(summary, text);

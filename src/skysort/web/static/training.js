@@ -1,6 +1,6 @@
 // The page of one training: what the studio sends while it runs, its curves, and the buttons Stop and Go on.
 
-import { post, word } from "./dom.js";
+import { number, post, word } from "./dom.js";
 
 const { name } = JSON.parse(document.getElementById("training").textContent);
 const path = `/api/teach/${encodeURIComponent(name)}`;
@@ -72,8 +72,8 @@ function draw() {
 
 function summary(name, otherwise) {
   const measured = epochs.at(-1)[name] === null ? otherwise : name;
-  const last = epochs.at(-1)[measured].toLocaleString(document.documentElement.lang, { maximumFractionDigits: 4 });
-  return word("%(last)s after epoch %(epoch)s", { last, epoch: epochs.at(-1).epoch });
+  const last = number(epochs.at(-1)[measured], 4);
+  return word("%(last)s after epoch %(epoch)s", { last, epoch: number(epochs.at(-1).epoch) });
 }
 
 function options(place) {
