@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -318,3 +319,18 @@ def test_a_time_too_short_leaves_no_run_and_names_one_that_would_do(
     named = re.findall(r"\b(\d+) s\b", ended.err.splitlines()[-1])
     assert len(named) == 2 and int(named[0]) == 2 < int(named[1])
     assert not (tmp_path / "run").exists()
+
+
+def test_other_programs_follow_a_training(skysort_command: Command, tmp_path: Path) -> None:
+    quick = ("--recipe", "mlp", "--set", "training.epochs=1", "--threads", 1, "--format", "json")
+    done = skysort_command("train", "skies:60", "--run", tmp_path / "run", *quick)
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    assert lines[0]["event"] == "started" and lines[0]["pid"] == os.getpid()
+    assert {line["event"] for line in lines[1:]} == {"progress", "message"}
+    (last,) = [line for line in lines if line.get("what") == "Training" and line["done"] == line["total"]][-1:]
+    assert last["unit"] == "pictures" and last["rate"] > 0 and last["note"].startswith("epoch 1/1")
+    assert json.loads(done.out) == json.loads((tmp_path / "run" / "metrics.json").read_text())
+    again = skysort_command("resume", tmp_path / "run", "--format", "json")
+    assert json.loads(again.out) == json.loads(done.out) and "nothing to resume" in again.err
+    refused = skysort_command("train", "skies:60", "--run", tmp_path / "run", *quick)
+    assert json.loads(refused.err.splitlines()[-1])["error"]["code"] == "output-taken"
