@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
-from skysort.core.text import counted
 from skysort.runs.audit import AuditReport, judge, report_of
 from skysort.web.thumbnails import Thumbnails
+from skysort.web.words import _, number
 from skysort.work.answers import CANNOT_TELL, OTHER
 from skysort.work.journal import Journal
 from skysort.work.looks import COLUMNS, Look, answer, find
@@ -29,12 +29,19 @@ MOST_SHOWN = 200
 """Pictures of one page. Their bytes are read to find where they are."""
 
 Why = Literal["drawn", "unknown", "unsure"]
-TITLES: dict[Why, str] = {
-    "drawn": "Drawn at random for the audit. Your answer counts for or against the promise of the decision. The"
-    " page hides the classifier's label, so that it does not lead you.",
-    "unknown": "Like none of the classes. Your answer is a correction: it can train, and it tests nothing.",
-    "unsure": "The classifier is unsure. Your answer is a correction: it can train, and it tests nothing.",
-}
+ORDER: tuple[Why, ...] = ("drawn", "unknown", "unsure")
+
+
+def titles() -> dict[Why, str]:
+    """Return why pictures wait, in words."""
+    return {
+        "drawn": _(
+            "Drawn at random for the audit. Your answer counts for or against the promise of the decision. The"
+            " page hides the classifier's label, so that it does not lead you."
+        ),
+        "unknown": _("Like none of the classes. Your answer is a correction: it can train, and it tests nothing."),
+        "unsure": _("The classifier is unsure. Your answer is a correction: it can train, and it tests nothing."),
+    }
 
 
 @dataclass(frozen=True)
@@ -172,13 +179,12 @@ def _due(journal: Journal) -> list[Look]:
         and row.probabilities
         and row.id not in pictures.labels
     ]
-    order = list(TITLES)
 
     def key(look: Look) -> tuple[int, int, float]:
         if (why := _why(look)) == "drawn":
-            return order.index(why), 0, look.row.id
+            return ORDER.index(why), 0, look.row.id
         best = int(np.argmax(look.row.probabilities))
-        return order.index(why), best, -look.row.probabilities[best]
+        return ORDER.index(why), best, -look.row.probabilities[best]
 
     return sorted(due, key=key)
 
@@ -200,14 +206,20 @@ def _promise(journal: Journal, look: Callable[[Journal], AuditReport]) -> str:
         report = look(journal)
     except SkysortError as error:
         if error.code == "no-pictures":
-            return "No audit runs here: start skysort watch with --audit 5% to have pictures drawn."
+            return _("No audit runs here: start skysort watch with --audit to have pictures drawn.")
         raise
-    done = f"{report.result.done:,} of {counted(report.result.drawn, 'look')} done"
+    done = {
+        "done": number(report.result.done), "drawn": number(report.result.drawn), "decision": report.decision,
+    }  # fmt: skip
     if report.stale_since is not None:
-        return f"{done}: the promise of {report.decision} is BROKEN. Decide anew with skysort decide."
+        return _(
+            "%(done)s of %(drawn)s looks done: the promise of %(decision)s is BROKEN. Decide anew with skysort"
+            " decide.",
+            **done,
+        )
     if not report.result.done:
-        return f"{done}: the promise of {report.decision} is not tested yet."
-    return f"{done}: the promise of {report.decision} is not broken."
+        return _("%(done)s of %(drawn)s looks done: the promise of %(decision)s is not tested yet.", **done)
+    return _("%(done)s of %(drawn)s looks done: the promise of %(decision)s is not broken.", **done)
 
 
 def _who() -> str:

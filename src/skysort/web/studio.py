@@ -19,7 +19,7 @@ from skysort.web.bounds import Room
 from skysort.web.errors import RequestError, error_response
 from skysort.web.json_bodies import json_of
 from skysort.web.pages import page, static_file
-from skysort.web.review import ANSWERS_FOR_ALL, TITLES, Review
+from skysort.web.review import ANSWERS_FOR_ALL, Review, titles
 from skysort.web.security import Guard, local_hosts
 from skysort.web.studio_door import CookieDoor
 from skysort.web.teach import Teach, add_teach
@@ -128,10 +128,10 @@ def _add_review(app: FastAPI, review: Review | None) -> None:
             return page("review.html.jinja", at="review", aside=None)
         waiting = await asyncio.to_thread(review.waiting)
         promise = await asyncio.to_thread(review.promise)
-        data = {**asdict(waiting), "promise": promise, "titles": TITLES, "for_all": ANSWERS_FOR_ALL}
+        data = {**asdict(waiting), "promise": promise, "titles": titles(), "for_all": ANSWERS_FOR_ALL}
         return page(
             "review.html.jinja", at="review", aside=str(review.aside), waiting=waiting, promise=promise,
-            titles=TITLES, data=data,
+            titles=titles(), data=data,
         )  # fmt: skip
 
     @app.post("/api/review/answers")

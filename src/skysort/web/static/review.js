@@ -2,13 +2,13 @@
 // A key changes the page at once. Answers are sent one after the other meanwhile.
 // A picture drawn for an audit has no label here: there is nothing to agree with.
 
-import { html, percent, post, render, useEffect, useRef, useState } from "./dom.js";
+import { html, number, percent, post, render, useEffect, useRef, useState, word, words } from "./dom.js";
 
 const data = JSON.parse(document.getElementById("waiting").textContent);
 const [OTHER, CANNOT_TELL] = data.for_all;
 const TAKEN = ["x", "u", "o"];
 const AHEAD = 3; // large pictures that are loaded before they are needed
-const SHORT = { drawn: "audit", unknown: "unknown", unsure: "unsure" };
+const SHORT = { drawn: word("audit"), unknown: word("unknown"), unsure: word("unsure") };
 
 // Sends what was answered or taken back, in order. What was answered meanwhile goes together.
 class Sender {
@@ -89,13 +89,15 @@ function Review() {
     const ones = chosen();
     if (!ones.length) return;
     const answers = ones.map((one) => ({ picture: one.picture, label: labelOf(one) }));
+    const label = answers[0].label === CANNOT_TELL ? word("cannot tell") : answers[0].label;
+    const answered = ones.length === 1 ? ones[0].file : words("%(num)s picture", "%(num)s pictures", ones.length);
     const gone = new Set(ones.map((one) => one.picture));
     const before = pictures.slice(0, at).filter((one) => gone.has(one.picture)).length;
     const left = pictures.filter((one) => !gone.has(one.picture));
     change({
       pictures: left, at: Math.max(0, Math.min(at - before, left.length - 1)), marked: new Set(), isAsking: false,
       history: [...history, { pictures, at }],
-      said: `${answers[0].label === CANNOT_TELL ? "cannot tell" : answers[0].label}: ${ones.length === 1 ? ones[0].file : `${ones.length} pictures`}. ${left.length} left.`,
+      said: word("%(label)s: %(pictures)s. %(left)s left.", { label, pictures: answered, left: number(left.length) }),
     });
     sender.current.add(...answers);
   }
@@ -104,7 +106,7 @@ function Review() {
     const { history, pictures } = now.current;
     const last = history.at(-1);
     if (!last) return sender.current.add("take back");
-    change({ ...last, history: history.slice(0, -1), marked: new Set(), isAsking: false, said: "Taken back." });
+    change({ ...last, history: history.slice(0, -1), marked: new Set(), isAsking: false, said: word("Taken back.") });
     sender.current.add(...Array(last.pictures.length - pictures.length).fill("take back"));
   }
 
@@ -112,7 +114,7 @@ function Review() {
     const ones = chosen();
     if (!areLabelled(ones)) return;
     if (ones.every((one) => one.classes.length === 2)) answer((one) => one.classes.find((name) => name !== one.label));
-    else change({ isAsking: true, said: "Which class is it?" });
+    else change({ isAsking: true, said: word("Which class is it?") });
   }
 
   function columns() {
@@ -175,13 +177,13 @@ function Review() {
   const one = state.pictures[state.at];
   const num = data.num - data.pictures.length + state.pictures.length;
   return html`
-    <h1>${num === 0 ? "Nothing waits" : num === 1 ? "One picture waits" : `${num.toLocaleString("en")} pictures wait`} for you</h1>
+    <h1>${num === 0 ? word("Nothing waits for you") : words("One picture waits for you", "%(num)s pictures wait for you", num)}</h1>
     <p>${state.promise}</p>
-    ${state.failed && html`<p class="failed" role="alert">Not recorded: ${state.failed}. Load the page again.</p>`}
+    ${state.failed && html`<p class="failed" role="alert">${word("Not recorded: %(reason)s. Load the page again.", { reason: state.failed })}</p>`}
     <p class="quiet" role="status">${state.said}</p>
     ${one ? html`<${Desk} one=${one} num=${state.marked.size} isAsking=${state.isAsking}
         areLabelled=${areLabelled(chosen())} answer=${answer} agree=${agree} wrong=${wrong} takeBack=${takeBack} />
-    <ul class="waiting" role="listbox" aria-label="Pictures that wait" aria-multiselectable="true" tabindex="0" ref=${grid}
+    <ul class="waiting" role="listbox" aria-label=${word("Pictures that wait")} aria-multiselectable="true" tabindex="0" ref=${grid}
         aria-activedescendant=${`picture-${one.picture}`}>
       ${state.pictures.map((other, at) => html`<li key=${other.picture} id=${`picture-${other.picture}`} role="option"
           aria-selected=${String(state.marked.has(other.picture))} data-here=${at === state.at ? "" : undefined}
@@ -190,30 +192,30 @@ function Review() {
         <img src=${`/pictures/${other.picture}/small`} alt="" loading="lazy" /><span class="why">${SHORT[other.why]}</span>
       </li>`)}
     </ul>
-    <${Keys} />` : html`<p>${num > 0 ? html`<a href="/review">Show the next pictures</a>` : "You have answered everything."}</p>
-    <p><button type="button" onClick=${takeBack}>Take back the last answer <kbd>Ctrl Z</kbd></button></p>`}`;
+    <${Keys} />` : html`<p>${num > 0 ? html`<a href="/review">${word("Show the next pictures")}</a>` : word("You have answered everything.")}</p>
+    <p><button type="button" onClick=${takeBack}>${word("Take back the last answer")} <kbd>Ctrl Z</kbd></button></p>`}`;
 }
 
 function Desk({ one, num, isAsking, areLabelled, answer, agree, wrong, takeBack }) {
   const keys = keysOf(one.classes);
   return html`<div class="desk">
     <figure class="stage"><img src=${`/pictures/${one.picture}/large`} alt=${one.file} /></figure>
-    <section class="side" aria-label="Answer">
+    <section class="side" aria-label=${word("Answer")}>
       <h2><bdi>${one.file}</bdi></h2>
       <small>${data.titles[one.why]}</small>
-      ${one.label !== null && html`<p class="guess">${one.label}<small class="quiet">${percent(one.confidence)}, says the classifier</small></p>`}
-      ${isAsking && html`<p class="asking">Which class is it?</p>`}
-      ${num > 1 && html`<p class="asking">Your answer is for ${num} marked pictures.</p>`}
+      ${one.label !== null && html`<p class="guess">${one.label}<small class="quiet">${word("%(share)s, says the classifier", { share: percent(one.confidence) })}</small></p>`}
+      ${isAsking && html`<p class="asking">${word("Which class is it?")}</p>`}
+      ${num > 1 && html`<p class="asking">${words("Your answer is for %(num)s marked picture.", "Your answer is for %(num)s marked pictures.", num)}</p>`}
       <div class="answers">
-        ${areLabelled && html`<button type="button" class="main" onClick=${agree}>Agree <kbd>Enter</kbd></button>
-        <button type="button" onClick=${wrong}>Wrong <kbd>X</kbd></button>`}
+        ${areLabelled && html`<button type="button" class="main" onClick=${agree}>${word("Agree")} <kbd>Enter</kbd></button>
+        <button type="button" onClick=${wrong}>${word("Wrong")} <kbd>X</kbd></button>`}
         <div class="classes">
           ${one.classes.map((name, at) => html`<button type="button" key=${name} onClick=${() => answer(() => name)}>${name}
-            <kbd>${keys[at].map((key) => key.toUpperCase()).join(" ") || "click"}</kbd></button>`)}
+            <kbd>${keys[at].map((key) => key.toUpperCase()).join(" ") || word("click")}</kbd></button>`)}
         </div>
-        <button type="button" onClick=${() => answer(() => OTHER)}>None of these <kbd>O</kbd></button>
-        <button type="button" onClick=${() => answer(() => CANNOT_TELL)}>Cannot tell <kbd>U</kbd></button>
-        <button type="button" onClick=${takeBack}>Take back <kbd>Ctrl Z</kbd></button>
+        <button type="button" onClick=${() => answer(() => OTHER)}>${word("None of these")} <kbd>O</kbd></button>
+        <button type="button" onClick=${() => answer(() => CANNOT_TELL)}>${word("Cannot tell")} <kbd>U</kbd></button>
+        <button type="button" onClick=${takeBack}>${word("Take back")} <kbd>Ctrl Z</kbd></button>
       </div>
     </section>
   </div>`;
@@ -221,10 +223,10 @@ function Desk({ one, num, isAsking, areLabelled, answer, agree, wrong, takeBack 
 
 function Keys() {
   const keys = [
-    ["Arrows", "another picture"], ["Space", "mark"], ["Shift arrows", "mark several"], ["Esc", "mark none"],
-    ["1 to 9", "class"], ["Enter", "agree, except in an audit"], ["X", "wrong, except in an audit"], ["O", "none of these"], ["U", "cannot tell"], ["Ctrl Z", "take back"],
+    [word("Arrows"), word("another picture")], [word("Space"), word("mark")], [word("Shift arrows"), word("mark several")], ["Esc", word("mark none")],
+    [word("1 to 9"), word("class")], ["Enter", word("agree, except in an audit")], ["X", word("wrong, except in an audit")], ["O", word("none of these")], ["U", word("cannot tell")], ["Ctrl Z", word("take back")],
   ];
-  return html`<ul class="keys" aria-label="Keys">${keys.map(([key, means]) => html`<li><kbd>${key}</kbd> ${means}</li>`)}</ul>`;
+  return html`<ul class="keys" aria-label=${word("Keys")}>${keys.map(([key, means]) => html`<li><kbd>${key}</kbd> ${means}</li>`)}</ul>`;
 }
 
 const place = document.getElementById("review");
