@@ -78,6 +78,7 @@ bench: demo
 	$(BIN)/python benchmarks/at_a_time.py cifar10 --budget 10m --output runs/bench/cifar10_in_10m.json
 	$(BIN)/python benchmarks/at_a_time.py cifar10 --budget 30m --repeats 1 --output runs/bench/cifar10_in_30m.json
 	$(BIN)/python benchmarks/at_a_time.py mnist --budget-of mnist-cnn --output runs/bench/mnist_in_plain_time.json
+	$(BIN)/python benchmarks/forms.py skies digits mnist cifar10 birds-vs-airplanes --repeats 3 --output runs/bench/forms.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/limit.py swift --set network.width=128 --output runs/bench/limit.json
 	$(BIN)/python benchmarks/pictures.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/pictures.json
 	$(BIN)/python benchmarks/inference.py runs/demo/swift --output runs/bench/inference.json
