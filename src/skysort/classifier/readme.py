@@ -20,8 +20,8 @@ names of the classes as a JSON list, `classes`. Prepare pictures as training did
 $decoding
 
 classifier.json has the same facts and more. proof.npz holds pictures and the logits that the model must give for
-them, with a digest of classes and settings. reference.npz, if it is there, holds features of training pictures, by
-which unknown pictures are told. model.safetensors holds the weights for PyTorch.
+them, with a digest of classes and settings. reference.npz, if it is there, holds features of training pictures,
+which tell unknown pictures from others. model.safetensors holds the weights for PyTorch.
 
 ## Without Skysort
 

@@ -18,7 +18,9 @@ ADD = "add"
 
 
 def backbones(
-    action: Annotated[str | None, typer.Argument(help="Nothing to list the backbones; add to add one.")] = None,
+    action: Annotated[
+        str | None, typer.Argument(help="Action: add, to add a backbone. Leave it out to list them.")
+    ] = None,
     file: Annotated[Path | None, typer.Argument(help="Weights to add, as .safetensors.")] = None,
     like: Annotated[
         str | None,

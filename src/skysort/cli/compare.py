@@ -39,8 +39,8 @@ Recipes = Annotated[
     str | None,
     typer.Option(
         metavar="A,B,C",
-        help="Recipes to compare, as names (skysort recipes) or .toml files, e.g. mlp,convnet. Differences are"
-        " to the first.",
+        help="Recipes to compare, as names (skysort recipes) or .toml files, e.g. mlp,convnet. The others are"
+        " compared with the first.",
         rich_help_panel=TRAINING,
     ),
 ]

@@ -31,7 +31,7 @@ def drift(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Time from which on pictures count, e.g. 2026-11-20, to begin anew after you looked.",
+            help="Time from which on pictures count, e.g. 2026-11-20, after you looked and all was well.",
         ),
     ] = None,
     check: Annotated[
@@ -48,7 +48,7 @@ def drift(
         DriftFormat, typer.Option("--format", help="Format of the report: text for people, json for programs.")
     ] = DriftFormat.text,
 ) -> None:
-    """Show whether the pictures that a watcher sorts are like its first ones, and faults of the camera.
+    """Show whether a watcher's pictures are still like its first ones, and which faults the camera has.
 
     It needs no answers, and it never says that a promise is broken: skysort audit does.
     """

@@ -39,7 +39,7 @@ def improve(
 ) -> None:
     """Learn from corrections, make the decisions anew on audited pictures, and say whether to switch.
 
-    Nothing is switched by itself.
+    The watcher goes on with the old run until you start it with the new one.
     """
     from skysort.runs.improvement_text import improvement_text
 

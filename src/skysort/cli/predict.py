@@ -61,7 +61,7 @@ Explain = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="Folder, e.g. maps, for one image per picture that shows where the evidence for its label lies."
-        " It needs a classifier of the recipe photos.",
+        " It needs a classifier of the recipe photos or swift.",
     ),
 ]
 

@@ -120,7 +120,7 @@ Poll = Annotated[
     bool,
     typer.Option(
         "--poll",
-        help="Scan the inbox again and again, as network drives need it, which report no changes.",
+        help="Scan the inbox every two seconds. Network drives need it, because they report no changes.",
         rich_help_panel=ARRIVALS,
     ),
 ]
@@ -138,7 +138,7 @@ Stuck = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="Seconds after which an upload still unfinished is logged as stuck.",
+        help="Seconds after which an unfinished upload is logged as stuck.",
         rich_help_panel=ARRIVALS,
     ),
 ]
