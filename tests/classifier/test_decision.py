@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from skysort.classifier.decision import ABOVE_ALL, Calibration, Decision, SetAside, probability_not_kept
+from skysort.classifier.decision import ABOVE_ALL, AsideShare, Calibration, Decision, probability_not_kept
 from skysort.classifier.predictions import labelled, softmax, unreadable
 from skysort.core.files import read_json
 from tests.conftest import refused
@@ -22,7 +22,7 @@ def made(threshold: float, keep: tuple[str, ...] = ("bird",)) -> Decision:
         lose_at_most=0.02,
         confidence=0.95,
         calibration=Calibration(pictures=500, lost=4),
-        set_aside=SetAside(pictures=300, share=0.76, interval95=(0.71, 0.8)),
+        set_aside=AsideShare(pictures=300, share=0.76, interval95=(0.71, 0.8)),
         date="2026-11-22",
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from skysort.classifier.classifier import Classifier
-from skysort.classifier.decision import Decision, SetAside
+from skysort.classifier.decision import AsideShare, Decision
 from skysort.runs.audit import AuditReport, judge, mixture_of, mixture_seen, report_of
 from skysort.runs.audit_text import as_json, as_text
 from skysort.trust.audit import Arrivals, Verdict
@@ -142,7 +142,7 @@ def test_the_mixture_is_weighted_by_the_rates() -> None:
 
 def test_the_mixture_of_a_decision_is_that_of_calibration() -> None:
     assert mixture_of(RULE) == Mixture(1.0, 0.0)
-    others = SetAside(pictures=300, share=0.8, interval95=(0.7, 0.9))
+    others = AsideShare(pictures=300, share=0.8, interval95=(0.7, 0.9))
     assert mixture_of(RULE.model_copy(update={"set_aside": others})) == Mixture(0.25, 0.8)
 
 

@@ -32,7 +32,7 @@ class Calibration(FrozenModel):
     """Groups with at least one picture that the threshold sets aside."""
 
 
-class SetAside(FrozenModel):
+class AsideShare(FrozenModel):
     """The share of pictures that is set aside."""
 
     pictures: int = Field(ge=1)
@@ -66,7 +66,7 @@ class Decision(FrozenModel):
     calibration: Calibration
     left_out: int = 0
     """Calibration pictures that are also in training or validation, or nearly so. They do not count."""
-    set_aside: SetAside | None
+    set_aside: AsideShare | None
     """The share of the other classes' calibration pictures that is set aside; None where there are none."""
     date: str
     """The day of the decision."""

@@ -30,7 +30,7 @@ class Unreadable(FrozenModel):
     reason: str
 
 
-class LeftOut(FrozenModel):
+class LeftOutFiles(FrozenModel):
     """Files that are not pictures or have no label, and empty folders."""
 
     files: int
@@ -61,7 +61,7 @@ class DataTable(FrozenModel):
     counts: dict[str, dict[str, int]]
     """Number of readable pictures per split and class."""
     unreadable: tuple[Unreadable, ...] = ()
-    left_out: LeftOut
+    left_out: LeftOutFiles
     ood: OodTable | None = None
     groups_digest: str
     """Digest of the groups of the pictures."""
@@ -160,7 +160,7 @@ class PreparedData:
             classes=listing.classes,
             counts=counts,
             unreadable=tuple(Unreadable(path=listing.paths[row], reason=reason) for row, reason in unreadable),
-            left_out=LeftOut(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
+            left_out=LeftOutFiles(files=len(listing.left_out), first=listing.left_out[:NUM_LEFT_OUT_NAMED]),
             ood=ood,
             groups_digest=groups_digest.hexdigest(),
             data_dir=None if self.data.data_dir is None else str(self.data.data_dir.absolute()),

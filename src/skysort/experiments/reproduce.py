@@ -31,7 +31,7 @@ from skysort.trust.comparison import (
 
 
 @dataclass(frozen=True)
-class _Measured:
+class _RecipeResult:
     """A recipe with published figures, and its runs."""
 
     recipe: Recipe
@@ -127,14 +127,14 @@ def _accuracies(recipe: Recipe) -> list[Figure]:
     return [figure for figure in figures if figure.what == "accuracy"]
 
 
-def _measure(recipe: Recipe, output: Path, seeds: int, pictures: SharedPictures) -> _Measured:
+def _measure(recipe: Recipe, output: Path, seeds: int, pictures: SharedPictures) -> _RecipeResult:
     assert recipe.published is not None  # it has figures
     variant = Variant(recipe.name, recipe)
     runs = list(run_seeds(variant, pictures, range(seeds), output))
-    return _Measured(recipe, recipe.published, runs, measured_in_training_mode(runs, pictures))
+    return _RecipeResult(recipe, recipe.published, runs, measured_in_training_mode(runs, pictures))
 
 
-def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:
+def _figures(measured: list[_RecipeResult]) -> Iterator[ReproducedFigure]:
     """Yield a row a published accuracy, and one for the mode that its text does not speak of."""
     spreads = {
         split: pooled_std(
@@ -153,7 +153,7 @@ def _figures(measured: list[_Measured]) -> Iterator[ReproducedFigure]:
                 yield _in_the_other_mode(each, figure)
 
 
-def _held_against(each: _Measured, figure: Figure, value: float, std: float, freedom: int) -> ReproducedFigure:
+def _held_against(each: _RecipeResult, figure: Figure, value: float, std: float, freedom: int) -> ReproducedFigure:
     accuracy, num_pictures = each.accuracy(figure.split, figure.mode), _num_pictures(each, figure)
     interval = prediction_interval(accuracy, value, num_pictures, std, freedom)
     verdict, short_by = verdict_on(value, accuracy, interval)
@@ -172,7 +172,7 @@ def _held_against(each: _Measured, figure: Figure, value: float, std: float, fre
     )
 
 
-def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
+def _in_the_other_mode(each: _RecipeResult, figure: Figure) -> ReproducedFigure:
     other: Mode = "evaluation" if figure.mode == "training" else "training"
     return ReproducedFigure(
         recipe=each.recipe.name,
@@ -189,11 +189,11 @@ def _in_the_other_mode(each: _Measured, figure: Figure) -> ReproducedFigure:
     )
 
 
-def _num_pictures(each: _Measured, figure: Figure) -> int:
+def _num_pictures(each: _RecipeResult, figure: Figure) -> int:
     return each.runs[0].metrics.splits[figure.split].pictures
 
 
-def _losses(each: _Measured) -> Iterator[ReproducedCurve]:
+def _losses(each: _RecipeResult) -> Iterator[ReproducedCurve]:
     """Yield the published curves of mean losses. Losses of single batches are too noisy to compare."""
     epochs = [run.epochs for run in each.runs]
     for figure in each.published.figures:

@@ -14,7 +14,7 @@ from skysort.classifier.predictions import softmax
 from skysort.core.files import read_json
 from skysort.core.text import counted, printable
 from skysort.data.quality.suspect_labels import SuspectLabel
-from skysort.data.splits import DataTable, LeftOut, Unreadable
+from skysort.data.splits import DataTable, LeftOutFiles, Unreadable
 from skysort.recipe.schema import Recipe
 from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
 from skysort.report.learning_curve_chart import LearningCurveChart
@@ -258,7 +258,7 @@ def _weakest(classes: Mapping[str, ClassFigures]) -> dict[str, ClassFigures]:
     return {name: classes[name] for name in sorted(recalls, key=recalls.__getitem__)[:NUM_WEAKEST]}
 
 
-def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], LeftOut]:
+def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], LeftOutFiles]:
     """Return the unreadable pictures and the files left out: from data.json of the run, else of the split."""
     if run:
         table = read_json(run / "data.json", DataTable, code="damaged-run")
@@ -266,7 +266,7 @@ def _missing(test: Evaluation, run: Path | None) -> tuple[Sequence[Unreadable], 
     listing = test.dataset.listing
     unreadable = [Unreadable(path=listing.paths[row], reason=why) for row, why in test.unreadable.items()]
     first = tuple(listing.left_out[:NUM_FILES_NAMED])
-    return unreadable, LeftOut(files=len(listing.left_out), first=first)
+    return unreadable, LeftOutFiles(files=len(listing.left_out), first=first)
 
 
 def _commands(run: Path, metrics: Metrics, decisions: Sequence[DecisionSection]) -> dict[str, str]:

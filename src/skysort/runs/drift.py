@@ -36,7 +36,7 @@ class LoudPicture:
 
 
 @dataclass(frozen=True)
-class FoundFault:
+class CameraFault:
     """A fault of the camera."""
 
     name: FaultName
@@ -61,7 +61,7 @@ class DriftReport:
     """What is compared: confidence and, where the classifier has features of training pictures, similarity."""
     result: Drift
     """Of the rows after the reference."""
-    faults: tuple[FoundFault, ...]
+    faults: tuple[CameraFault, ...]
     loudest: tuple[LoudPicture, ...]
 
     @property
@@ -130,14 +130,14 @@ def drift_folder(
 
 def _faults(
     of_camera: list[JournalEntry], rows: list[JournalEntry], num_reference: int, now: float
-) -> tuple[FoundFault, ...]:
+) -> tuple[CameraFault, ...]:
     arrived, taken, brightness, sharpness = (
         _column(of_camera, name) for name in ("planned", "taken", "brightness", "sharpness")
     )
     of_time = time_faults(arrived, taken, brightness, sharpness, now)
     of_light = light_faults(_column(rows, "brightness"), _column(rows, "sharpness"), num_reference)
     return tuple(
-        FoundFault(fault.name, fault.pictures, among[fault.first], among[fault.last])
+        CameraFault(fault.name, fault.pictures, among[fault.first], among[fault.last])
         for among, of_kind in ((rows, of_light), (of_camera, of_time))
         for fault in of_kind
     )

@@ -5,7 +5,7 @@ import math
 
 from skysort.core.log import iso_time, short_time
 from skysort.core.text import counted, printable
-from skysort.runs.drift import DriftReport, FoundFault
+from skysort.runs.drift import CameraFault, DriftReport
 from skysort.trust.drift import DELTA
 
 
@@ -87,7 +87,7 @@ def drift_sentence(report: DriftReport) -> str:
     )
 
 
-def fault_sentence(fault: FoundFault) -> str:
+def fault_sentence(fault: CameraFault) -> str:
     """Return which fault there is, since when, and in how many pictures."""
     since = short_time(fault.first.planned)
     if fault.name == "no pictures":

@@ -29,7 +29,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from skysort.classifier.decision import Calibration, Decision, SetAside, probability_not_kept
+from skysort.classifier.decision import AsideShare, Calibration, Decision, probability_not_kept
 from skysort.classifier.proof import LARGEST_DIFFERENCE
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.trust.intervals import wilson
@@ -229,7 +229,7 @@ def decide(
     )
 
 
-def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> SetAside | None:
+def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> AsideShare | None:
     """Return the share of pictures that a threshold sets aside, with its 95 % interval; None for no pictures.
 
     The interval takes the pictures of a group for identical: it uses the effective sample size of the groups. So
@@ -242,10 +242,10 @@ def share_set_aside(scores: Floats, groups: Groups, threshold: float) -> SetAsid
     share = int(_num_reaching(scores, threshold)) / len(scores)
     _, sizes = np.unique(groups, return_counts=True)
     effective = int(sizes.sum() ** 2 // (sizes**2).sum())
-    return SetAside(pictures=len(scores), share=share, interval95=wilson(round(share * effective), effective))
+    return AsideShare(pictures=len(scores), share=share, interval95=wilson(round(share * effective), effective))
 
 
-def share_lost(scores: Scores, threshold: float) -> SetAside | None:
+def share_lost(scores: Scores, threshold: float) -> AsideShare | None:
     """Return the share of the pictures to keep, or of their groups, that a threshold sets aside."""
     by_group = scores.by_group()
     lost = share_set_aside(by_group, np.arange(len(by_group)), threshold)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
-from skysort.classifier.decision import Decision, SetAside
+from skysort.classifier.decision import AsideShare, Decision
 from skysort.classifier.format import Headline
 from skysort.classifier.predictions import cross_entropies, softmax
 from skysort.core.models import FrozenModel
@@ -118,9 +118,9 @@ class SplitFigures(FrozenModel):
 class Effect(FrozenModel):
     """The effect of a decision on the test pictures that do not leak."""
 
-    lost: SetAside | None
+    lost: AsideShare | None
     """Pictures of the classes to keep that are set aside; None if there are no such pictures."""
-    set_aside: SetAside | None
+    set_aside: AsideShare | None
     """Pictures of the other classes that are set aside; None if there are no such pictures."""
     keep: tuple[str, ...]
     """Classes that the decision keeps. They and the threshold tell it from a later decision of the same name."""
