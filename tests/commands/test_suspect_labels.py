@@ -82,6 +82,9 @@ def test_only_on_request(photos: Path) -> None:
 def test_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with refused("invalid-recipe", "training.epochs", exit_code=2):
         skysort.check(photos, labels=True, settings=("training.epochs=3",))
+    for setting in ("transfer.folds=3", "training.epochs=3", "trust.keep_known=0.9"):  # none has an effect
+        with refused("invalid-recipe", setting.partition("=")[0], "--labels", exit_code=2):
+            skysort.check(photos, settings=(setting,))
     with refused("wrong-picture-size", "224x224"):
         skysort.check(photos, labels=True, settings=("pictures.size=64",))
     monkeypatch.setattr("skysort.transfer.backbones._in_package", lambda package, file: None)

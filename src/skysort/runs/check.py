@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from skysort.core.errors import SkysortError, require
+from skysort.core.errors import NotUnderstoodError, SkysortError, require
 from skysort.core.files import write_whole
 from skysort.core.progress import Progress, SilentProgress
 from skysort.data.cut import Indices, cut, protocol_for
@@ -59,6 +59,7 @@ def check(
     progress = progress or SilentProgress()
     patterns = {"group_by": group_by, "label_by": label_by}
     fields = {name: pattern for name, pattern in patterns.items() if pattern}
+    _check_settings(settings, labels=labels)
     recipe = Recipe.load(RECIPE_FOR_PHOTOGRAPHS if labels else DEFAULT_RECIPE, settings)
     recipe = recipe.with_values(pictures=fields)
     pictures = recipe.pictures
@@ -86,6 +87,20 @@ def check(
         write_check_page(page / "check.html", result, dataset)
         write_whole(page / "check.json", result.to_json())
     return result
+
+
+def _check_settings(settings: Sequence[str], *, labels: bool) -> None:
+    """Make sure that every setting has an effect: a check trains nothing.
+
+    Raises:
+        NotUnderstoodError: for a field of another section.
+    """
+    sections = ("pictures", "transfer") if labels else ("pictures",)
+    for setting in settings:
+        field = setting.partition("=")[0].strip()
+        if field.partition(".")[0] not in sections:
+            takes = " and ".join(sections) if labels else "pictures, and with --labels of transfer"
+            raise NotUnderstoodError("invalid-recipe", f"check takes fields of {takes}; found '{field}'")
 
 
 def _suspect_labels(
