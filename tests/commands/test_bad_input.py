@@ -340,7 +340,11 @@ def test_resuming_a_run_whose_pictures_changed(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "source: Field required"), ("[]", "Input should be a valid dictionary"), ("", "Expecting value")],
+    [
+        ("{}", "the field 'source' is missing"),
+        ("[]", "it is no JSON object"),
+        ("", "it is no JSON from line 1, column 1 on"),
+    ],
 )
 def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
     content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path
@@ -355,7 +359,10 @@ def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{}", "splits: Field required"), ('{"splits": {"test": {}}}', "splits.test.pictures: Field required")],
+    [
+        ("{}", "the field 'splits' is missing"),
+        ('{"splits": {"test": {}}}', "the field 'splits.test.pictures' is missing"),
+    ],
 )
 def test_figures_that_are_damaged_are_told_and_measured_again(
     content: str, message: str, skysort_command: Command, finished_run: Path, tmp_path: Path

@@ -199,14 +199,16 @@ def find_classifier(path: Path) -> Path:
             return folder
     if not path.exists():
         raise NotUnderstoodError("path-not-found", f"{path}: no such run or classifier folder")
-    if (path / "recipe.toml").is_file():
-        if (path / "classifier").is_dir() and any((path / "classifier").iterdir()):
+    of_run = path if path.name == inside.name and (path.parent / "recipe.toml").is_file() else inside
+    if (of_run.parent / "recipe.toml").is_file():
+        if of_run.is_dir() and any(of_run.iterdir()):
             raise SkysortError(
-                "not-a-classifier", f"{path / 'classifier'} is no classifier: it has other files, but no {TABLE}"
+                "not-a-classifier", f"{of_run} is no classifier: it has other files, but no {TABLE}"
             )
+        run = of_run.parent
         raise SkysortError(
             "run-not-finished",
-            f"{path} is an unfinished run, which has no classifier yet; finish it: skysort resume {path}",
+            f"{run} is an unfinished run, which has no classifier yet; finish it: skysort resume {run}",
         )
     raise NotUnderstoodError("not-a-classifier", f"{path} is neither a run nor a classifier: it has no {TABLE}")
 

@@ -78,8 +78,8 @@ def _pickled_records(file: Path) -> Records:
         with warnings.catch_warnings(action="error"):  # numpy warns about content that no such file has
             content = _ArraysOnly(io.BytesIO(file.read_bytes()), encoding="bytes").load()
             return _checked(file, np.array(content[b"labels"], np.int64), np.asarray(content[b"data"]))
-    except _BROKEN:
-        raise damaged("damaged-data", file, "it is no CIFAR-10 batch") from None
+    except _BROKEN as error:
+        raise damaged("damaged-data", file, f"it is no CIFAR-10 batch: {error}") from None
 
 
 def _checked(file: Path, labels: NDArray[np.int64], pixels: NDArray[Any]) -> Records:
