@@ -33,6 +33,7 @@ VERBS = {
     "studio": "Review pictures and try classifiers in a browser.",
     "compare": "Compare recipes, or two runs.",
     "reproduce": "Compare recipes with their published figures.",
+    "lessons": "Learn how all this works, on pages to play with.",
     "describe": "Show the layers of a network and their cost.",
     "recipes": "List the recipes.",
     "fields": "List the fields that --set overrides.",

@@ -1,0 +1,1 @@
+"""Lessons: the tutorials as pages. The project's own functions compute every figure and number on them."""
