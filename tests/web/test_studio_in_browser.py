@@ -43,7 +43,7 @@ def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
     """Yield a page that must report no error and ask no other computer."""
     page = browser.new_context(**context).new_page()
     told: list[str] = []
-    here = url.partition("?")[0]
+    here = url.partition("?")[0].rpartition("/")[0] + "/"
 
     def on_message(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

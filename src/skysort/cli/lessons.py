@@ -29,8 +29,8 @@ def lessons(
 ) -> None:
     """Make pages that show how a network learns from pictures, and open them in your browser.
 
-    The program computes every figure. The pages work without a network, from a disk or from any web server. They show
-    CIFAR-10's photographs if these are in the data folder, else pictures that the program draws.
+    The program computes every figure. The pages work without a network, from a disk or from any web server. They
+    show CIFAR-10's photographs if these are in the data folder, else pictures that the program draws.
     """
     require("the lessons", "train", "torch", "jinja2")
     from skysort.lessons.book import write_lessons  # loads PyTorch

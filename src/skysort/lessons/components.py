@@ -19,7 +19,7 @@ def image(pixels: Pixels, description: str, side: int) -> Markup:
 
     Args:
         pixels: (C, H, W) uint8, C 1 or 3.
-        description: what it shows, for those who cannot see it.
+        description: what it shows, for those who cannot see it; empty if the text beside it says so.
         side: width to show it at, in CSS pixels.
     """
     html = Markup('<img class="enlarged" src="{}" alt="{}" width="{}" height="{}">')
@@ -76,7 +76,7 @@ class Pictures:
     def still(self) -> str:
         """Return the pictures."""
         cards = (
-            Markup("<li>{}<span>{}</span></li>").format(image(pixels, line, 160), line)
+            Markup("<li>{}<span>{}</span></li>").format(image(pixels, "", 160), line)
             for line, pixels in self.pictures.items()
         )
         return Markup('<ul class="row">{}</ul>').format(Markup("").join(cards))

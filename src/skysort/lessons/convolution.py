@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from skysort.lessons.components import KernelOnPicture, OutputSize, Reach, Table
@@ -50,8 +50,8 @@ def convolution(pictures: LessonPictures) -> Lesson:
             ),
             Question(
                 "Three convolutions of 3x3, one after another, without pooling: how far does one output see?",
-                f"{_sight_of_three()} pixels. Each adds 2 to the side. A pooling between them would double what the"
-                " later ones add.",
+                f"{_sight_of_three()} pixels. Each adds 2 to the side. A pooling between them would double what"
+                " the later ones add.",
             ),
         ),
     )
@@ -64,8 +64,8 @@ def _kernel(pictures: LessonPictures) -> Part:
     return Part(
         "Nine numbers",
         (
-            "Lay a kernel of 3x3 numbers over a pixel and its eight neighbours. Multiply each of the nine pairs, add"
-            " them up: that is the output at this place. Then move on by one pixel. Outside the picture, zeros"
+            "Lay a kernel of 3x3 numbers over a pixel and its eight neighbours. Multiply each of the nine pairs,"
+            " add them up: that is the output at this place. Then move on by one pixel. Outside the picture, zeros"
             " stand in.",
             "A network does not know these kernels beforehand. It learns them.",
         ),
@@ -75,8 +75,8 @@ def _kernel(pictures: LessonPictures) -> Part:
                 KernelOnPicture(picture, kernels, outputs),
                 "The brightness of the bird, and what the kernel makes of it: black at 0 and below, white at 1 and"
                 " above.",
-                "Choose a kernel, or type your own numbers. Turn the edge kernel around by changing its signs: what"
-                " was dark before is bright now.",
+                "Choose a kernel, or type your own numbers. Turn the edge kernel around by changing its signs:"
+                " what was dark before is bright now.",
             ),
         ),
         (Code.of(convolved),),
@@ -85,7 +85,7 @@ def _kernel(pictures: LessonPictures) -> Part:
 
 def brightness(pictures: LessonPictures) -> NDArray[np.float32]:
     """Return (H, W): the bird's mean over the channels, 0 … 1, with four decimals, as the page has it."""
-    return np.round(pictures.bird.mean(0) / 255, 4).astype(np.float32)
+    return np.asarray(np.round(pictures.bird.mean(0) / 255, 4), np.float32)
 
 
 def convolved(picture: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,7 +99,8 @@ def convolved(picture: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDAr
 def output_size(size: int, kernel: int, padding: int, stride: int) -> int:
     """Return the side of the output of a convolution of PyTorch."""
     with torch.device("meta"):
-        return nn.Conv2d(1, 1, kernel, stride, padding)(torch.empty(1, 1, size, size)).shape[-1]
+        output: Tensor = nn.Conv2d(1, 1, kernel, stride, padding)(torch.empty(1, 1, size, size))
+    return output.shape[-1]
 
 
 def _sizes() -> Part:
@@ -109,8 +110,8 @@ def _sizes() -> Part:
     return Part(
         "How large is the output?",
         (
-            "Put padding around the picture, lay the kernel into the first corner, and count the steps of the stride"
-            " until it meets the other side: (size + 2 x padding - kernel) / stride, rounded down, plus 1.",
+            "Put padding around the picture, lay the kernel into the first corner, and count the steps of the"
+            " stride until it meets the other side: (size + 2 x padding - kernel) / stride, rounded down, plus 1.",
             f"The weights do not depend on the size of the picture. 16 kernels on 3 channels have"
             f" 16 x 3 x 3 x 3 = {weights} weights and {biases} biases. The picture itself has"
             f" 3 x 32 x 32 = {3 * 32 * 32:,} numbers.",
@@ -158,8 +159,8 @@ def _reach(pictures: LessonPictures) -> Part:
         "How far does it see?",
         (
             "One output of the first convolution depends on 3x3 pixels. One output of the second depends on 3x3"
-            " outputs of the first, and a pooling in between makes these lie farther apart. So the reach grows layer"
-            " by layer, until a fully connected layer sees it all.",
+            " outputs of the first, and a pooling in between makes these lie farther apart. So the reach grows"
+            " layer by layer, until a fully connected layer sees it all.",
             f"The whole network has {network.parameters:,} parameters.",
         ),
         (

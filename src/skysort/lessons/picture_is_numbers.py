@@ -24,7 +24,7 @@ def picture_is_numbers(pictures: LessonPictures) -> Lesson:
         "picture-is-numbers",
         "A picture is numbers",
         f"This bird is {pictures.bird[0].size:,} pixels, and each of them is 3 numbers from 0 to 255. A classifier"
-        f" gets these {pictures.bird.size:,} numbers and nothing else: no edges, no wings, no idea of up and down.",
+        f" gets these {pictures.bird.size:,} numbers and nothing else: no edges, no wings, no idea of up or down.",
         (_pixels(pictures), _axes(pictures), _scale(pictures), _looks_wrong(pictures)),
         (
             Question(
@@ -32,8 +32,8 @@ def picture_is_numbers(pictures: LessonPictures) -> Lesson:
                 f"{4000 * 3000 * 3:,} numbers, of which {32 * 32 * 3:,} are left.",
             ),
             Question(
-                "A tensor of 100 pictures has the shape (100, 32, 32, 3). What does a convolution of PyTorch make of"
-                " it?",
+                "A tensor of 100 pictures has the shape (100, 32, 32, 3). What does a convolution of PyTorch make"
+                " of it?",
                 "It takes the axis after the first for the channels, so it would see 32 channels of 32 x 3 pixels."
                 " Move the axis first: tensor.permute(0, 3, 1, 2).",
             ),
@@ -99,25 +99,27 @@ def _axes(pictures: LessonPictures) -> Part:
 
 def _scale(pictures: LessonPictures) -> Part:
     mean, std = pictures.dataset.mean_and_std(pictures.train_rows)
-    published = [(f"{m:.4f}", f"{s:.4f}") for m, s in zip(PUBLISHED_MEAN, PUBLISHED_STD, strict=True)]
-    header = ("channel", "mean", "standard deviation")
-    rows = [(name, f"{m:.4f}", f"{s:.4f}") for name, m, s in zip(CHANNELS, mean, std, strict=True)]
+    header: tuple[str, ...] = ("channel", "mean", "standard deviation")
+    columns: tuple[tuple[float, ...], ...] = (mean, std)
     if pictures.are_photographs:
         header += ("published mean", "published standard deviation")
-        rows = [(*row, *more) for row, more in zip(rows, published, strict=True)]
+        columns += (PUBLISHED_MEAN, PUBLISHED_STD)
+    rows = tuple(
+        (name, *(f"{value:.4f}" for value in values)) for name, *values in zip(CHANNELS, *columns, strict=True)
+    )
     return Part(
         "Around 0, about as wide as 1",
         (
-            "Networks learn best from numbers around 0 that are neither huge nor tiny. So each number is divided by"
-            " 255, then the channel's mean is subtracted, then the rest is divided by the channel's standard"
+            "Networks learn best from numbers around 0 that are neither huge nor tiny. So each number is divided"
+            " by 255, then the channel's mean is subtracted, then the rest is divided by the channel's standard"
             " deviation. Both are computed over the training pictures.",
-            "Skysort does this inside the network. Whoever feeds the network feeds numbers from 0 to 255, and cannot"
-            " get it wrong.",
+            "Skysort does this inside the network. Whoever feeds the network feeds numbers from 0 to 255, and"
+            " cannot get it wrong.",
         ),
         (
             Figure(
                 "statistics",
-                Table(header, tuple(rows)),
+                Table(header, rows),
                 f"Over {len(pictures.train_rows):,} training pictures of {pictures.name}, scaled to 0 … 1.",
             ),
         ),

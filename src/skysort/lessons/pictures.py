@@ -53,7 +53,7 @@ def find_pictures(data_dir: str | PathLike[str] | None, progress: Progress) -> L
     rows = rows[dataset.positions[rows] >= 0]
 
     def of_class(class_name: str) -> NDArray[np.int64]:
-        return rows[listing.labels[rows] == listing.classes.index(class_name)]
+        return np.asarray(rows[listing.labels[rows] == listing.classes.index(class_name)])
 
     cars = of_class("automobile" if "automobile" in listing.classes else "airplane")
     source = name.partition(":")[0]
