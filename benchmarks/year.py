@@ -174,7 +174,7 @@ class Year:
         """Let a watcher sort, and kill it. Then the next one sorts most of what is left."""
         once = self.chance.random() < 0.5
         arguments = ("watch", self.run_folder, *self.watching(), *(["--once"] if once else []))
-        seconds = self.chance.uniform(0.3, 2.0)
+        seconds = self.chance.uniform(0.5, 4.0)
         self.killed(arguments, seconds, must_die=not once)
         if sum(1 for _ in self.inbox.iterdir()) > self.asked.pictures // self.asked.rounds:
             self.must("watch", self.run_folder, *self.watching(), "--once")
@@ -393,7 +393,8 @@ class Rows:
         wealth, alarm_row, sums = 1.0, None, {True: 0.0, False: 0.0}
         counts: Counter[str] = Counter()
         for at, row in enumerate(arrivals):
-            coin = hmac.digest(self.seed, f"{row['id']} {row['digest']}".encode(), "sha256")
+            number = row["coin_row"] or row["id"]  # of the first attempt to move it
+            coin = hmac.digest(self.seed, f"{number} {row['digest']}".encode(), "sha256")
             counts["wrong"] += (int.from_bytes(coin[:8], "big") >> 11) / 2**53 != row["coin"]
             if row["coin"] >= row["rate"]:
                 continue

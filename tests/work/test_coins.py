@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 import stat
@@ -110,7 +111,31 @@ def test_after_a_kill_before_the_coin_every_finished_row_has_one(
     watch_once(top)
     (row,) = rows(top)
     seed = read_seed(top / "aside.journal")
-    assert seed and row.done and row.coin == coin_of(seed, row.id, row.digest)
+    assert seed and row.done and row.coin == coin_of(seed, 1, row.digest), "that of the first attempt"
+
+
+def test_a_move_that_was_not_made_keeps_its_coin_for_the_next_attempt(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(top, {"inbox/a.png": AIRPLANE})
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr("skysort.work.moves.rename_new", full)
+            with refused("some-not-moved"):
+                watch_once(top)
+        assert rows(top) == []
+    watch_once(top)
+    (row,) = rows(top)
+    seed = read_seed(top / "aside.journal")
+    assert seed and (row.id, row.coin_row, row.coin) == (3, 1, coin_of(seed, 1, row.digest))
+    put(top, {"inbox/a.png": AIRPLANE})
+    watch_once(top)
+    again, _ = rows(top)
+    assert (again.id, again.coin_row, again.coin) == (4, None, coin_of(seed, 4, row.digest)), "it came again"
 
 
 def test_rates_may_change_and_no_picture_is_judged_again(top: Path) -> None:

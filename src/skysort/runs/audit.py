@@ -290,4 +290,4 @@ def _num_wrong_coins(journal: Journal, looks: tuple[Look, ...]) -> int | None:
     if seed is None:
         return None
     rows = [look.row for look in looks if look.row.coin is not None]
-    return sum(row.coin != coin_of(seed, row.id, row.digest) for row in rows)
+    return sum(row.coin != coin_of(seed, row.coin_number, row.digest) for row in rows)

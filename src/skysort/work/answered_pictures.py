@@ -113,7 +113,7 @@ def _add_audited(journal: Journal, pictures: Pictures, answered: AnsweredPicture
         label = pictures.labels.get(row.id)
         group = pictures.groups.by_row.get(row.id, Group([row]))
         assert seed is not None and group.coin is not None  # it is drawn
-        if group.coin != coin_of(seed, group.first.id, group.first.digest):
+        if group.coin != coin_of(seed, group.first.coin_number, group.first.digest):
             left_out.wrong_coin += 1
         elif group.first.id <= newest_alarm:
             left_out.before_alarm += 1

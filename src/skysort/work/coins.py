@@ -2,8 +2,9 @@
 
 The coin of a row is an HMAC of the row's number and the picture's digest, with a secret seed as the key. The row
 is on the disk before its coin is computed. The coin of a finished move never changes. A move that was not made
-loses its row and its coin, and the next attempt gets a new one. Nobody without the seed can predict a coin. If a
-picture comes again, it has a coin of its own. With the seed, anybody can check the coins afterwards.
+loses its row, and the next attempt has the same coin, so that nobody can toss again. Nobody without the seed can
+predict a coin. If a picture comes again, it has a coin of its own. With the seed, anybody can check the coins
+afterwards.
 
 Source: H. Krawczyk, M. Bellare, R. Canetti, HMAC: keyed-hashing for message authentication, RFC 2104, 1997.
 """

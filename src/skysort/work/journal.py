@@ -157,6 +157,7 @@ class Journal:
         now = time.time()
         entries = [replaced(entry, planned=now, done=now if entry.kind == "stay" else None) for entry in entries]
         with self._database.transaction() as connection:
+            entries = [_with_its_coin(connection, entry) for entry in entries]
             numbers = [connection.execute(INSERT, cells_of(entry)).lastrowid or 0 for entry in entries]
         self._database.last_id = max([self._database.last_id, *numbers])
         planned = [
@@ -172,7 +173,7 @@ class Journal:
         if not arrivals:
             return
         self._seed = self._seed or make_seed(self.folder)
-        coins = [(coin_of(self._seed, entry.id, entry.digest), entry.id) for entry in arrivals]
+        coins = [(coin_of(self._seed, entry.coin_number, entry.digest), entry.id) for entry in arrivals]
         with self._database.transaction() as connection:
             connection.executemany("UPDATE rows SET coin = ? WHERE id = ?", coins)
 
@@ -194,7 +195,11 @@ class Journal:
                 "UPDATE rows SET done = ?, kind = ?, reason = ? WHERE id = ?",
                 [(now, entry.kind, entry.reason, entry.id) for entry in done],
             )
-            connection.executemany("DELETE FROM rows WHERE id = ?", [(entry.id,) for entry in dropped])
+            for entry in dropped:
+                connection.execute("DELETE FROM rows WHERE id = ?", (entry.id,))
+                if entry.audit_keep is not None:  # else a move that fails would be a way to another coin
+                    attempt = (entry.digest, *split(entry.source), entry.coin_number)
+                    connection.execute("INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?)", attempt)
 
     def unfinished(self) -> list[JournalEntry]:
         """Return the moves that were begun and have no outcome. Call it inside `moving`."""
@@ -292,6 +297,15 @@ class Journal:
             cursor = connection.execute(f"SELECT {NAMES} FROM rows WHERE {where}", values)
             while rows := cursor.fetchmany(ROWS_AT_A_TIME):
                 yield from (entry_of(cells, self.token) for cells in rows)
+
+
+def _with_its_coin(connection: sqlite3.Connection, entry: JournalEntry) -> JournalEntry:
+    """Return an arrival with the number of an earlier attempt to move the picture, which was not made."""
+    if entry.audit_keep is None:
+        return entry
+    query = "DELETE FROM attempts WHERE digest = ? AND source_name = ? AND source_folder = ? RETURNING row"
+    attempt = connection.execute(query, (entry.digest, *split(entry.source))).fetchone()
+    return replaced(entry, coin_row=attempt[0]) if attempt else entry
 
 
 def journal_folder(folder: Path) -> Path:

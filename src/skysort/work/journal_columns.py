@@ -171,6 +171,7 @@ COLUMNS = (
     Column("audit_aside", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
     Column("audit_keep", "REAL", "a rate above 0 and at most 1, or NULL", _or_null(_is_rate)),
     Column("coin", "REAL", "a number from 0 to below 1, or NULL", _or_null(_is_coin)),
+    Column("coin_row", "INTEGER", "the number of a row, or NULL", _or_null(_is_count)),
     Column("similarity", "REAL", "a number, or NULL", _or_null(_is_finite)),
     Column("brightness", "REAL", "a number, or NULL", _or_null(_is_finite)),
     Column("sharpness", "REAL", "a number, or NULL", _or_null(_is_finite)),

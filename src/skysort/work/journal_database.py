@@ -52,6 +52,13 @@ CREATE TABLE IF NOT EXISTS alarms ( -- a decision is stale while one about it is
     lifted REAL, -- seconds since 1970, or NULL while it holds
     told REAL -- seconds since 1970, or NULL before a watcher started the person's command
 );
+CREATE TABLE IF NOT EXISTS attempts ( -- moves of an audit that were not made; the next attempt has the same coin
+    digest TEXT NOT NULL, -- SHA-256 of the picture
+    source_name BLOB NOT NULL,
+    source_folder BLOB NOT NULL,
+    row INTEGER NOT NULL, -- the number that its coin is made of
+    PRIMARY KEY (digest, source_name, source_folder)
+);
 CREATE TABLE IF NOT EXISTS comparisons ( -- pictures that have tested a new classifier; they test no other one
     digest TEXT PRIMARY KEY, -- SHA-256 of the picture
     classifier TEXT NOT NULL -- SHA-256 of the network

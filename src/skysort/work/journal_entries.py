@@ -104,6 +104,8 @@ class JournalEntry:
     """Rate of looks at the others."""
     coin: float | None = None
     """It is drawn for a look if this is below its rate; None until the coin is tossed."""
+    coin_row: int | None = None
+    """Number of the row whose coin this is: of the first attempt to move the picture, if that was not made."""
     similarity: float | None = None
     """To training pictures; None if the classifier does not say."""
     brightness: float | None = None
@@ -124,6 +126,11 @@ class JournalEntry:
     def paths(self) -> tuple[Path, Path]:
         """Source and place: while the move is unfinished, the picture may be at either."""
         return self.source, self.place
+
+    @property
+    def coin_number(self) -> int:
+        """Number of the row that the coin is made of."""
+        return self.id if self.coin_row is None else self.coin_row
 
     @property
     def is_spared(self) -> bool:

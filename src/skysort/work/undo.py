@@ -146,6 +146,7 @@ def _opposite(row: JournalEntry, request: UndoRequest, settings: Settings, taken
     return replaced(
         row, kind=kind, source=row.place, place=place, file=file, digest=digest, by=request.by, undoes=row.id,
         correction=correction, id=0, done=None, copied=False, audit_aside=None, audit_keep=None, coin=None,
+        coin_row=None,
     )  # fmt: skip
 
 
