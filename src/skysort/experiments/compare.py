@@ -1,7 +1,5 @@
 """Comparisons of recipes with several seeds on the same splits, and of two runs."""
 
-import csv
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skysort.classifier.classifier import Classifier
-from skysort.core.damage import damaged
 from skysort.core.environment import today
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.files import write_whole
@@ -27,6 +24,7 @@ from skysort.report.comparison_page import write_comparison_report
 from skysort.runs.folder import Run
 from skysort.runs.learner import learner
 from skysort.runs.resolve import check_network, resolved
+from skysort.runs.rows import again, read_rows
 from skysort.trust.comparison import Comparison, ComparisonRow, PairedComparison, Spread, difference
 from skysort.trust.shift_robustness import accuracy_when_shifted
 
@@ -253,27 +251,12 @@ def _checked_labels(run: Run) -> list[tuple[str, bool]]:
     Raises:
         SkysortError: when predictions.csv is damaged, or does not belong to metrics.json.
     """
-    path = run.path / "predictions.csv"
-    again = f"measure it again: skysort evaluate {shlex.quote(str(run.path))}"
-    try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = [
-                (row["path"], _likeliest(row) == row["truth"])
-                for row in csv.DictReader(file)
-                if row["status"] != "unreadable"
-            ]
-    except (OSError, LookupError, ValueError, TypeError, csv.Error) as error:
-        raise damaged("damaged-run", path, error, again) from None
+    rows = [(row.path, row.label == row.truth) for row in read_rows(run, "predictions.csv")]
     test = run.metrics.splits["test"]
     num_right = sum(is_right for _, is_right in rows)
     if len(rows) != test.pictures or num_right != round(test.accuracy * test.pictures):
-        raise SkysortError("damaged-run", f"{path} does not belong to metrics.json beside it; {again}")
+        raise SkysortError(
+            "damaged-run",
+            f"{run.path / 'predictions.csv'} does not belong to metrics.json beside it; {again(run)}",
+        )
     return rows
-
-
-def _likeliest(row: dict[str, str]) -> str:
-    """Return the likeliest class of a row, also of an unknown picture."""
-    if row["status"] == "ok":
-        return row["label"]
-    shares = {name.removeprefix("p:"): float(share) for name, share in row.items() if name.startswith("p:")}
-    return max(shares, key=shares.__getitem__)

@@ -78,19 +78,13 @@ def decide(
     require("a decision", "train", "sklearn", "matplotlib", "jinja2")
     otherwise = "a decision is made from the calibration pictures of a run: name the folder of the run"
     with locked_run(find_classifier(Path(run)), otherwise) as opened:
-        is_audited = opened.improvement is not None and opened.improvement.rate is not None
-        if "calibration" not in opened.data.counts and not is_audited:
-            raise SkysortError(
-                "missing-split",
-                f"{opened.path} has no calibration split, which a promise needs;"
-                " train with --set pictures.protocol=four-way and, if pictures are few,"
-                " --set pictures.shares=50/10/30/10",
-            )
+        check_calibration(opened)
         opened.check_classifier()
         classifier = Classifier(opened.classifier)
         check_kept(classifier.classes, keep)
         prepared = prepared_again(opened, progress, moved_to, data_dir)
-        calibration, leaks = (_audited if is_audited else _own)(classifier, prepared, progress)
+        is_audited = opened.is_audited
+        calibration, leaks = (audited_evaluation if is_audited else _own)(classifier, prepared, progress)
         if len(leaks):
             num = counted(len(leaks), "calibration picture")
             progress.say(f"{num} left out: a near-duplicate, or a picture of the group, is in train or validation")
@@ -117,6 +111,21 @@ def with_grouping(decision: Decision, recipe: Recipe) -> Decision:
     return decision.model_copy(update={"grouping": grouping})
 
 
+def check_calibration(run: Run) -> None:
+    """Make sure that a run has a calibration split, or audited pictures in its place.
+
+    Raises:
+        SkysortError: when it has neither. The message says which setting gives a split.
+    """
+    if "calibration" not in run.data.counts and not run.is_audited:
+        raise SkysortError(
+            "missing-split",
+            f"{run.path} has no calibration split, which a promise needs;"
+            " train with --set pictures.protocol=four-way and, if pictures are few,"
+            " --set pictures.shares=50/10/30/10",
+        )
+
+
 def _own(classifier: Classifier, prepared: PreparedData, progress: Progress) -> tuple[Evaluation, Indices]:
     """Return the answers to the calibration split, and the rows of its leaks."""
     rows = prepared.splits["calibration"]
@@ -124,7 +133,9 @@ def _own(classifier: Classifier, prepared: PreparedData, progress: Progress) -> 
     return calibration, prepared.leaks("calibration")
 
 
-def _audited(classifier: Classifier, prepared: PreparedData, progress: Progress) -> tuple[Evaluation, Indices]:
+def audited_evaluation(
+    classifier: Classifier, prepared: PreparedData, progress: Progress
+) -> tuple[Evaluation, Indices]:
     """Return the answers to the audited pictures that calibrate, and the rows of their leaks.
 
     Raises:

@@ -105,6 +105,16 @@ class Run:
         path = self.path / IMPROVEMENT
         return read_json(path, Improvement, code="damaged-run") if path.exists() else None
 
+    @property
+    def is_audited(self) -> bool:
+        """Whether decisions are made from audited pictures, and not from the calibration split.
+
+        Raises:
+            SkysortError: when improvement.json is damaged.
+        """
+        improvement = self.improvement
+        return improvement is not None and improvement.rate is not None
+
     def write_improvement(self, improvement: Improvement) -> None:
         """Write improvement.json."""
         write_whole(self.path / IMPROVEMENT, improvement.to_json())

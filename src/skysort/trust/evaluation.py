@@ -142,9 +142,7 @@ class Evaluation:
         )
 
     def _scores(self, keep: Sequence[str], groups: NDArray[np.int64], spared: NDArray[np.bool_]) -> Scores:
-        shares = softmax(self.logits)
-        shares[spared] = [name in keep[:1] for name in self.classes]  # probability 1 to keep: a score of 0
-        return Scores.of(shares, self.truth, self.classes, keep, groups[self.rows])
+        return Scores.of(softmax(self.logits), self.truth, self.classes, keep, groups[self.rows], spared)
 
     def predictions(self) -> Iterator[tuple[str, Prediction]]:
         """Yield the true class and the prediction of each picture, in the order of the listing."""

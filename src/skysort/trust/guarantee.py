@@ -83,6 +83,19 @@ def num_needed(lose_at_most: float, confidence: float, num_lost: int = 0) -> int
     return nums[bisect_left(nums, True, key=is_enough)]
 
 
+def least_possible(num: int, confidence: float) -> float:
+    """Return the smallest share, in steps of 0.01 %, that so many pictures, or groups, can promise.
+
+    >>> least_possible(299, 0.95), least_possible(59, 0.95)
+    (0.01, 0.0496)
+
+    Raises:
+        NotUnderstoodError: when the confidence is out of range.
+    """
+    _check_share("confidence", confidence, "95 %")
+    return math.ceil(1e4 * float(upper_bound(0, num, confidence))) / 1e4
+
+
 def most_lost(num: int, lose_at_most: float, confidence: float) -> int:
     """Return how many of num calibration pictures, or groups, may be lost; always fewer than num.
 
@@ -95,7 +108,7 @@ def most_lost(num: int, lose_at_most: float, confidence: float) -> int:
         range(num), lose_at_most, key=lambda num_lost: float(upper_bound(num_lost, num, confidence))
     )
     if not num_allowed:
-        possible = math.ceil(1e4 * upper_bound(0, num, confidence)) / 1e4
+        possible = least_possible(num, confidence)
         needed = num_needed(lose_at_most, confidence)
         raise TooFewError(
             needed,
@@ -164,6 +177,7 @@ class Scores:
         classes: Sequence[str],
         keep: Sequence[str],
         groups: Groups | None = None,
+        spared: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Return the scores of some pictures.
 
@@ -173,11 +187,13 @@ class Scores:
             classes: names of all classes.
             keep: names of the classes to keep.
             groups: (N,) groups; None if the pictures are independent of each other.
+            spared: (N,) whether a picture scores 0, whatever its probabilities are; None for no such picture.
 
         Raises:
             NotUnderstoodError: when a class to keep is unknown, or all classes are to keep.
         """
         scores = probability_not_kept(probabilities, classes, keep)
+        scores = scores if spared is None else np.where(spared, 0.0, scores)
         keep = tuple(name for name in classes if name in keep)
         groups = np.arange(len(truth)) if groups is None else groups
         is_kept = np.isin(truth, [classes.index(name) for name in keep])
@@ -302,16 +318,17 @@ def _check_scores(scores: Floats) -> None:
 
 
 def _check_shares(lose_at_most: float, confidence: float) -> None:
-    for name, share, example in (
-        ("share to lose at most", lose_at_most, "2 %"),
-        ("confidence", confidence, "95 %"),
-    ):
-        if not LEAST <= share <= 1 - LEAST:
-            raise NotUnderstoodError(
-                "wrong-value",
-                f"{name} must be from {100 * LEAST:.7f} % to {100 - 100 * LEAST:.7f} %, got {_percent(share)},"
-                f" try {example}",
-            )
+    _check_share("share to lose at most", lose_at_most, "2 %")
+    _check_share("confidence", confidence, "95 %")
+
+
+def _check_share(name: str, share: float, example: str) -> None:
+    if not LEAST <= share <= 1 - LEAST:
+        raise NotUnderstoodError(
+            "wrong-value",
+            f"{name} must be from {100 * LEAST:.7f} % to {100 - 100 * LEAST:.7f} %, got {_percent(share)},"
+            f" try {example}",
+        )
 
 
 def _percent(share: float) -> str:
