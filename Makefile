@@ -86,6 +86,7 @@ bench: demo
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
 	$(BIN)/python benchmarks/serve.py runs/demo/convnet --output runs/bench/serve.json
+	$(BIN)/python benchmarks/serve_long.py runs/demo/convnet --output runs/bench/serve_long.json
 	$(BIN)/python benchmarks/review.py --output runs/bench/review.json
 	$(BIN)/python benchmarks/watch.py runs/demo/convnet --output runs/bench/watch.json
 	$(BIN)/python benchmarks/more_pictures.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/more_pictures.json

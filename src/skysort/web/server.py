@@ -9,11 +9,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from skysort.core.errors import SkysortError
 from skysort.core.log import tell
+from skysort.web.bounds import SECONDS_TO_RETRY
+from skysort.web.errors import error_response
+from skysort.web.security import HEADERS
 
 BACKLOG = 2048
 """Connections that wait to be accepted."""
@@ -22,7 +25,7 @@ SECONDS_TO_END = 60
 SECONDS_BETWEEN_REQUESTS = 30
 """Time for which a connection stays open with no request, and for a client to send the head of one."""
 MOST_CONNECTIONS = 512
-"""Beyond it, requests get 503. Each connection is an open file, and most systems allow a process 1,024 of them.
+"""Beyond it, new ones get 503. Each connection is an open file, and most systems allow a process 1,024 of them.
 More would gain nothing: at most 256 pictures wait."""
 
 
@@ -74,19 +77,25 @@ def config_of(app: ASGIApp) -> uvicorn.Config:
     """Return how an application is served."""
     return uvicorn.Config(
         app, http=_Protocol, ws="none", log_config=None, access_log=False, server_header=False,
-        limit_concurrency=MOST_CONNECTIONS, timeout_keep_alive=SECONDS_BETWEEN_REQUESTS,
+        timeout_keep_alive=SECONDS_BETWEEN_REQUESTS,
         timeout_graceful_shutdown=SECONDS_TO_END,
     )  # fmt: skip
 
 
 class _Protocol(H11Protocol):
-    """Closes connections on which no whole head comes in time. uvicorn waits for ever once a byte has come."""
+    """Closes connections on which no whole head comes in time, and refuses those beyond `MOST_CONNECTIONS`.
+
+    uvicorn waits for ever once a byte of a head has come. Its own `limit_concurrency` would refuse requests of
+    earlier connections too, and without our headers.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
         super().connection_made(transport)
+        if len(self.connections) >= MOST_CONNECTIONS:
+            self.app = _full
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -108,6 +117,12 @@ class _Protocol(H11Protocol):
     def _close_without_head(self, last: object) -> None:
         if self.cycle is last:  # no request has begun since
             self.transport.close()
+
+
+async def _full(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {**HEADERS, "Retry-After": str(SECONDS_TO_RETRY)}
+    message = f"{MOST_CONNECTIONS} connections are open; try again in a moment, over fewer connections"
+    await error_response("busy", message, 503, headers)(scope, receive, send)
 
 
 class _Server(uvicorn.Server):
