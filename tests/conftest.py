@@ -205,7 +205,10 @@ def browser() -> Iterator["Browser"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+        started = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu", *camera]
+        )
         yield started
         started.close()
 

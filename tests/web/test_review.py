@@ -1,9 +1,13 @@
 """The pictures that wait for a person, and the answers: those of `skysort audit`."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from skysort.classifier.classifier import Decoded
+from skysort.classifier.predictions import Prediction
 from skysort.web import review as module
 from skysort.web.review import Review
 from skysort.web.thumbnails import Thumbnails
@@ -12,6 +16,7 @@ from skysort.work.journal import Journal
 from tests.conftest import refused
 from tests.runs.test_audit import audit_folder
 from tests.web.watched import watched
+from tests.work.making import FirstPixel
 
 
 @pytest.fixture
@@ -44,6 +49,21 @@ def test_nothing_leads_the_answer_to_a_drawn_picture(tmp_path: Path, thumbnails:
     unsure = Review(watched(tmp_path / "unsure", 4, AuditRates(1e-9, 1e-9), unsure_below=0.95), thumbnails)
     assert [one.label for one in unsure.waiting().pictures] == ["airplane", "airplane", "bird", "bird"]
     assert [one.confidence for one in unsure.waiting().pictures] == pytest.approx([0.9] * 4)
+
+
+def test_the_odd_one_of_a_class_comes_first(
+    tmp_path: Path, thumbnails: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = FirstPixel.answer
+    likenesses = {"000": 0.8, "001": 0.7, "002": 0.3, "003": 0.9, "004": 0.5, "005": 0.2}
+
+    def with_likeness(self: FirstPixel, decoded: Sequence[Decoded]) -> list[Prediction]:
+        return [replace(one, similarity=likenesses[Path(one.path).name[:3]]) for one in judge(self, decoded)]
+
+    monkeypatch.setattr(FirstPixel, "answer", with_likeness)
+    aside = watched(tmp_path, 6, AuditRates(1e-9, 1e-9), unsure_below=0.95)
+    files = [one.file.partition("-")[0] for one in Review(aside, thumbnails).waiting().pictures]
+    assert files == ["002", "004", "000", "005", "001", "003"]
 
 
 def test_to_look_at_the_promise_changes_no_journal(tmp_path: Path, thumbnails: Thumbnails) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from skysort.web import batching, trying
-from skysort.web import json_bodies as module
+from skysort.web import batching, json_bodies, trying
 from skysort.web.live import LiveClassifier
+from skysort.web.open_runs import OpenRuns
 from skysort.web.pages import page
 from skysort.web.review import Review
 from skysort.web.service import service
@@ -20,6 +20,7 @@ from skysort.web.studio_door import CookieDoor
 from skysort.web.teach import Teach
 from skysort.web.thumbnails import Thumbnails
 from skysort.web.trainings import Trainings
+from skysort.web.trust import Trust
 from skysort.web.trying import Trying
 from skysort.work.journal import Journal
 from tests.conftest import picture_bytes
@@ -36,8 +37,10 @@ class Opened:
     def __init__(self, aside: Path, runs: Path) -> None:
         self.aside, self.door, thumbnails = aside, CookieDoor(PORT), Thumbnails()
         self.review = Review(aside, thumbnails)
-        teach = Teach(None, Trainings(runs))
-        self.app: Any = studio(teach, self.review, Trying(runs), thumbnails, PORT, self.door)
+        teach, open_runs = Teach(None, Trainings(runs)), OpenRuns(runs, thumbnails)
+        self.app: Any = studio(
+            teach, self.review, Trying(open_runs), Trust(open_runs), thumbnails, PORT, self.door
+        )
         self.client, self.stranger = (TestClient(self.app, base_url=HERE) for _ in range(2))
         self.client.get("/", params={"token": self.door.token})
 
@@ -133,7 +136,7 @@ def test_what_is_no_answer_is_refused(opened: Opened, monkeypatch: pytest.Monkey
         assert code(answer) == (400, "wrong-value")
     as_form = opened.client.post(path, content="{}", headers={**OWN, "Content-Type": "text/plain"})
     assert code(as_form) == (415, "wrong-value")
-    monkeypatch.setattr(module, "MOST_JSON_BYTES", 10)
+    monkeypatch.setattr(json_bodies, "MOST_JSON_BYTES", 10)
     assert code(opened.answer(opened.client, OWN)) == (413, "too-large")
     assert opened.num_answers() == 0
 
@@ -207,9 +210,9 @@ def test_tries_a_picture_with_a_run(opened: Opened, decided: Path) -> None:
 
 def test_without_a_watcher_the_page_says_how(decided: Path) -> None:
     door, thumbnails = CookieDoor(PORT), Thumbnails()
-    client = TestClient(
-        studio(Teach(None, Trainings(decided.parent)), None, Trying(decided.parent), thumbnails, PORT, door),
-        base_url=HERE,
-    )
+    runs = decided.parent
+    teach, open_runs = Teach(None, Trainings(runs)), OpenRuns(runs, thumbnails)
+    app = studio(teach, None, Trying(open_runs), Trust(open_runs), thumbnails, PORT, door)
+    client = TestClient(app, base_url=HERE)
     assert client.get("/", params={"token": door.token}).url.path == "/try"
     assert "--aside" in client.get("/review").text

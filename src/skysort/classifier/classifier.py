@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skysort.classifier.damage import reading
 from skysort.classifier.decision import Decision
@@ -166,6 +167,21 @@ class Classifier:
         """Return logits as `logits` does, and the (N,) similarities to the reference; None if there is none."""
         logits, similarities, _ = self._outputs(pictures, explain=False)
         return logits, similarities
+
+    def nearest(self, pictures: Pixels, num: int) -> NDArray[np.int64]:
+        """Return the (N, num) rows of the reference whose features are most like those of pictures, nearest first.
+
+        The classifier must have a reference. Where that has fewer rows than `num`, there are as many columns.
+
+        Args:
+            pictures: (N, C, H, W) uint8, N at least 1.
+            num: of rows per picture.
+        """
+        assert self.reference
+        step = self.batch_size
+        starts = range(0, len(pictures), step)
+        parts = [self._session.run_with(pictures[start : start + step], FEATURES)[FEATURES] for start in starts]
+        return self.reference.nearest(np.concatenate(parts), num)
 
     def _outputs(self, pictures: Pixels, *, explain: bool) -> tuple[Logits, Similarities | None, Evidence | None]:
         """Return logits, similarities and, to explain them, the evidence, from one pass through the network."""

@@ -119,6 +119,11 @@ class Reference:
             means.append(_mean_of_nearest(cosines))
         return self.weight * np.concatenate(means)
 
+    def nearest(self, features: Floats, num: int) -> NDArray[np.int64]:
+        """Return the (N, num) rows that are most like pictures with (N, D) features, by cosine, nearest first."""
+        order: NDArray[np.int64] = np.argsort(-_of_length_1(features) @ self.features.T, axis=1, kind="stable")
+        return order[:, :num]
+
 
 def _of_length_1(features: Floats) -> Floats:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)

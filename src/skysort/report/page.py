@@ -7,6 +7,7 @@ from skysort.core.files import write_whole
 from skysort.core.text import counted, printable_lines
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
 NO_BREAK = "\u00a0"
@@ -24,10 +25,17 @@ def write_page(path: Path, template: str, **content: Any) -> None:
     Raises:
         SkysortError: when the file cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    html = environment("skysort.report").get_template(template).render(content)
+    # File names may contain bytes that are not UTF-8, and the page must still be readable.
+    write_whole(path, html.encode("utf-8", "backslashreplace"))
+
+
+def environment(*packages: str) -> "Environment":
+    """Return what makes pages from the templates of packages."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     page = Environment(
-        loader=PackageLoader("skysort.report"),
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -35,9 +43,7 @@ def write_page(path: Path, template: str, **content: Any) -> None:
         finalize=_shown,
     )
     page.filters |= {"percent": percent, "counted": counted, "breakable": breakable}
-    html = page.get_template(template).render(content)
-    # File names may contain bytes that are not UTF-8, and the page must still be readable.
-    write_whole(path, html.encode("utf-8", "backslashreplace"))
+    return page
 
 
 def _shown(value: object) -> object:

@@ -131,7 +131,7 @@ def write_report(
         commands=_commands(run, metrics, decisions) if run else None,
         curves=read_curves(run / "history.csv") if run else [],
         matrix=confusion.tolist() if len(test.classes) <= MOST_CLASSES_IN_MATRIX else None,
-        pairs=_most_confused(confusion, test.classes),
+        pairs=most_confused(confusion, test.classes),
         reliability=Reliability(calibration.before, calibration.after),
         weakest=_weakest(figures.classes),
         decisions=decisions,
@@ -240,7 +240,7 @@ def _mistakes_and_samples(
     return mistakes, cards(evenly)
 
 
-def _most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:
+def most_confused(confusion: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:
     """Return the pairs of classes with mistakes, the most frequent first."""
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:NUM_PAIRS]

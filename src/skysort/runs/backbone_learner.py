@@ -12,7 +12,7 @@ from skysort.classifier.ood import Similarities, scores
 from skysort.classifier.predictions import softmax
 from skysort.classifier.proof import Logits
 from skysort.classifier.readme import readme
-from skysort.classifier.reference import MOST_ROWS, Reference
+from skysort.classifier.reference import Reference
 from skysort.core.deadline import Deadline
 from skysort.core.errors import SkysortError
 from skysort.core.files import whole_folder, write_whole
@@ -26,6 +26,7 @@ from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Training
 from skysort.runs.backbone_table import backbone_table
 from skysort.runs.folder import Run
+from skysort.runs.reference_rows import reference_rows
 from skysort.runs.unknown_threshold import unknown_threshold
 from skysort.transfer.backbones import Backbone, checked_weights, find_backbone
 from skysort.transfer.features import (
@@ -139,10 +140,10 @@ def learn(
 def _reference(
     prepared: PreparedData, features: PictureFeatures, fitted: FittedHead, temperature: float
 ) -> Reference:
-    rows = prepared.splits["train"]
-    chosen = evenly_spaced(np.arange(len(rows)), MOST_ROWS)
+    rows = reference_rows(prepared)
+    chosen = np.searchsorted(prepared.splits["train"], rows)
     energies = scores((fitted.out_of_fold[chosen] / temperature).astype(np.float32))
-    return Reference.of(features.of(rows[chosen]).astype(np.float32), energies, prepared.groups[rows[chosen]])
+    return Reference.of(features.of(rows).astype(np.float32), energies, prepared.groups[rows])
 
 
 def _threshold_out_of_fold(
@@ -168,7 +169,7 @@ def similarities_apart(
 
 def _similarities_apart(prepared: PreparedData, features: PictureFeatures, reference: Reference) -> Similarities:
     rows = prepared.splits["train"]
-    of_reference = evenly_spaced(rows, MOST_ROWS)
+    of_reference = reference_rows(prepared)
     values = features.of(rows).astype(np.float32)
     return reference.similarities(values, prepared.groups[rows], prepared.groups[of_reference])
 

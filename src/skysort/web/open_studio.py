@@ -32,13 +32,15 @@ def open_studio(pictures: str | None, runs: Path, aside: Path | None, port: int,
             runs.mkdir(parents=True, exist_ok=True)
     if not runs.is_dir():
         raise NotUnderstoodError("path-not-found", f"{runs}: no such folder of runs")
-    from skysort.web.review import Review  # these load FastAPI and NumPy
+    from skysort.web.open_runs import OpenRuns  # these load FastAPI and NumPy
+    from skysort.web.review import Review
     from skysort.web.server import listen, serve
     from skysort.web.studio import studio
     from skysort.web.studio_door import CookieDoor
     from skysort.web.teach import Teach
     from skysort.web.thumbnails import Thumbnails
     from skysort.web.trainings import Trainings
+    from skysort.web.trust import Trust
     from skysort.web.trying import Trying
 
     thumbnails = Thumbnails()
@@ -54,6 +56,7 @@ def open_studio(pictures: str | None, runs: Path, aside: Path | None, port: int,
             if browser:
                 webbrowser.open(url + door.token_for_once())
 
-        app = studio(teach, review, Trying(runs), thumbnails, port, door)
+        open_runs = OpenRuns(runs, thumbnails)
+        app = studio(teach, review, Trying(open_runs), Trust(open_runs), thumbnails, port, door)
         serve(app, listening, started, teach.end)
     tell(logging.INFO, "ended")

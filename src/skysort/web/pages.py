@@ -1,13 +1,16 @@
 """The pages of the studio, from templates, and their files."""
 
+import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from skysort.report.page import environment
 from skysort.web import states, words
 
 HERE = Path(__file__).parent
@@ -19,6 +22,8 @@ STATIC = {
     "teach.js": (HERE / "static", "text/javascript"),
     "training.js": (HERE / "static", "text/javascript"),
     "review.js": (HERE / "static", "text/javascript"),
+    "labels.js": (HERE / "static", "text/javascript"),
+    "trust.js": (HERE / "static", "text/javascript"),
     "try.js": (HERE / "static", "text/javascript"),
     "htm-preact.js": (HERE / "vendor", "text/javascript"),
     "uPlot.js": (HERE / "vendor", "text/javascript"),
@@ -45,16 +50,14 @@ def fragment(template: str, **content: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    pages = Environment(
-        loader=PackageLoader("skysort.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    pages = environment("skysort.web", "skysort.report")
     pages.globals |= {
         "_": words._, "ngettext": words.ngettext, "number": words.number, "percent": words.percent,
         "duration": words.duration, "state_words": states.of_state, "step_words": states.of_step,
         "html_language": words.html_language, "languages": words.languages,
         "words_of_scripts": words.words_of_scripts,
     }  # fmt: skip
+    pages.filters["in_path"] = lambda name: quote(os.fsencode(name), safe="")
     return pages
 
 

@@ -170,7 +170,11 @@ def _pictures(journal: Journal) -> Pictures:
 
 
 def _due(journal: Journal) -> list[Look]:
-    """Return the pictures that wait: those drawn as they came, then by reason and class, the surest first."""
+    """Return the pictures that wait: those drawn as they came, then by reason and class.
+
+    Within a class the odd one comes first: the picture whose features are least like those of training pictures.
+    The journal has that likeness from when the classifier judged the picture; else the surest comes first.
+    """
     pictures = _pictures(journal)
     due = [
         Look(row, pictures.last(row), None, pictures.is_drawn(row))
@@ -184,7 +188,8 @@ def _due(journal: Journal) -> list[Look]:
         if (why := _why(look)) == "drawn":
             return ORDER.index(why), 0, look.row.id
         best = int(np.argmax(look.row.probabilities))
-        return ORDER.index(why), best, -look.row.probabilities[best]
+        likeness = look.row.similarity
+        return ORDER.index(why), best, -look.row.probabilities[best] if likeness is None else likeness
 
     return sorted(due, key=key)
 

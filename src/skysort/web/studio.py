@@ -24,6 +24,8 @@ from skysort.web.security import Guard, local_hosts
 from skysort.web.studio_door import CookieDoor
 from skysort.web.teach import Teach, add_teach
 from skysort.web.thumbnails import SIDES, Size, Thumbnails
+from skysort.web.trust import Trust
+from skysort.web.trust_pages import add_trust
 from skysort.web.trying import Trying
 from skysort.web.words import COOKIE, LANGUAGES, InLanguage
 
@@ -54,7 +56,13 @@ class NewAnswers(FrozenModel):
 
 
 def studio(
-    teach: Teach, review: Review | None, trying: Trying, thumbnails: Thumbnails, port: int, door: CookieDoor
+    teach: Teach,
+    review: Review | None,
+    trying: Trying,
+    trust: Trust,
+    thumbnails: Thumbnails,
+    port: int,
+    door: CookieDoor,
 ) -> ASGIApp:
     """Return the application.
 
@@ -62,6 +70,7 @@ def studio(
         teach: the pictures and the trainings.
         review: of a watcher's pictures; None where the studio was started without its folder.
         trying: the classifiers.
+        trust: the figures and decisions of runs.
         thumbnails: shows pictures.
         port: at which it is reached.
         door: lets pages in.
@@ -73,6 +82,7 @@ def studio(
     add_teach(app, teach)
     _add_review(app, review)
     _add_try(app, trying)
+    add_trust(app, trust)
     app.add_middleware(InLanguage)
     return Guard(app, local_hosts(port), door)
 
@@ -168,8 +178,9 @@ def _add_errors(app: FastAPI) -> None:
         return error_response(error.code, error.message, error.status, error.headers)
 
     @app.exception_handler(SkysortError)
-    async def failed(_: Request, error: SkysortError) -> Response:
-        return error_response(error.code, error.message, 400 if isinstance(error, NotUnderstoodError) else 500)
+    async def failed(request: Request, error: SkysortError) -> Response:
+        status = 400 if isinstance(error, NotUnderstoodError) else 500
+        return _failed(request, error.code, error.message, status)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
@@ -177,8 +188,17 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
-        return error_response("path-not-found", f"nothing is at {request.url.path}", error.status_code)
+        return _failed(request, "path-not-found", f"nothing is at {request.url.path}", error.status_code)
 
     @app.exception_handler(Exception)
     async def bug(_: Request, __: Exception) -> Response:
         return error_response("system", "the studio failed; its log has the reason", 500)
+
+
+def _failed(request: Request, code: str, message: str, status: int) -> Response:
+    """Return an error: a page for a person who opened an address, else JSON."""
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        response = page("failed.html.jinja", at="", message=message)
+        response.status_code = status
+        return response
+    return error_response(code, message, status)

@@ -10,7 +10,7 @@ export async function post(path, body) {
     body: isForm ? body : JSON.stringify(body),
   });
   const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.message);
+  if (!response.ok) throw Object.assign(new Error(answer.error.message), { code: answer.error.code });
   return answer;
 }
 

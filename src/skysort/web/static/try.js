@@ -1,4 +1,4 @@
-// The page Try: dropped or chosen pictures go to the studio, and come back with labels and maps.
+// The page Try: dropped or chosen pictures, and those of a camera, go to the studio and come back with labels and maps.
 
 import { html, percent, post, render } from "./dom.js";
 
@@ -9,25 +9,31 @@ const state = document.getElementById("state");
 const MOST = 64; // pictures per request, as the studio takes them
 let tried = [];
 
-async function tryOut(files) {
-  if (!files.length) return;
+function tell(text, isFailure = false) {
+  state.className = isFailure ? "failed" : "";
+  state.textContent = text;
+}
+
+async function ask(files) {
   const run = document.getElementById("run").value;
   const form = new FormData();
-  for (const file of [...files].slice(0, MOST)) form.append("picture", file);
-  state.className = "";
-  state.textContent = "Looking…";
+  for (const [file, name] of files) form.append("picture", file, name);
+  return (await post(`/api/try/${encodeURIComponent(run)}`, form)).map((one) => ({ ...one, run }));
+}
+
+async function tryOut(files) {
+  if (!files.length) return;
+  tell("Looking…");
   try {
-    const found = await post(`/api/try/${encodeURIComponent(run)}`, form);
-    tried = [...found.map((one) => ({ ...one, run })), ...tried];
-    state.textContent = files.length > MOST ? `The first ${MOST} of ${files.length} pictures.` : "";
+    tried = [...(await ask([...files].slice(0, MOST).map((file) => [file, file.name]))), ...tried];
+    tell(files.length > MOST ? `The first ${MOST} of ${files.length} pictures.` : "");
   } catch (error) {
-    state.className = "failed";
-    state.textContent = `Not tried: ${error.message}`;
+    tell(`Not tried: ${error.message}`, true);
   }
   render(html`${tried.map((one, at) => html`<${Tried} key=${tried.length - at} ...${one} />`)}`, document.getElementById("tried"));
 }
 
-function Tried({ name, run, status, label, reason, shares, actions, picture, evidence }) {
+function Tried({ name, run, status, label, reason, shares, actions, picture, evidence, nearest }) {
   return html`<article class="tried">
     ${picture && html`<figure><img src=${picture} alt=${name} /><figcaption><bdi>${name}</bdi></figcaption></figure>`}
     ${evidence && html`<figure><img src=${evidence} alt=${`Map of the evidence for ${shares[0][0]}`} />
@@ -41,12 +47,74 @@ function Tried({ name, run, status, label, reason, shares, actions, picture, evi
       </tbody></table>`}
       ${Object.entries(actions).map(([decision, action]) => html`<p>By ${decision}: <strong>${action}</strong></p>`)}
     </div>
+    ${nearest.length > 0 && html`<div class="nearest"><h3>The pictures it learned from that are most like this one</h3>
+      <ul>${nearest.map((one) => html`<li key=${one.picture}><figure><img src=${`/pictures/${one.picture}/small`} alt="" />
+        <figcaption><bdi>${one.label}</bdi></figcaption></figure></li>`)}</ul></div>`}
   </article>`;
+}
+
+// The camera. One picture is under way at a time, and at most so many a second.
+const camera = document.getElementById("camera");
+const video = camera.querySelector("video");
+const button = document.getElementById("camera-button");
+const MOST_A_SECOND = 4;
+const SIDE = 720; // of a picture that is sent, in pixels at most
+let stream = null;
+
+async function start() {
+  if (!navigator.mediaDevices) {
+    return tell("The browser lends its camera only to pages at localhost, or over https.", true);
+  }
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+  } catch (error) {
+    return tell(`No camera: ${error.message}`, true);
+  }
+  button.textContent = "Stop the camera";
+  camera.hidden = false;
+  video.srcObject = stream;
+  await video.play();
+  watch(stream);
+}
+
+function stop() {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  stream = null;
+  video.srcObject = null;
+  camera.hidden = true;
+  button.textContent = "Use the camera";
+}
+
+async function watch(own) {
+  const live = document.getElementById("live");
+  while (stream === own) {
+    const next = new Promise((resolve) => setTimeout(resolve, 1000 / MOST_A_SECOND));
+    try {
+      if (!document.hidden) {
+        const [one] = await ask([[await frame(), "camera"]]);
+        if (stream === own) render(html`<${Tried} ...${one} picture=${null} />`, live);
+        tell("");
+      }
+    } catch (error) {
+      if (stream !== own) return;
+      stop();
+      return tell(`The camera has stopped: ${error.message}`, true);
+    }
+    await next;
+  }
+}
+
+function frame() {
+  const scale = Math.min(1, SIDE / Math.max(video.videoWidth, video.videoHeight));
+  const canvas = new OffscreenCanvas(Math.round(scale * video.videoWidth), Math.round(scale * video.videoHeight));
+  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
 }
 
 document.getElementById("without-scripts").remove();
 form.hidden = false;
 form.addEventListener("submit", (event) => event.preventDefault());
+button.addEventListener("click", () => (stream ? stop() : start()));
 input.addEventListener("change", () => {
   tryOut(input.files).then(() => (input.value = ""));
 });
