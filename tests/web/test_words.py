@@ -14,15 +14,13 @@ PLACES = re.compile(r"%\((\w+)\)s")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 MARKUP = re.compile(r"<!--.*?-->|<(?:code|pre|kbd)\b.*?</(?:code|pre|kbd)>|<[^>]*>", re.DOTALL)
 SPOKEN = re.compile(r"\b(?:aria-label|alt|title|placeholder)=([\"'])(.*?)\1", re.DOTALL)
+IN_CODE = re.compile(r"""html`|`|[{}]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|.""", re.DOTALL)
+IN_TEMPLATE = re.compile(r"`|\$\{|.", re.DOTALL)
+"""Tokens of a script."""
 NAMES = {"Skysort"}
 """Words that are the same in every language."""
-NOT_YET = {
-    "try.html.jinja", "try.js", "trust.html.jinja", "trust_run.html.jinja",
-    "trust_cell.html.jinja", "labels.html.jinja", "failed.html.jinja", "trust.js", "labels.js",
-}  # fmt: skip
-"""Files with words that are in English only."""
 TEMPLATES, SCRIPTS = (
-    [path for path in sorted((WEB / folder).iterdir()) if path.suffix == ending and path.name not in NOT_YET]
+    [path for path in sorted((WEB / folder).iterdir()) if path.suffix == ending]
     for folder, ending in (("templates", ".jinja"), ("static", ".js"))
 )
 
@@ -54,24 +52,35 @@ def spoken(template: str) -> list[str]:
 def spoken_by(script: str) -> list[str]:
     """Return the words in the markup of a script that are not from the catalogue."""
     found = []
-    for markup in re.findall(r"html`(.*?)`", without_values(script), re.DOTALL):
-        found += [word for text in (MARKUP.sub(" ", markup),) for word in LETTERS.findall(text)]
-        found += [word for _quote, text in SPOKEN.findall(markup) for word in LETTERS.findall(text)]
+    for markup in markup_of(script):
+        texts = [MARKUP.sub(" ", markup), *(text for _quote, text in SPOKEN.findall(markup))]
+        found += [word for text in texts for word in LETTERS.findall(text)]
     for assigned in re.findall(r"(?:textContent|title|alt|placeholder) = ([\"'`])(.*?)\1", script):
         found += LETTERS.findall(re.sub(r"\$\{.*?\}", "", assigned[1]))
     return [word for word in found if word not in NAMES]
 
 
-def without_values(script: str) -> str:
-    """Return a script without the values in its templates, from the innermost outwards, but for markup in them."""
+def markup_of(script: str) -> list[str]:
+    """Return the html`…` templates of a script, also those within others, without the values in them."""
     script = re.sub(r"^\s*//.*$", "", script, flags=re.MULTILINE)
-    before = ""
-    while before != script:
-        before = script
-        script = re.sub(r"\$\{[^{}`]*\}", "", script)
-        script = re.sub(r"(?<!html)`[^`{}]*`", '""', script)
-        script = re.sub(r"\{[^{}`$]*\}(?=[^{}]*[`}])", "", script)
-    return script
+    ended: list[str] = []
+    around: list[str] = []
+    """What is open, from the outside: `{` of code, or a template's text so far, after `+` if it is markup."""
+    at = 0
+    while at < len(script):
+        is_code = not around or around[-1] == "{"
+        token = (IN_CODE if is_code else IN_TEMPLATE).match(script, at)
+        assert token
+        text, at = token[0], token.end()
+        if is_code and text in ("`", "html`"):
+            around.append("+" if text == "html`" else "-")
+        elif text == ("{" if is_code else "${"):
+            around.append("{")
+        elif text == ("}" if is_code else "`"):
+            ended.append(around.pop())
+        elif not is_code:
+            around[-1] += text
+    return [text[1:] for text in ended if text.startswith("+")]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)

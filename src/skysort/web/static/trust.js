@@ -1,7 +1,7 @@
 // The page of a run: cells of the matrix open their pictures below it, and a slider finds a promise.
 // The studio computes every figure. This page only shows them.
 
-import { html, percent, post, render, useEffect, useRef, useState } from "./dom.js";
+import { html, number, percent, post, render, useEffect, useRef, useState, word } from "./dom.js";
 
 const data = JSON.parse(document.getElementById("trust").textContent);
 const here = encodeURIComponent(data.run);
@@ -76,39 +76,39 @@ function Promises() {
   const toggle = (name) => setKeep(keep.includes(name) ? keep.filter((other) => other !== name) : data.classes.filter((other) => other === name || keep.includes(other)));
   const step = steps[at];
   return html`<div class="promise">
-    <fieldset><legend>Classes that must not be lost</legend><div>
+    <fieldset><legend>${word("Classes that must not be lost")}</legend><div>
       ${data.classes.map((name) => html`<label key=${name}><input type="checkbox" checked=${keep.includes(name)} onChange=${() => toggle(name)} /><bdi>${name}</bdi></label>`)}
     </div></fieldset>
-    <p><label>How sure the promise must be
+    <p><label>${word("How sure the promise must be")}
       <select onChange=${(event) => setConfidence(data.confidences[event.target.selectedIndex])}>
         ${data.confidences.map((one) => html`<option key=${one.value} selected=${one === confidence}>
-          ${`${+(100 * one.value).toFixed(2)} %: ${one.looks === 1 ? "a promise chosen before its result" : `the best of up to ${one.looks} results`}`}</option>`)}
+          ${figure(one.value)}: ${one.looks === 1 ? word("a promise chosen before its result") : word("the best of up to %(num)s results", { num: one.looks })}</option>`)}
       </select></label></p>
     ${failed && html`<p class="failed" role="alert">${failed}</p>`}
     <p class="quiet" role="status">${said}</p>
     ${step && html`
-      <p><label for="lose">Lose at most <strong>${figure(step.lose_at_most)}</strong> of ${keep.join(" and ")}</label>
-        <input id="lose" type="range" min="0" max=${steps.length - 1} value=${at} aria-valuetext=${`at most ${figure(step.lose_at_most)}`}
+      <p><label for="lose">${word("Largest share lost of %(kept)s:", { kept: list(keep) })} <strong>${figure(step.lose_at_most)}</strong></label>
+        <input id="lose" type="range" min="0" max=${steps.length - 1} value=${at} aria-valuetext=${word("at most %(share)s", { share: figure(step.lose_at_most) })}
           onInput=${(event) => setAt(Number(event.target.value))} onChange=${() => setLooks(looks + 1)} /></p>
       <${Warning} looks=${looks} confidence=${confidence} />
       <${Consequences} step=${step} keep=${keep} />
       <${Tradeoff} steps=${steps} at=${at} />
-      <details><summary>In words</summary>${step.sentences.map((sentence) => html`<p>${sentence}</p>`)}</details>
+      <details><summary>${word("In words")}</summary>${step.sentences.map((sentence) => html`<p>${sentence}</p>`)}</details>
       <p>${replaced(keep)}</p>
-      <p><button type="button" class="main" disabled=${isDeciding} onClick=${decide}>${isDeciding ? "Deciding, and measuring on the test split…" : "Make this decision"}</button></p>
-      <p class="quiet">The same in a terminal:</p>
+      <p><button type="button" class="main" disabled=${isDeciding} onClick=${decide}>${isDeciding ? word("Deciding, and measuring on the test split…") : word("Make this decision")}</button></p>
+      <p class="quiet">${word("The same in a terminal:")}</p>
       <pre tabindex="0"><code>${step.command}</code></pre>`}
   </div>`;
 }
 
 async function find(keep, confidence, isLast, tell) {
-  tell("Looking at the calibration pictures…");
+  tell(word("Looking at the calibration pictures…"));
   for (;;) {
     try {
       return await post(`/api/trust/${here}/promises`, { keep, confidence });
     } catch (error) {
       if (error.code !== "busy" || !isLast()) throw error;
-      tell("The pictures are being read…");
+      tell(word("The pictures are being read…"));
       await pause();
     }
   }
@@ -117,20 +117,19 @@ async function find(keep, confidence, isLast, tell) {
 function Warning({ looks, confidence }) {
   const enough = data.confidences.find((one) => one.looks >= looks);
   if (looks <= confidence.looks) {
-    return html`<p class="quiet">Choose the promise before you look at what it does. The best of several results, picked afterwards, is
-      the luckiest, and a promise of 95 % confidence does not allow for that.</p>`;
+    return html`<p class="quiet">${word("Choose the promise before you look at what it does. The best of several results, picked afterwards, is the luckiest, and a promise of 95 % confidence does not allow for that.")}</p>`;
   }
-  return html`<p class="notice" role="status">You have looked at ${looks} results. If you pick one of them because of its result, the promise holds less
-    often than it says. ${enough ? `Ask for ${+(100 * enough.value).toFixed(2)} %: it allows for the best of ${enough.looks}.` : "Choose it for another reason."}</p>`;
+  return html`<p class="notice" role="status">${word("You have looked at %(num)s results. If you pick one of them because of its result, the promise holds less often than it says.", { num: looks })}
+    ${enough ? word("Ask for %(share)s: it allows for the best of %(num)s.", { share: figure(enough.value), num: enough.looks }) : word("Choose it for another reason.")}</p>`;
 }
 
 function Consequences({ step, keep }) {
-  const kept = keep.join(" and ");
+  const kept = list(keep);
   return html`<dl class="consequences">
-    <div><dt>Threshold</dt><dd>${step.threshold > 1 ? "none" : step.threshold.toPrecision(4)}<small>set aside if the probability that it is not ${kept} is this or more</small></dd></div>
-    <div><dt>${kept} lost</dt><dd>${step.num_lost.toLocaleString("en")} of ${step.num.toLocaleString("en")}<small>calibration ${step.unit}; by them, at most ${figure(step.bound)} (exact upper bound)</small></dd></div>
-    <div><dt>Others set aside</dt><dd>${step.set_aside === null ? "not known" : percent(step.set_aside)}<small>${step.interval95 && `${figure(step.interval95[0])} to ${figure(step.interval95[1])}, 95 % interval`}</small></dd></div>
-    <div><dt>Left to look at</dt><dd>${step.num_left.toLocaleString("en")} of ${step.num_all.toLocaleString("en")}<small>calibration pictures, as they are mixed</small></dd></div>
+    <div><dt>${word("Threshold")}</dt><dd>${step.threshold > 1 ? word("none") : step.threshold.toPrecision(4)}<small>${word("set aside if the probability that it is not %(kept)s is this or more", { kept })}</small></dd></div>
+    <div><dt>${word("%(kept)s lost", { kept })}</dt><dd>${of(step.num_lost, step.num)}<small>${step.unit === "pictures" ? word("calibration pictures; by them, at most %(share)s (exact upper bound)", { share: figure(step.bound) }) : word("groups of calibration pictures; by them, at most %(share)s (exact upper bound)", { share: figure(step.bound) })}</small></dd></div>
+    <div><dt>${word("Others set aside")}</dt><dd>${step.set_aside === null ? word("not known") : percent(step.set_aside)}<small>${step.interval95 && word("%(low)s to %(high)s, 95 % interval", { low: figure(step.interval95[0]), high: figure(step.interval95[1]) })}</small></dd></div>
+    <div><dt>${word("Left to look at")}</dt><dd>${of(step.num_left, step.num_all)}<small>${word("calibration pictures, as they are mixed")}</small></dd></div>
   </dl>`;
 }
 
@@ -141,9 +140,9 @@ function Tradeoff({ steps, at }) {
   const most = steps.at(-1).lose_at_most;
   const x = (step) => EDGE + (WIDTH - 2 * EDGE) * (step.lose_at_most / most);
   const y = (step) => HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * step.set_aside;
-  return html`<svg class="tradeoff" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label="Share of others set aside, by the share that may be lost">
+  return html`<svg class="tradeoff" viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${word("Share of others set aside, by the share that may be lost")}>
     <line x1=${EDGE} y1=${HEIGHT - EDGE} x2=${WIDTH - EDGE} y2=${HEIGHT - EDGE} /><line x1=${EDGE} y1=${EDGE} x2=${EDGE} y2=${HEIGHT - EDGE} />
-    <text x=${EDGE} y=${EDGE - 10}>100 % of others set aside</text><text x=${WIDTH - EDGE} y=${HEIGHT - 12} text-anchor="end">may be lost: ${figure(most)}</text>
+    <text x=${EDGE} y=${EDGE - 10}>${word("all others set aside")}</text><text x=${WIDTH - EDGE} y=${HEIGHT - 12} text-anchor="end">${word("may be lost: %(share)s", { share: figure(most) })}</text>
     <polyline points=${steps.map((step) => `${x(step)},${y(step)}`).join(" ")} /><circle cx=${x(steps[at])} cy=${y(steps[at])} r="6" />
   </svg>`;
 }
@@ -151,7 +150,15 @@ function Tradeoff({ steps, at }) {
 function replaced(keep) {
   const name = `keep-${keep.join("-and-")}`;
   const old = data.decisions.find((one) => one.name === name);
-  return old ? `This replaces the decision ${name} of ${old.date}.` : `The decision will be called ${name}.`;
+  return old ? word("This replaces the decision %(name)s of %(date)s.", { name, date: old.date }) : word("The decision will be called %(name)s.", { name });
+}
+
+function of(num, all) {
+  return word("%(num)s of %(all)s", { num: number(num), all: number(all) });
+}
+
+function list(names) {
+  return new Intl.ListFormat(document.documentElement.lang).format(names);
 }
 
 function figure(share) {

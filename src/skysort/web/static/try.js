@@ -1,6 +1,6 @@
 // The page Try: dropped or chosen pictures, and those of a camera, go to the studio and come back with labels and maps.
 
-import { html, percent, post, render } from "./dom.js";
+import { html, percent, post, render, word } from "./dom.js";
 
 const form = document.getElementById("try");
 const input = document.getElementById("files");
@@ -8,6 +8,8 @@ const drop = form.querySelector(".drop");
 const state = document.getElementById("state");
 const MOST = 64; // pictures per request, as the studio takes them
 let tried = [];
+const statusWords = { ok: "", unknown: word("unknown"), unreadable: word("unreadable") };
+const actionWords = { keep: word("keep"), "set-aside": word("set aside"), review: word("review") };
 
 function tell(text, isFailure = false) {
   state.className = isFailure ? "failed" : "";
@@ -23,12 +25,12 @@ async function ask(files) {
 
 async function tryOut(files) {
   if (!files.length) return;
-  tell("Looking…");
+  tell(word("Looking…"));
   try {
     tried = [...(await ask([...files].slice(0, MOST).map((file) => [file, file.name]))), ...tried];
-    tell(files.length > MOST ? `The first ${MOST} of ${files.length} pictures.` : "");
+    tell(files.length > MOST ? word("The first %(most)s of %(num)s pictures.", { most: MOST, num: files.length }) : "");
   } catch (error) {
-    tell(`Not tried: ${error.message}`, true);
+    tell(word("Not tried: %(why)s", { why: error.message }), true);
   }
   render(html`${tried.map((one, at) => html`<${Tried} key=${tried.length - at} ...${one} />`)}`, document.getElementById("tried"));
 }
@@ -36,18 +38,18 @@ async function tryOut(files) {
 function Tried({ name, run, status, label, reason, shares, actions, picture, evidence, nearest }) {
   return html`<article class="tried">
     ${picture && html`<figure><img src=${picture} alt=${name} /><figcaption><bdi>${name}</bdi></figcaption></figure>`}
-    ${evidence && html`<figure><img src=${evidence} alt=${`Map of the evidence for ${shares[0][0]}`} />
-      <figcaption>Orange: evidence for ${shares[0][0]}. Blue: against it.</figcaption></figure>`}
+    ${evidence && html`<figure><img src=${evidence} alt=${word("Map of the evidence for %(label)s", { label: shares[0][0] })} />
+      <figcaption>${word("Orange: evidence for %(label)s. Blue: against it.", { label: shares[0][0] })}</figcaption></figure>`}
     <div>
-      <h2>${label ?? status}</h2>
+      <h2>${label ?? statusWords[status]}</h2>
       ${reason && html`<p>${picture ? "" : `${name}: `}${reason}</p>`}
-      ${shares.length > 0 && html`<table class="shares"><caption>Probabilities, by ${run}</caption><tbody>
+      ${shares.length > 0 && html`<table class="shares"><caption>${word("Probabilities, by %(run)s", { run })}</caption><tbody>
         ${shares.slice(0, 5).map(([name, share]) => html`<tr><th scope="row"><bdi>${name}</bdi></th>
           <td><meter min="0" max="1" value=${share} aria-label=${name}></meter></td><td>${percent(share)}</td></tr>`)}
       </tbody></table>`}
-      ${Object.entries(actions).map(([decision, action]) => html`<p>By ${decision}: <strong>${action}</strong></p>`)}
+      ${Object.entries(actions).map(([decision, action]) => html`<p>${word("By %(decision)s:", { decision })} <strong>${actionWords[action]}</strong></p>`)}
     </div>
-    ${nearest.length > 0 && html`<div class="nearest"><h3>The pictures it learned from that are most like this one</h3>
+    ${nearest.length > 0 && html`<div class="nearest"><h3>${word("The pictures it learned from that are most like this one")}</h3>
       <ul>${nearest.map((one) => html`<li key=${one.picture}><figure><img src=${`/pictures/${one.picture}/small`} alt="" />
         <figcaption><bdi>${one.label}</bdi></figcaption></figure></li>`)}</ul></div>`}
   </article>`;
@@ -63,14 +65,14 @@ let stream = null;
 
 async function start() {
   if (!navigator.mediaDevices) {
-    return tell("The browser lends its camera only to pages at localhost, or over https.", true);
+    return tell(word("The browser lends its camera only to pages at localhost, or over https."), true);
   }
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
-    return tell(`No camera: ${error.message}`, true);
+    return tell(word("No camera: %(why)s", { why: error.message }), true);
   }
-  button.textContent = "Stop the camera";
+  button.textContent = word("Stop the camera");
   camera.hidden = false;
   video.srcObject = stream;
   await video.play();
@@ -82,7 +84,7 @@ function stop() {
   stream = null;
   video.srcObject = null;
   camera.hidden = true;
-  button.textContent = "Use the camera";
+  button.textContent = word("Use the camera");
 }
 
 async function watch(own) {
@@ -98,7 +100,7 @@ async function watch(own) {
     } catch (error) {
       if (stream !== own) return;
       stop();
-      return tell(`The camera has stopped: ${error.message}`, true);
+      return tell(word("The camera has stopped: %(why)s", { why: error.message }), true);
     }
     await next;
   }
