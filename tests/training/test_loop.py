@@ -11,6 +11,7 @@ from skysort.networks.families import initial_network
 from skysort.networks.layers import PictureNetwork
 from skysort.recipe.schema import Recipe
 from skysort.recipe.sections import Loss, Normalisation
+from skysort.training import loop
 from skysort.training.batches import SplitPictures
 from skysort.training.loop import (
     Task,
@@ -19,6 +20,7 @@ from skysort.training.loop import (
     train_epoch,
 )
 from skysort.training.optimizer import LossFunction, build_optimizer, loss_function
+from skysort.training.pace import Pace
 from skysort.training.step_results import DivergedError, StepResults
 from tests.conftest import refused
 
@@ -138,3 +140,14 @@ def test_large_pictures_are_evaluated_fewer_at_a_time(size: int, sizes: list[int
 )
 def test_a_network_knows_whether_its_mode_matters(recipe: str, depends: bool) -> None:
     assert initial_network(Recipe.load(recipe), Shape(32, 3), 2, HALF).depends_on_mode is depends
+
+
+def test_a_plan_within_a_time_has_the_steps_that_were_measured_so_it_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quicker = nn.Identity()
+    monkeypatch.setattr(loop, "compiled", lambda *_: quicker)
+    assert mlp_task(LOSS).forward is quicker
+    task = mlp_task(LOSS)
+    task.pace = Pace(60.0, per_step=0.001, per_epoch=0.0, steps_per_epoch=3)
+    assert task.forward is task.network
