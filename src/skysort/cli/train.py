@@ -123,9 +123,8 @@ def train(
         resume_run(resume, moved_to, data_dir, form, quiet)
         return
     if moved_to is not None:
-        raise NotUnderstoodError(
-            "options-conflict", "--data goes with --resume: it names the new place of the run's pictures"
-        )
+        why = "--data goes with --resume: it names the new place of the run's pictures"
+        raise NotUnderstoodError("options-conflict", why)
     if not data:
         raise NotUnderstoodError(
             "missing-argument",

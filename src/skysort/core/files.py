@@ -79,13 +79,11 @@ def whole_file(
         SkysortError: if the file cannot be written.
     """
     beside = _beside(path)
-    text: dict[str, Any] = {}
-    if "b" not in mode:
-        text = {"encoding": "utf-8", "errors": "surrogateescape", "newline": newline}
+    encoding, errors = (None, None) if "b" in mode else ("utf-8", "surrogateescape")
     opener = (lambda name, flags: os.open(name, flags, 0o600)) if is_secret else None
     try:
         with writing(path):
-            with open(beside, mode, **text, opener=opener) as file:
+            with open(beside, mode, -1, encoding, errors, newline, opener=opener) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

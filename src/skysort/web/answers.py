@@ -1,7 +1,8 @@
 """The JSON that the service answers with. OpenAPI describes it from these classes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from skysort.classifier.classifier import Classifier
 from skysort.classifier.decision import Action, Decision
@@ -74,7 +75,7 @@ class State(FrozenModel):
     status: Literal["ok"]
 
 
-def answer_to(classifier: Classifier, predictions: list[Prediction]) -> dict[str, Any]:
+def answer_to(classifier: Classifier, predictions: list[Prediction]) -> Mapping[str, object]:
     """Return the content of an `Answer`."""
     decisions = classifier.table.decisions
     rows = [

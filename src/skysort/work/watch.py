@@ -105,20 +105,22 @@ def watch(
     )  # fmt: skip
     loaded = classifier if isinstance(classifier, Classifier) else Classifier(classifier)
     rule = _rule(loaded, decision, keep, options.inbox)
-    if options.audit and isinstance(rule, Decision) and (grouping := rule.grouping_in_use):
-        facts = {name: value for name, value in vars(grouping).items() if value}
-        tell(
-            logging.INFO,
-            "the promise counts groups of pictures, and so does the audit",
-            decision=rule.name,
-            **facts,
-        )
+    if options.audit and isinstance(rule, Decision):
+        _log_grouping(rule)
     counts = watch_inbox(loaded, rule, options, stop or Stop())
     tell(
         logging.INFO, "ended", **counts.actions,
         waiting=counts.waiting, stuck=counts.stuck, passed_over=counts.passed_over,
     )  # fmt: skip
     return counts
+
+
+def _log_grouping(decision: Decision) -> None:
+    """Log how an audit groups pictures, if the promise counts groups."""
+    if grouping := decision.grouping_in_use:
+        facts = {name: value for name, value in vars(grouping).items() if value}
+        event = "the promise counts groups of pictures, and so does the audit"
+        tell(logging.INFO, event, decision=decision.name, **facts)
 
 
 def _path(path: str | PathLike[str] | None) -> Path | None:
