@@ -9,8 +9,7 @@ from skysort.core.log import log_to_stderr
 
 EXAMPLES = """\
 skysort studio pictures --runs runs
-skysort studio --aside aside
-skysort studio --no-browser --port 8766
+skysort studio --aside aside --no-browser --port 8766
 """
 
 
