@@ -156,7 +156,7 @@ def test_an_edited_table_that_would_change_the_answers_is_refused(
 
 @pytest.mark.parametrize(
     ("classes", "problem"),
-    [(["bird", "bird"], "'bird'"), (["bird", ""], "at least 1 character")],
+    [(["bird", "bird"], "'bird'"), (["bird", ""], "'classes.1' has a wrong value")],
 )
 def test_two_classes_of_one_name_are_refused(classes: list[str], problem: str, classifier_copy: Path) -> None:
     change_table(classifier_copy, classes=classes)
