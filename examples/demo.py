@@ -75,4 +75,7 @@ def _predict(run: skysort.Run, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except skysort.SkysortError as error:  # Ctrl-C, for instance
+        raise SystemExit(f"demo: {error}") from None
