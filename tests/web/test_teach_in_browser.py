@@ -117,6 +117,10 @@ def test_an_error_and_what_is_found_and_the_language(browser: Browser, pictures:
         )
         page.get_by_role("button", name="简体中文").click()
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        check_fits_and_is_accessible(page)
+        page.get_by_role("link", name="训练").first.click()
+        page.get_by_role("button", name="检查图片").wait_for()
+        check_fits_and_is_accessible(page)
 
 
 def test_without_scripts_the_page_can_be_read(browser: Browser, pictures: Path, tmp_path: Path) -> None:

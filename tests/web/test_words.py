@@ -127,7 +127,7 @@ def test_words_and_numbers_by_language() -> None:
     assert words_of_scripts() == {}
     before = words.language.set("zh_CN")
     try:
-        assert _("Stop") == "停止" and "1,204" in ngettext(*pictures, 1204)
+        assert percent(0.5) == "50%" and _("Stop") == "停止" and "1,204" in ngettext(*pictures, 1204)
         assert words_of_scripts()["validation"] == ["验证集"] and "Stop" not in words_of_scripts()
         assert _("no such text %(name)s", name=1) == "no such text 1"
     finally:

@@ -51,7 +51,8 @@ def number(value: float, digits: int = 0) -> str:
 def percent(share: float, digits: int = 0) -> str:
     """Return a share as a percentage, with so many digits after the point."""
     form = "#,##0." + "0" * digits if digits else "#,##0"
-    return format_percent(share, f"{form} %", locale=language.get())
+    unit = "%" if language.get() == "zh_CN" else " %"
+    return format_percent(share, form + unit, locale=language.get())
 
 
 def duration(seconds: float) -> str:

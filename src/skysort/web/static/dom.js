@@ -38,5 +38,6 @@ export function number(value, digits = 0) {
 }
 
 export function percent(share) {
-  return `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)} %`;
+  const unit = language.startsWith("zh") ? "%" : " %";
+  return `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)}${unit}`;
 }
