@@ -72,6 +72,7 @@ def test_all_pictures_of_a_drawn_group_are_asked_and_one_without_an_answer_count
     bursts(tmp_path, AuditRates(1.0, 1e-9), *([("bird", value), ("bird", 200)] for value in values))
     report = audit_folder(tmp_path / "aside")
     firsts = {look.row.source.name.split("-")[1] for look in report.due}
+    assert "0 of 6 done, 6 to do with 12 pictures, drawn from 9 groups of 18 pictures" in as_text(report)
     assert firsts == set("012345") and len(report.due) == 12, "a kept picture beside one that was set aside, too"
     with Journal(tmp_path / "aside") as journal:
         journal.answers.add([(report.due[1].row.id, "airplane")], "me")

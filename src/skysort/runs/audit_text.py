@@ -69,7 +69,7 @@ def as_text(report: AuditReport) -> str:
     kept = " and ".join(report.keep)
     lines = [
         f"decision {report.decision}: at most {_percent(report.lose_at_most)} of {kept} is set aside",
-        f"looks: {result.done:,} of {result.drawn:,} done, {result.due:,} to do, drawn from {_arrivals(report)}",
+        f"looks: {result.done:,} of {result.drawn:,} done, {_to_do(report)}, drawn from {_arrivals(report)}",
     ]
     if report.grows_until is not None:
         lines.append(f"       groups that may still grow count from {iso_time(report.grows_until)} on")
@@ -109,6 +109,11 @@ def promise_sentence(report: AuditReport) -> str:
     if report.result.loss is not None and report.result.loss.estimate > report.lose_at_most:
         return "not broken yet; the loss so far is above it, and chance alone can explain that"
     return "not broken, by the looks so far"
+
+
+def _to_do(report: AuditReport) -> str:
+    num = f"{report.result.due:,} to do"
+    return num if report.unit == "picture" else f"{num} with {counted(len(report.due), 'picture')}"
 
 
 def _arrivals(report: AuditReport) -> str:
