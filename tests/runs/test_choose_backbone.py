@@ -1,3 +1,6 @@
+import shutil
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +8,11 @@ import pytest
 import safetensors.numpy
 
 import skysort
+from skysort.core.cache import cache_folder
 from skysort.core.progress import SilentProgress
+from skysort.runs import backbone_learner
+from skysort.runs.choose_backbone import with_backbone_chosen
+from skysort.runs.plan import make_plan
 from skysort.transfer import backbones
 from skysort.transfer.backbones import checked_weights, find_backbone, shipped
 from skysort.transfer.network import add_backbone
@@ -50,6 +57,24 @@ def test_the_best_backbone_is_chosen_and_kept(two_backbones: None, tmp_path: Pat
     assert run.recipe.transfer.backbone == "b-whole"
     assert 'backbone = "b-whole"' in (run.path / "recipe.toml").read_text()
     assert skysort.evaluate(run.path).splits == run.metrics.splits
+
+
+def test_a_budget_holds_the_features_of_every_backbone(
+    two_backbones: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    milliseconds = {"a-ruined": 1000, "b-whole": 10_000}  # for 12 pictures, of which `b-whole` is the better
+    monkeypatch.setattr(backbone_learner, "milliseconds_per_picture", lambda backbone: milliseconds[backbone.name])
+    plan = make_plan("skies:12", "photos", tmp_path / "run", AUTO, budget="120s")
+    progress = Lines()
+    chosen = with_backbone_chosen(replace(plan, began=time.perf_counter()), progress)
+    assert chosen.recipe.transfer.backbone == "a-ruined"
+    assert "b-whole: not tried" in progress.lines[-2]
+    assert [fact for fact in ("2 min", "the only one tried") if fact not in " ".join(progress.lines[-2:])] == []
+    late = replace(plan, began=time.perf_counter() - 115)
+    for folder in (cache_folder() / "features").iterdir():
+        shutil.rmtree(folder)
+    with refused("budget-too-short", "2 min"):
+        with_backbone_chosen(late, progress)
 
 
 def test_without_any_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

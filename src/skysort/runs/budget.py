@@ -126,13 +126,24 @@ def check_features_fit(
     """
     computing = backbone_learner().seconds_for_features(recipe, prepared)
     elapsed = time.perf_counter() - started
-    available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH_PHOTOS
-    if computing and computing > available:
-        raise _too_short(seconds, computing - available)
+    if lacking := seconds_lacking(computing, seconds, elapsed):
+        raise _too_short(seconds, lacking)
     progress.say(
         f"within {span(seconds)}: {span(computing)} to compute features, and figures after about"
         f" {span(elapsed + computing + SECONDS_TO_FINISH_PHOTOS)}"
     )
+
+
+def seconds_lacking(computing: float, seconds: float, elapsed: float) -> float:
+    """Return how many seconds a budget lacks for features; 0 if it lacks none, or all are in the cache.
+
+    Args:
+        computing: seconds that the features take.
+        seconds: time for the whole command.
+        elapsed: seconds that are over.
+    """
+    available = (1 - SHARE_KEPT) * seconds - elapsed - SECONDS_TO_FINISH_PHOTOS
+    return max(0.0, computing - available) if computing else 0.0
 
 
 def _too_short(seconds: float, lacking: float) -> SkysortError:
