@@ -10,6 +10,7 @@ from PIL import BmpImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImag
 from PIL.ImageFile import ImageFile
 
 from skysort.data.formats.container import BROKEN
+from skysort.data.formats.heic import has_needless_tiles
 from skysort.data.formats.jpeg import COEFFICIENT_BYTES, MAX_SCANS, num_scans
 from skysort.data.formats.opening import UnreadablePictureError, opened, readable_format
 from skysort.data.formats.signature import cut_short
@@ -124,6 +125,8 @@ def _bytes_needed(kind: str, image: ImageFile, content: bytes, size: tuple[int, 
     """
     if kind == "WebP":
         return 0  # counted before the file was opened
+    if kind == "HEIC" and has_needless_tiles(content):
+        raise UnreadablePictureError("a HEIC of more tiles than its size needs takes too long to decode")
     needed = BYTES_PER_PIXEL.get(kind, 4) * math.prod(image.size)
     if isinstance(image, JpegImagePlugin.JpegImageFile) and (scans := num_scans(content)) > 1:
         if scans > MAX_SCANS:

@@ -80,7 +80,7 @@ def opened(kind: str, content: bytes) -> Iterator[ImageFile]:
     except BROKEN as error:
         if "out of memory" in str(error):  # from a decoder of Pillow; the file's own needs were counted before
             raise MemoryError(str(error)) from None
-        raise UnreadablePictureError(f"damaged: {str(error) or type(error).__name__}") from None
+        raise UnreadablePictureError(f"damaged: {str(error).strip() or type(error).__name__}") from None
 
 
 def readable_format(content: bytes) -> str:
