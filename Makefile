@@ -97,6 +97,7 @@ bench: demo
 	$(BIN)/python benchmarks/audit.py --output runs/bench/audit.json
 	$(BIN)/python benchmarks/year.py --output runs/bench/year.json
 	$(BIN)/python benchmarks/peers.py --output runs/bench/peers.json
+	$(BIN)/python benchmarks/photograph_peers.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/photograph_peers.json
 
 clean:
 	rm -rf $(ENV) runs/demo site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -70,13 +70,13 @@ def main() -> None:
     )
 
 
-def made_environment(folder: Path) -> Path:
-    """Return the Python of the peers' environment, after making that if it is not there."""
+def made_environment(folder: Path, packages: Sequence[str] = PACKAGES) -> Path:
+    """Return the Python of an environment of packages, after making that if it is not there."""
     python = folder.absolute() / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     whole = folder / f"installed-{TORCH}"
     if not whole.exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, *PACKAGES], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", TORCH, *packages], check=True)
         whole.touch()
     return python
 
