@@ -24,7 +24,8 @@ def has_needless_tiles(content: bytes) -> bool:
 
 def _exceeds(picture: Size, tiles: list[Size]) -> bool:
     """Return whether tiles have more pixels than a picture that is wider by one tile, and higher by one."""
-    width, height = (side + max(sides) for side, sides in zip(picture, zip(*tiles, strict=True), strict=True))
+    width = picture[0] + max(across for across, _ in tiles)
+    height = picture[1] + max(down for _, down in tiles)
     return sum(across * down for across, down in tiles) > width * height
 
 
