@@ -297,7 +297,8 @@ def _check_every_class(listing: Listing, splits: Mapping[str, Indices], groups: 
         if num_groups < len(splits):
             raise SkysortError(
                 "class-too-small",
-                f"class '{name}' has {units} for the splits {', '.join(splits)}; expected at least {len(splits)}",
+                f"class '{name}' has {units} for the splits {', '.join(splits)}; expected at least {len(splits)}."
+                " Add pictures to the class, or leave the class out",
             )
         raise SkysortError(
             "class-too-small",
@@ -314,7 +315,8 @@ def _check_folds(listing: Listing, rows: Indices, groups: Indices) -> None:
             what = counted(num, "different picture or group", "different pictures or groups")
             raise SkysortError(
                 "class-too-small",
-                f"class '{name}' has {what}; protocol 'folds' takes at least {FEWEST_PER_CLASS_IN_FOLDS}",
+                f"class '{name}' has {what}; protocol 'folds' takes at least {FEWEST_PER_CLASS_IN_FOLDS}. Add"
+                " pictures to the class, or leave the class out",
             )
 
 

@@ -29,7 +29,7 @@ def with_backbone_chosen(plan: TrainingPlan, progress: Progress) -> TrainingPlan
     """
     if not plan.candidates:
         return plan
-    losses = []
+    losses: list[tuple[float, Recipe]] = []
     for backbone in plan.candidates:
         size = {"size": backbone.size}
         recipe = plan.recipe.with_values(transfer={"backbone": backbone.name}, pictures=size)
