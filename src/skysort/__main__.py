@@ -1,5 +1,5 @@
 """`python -m skysort` is the command line."""
 
-from skysort.cli import main
+from skysort.cli import run
 
-main()
+run()

@@ -3,11 +3,12 @@
 import errno
 import json
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from skysort.cli import main
+from skysort.cli import main, run
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,8 @@ def test_one_line_and_exit_code_1(
     assert err.startswith("skysort: ") and err.endswith(f" [{code}]\n") and fact in err
 
 
-def raising(error: Exception) -> Callable[..., None]:
-    def app(**_: object) -> None:
+def raising(error: BaseException) -> Callable[..., None]:
+    def app(*_: object, **__: object) -> None:
         raise error
 
     return app
@@ -118,3 +119,39 @@ def test_no_words_at_all_show_the_help(
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
     assert "[OPTIONS] COMMAND" in err and "predict" in err
+
+
+class LeftError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(("code", "left_with"), [(None, 0), (0, 0), (2, 2)])
+def test_a_command_leaves_with_its_exit_code_once_its_exit_handlers_ran(
+    code: int | None, left_with: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+
+    def leave(with_code: int) -> None:
+        done.append(with_code)
+        raise LeftError
+
+    monkeypatch.setattr("skysort.cli.main", raising(SystemExit(code)))
+    monkeypatch.setattr("atexit._run_exitfuncs", lambda: done.append("handlers"))
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(LeftError):
+        run()
+    assert done == ["handlers", left_with]
+
+
+def test_a_command_waits_for_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skysort.cli.main", raising(SystemExit(1)))
+    monkeypatch.setattr("os._exit", raising(LeftError()))
+    goes_on = threading.Event()
+    thread = threading.Thread(target=goes_on.wait)
+    thread.start()
+    try:
+        with pytest.raises(SystemExit):  # Python then waits for the thread
+            run()
+    finally:
+        goes_on.set()
+        thread.join()

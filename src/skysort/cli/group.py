@@ -13,6 +13,7 @@ from typer.core import CompletionItem, TyperGroup
 
 from skysort.cli.parsing import Verb
 from skysort.core.errors import SkysortError
+from skysort.core.loading import loading
 
 VERBS = {
     "check": "Find problems in pictures before training.",
@@ -70,7 +71,8 @@ class _Commands(Mapping[str, Any]):
 
 @cache
 def _command(name: str) -> Any:
-    module = import_module(f"skysort.cli.{name}")
+    with loading():
+        module = import_module(f"skysort.cli.{name}")
     app = new_app(add_completion=False)
     app.command(name, cls=Verb, epilog=module.EXAMPLES)(_interruptible(getattr(module, name)))
     return typer.main.get_command(app)

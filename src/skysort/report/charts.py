@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skysort.classifier.decision import Decision
+from skysort.core.loading import loading
 from skysort.core.text import printable
 from skysort.data.decode import Pixels
 from skysort.trust.calibration import CalibrationError, Point
@@ -265,8 +266,9 @@ def drawn(
         names: texts that others chose; `draw` writes `placeholder(number)` where one shall stand, since matplotlib
             would read mathematics into them and ask its fonts for their letters.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
+    with loading():
+        from matplotlib import style
+        from matplotlib.figure import Figure
 
     # The matplotlib settings of a user must not change a report.
     with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):

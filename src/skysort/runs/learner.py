@@ -12,6 +12,7 @@ from skysort.classifier.proof import Logits
 from skysort.classifier.reference import Reference
 from skysort.core.deadline import Deadline
 from skysort.core.errors import require
+from skysort.core.loading import loading
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.decode import Shape
@@ -127,7 +128,8 @@ def backbone_learner() -> BackboneLearner:
         MissingExtraError: when a library for learning from photographs is not installed.
     """
     require("learning from photographs", "photos", *PHOTO_LIBRARIES)
-    from skysort.runs import backbone_learner
+    with loading():
+        from skysort.runs import backbone_learner
 
     return backbone_learner
 
@@ -139,6 +141,7 @@ def network_learner() -> NetworkLearner:
         MissingExtraError: when a library for training is not installed.
     """
     require("training", "train", "torch", "safetensors", "onnx", "onnxscript", "sklearn", "matplotlib", "jinja2")
-    from skysort.runs import network_learner
+    with loading():
+        from skysort.runs import network_learner
 
     return network_learner

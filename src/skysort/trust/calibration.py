@@ -8,8 +8,11 @@ from skysort.classifier.predictions import cross_entropies, softmax
 from skysort.core.errors import SkysortError
 from skysort.core.models import FrozenModel
 from skysort.trust.intervals import CONFIDENCE, Interval, wilson
+from skysort.trust.root import root
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+PRECISION = 1e-6
+"""Of the logarithm of a temperature."""
 FEWEST_TO_FIT = 50
 """Validation pictures that a temperature needs; `fit_temperature` has the reason."""
 LIKELIHOOD_RATIO = 3.841
@@ -100,25 +103,23 @@ def fit_temperature(
 
 def _least_cross_entropy(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, bool]:
     """Return the temperature with the lowest cross entropy, and whether it is the lowest allowed."""
-    from scipy.optimize import brentq, minimize_scalar
-
     most = (len(truth) + 1) / (len(truth) + 2)
+    logits_of_truth = np.take_along_axis(logits, truth[:, None], axis=1).mean()
 
     def excess(log: float) -> float:
         return float(softmax(logits / np.exp(log)).max(axis=1).mean()) - most
 
-    lowest, highest = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
+    def slope(log: float) -> float:
+        """Return the derivative of the mean cross entropy by 1 / temperature, which falls as temperatures rise."""
+        return float((softmax(logits / np.exp(log)) * logits).sum(axis=1).mean() - logits_of_truth)
+
+    lowest, highest = np.log((LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE)).tolist()
     if excess(highest) >= 0:
         return HIGHEST_TEMPERATURE, False
     if excess(lowest) > 0:
-        lowest = brentq(excess, lowest, highest)
-    # The cross entropy is convex in 1 / temperature, so it has one minimum in log(temperature), too.
-    log_temperature = minimize_scalar(
-        lambda log: cross_entropies(logits / np.exp(log), truth).mean(),
-        bounds=(lowest, highest),
-        method="bounded",
-        options={"xatol": 1e-6},
-    ).x
+        lowest = root(excess, lowest, highest, PRECISION)
+    # The cross entropy is convex in 1 / temperature, so its derivative crosses zero once.
+    log_temperature = root(slope, lowest, highest, PRECISION)
     return float(np.exp(log_temperature)), bool(log_temperature - lowest < 1e-4)
 
 

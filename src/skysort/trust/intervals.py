@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skysort.trust.root import root
+
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
 """Quantile of the standard normal distribution at 0.975."""
@@ -72,12 +74,16 @@ def average_precision_interval(precision: float, num_of_class: int) -> Interval 
     Source: K. Boyd, K. Eng, C. Page, Area under the precision-recall curve: point estimates and confidence
     intervals, 2013.
     """
-    from scipy.special import expit, logit
-
     if not ROUNDING < precision < 1 - ROUNDING:
         return None
     margin = NORMAL_QUANTILE / math.sqrt(num_of_class * precision * (1 - precision))
-    return float(expit(logit(precision) - margin)), float(expit(logit(precision) + margin))
+    logit = math.log(precision / (1 - precision))
+    return _expit(logit - margin), _expit(logit + margin)
+
+
+def _expit(logit: float) -> float:
+    """Return the share with this logit. Unlike `1 / (1 + exp(-logit))`, it cannot overflow."""
+    return (1 + math.tanh(logit / 2)) / 2
 
 
 def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Interval:
@@ -86,8 +92,6 @@ def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Inte
     Source: R. Newcombe, Confidence intervals for an effect size measure based on the Mann-Whitney statistic,
     part 2, 2006, method 5.
     """
-    from scipy.optimize import brentq
-
     others = (num_of_class + num_of_others) / 2 - 1
 
     def lowest(area: float) -> float:
@@ -97,7 +101,7 @@ def roc_auc_interval(area: float, num_of_class: int, num_of_others: int) -> Inte
             return area - true - NORMAL_QUANTILE * error
 
         nearly = area * (1 - 1e-12)  # a true area of 1 has no error, so it would end the search
-        return float(brentq(too_low, 0, nearly)) if too_low(nearly) < 0 < area else area
+        return root(too_low, 0, nearly) if too_low(nearly) < 0 < area else area
 
     # The upper end is the lower end for the classes swapped.
     return lowest(area), 1 - lowest(1 - area)
