@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 import skysort
 from skysort.cli.group import VerbGroup, new_app
 from skysort.cli.parsing import usage_error
+from skysort.core.deadline import count_from_process_start
 from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.text import printable_lines
@@ -131,6 +132,7 @@ def run() -> None:
 
     The libraries are not taken apart first: that takes tenths of a second, and the system frees all memory anyway.
     """
+    count_from_process_start()
     try:
         main()
     except SystemExit as end:

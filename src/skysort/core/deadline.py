@@ -1,5 +1,6 @@
 """When a training has to end, and the costs that were measured to plan it."""
 
+import time
 from dataclasses import dataclass
 
 
@@ -13,3 +14,16 @@ class Deadline:
     """Seconds per step, as measured before the training."""
     per_epoch: float
     """Seconds per epoch beside its steps: the validation and the checkpoint."""
+
+
+_start_of_command: list[float] = []
+
+
+def count_from_process_start() -> None:
+    """Count the time of the next budget from the start of this process. A command calls this first."""
+    _start_of_command[:] = [time.perf_counter() - time.process_time()]
+
+
+def start_of_budget() -> float:
+    """Return when the time of a budget begins, by `time.perf_counter()`: now, or when the command began."""
+    return _start_of_command.pop() if _start_of_command else time.perf_counter()

@@ -30,6 +30,9 @@ def configure_process(*, training: bool = False) -> None:
     """
     keep_library_caches()
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    # Pydantic and PyTorch would look through all installed packages for plugins, of which Skysort needs none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
     # How often OpenMP's threads look for work before they sleep. The default is so long that they take the cores
     # from other processes. Sleeping at once makes a step of swift a fifth slower on an idle computer.
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

@@ -14,6 +14,7 @@ from skysort.classifier.decision import Decision
 from skysort.core.loading import loading
 from skysort.core.text import printable
 from skysort.data.decode import Pixels
+from skysort.report import chart_process
 from skysort.trust.calibration import CalibrationError, Point
 from skysort.trust.guarantee import Curve
 
@@ -266,6 +267,22 @@ def drawn(
         names: texts that others chose; `draw` writes `placeholder(number)` where one shall stand, since matplotlib
             would read mathematics into them and ask its fonts for their letters.
     """
+    chart = name, inches, summary, draw, names
+    return chart_process.drawn_there(*chart) or drawn_here(*chart)
+
+
+def load() -> None:
+    """Import what charts take, unless another process draws them."""
+    if not chart_process.is_running():
+        with loading():
+            import matplotlib.figure
+            import matplotlib.style  # noqa: F401
+
+
+def drawn_here(
+    name: str, inches: tuple[float, float], summary: str, draw: Callable[["Axes"], None], names: Sequence[str]
+) -> str:
+    """Return what `drawn` returns, by this process."""
     with loading():
         from matplotlib import style
         from matplotlib.figure import Figure

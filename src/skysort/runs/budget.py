@@ -1,7 +1,6 @@
 """The number of epochs and the size of the network that fit into a time budget."""
 
 import re
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -11,16 +10,20 @@ from skysort.classifier.classifier import Classifier
 from skysort.core.deadline import Deadline
 from skysort.core.errors import NotUnderstoodError, SkysortError, StoppedError
 from skysort.core.progress import Progress, SilentProgress, span
+from skysort.core.text import counted
 from skysort.data.splits import PreparedData, evenly_spaced
 from skysort.recipe.schema import Recipe
+from skysort.report import charts
 from skysort.runs.learner import backbone_learner, network_learner
 from skysort.runs.measure import measure_run
 from skysort.runs.start import start_run
 
 PICTURES_REHEARSED = 64
 """Pictures per split for a run in small that times the end."""
-SHARE_KEPT = 0.03
-"""Share of the budget to keep in reserve: the start and the exit of Python, 0.3 s of 10 s, are not measured."""
+SHARE_KEPT = 0.02
+"""Share of the budget to keep in reserve."""
+FEWEST_EPOCHS = 0.5
+"""Shorter trainings are refused."""
 SECONDS_TO_FINISH_PHOTOS = 11.0
 """With a backbone: time from the features to the end, without measuring."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
@@ -73,8 +76,8 @@ def within(
         The recipe, and when its training has to end; None with a backbone.
 
     Raises:
-        SkysortError: when not even one epoch fits, or the features of a backbone do not. The message has a time
-            that is long enough.
+        SkysortError: when not even half an epoch fits, or the features of a backbone do not. The message has a
+            time that is long enough.
     """
     if recipe.has_backbone:
         check_features_fit(recipe, prepared, seconds, started, progress)
@@ -84,15 +87,17 @@ def within(
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     end = seconds_at_the_end(recipe, prepared)
-    best = None
+    best, costs = None, Costs(0.0, 0.0, end)
     for variant in network_learner().variants(recipe.network, prepared.shape.size):
+        if best and seconds_for_epochs(costs) < variant.least_epochs * costs.epoch:
+            break  # this one takes even longer
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
         costs = measured(candidate, prepared, end)
         available = seconds_for_epochs(costs)
-        least_epochs = variant.least_epochs if best else 1
-        if available < least_epochs * costs.epoch:  # the next variants take even longer
+        least_epochs = variant.least_epochs if best else FEWEST_EPOCHS
+        if available < least_epochs * costs.epoch:
             if best is None:
-                raise _too_short(seconds, costs.epoch - available)
+                raise _too_short(seconds, least_epochs * costs.epoch - available)
             break
         best = candidate, costs, variant.size
     assert best is not None  # the first variant fits, or the loop raises
@@ -103,7 +108,7 @@ def within(
     num_steps = recipe.training.steps_per_epoch(len(prepared.splits["train"]))
     at = time.perf_counter() + seconds_for_epochs(costs)
     progress.say(
-        f"within {span(seconds)}: about {num_epochs:,} epochs{f' of {size}' if size else ''},"
+        f"within {span(seconds)}: about {counted(num_epochs, 'epoch')}{f' of {size}' if size else ''},"
         f" {span(at - time.perf_counter())} of training, and figures after about {span(at - started + costs.end)}"
     )
     return recipe, Deadline(at, costs.step, max(0.0, costs.epoch - num_steps * costs.step))
@@ -184,8 +189,6 @@ def measured(recipe: Recipe, prepared: PreparedData, end: float) -> Costs:
 def seconds_at_the_end(recipe: Recipe, prepared: PreparedData) -> float:
     """Return the seconds from the last step to the end of a run with few pictures, timed with one epoch on some.
 
-    The first time loads the libraries for the end, so a run that follows need not. The second time is measured.
-
     Raises:
         StoppedError: on SIGINT or SIGTERM.
     """
@@ -194,16 +197,13 @@ def seconds_at_the_end(recipe: Recipe, prepared: PreparedData) -> float:
     short = recipe.with_values(
         training={"epochs": 1, "log_every": 0}, trust={"keep_known": None}, loss={"class_weights": "none"}
     )
-    seconds = 0.0
+    charts.load()  # the run that follows has it
     with tempfile.TemporaryDirectory() as folder:
         run = start_run(Path(folder) / "run", short, small, silent)
-        for _ in range(2):  # the second time, the training is complete
-            shutil.rmtree(run.classifier, ignore_errors=True)
-            try:
-                learned = network_learner().learn(run, short, small, silent)
-                started = time.perf_counter()
-                measure_run(run, Classifier(run.classifier), small, learned, silent)
-            except StoppedError:
-                raise StoppedError("interrupted", "interrupted before the run began") from None
-            seconds = learned["export"] + time.perf_counter() - started
-    return seconds
+        try:
+            learned = network_learner().learn(run, short, small, silent)
+            started = time.perf_counter()
+            measure_run(run, Classifier(run.classifier), small, learned, silent)
+        except StoppedError:
+            raise StoppedError("interrupted", "interrupted before the run began") from None
+        return learned["export"] + time.perf_counter() - started

@@ -15,6 +15,7 @@ from skysort.core.files import write_whole
 from skysort.core.progress import Progress
 from skysort.data.cut import Indices
 from skysort.data.dataset import Dataset
+from skysort.data.parallel import in_order, num_cores
 from skysort.data.splits import PreparedData
 from skysort.report.run_page import DecisionSection, decision_sections, headline, write_report
 from skysort.runs.folder import Run
@@ -109,7 +110,9 @@ def _metrics(
     table, splits = classifier.table, prepared.splits
     test, leaks = evaluations[held_out], prepared.leaks(held_out)
     new = test.without(leaks)
-    figures = {split: evaluation.figures(prepared.groups) for split, evaluation in evaluations.items()}
+    # Most of it is the resampling of calibration errors, which threads share.
+    each = in_order(lambda evaluation: evaluation.figures(prepared.groups), evaluations.values(), num_cores())
+    figures = dict(zip(evaluations, each, strict=True))
     if len(leaks):
         figures[held_out] = figures[held_out].model_copy(update={"without_duplicates": new.share_right()})
     known = table.seconds

@@ -1,11 +1,11 @@
 """The plan of a training: pictures, recipe and folder, from the arguments of `train`."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
+from skysort.core.deadline import start_of_budget
 from skysort.core.errors import NotUnderstoodError
 from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data
@@ -71,7 +71,7 @@ def make_plan(
         NotUnderstoodError: for an unknown name or field, a missing path, or arguments that do not go together.
         SkysortError: when the folder is not free, or the recipe does not fit the pictures or this computer.
     """
-    began = time.perf_counter()
+    began = start_of_budget()
     each = [sources] if isinstance(sources, str | PathLike) else list(sources)
     for source in each or [""]:
         check_named(data=source)
