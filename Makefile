@@ -83,6 +83,7 @@ bench: demo
 	$(BIN)/python benchmarks/pictures.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/pictures.json
 	$(BIN)/python benchmarks/inference.py runs/demo/swift --output runs/bench/inference.json
 	$(BIN)/python benchmarks/start.py skies cifar10 --output runs/bench/start.json
+	$(BIN)/python benchmarks/start.py birds-vs-airplanes --whole --set network.stride=2 training.epochs=3 --output runs/bench/whole.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/device.py --output runs/bench/device.json
 	$(AS_TRAIN) $(BIN)/python benchmarks/scale.py --output runs/bench/scale.json
 	$(BIN)/python benchmarks/serve.py runs/demo/convnet --output runs/bench/serve.json

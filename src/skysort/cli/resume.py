@@ -12,7 +12,7 @@ from skysort.cli.options import DataDir, Format, MovedTo, Quiet, RunFormat
 from skysort.cli.progress import progress_on_stderr
 from skysort.cli.show import print_run
 from skysort.core.environment import configure_process
-from skysort.report import chart_process
+from skysort.report.chart_process import charts_drawn_beside
 from skysort.runs.improvement_text import improvement_text
 
 EXAMPLES = """\
@@ -30,9 +30,8 @@ def resume(
 ) -> None:
     """Continue an interrupted run. Without --budget, it ends with the same bits as one never interrupted."""
     configure_process(training=True)
-    chart_process.start()
     progress = progress_on_stderr(quiet=quiet, as_json=form is RunFormat.json)
-    with redirect_stdout(sys.stderr):  # a network of your own may print
+    with charts_drawn_beside(), redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.resume(run, moved_to=moved_to, data_dir=data_dir, progress=progress)
     print_run(finished, form)
     if finished.improvement and form is RunFormat.text:

@@ -26,7 +26,7 @@ from skysort.cli.resume import resume as resume_run
 from skysort.cli.show import print_run
 from skysort.core.environment import configure_process
 from skysort.core.errors import NotUnderstoodError
-from skysort.report import chart_process
+from skysort.report.chart_process import charts_drawn_beside
 
 EXAMPLES = """\
 skysort train photos/ --budget 10m
@@ -136,9 +136,8 @@ def train(
     overrides += [f"training.device='{device}'"] if device else []
     overrides += [f"training.threads={threads}"] if threads else []
     configure_process(training=True)
-    chart_process.start()
     progress = progress_on_stderr(quiet=quiet, as_json=form is RunFormat.json)
-    with redirect_stdout(sys.stderr):  # a network of your own may print
+    with charts_drawn_beside(), redirect_stdout(sys.stderr):  # a network of your own may print
         finished = skysort.train(
             data,
             recipe,

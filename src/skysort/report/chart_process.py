@@ -9,24 +9,36 @@ standard output. The command that started it is at the other end of both, and no
 import pickle
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from skysort.data.parallel import num_cores
 
 _running: list[subprocess.Popen[bytes]] = []
-"""The process, if it was started. It ends with this one, whose end closes its standard input."""
+"""The process, while it runs."""
 
 
-def start() -> None:
-    """Start the process, unless matplotlib is here already, or there is no second core for it."""
-    if "matplotlib" in sys.modules or num_cores() < 2 or _running:
+@contextmanager
+def charts_drawn_beside() -> Iterator[None]:
+    """Draw charts in a process of its own, unless matplotlib is here already or there is no second core."""
+    if "matplotlib" in sys.modules or num_cores() < 2:
+        yield
         return
     command = [sys.executable, "-m", "skysort.report.chart_process"]
     # Ctrl-C goes to both processes, and the first one reports it.
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with suppress(OSError):  # charts are then drawn here
-        _running.append(subprocess.Popen(command, **pipes))
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        _running.append(process)
+        try:
+            yield
+        finally:
+            _running.clear()
+            process.kill()
+            assert process.stdin
+            with suppress(OSError):  # closing it writes what a killed process has not read
+                process.stdin.close()
 
 
 def is_running() -> bool:

@@ -87,7 +87,8 @@ def within(
         return (1 - SHARE_KEPT) * seconds - (time.perf_counter() - started) - costs.end
 
     end = seconds_at_the_end(recipe, prepared)
-    best, costs = None, Costs(0.0, 0.0, end)
+    best = None
+    costs = Costs(0.0, 0.0, end)
     for variant in network_learner().variants(recipe.network, prepared.shape.size):
         if best and seconds_for_epochs(costs) < variant.least_epochs * costs.epoch:
             break  # this one takes even longer
