@@ -76,7 +76,7 @@ def studio(
         door: lets pages in.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    _add_errors(app)
+    add_errors(app)
     _add_files(app, thumbnails, _first(teach, review))
     _add_language(app)
     add_teach(app, teach)
@@ -172,7 +172,9 @@ def _add_try(app: FastAPI, trying: Trying) -> None:
             return JSONResponse([asdict(one) for one in await trying.try_out(run, uploads)])
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
+    """Answer errors in the form that the command line has with `--format json`."""
+
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> Response:
         return error_response(error.code, error.message, error.status, error.headers)
