@@ -19,7 +19,7 @@ RECIPES = ("mlp", "convnet", "swift")
 # A larger step that falls to nothing takes the recipes in 12 epochs to where theirs takes them in some 40.
 SETTINGS = ("training.epochs=12", "optimizer.learning_rate=0.05", "schedule.name='linear'")
 BUDGET = "40s"
-"""Of swift, which sees to its epochs itself."""
+"""Time for swift, which plans its own epochs."""
 NUM_PREDICTED = 6
 FIRST_UNSEEN = 1_000_000
 """The runs draw fewer skies than this, so pictures from here on are new to them."""

@@ -137,7 +137,7 @@ def _is_repeated(brightness: Floats, sharpness: Floats) -> Flags:
 def _is_set_back(arrived: Floats, taken: Floats) -> Flags:
     """Return (N,) flags of arrivals that were taken long before one that had arrived before them.
 
-    A time after the arrival is no time that the others are compared with: the clock was wrong then.
+    Times after the arrival are left out of the comparison: the clock was wrong then.
     """
     is_plausible = taken < arrived + DAY  # false for NaN
     latest = np.maximum.accumulate(np.where(is_plausible, taken, -np.inf))
