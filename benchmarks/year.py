@@ -35,7 +35,7 @@ from PIL import Image
 
 CLASSES = ("airplane", "bird")
 SIZE = 16
-ANGLES = {"airplane": (0.0, 12.0), "bird": (90.0, 12.0), "bird 1": (40.0, 15.0), "bird 2": (-40.0, 15.0)}
+ANGLES = {"airplane": (0.0, 12.0), "bird": (90.0, 12.0), "bird 1": (40.0, 15.0), "bird 2": (-15.0, 10.0)}
 """Mean and spread, in degrees, of the direction of a subject; of birds also after each change."""
 LOSE_AT_MOST, CONFIDENCE = "10%", "90%"
 ENOUGH_BIRDS = 100
@@ -134,6 +134,8 @@ class Year:
         self.answer()
         self.check_audit()
         self.check_pictures()
+        done = self.counts["alarms"], self.counts["improvements"]
+        assert done == (self.asked.changes,) * 2, f"alarms and improvements: {done}"
         return {"pictures": sum(self.arrived.values()), **self.counts, "decisions": self.checked}
 
     def learn(self) -> None:
