@@ -42,6 +42,12 @@ class Promise:
     num: int
     """Calibration pictures."""
 
+    @property
+    def gain(self) -> float:
+        """The larger, the more is set aside: the share of the others or, if there are none, by the threshold."""
+        aside = self.decision.set_aside
+        return aside.share if aside else -self.decision.threshold
+
 
 @dataclass(frozen=True)
 class CalibrationPictures:
@@ -100,7 +106,7 @@ class CalibrationPictures:
         return cls(used.classes, softmax(used.logits), used.truth, used.is_unknown, groups, len(leaks))
 
     def promises(self, keep: Sequence[str], confidence: float) -> list[Promise]:
-        """Return the promises that the pictures allow, from the strictest on. Each has another threshold.
+        """Return the promises that the pictures allow, from the strictest on. Each sets aside more than the last.
 
         Args:
             keep: classes to keep.
@@ -120,7 +126,7 @@ class CalibrationPictures:
         promises: list[Promise] = []
         for share in shares:
             promise = self._promise(scores, share, confidence)
-            if not promises or promise.decision.threshold != promises[-1].decision.threshold:
+            if not promises or promise.gain > promises[-1].gain:
                 promises.append(promise)
         return promises
 

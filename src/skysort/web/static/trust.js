@@ -119,7 +119,7 @@ function Warning({ looks, confidence }) {
   if (looks <= confidence.looks) {
     return html`<p class="quiet">${word("Choose the promise before you look at what it does. The best of several results, picked afterwards, is the luckiest, and a promise of 95 % confidence does not allow for that.")}</p>`;
   }
-  return html`<p class="notice" role="status">${word("You have looked at %(num)s results. If you pick one of them because of its result, the promise holds less often than it says.", { num: looks })}
+  return html`<p class="notice" role="status">${word("You have looked at %(num)s results. If you pick one of them because of its result, the promise holds less often than it says.", { num: looks })}${" "}
     ${enough ? word("Ask for %(share)s: it allows for the best of %(num)s.", { share: figure(enough.value), num: enough.looks }) : word("Choose it for another reason.")}</p>`;
 }
 
