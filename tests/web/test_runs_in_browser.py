@@ -49,7 +49,7 @@ def test_from_the_figures_to_a_decision_by_mouse(browser: Browser, url: str, run
         command = page.locator("pre code").inner_text()
         page.get_by_role("button", name="Make this decision").click()
         page.get_by_role("heading", name="keep-airplane").wait_for(timeout=90_000)
-        assert page.get_by_text("This replaces the decision keep-airplane").is_visible()
+        page.get_by_text("This replaces the decision keep-airplane").wait_for()
     decision = read_table(runs / "mine" / "classifier").decisions[-1]
     assert (decision.name, decision.confidence) == ("keep-airplane", 0.95)
     assert f"--lose-at-most {100 * decision.lose_at_most:g}%" in command and decision.lose_at_most > 0.25

@@ -57,7 +57,7 @@ def test_the_list_and_the_page_of_a_run_show_its_figures(client: TestClient, dec
     (decision,) = read_table(decided / "classifier").decisions
     assert headline in page and decision.name in page and f"{100 * metrics.held_out.accuracy:.1f}" in page
     for name, figures in metrics.held_out.classes.items():
-        assert name in page and f"{100 * figures.interval95[0]:.1f} to {100 * figures.interval95[1]:.1f}" in page
+        assert name in page and "{:.1f} % to {:.1f} %".format(*(100 * end for end in figures.interval95)) in page
 
 
 def test_cells_show_the_pictures_that_they_count(client: TestClient, decided: Path) -> None:
