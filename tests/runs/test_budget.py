@@ -90,7 +90,7 @@ def test_what_it_expects_is_said(prepared: PreparedData, monkeypatch: pytest.Mon
     said: list[str] = []
     chosen(Recipe.load("swift"), prepared, 60, said)
     (line,) = said
-    facts = ("60 s", "2 epochs", "width 64", "stride 2", "57 s of training")
+    facts = ("60 s", "5 epochs", "width 32", "stride 2", "57 s of training")
     assert [fact for fact in facts if fact not in line] == []
 
 
