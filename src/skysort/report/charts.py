@@ -275,6 +275,7 @@ def load() -> None:
     """Import what charts take, unless another process draws them."""
     if not chart_process.is_running():
         with loading():
+            import matplotlib.backends.backend_svg
             import matplotlib.figure
             import matplotlib.style  # noqa: F401
 
@@ -285,12 +286,13 @@ def drawn_here(
     """Return what `drawn` returns, by this process."""
     with loading():
         from matplotlib import style
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
 
     # The matplotlib settings of a user must not change a report.
     with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):
-        figure = Figure(inches, layout="constrained")
-        axes = figure.add_subplot()
+        figure = Figure(inches, layout="constrained", facecolor="none")
+        axes = figure.add_subplot(facecolor="none")
         axes.tick_params(which="both", color=GRID, labelcolor=TEXT)
         axes.grid(color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
@@ -298,7 +300,8 @@ def drawn_here(
         draw(axes)
         file = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+        # `savefig` would draw twice, the first time for the layout alone, which drawing makes anyhow.
+        FigureCanvasSVG(figure).print_svg(file, metadata=nothing)
     content = _inline(file.getvalue(), name)
     content = re.sub(
         f">{placeholder('([0-9]+)')}<", lambda match: f">{escape(printable(names[int(match[1])]))}<", content

@@ -1,5 +1,6 @@
 """Self-contained HTML pages from templates, with one style sheet, no script and no request."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,9 @@ def write_page(path: Path, template: str, **content: Any) -> None:
     write_whole(path, html.encode("utf-8", "backslashreplace"))
 
 
+@cache
 def environment(*packages: str) -> "Environment":
-    """Return what makes pages from the templates of packages."""
+    """Return what makes pages from the templates of packages. It compiles each of them once per process."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     page = Environment(
