@@ -3,11 +3,14 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import skysort
 from skysort.cli import main
@@ -76,7 +79,61 @@ def build(folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def environment_with(built: Path, extra: str, folder: Path, *options: object) -> Path:
+def linked_environment(built: Path, extra: str, folder: Path) -> Path:
+    """Return a Python with Skysort and an extra: the wheel, and of these tests' libraries those that it requires.
+
+    A folder that holds one already gets the extra as well.
+
+    Args:
+        built: the folder of the fixture of this name.
+        extra: such as `watch`, or nothing.
+        folder: for the environment.
+    """
+    python = bare_environment(folder)
+    done = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    packages = Path(done.stdout.strip())
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (metadata,) = packages.glob("skysort-*.dist-info")
+    for library in libraries_of(Distribution.at(metadata), extra):
+        for file in library.files or ():
+            source, link = Path(str(library.locate_file(file))), packages / file
+            if ".." not in file.parts and source.exists() and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(source)
+    return python
+
+
+def libraries_of(program: Distribution, *extras: str) -> list[Distribution]:
+    """Return the libraries that a program requires, and those that they require, as they are installed here."""
+    found: dict[str, Distribution] = {}
+    lines = [(line, extras) for line in program.requires or ()]
+    asked = set(lines)
+    while lines:
+        line, extras = lines.pop()
+        requirement = Requirement(line)
+        marker = requirement.marker
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in (*extras, "")):
+            continue
+        library = found[requirement.name] = distribution(requirement.name)
+        assert requirement.specifier.contains(library.version, prereleases=True), f"{line}: {library.version}"
+        needed = {(line, tuple(sorted(requirement.extras))) for line in library.requires or ()}
+        lines += needed - asked
+        asked |= needed
+    return list(found.values())
+
+
+def bare_environment(folder: Path) -> Path:
+    """Return a Python that has no libraries, unless the folder holds an environment already."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+def installed_environment(built: Path, extra: str, folder: Path, *options: object) -> Path:
     """Return a Python with Skysort and an extra, from the package registry; skip where that is out of reach.
 
     A folder that holds one already gets the extra as well.
@@ -85,16 +142,16 @@ def environment_with(built: Path, extra: str, folder: Path, *options: object) ->
 
     Args:
         built: the folder of the fixture of this name.
-        extra: such as `[watch]`, or nothing.
+        extra: such as `watch`, or nothing.
         folder: for the environment.
         options: of pip.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = bare_environment(folder)
     # Most modules of the libraries are never imported here, and to compile them all takes longer than the tests.
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
     (wheel,) = built.glob("*.whl")
-    command = [*pip, "--disable-pip-version-check", f"{wheel}{extra}", *options]
+    name = f"{wheel}[{extra}]" if extra else str(wheel)
+    command = [*pip, "--disable-pip-version-check", name, *options]
     installed = subprocess.run(command, capture_output=True, text=True, check=False)
     if installed.returncode:
         unreachable = "No matching distribution" in installed.stderr or "Connection" in installed.stderr

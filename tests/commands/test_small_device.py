@@ -1,6 +1,6 @@
 """What a small device runs, in an environment of base, then of `[watch]`: no PyTorch is there to be imported.
 
-Once with the newest versions of all libraries, and once with the lowest that pyproject.toml allows.
+Once with the versions of the tests' own environment, and once with the lowest that pyproject.toml allows.
 """
 
 import csv
@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import ROOT, environment_with
+from tests.commands.conftest import ROOT, installed_environment, linked_environment
 from tests.conftest import picture_bytes
 
 
@@ -26,19 +27,23 @@ def lowest_versions() -> str:
     return "\n".join(bound.replace(">=", "==") for bound in bounds)
 
 
-@pytest.fixture(scope="session", params=["newest", "lowest"])
-def constraints(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file for pip, in a folder of its own."""
-    path = tmp_path_factory.mktemp("small") / "constraints.txt"
-    path.write_text(lowest_versions() if request.param == "lowest" else "")
-    return path
+@pytest.fixture(scope="session", params=["own", "lowest"])
+def environment_with(
+    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return a Python with Skysort and an extra; the second call adds to the environment of the first."""
+    folder = tmp_path_factory.mktemp("small")
+    if request.param == "own":
+        return lambda extra: linked_environment(built, extra, folder / "env")
+    constraints = folder / "constraints.txt"
+    constraints.write_text(lowest_versions())
+    return lambda extra: installed_environment(built, extra, folder / "env", "--constraint", constraints)
 
 
 def test_watch_predict_sort_journal_and_undo(
-    constraints: Path, built: Path, finished_run: Path, tmp_path: Path
+    environment_with: Callable[[str], Path], finished_run: Path, tmp_path: Path
 ) -> None:
-    folder, options = constraints.with_name("env"), ("--constraint", constraints)
-    small_environment = environment_with(built, "", folder, *options)
+    small_environment = environment_with("")
     classifier = shutil.copytree(finished_run / "classifier", tmp_path / "classifier")
     inbox, aside, blog = tmp_path / "inbox", tmp_path / "aside", tmp_path / "blog"
     (inbox / "sub").mkdir(parents=True)
@@ -66,7 +71,7 @@ def test_watch_predict_sort_journal_and_undo(
     skysort("sort", classifier, inbox, "--to", "sorted")
     assert {path.name: path.parents[1].name for path in (tmp_path / "sorted").rglob("*.jpg")} == label
 
-    environment_with(built, "[watch]", folder, *options)
+    environment_with("watch")
     order = ["watch", classifier, inbox, "--aside", aside, "--keep-to", blog, "--keep", "bird", "--settle", "0.1"]
     process = subprocess.Popen(
         [small_environment, "-m", "skysort", *map(str, order)],
