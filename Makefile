@@ -13,6 +13,9 @@ BIN := $(ENV)/bin
 # One process per core, each with one thread: threads of several processes would wait for each other.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
+# Tests start hundreds of processes: none of them should compile what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo check test lint quick all coverage fuzz faults lowest check-data words docs dist bench clean
 
 env: $(ENV)/installed

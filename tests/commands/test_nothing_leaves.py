@@ -50,7 +50,8 @@ def here(make_folder: Callable[..., Path], tmp_path: Path) -> Path:
 def files_of_checkout() -> set[Path]:
     """Return what a program may write beside its code or the tests; other tools write elsewhere meanwhile."""
     top = SCRIPT.parents[2]
-    return {*top.glob("[!.]*"), *(path for name in ("src", "tests") for path in (top / name).rglob("[!.]*"))}
+    paths = {*top.glob("[!.]*"), *(path for name in ("src", "tests") for path in (top / name).rglob("[!.]*"))}
+    return {path for path in paths if "__pycache__" not in path.parts}
 
 
 def free_port() -> str:

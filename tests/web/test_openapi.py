@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.web.serving import serving
@@ -15,6 +14,8 @@ FEW = settings(
 
 
 def test_every_operation_answers_as_it_says(decided: Path) -> None:
+    import schemathesis  # which takes seconds
+
     paths = set()
     with serving(decided) as (_, port):
         schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
