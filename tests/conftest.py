@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,18 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, session_cache: Path, tmp_path: 
     monkeypatch.setenv("SKYSORT_OFFLINE", "1")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def empty_charts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave charts empty where several packages are tested together: half the time of a short run goes into them.
+
+    `tests/report` draws them, and so do commands in processes of their own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if any(HERE / name in request.path.parents for name in WHOLE):
+            patch.setattr("matplotlib.figure.Figure.draw", lambda _figure, _renderer: None)
+        yield
+
+
 @pytest.fixture
 def in_float64() -> Iterator[None]:
     """Compute in float64, where processors agree to 1e-9 and a wrong formula does not."""
@@ -193,6 +206,15 @@ def warm(tmp_path_factory: pytest.TempPathFactory, session_cache: Path) -> Itera
         yield command
 
 
+@pytest.fixture(scope="session")
+def forked(request: pytest.FixtureRequest, session_cache: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command to its end: by a fork where the system can, and else in a process of its own."""
+    if hasattr(os, "pidfd_open"):
+        warm: WarmCommand = request.getfixturevalue("warm")
+        return warm
+    return partial(command, SKYSORT_CACHE=str(session_cache), SKYSORT_OFFLINE="1")
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Where SKYSORT_BROWSER names one, as `.ci/run` does, it has to be there."""
@@ -232,14 +254,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(scope="session")
-def finished_run(shared_folder: SharedFolder, session_cache: Path) -> Path:
+def finished_run(shared_folder: SharedFolder, forked: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
     """A small run, from the command line. Not to be changed: copy it first."""
 
     def train(run: Path) -> None:
         short = ("--set", "training.epochs=2", "--threads", 1)
-        done = command(
-            "train", "skies:240", "--recipe", "convnet", "--run", run, *short, SKYSORT_CACHE=str(session_cache)
-        )
+        done = forked("train", "skies:240", "--recipe", "convnet", "--run", run, *short)
         assert done.returncode == 0, done.stderr
 
     return shared_folder("finished", train)

@@ -1,7 +1,7 @@
 """The command `skysort`, forked from a process with all libraries loaded: to load them takes seconds.
 
 Tests of what a command loads, and of how it treats its own process, use `tests.conftest.command` instead. So
-do tests that kill it: SIGKILL ends the client, and the fork goes on.
+do tests that kill it: SIGKILL ends the client, and the fork goes on. Charts in reports are empty.
 """
 
 import os
@@ -59,6 +59,8 @@ def serve(connection):
     connection.send(str(child).encode())
     children[os.pidfd_open(child)] = child, connection
 
+# tests/conftest.py says why.
+matplotlib.figure.Figure.draw = lambda figure, renderer: None
 gc.collect()
 gc.freeze()  # so that a fork shares the memory of the libraries
 # It computes nothing, so it has started no threads that a fork would lack.

@@ -13,7 +13,8 @@ import pytest
 
 import skysort
 from tests.commands.conftest import Ended
-from tests.conftest import command, picture_bytes, refused
+from tests.conftest import picture_bytes, refused
+from tests.warm import WarmCommand
 
 Command = Callable[..., Ended]
 MakeFolder = Callable[..., Path]
@@ -377,13 +378,12 @@ def test_figures_that_are_damaged_are_told_and_measured_again(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
-def test_a_disk_that_takes_no_more_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_more_leaves_nothing_half_written(warm: WarmCommand, tmp_path: Path) -> None:
     run = tmp_path / "run"
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))"
-    (tmp_path / "sitecustomize.py").write_text(limited)
-    ended = command(
+    ended = warm(
         "train", "skies:240", "--recipe", "convnet", "--run", run, *QUICK,
-        PYTHONPATH=str(tmp_path), SKYSORT_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1",
+        before=limited, SKYSORT_CACHE=str(tmp_path / "cache"),
     )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stderr.endswith(" [system]\n")

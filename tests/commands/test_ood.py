@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import skysort
 from skysort.experiments.compare import _checked_labels
 from tests.commands.conftest import Ended
-from tests.conftest import SharedFolder, command, picture_bytes
+from tests.conftest import SharedFolder, picture_bytes
 
 Command = Callable[..., Ended]
 MakeFolder = Callable[..., Path]
@@ -31,13 +32,13 @@ def ood(shared_folder: SharedFolder) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(shared_folder: SharedFolder, session_cache: Path, ood: Path) -> Path:
+def run(shared_folder: SharedFolder, forked: Callable[..., CompletedProcess[str]], ood: Path) -> Path:
     """A run whose threshold loses so many that there are some in every split. Not to be changed: copy it first."""
 
     def train(folder: Path) -> None:
-        done = command(
+        done = forked(
             "train", "skies:240", "--recipe", "mlp-small", "--run", folder, "--ood", ood, "--threads", 1,
-            "--set", "training.epochs=2", "--set", "trust.keep_known=0.6", SKYSORT_CACHE=str(session_cache),
+            "--set", "training.epochs=2", "--set", "trust.keep_known=0.6",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "unknown" in done.stdout and "out-of-distribution pictures" in done.stdout

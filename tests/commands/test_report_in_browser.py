@@ -5,8 +5,9 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -18,17 +19,18 @@ from skysort.report.wording import decision_sentences
 from skysort.trust.metrics import SplitFigures
 from tests.conftest import SharedFolder, command, picture_bytes
 
+Command = Callable[..., CompletedProcess[str]]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def decided_run(session_cache: Path, shared_folder: SharedFolder) -> Path:
+def decided_run(session_cache: Path, shared_folder: SharedFolder, forked: Command) -> Path:
     """A run whose report has everything: a decision, unknown pictures, duplicates, broken files."""
-    return shared_folder("decided", lambda folder: decide(folder, session_cache)) / "run"
+    return shared_folder("decided", lambda folder: decide(folder, session_cache, forked)) / "run"
 
 
-def decide(folder: Path, cache: Path) -> None:
-    """Draw pictures, train with them, and decide."""
+def decide(folder: Path, cache: Path, forked: Command) -> None:
+    """Draw pictures, train with them, and decide in a process whose report has charts."""
     seeds = itertools.count()
     for below, num in {"train/bird": 70, "train/airplane": 70, "test/bird": 20, "test/airplane": 30}.items():
         (folder / "data" / below).mkdir(parents=True)
@@ -43,12 +45,10 @@ def decide(folder: Path, cache: Path) -> None:
     of_train = ("--recipe", "mlp-small", "--threads", 1, "--ood", folder / "ood")
     settings = ("--set", "training.epochs=2", "--set", "trust.keep_known=0.7")
     promise = ("--keep", "bird", "--lose-at-most", "40%", "--confidence", "80%")
-    for arguments in (
-        ("train", folder / "data", "--run", folder / "run", *of_train, *settings),
-        ("decide", folder / "run", *promise),
-    ):
-        done = command(*arguments, SKYSORT_CACHE=str(cache))
-        assert done.returncode == 0, done.stderr
+    trained = forked("train", folder / "data", "--run", folder / "run", *of_train, *settings)
+    assert trained.returncode == 0, trained.stderr
+    decided = command("decide", folder / "run", *promise, SKYSORT_CACHE=str(cache))
+    assert decided.returncode == 0, decided.stderr
 
 
 @pytest.fixture(params=[PHONE, DESK], ids=["phone", "desk"])

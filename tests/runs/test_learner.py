@@ -40,7 +40,9 @@ def test_training_loads_neither_the_compiler_nor_the_exporter_of_pytorch(tmp_pat
     script = """
 import sys
 from pathlib import Path
+import matplotlib.figure
 import skysort
+matplotlib.figure.Figure.draw = lambda figure, renderer: None
 for recipe, optimizer in (("swift", "muon"), ("mlp", "sgd"), ("mlp", "adamw"), ("mlp", "rmsprop")):
     settings = ("training.epochs=1", f"optimizer.name={optimizer}")
     skysort.train("skies:60", recipe, Path(sys.argv[1]) / optimizer, settings=settings)
