@@ -16,8 +16,7 @@ from skysort.work.sort import sort_pictures
 from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import Stop, watch_inbox
 from skysort.work.watch_options import WatchOptions
-from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
-from tests.work.test_watch import picture
+from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below, picture
 
 FIRST_PIXEL = cast(Classifier, FirstPixel())
 AIRPLANES = {"a.png": picture(10), "sub/a.png": picture(11)}

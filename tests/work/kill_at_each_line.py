@@ -1,9 +1,10 @@
 """Kill a process that moves pictures before a line of its code, for many lines, and check it after a restart.
 
-    python -m tests.work.kill_at_each_line SCENARIO FOLDER OTHER_FOLDER NUM SEED
+    python -m tests.work.kill_at_each_line FOLDER OTHER_FOLDER NUM SEED SCENARIO...
 
 Pictures go from FOLDER to OTHER_FOLDER and back. NUM is the number of random lines; 0 means every line. Each
 process is killed, restarted, killed again at a random line, and restarted. The script fails if a picture is lost.
+Each scenario is in a process of its own.
 """
 
 import ctypes
@@ -61,7 +62,17 @@ system: Callable[[bytes, bytes], int] = renaming._exclusive_rename  # type: igno
 
 
 def main() -> None:
-    scenario, folder, other, num, seed = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:])
+    folder, other, num, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    for scenario in sys.argv[5:]:
+        process = os.fork()
+        if process == 0:
+            play(scenario, folder, other, num, seed)
+            sys.exit()
+        if os.waitpid(process, 0)[1]:
+            sys.exit(1)
+
+
+def play(scenario: str, folder: Path, other: Path, num: int, seed: int) -> None:
     if "across" in scenario:
         renaming._exclusive_rename = across
     if "unsupported" in scenario or "without links" in scenario:

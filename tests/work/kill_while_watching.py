@@ -27,8 +27,7 @@ from skysort.work.names import free_place
 from skysort.work.undo import UndoRequest, take_back
 from skysort.work.watch import watch_inbox
 from skysort.work.watch_options import WatchOptions
-from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below
-from tests.work.test_watch import picture
+from tests.work.making import FirstPixel, check_that_nothing_is_lost, files_below, picture
 
 MOST_WAITING = 150
 LONGEST = 20.0

@@ -1,6 +1,7 @@
 """Helpers for tests of moves: pictures, rows and a classifier that decides by the first pixel."""
 
 import hashlib
+import io
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from PIL import Image
 
 from skysort.classifier.classifier import Decoded
 from skysort.classifier.predictions import Prediction, labelled, unreadable
@@ -39,6 +41,13 @@ class FirstPixel:
             else labelled(path, np.array([0.9, 0.1] if picture[0, 0, 0] < 128 else [0.1, 0.9]), CLASSES)
             for path, picture in decoded
         ]
+
+
+def picture(value: int, size: int = 8) -> bytes:
+    """A grey picture: below 128 an airplane. Equal bytes for equal values."""
+    file = io.BytesIO()
+    Image.fromarray(np.full((size, size, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def row_for(source: Path, place: Path, kind: Kind = "move") -> JournalEntry:

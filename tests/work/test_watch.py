@@ -1,5 +1,4 @@
 import errno
-import io
 import json
 import logging
 import os
@@ -15,10 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 import watchfiles
-from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from skysort.classifier.classifier import Classifier, Decoded
@@ -47,21 +44,13 @@ from tests.work.making import (
     FirstPixel,
     check_that_nothing_is_lost,
     files_below,
+    picture,
     row_for,
     with_session,
 )
 
 ROOT = Path(__file__).parents[2]
 RULE = LabelRule(("bird",))
-
-
-def picture(value: int, size: int = 8) -> bytes:
-    """A grey picture: below 128 an airplane. Equal bytes for equal values."""
-    file = io.BytesIO()
-    Image.fromarray(np.full((size, size, 3), value, np.uint8)).save(file, "PNG")
-    return file.getvalue()
-
-
 AIRPLANE, BIRD = picture(10), picture(200)
 
 
