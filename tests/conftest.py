@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
@@ -60,6 +61,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     return (config.getoption("quick") and collection_path.parent == HERE and collection_path.name in WHOLE) or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples only in modules that have some: to load and search all others takes seconds."""
+    collectors = yield
+    if not collectors or ">>>" in file_path.read_text("utf-8"):
+        return collectors
+    return [collector for collector in collectors if not isinstance(collector, DoctestModule)]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -110,15 +120,26 @@ def own_folders(monkeypatch: pytest.MonkeyPatch, session_cache: Path, tmp_path: 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def empty_charts(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave charts empty where several packages are tested together: half the time of a short run goes into them.
+def empty_charts(request: pytest.FixtureRequest) -> Iterator[object]:
+    """Leave the charts of reports empty: most of the time of a short run goes into them.
 
-    `tests/report` draws them, and so do commands in processes of their own.
+    Tests that look at charts use `drawn_charts`, or run commands in processes of their own.
     """
+    if not any(HERE / name in request.path.parents for name in (*WHOLE, "report")):
+        yield None
+        return
+    from matplotlib.figure import Figure
+
+    draw = Figure.draw
     with pytest.MonkeyPatch.context() as patch:
-        if any(HERE / name in request.path.parents for name in WHOLE):
-            patch.setattr("matplotlib.figure.Figure.draw", lambda _figure, _renderer: None)
-        yield
+        patch.setattr(Figure, "draw", lambda _figure, _renderer: None)
+        yield draw
+
+
+@pytest.fixture
+def drawn_charts(empty_charts: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the charts of reports."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", empty_charts)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from skysort.report.charts import Curves
 CURVES = Curves("loss", [(1, 0.5), (2, 0.3)], [(1, 0.6), (2, 0.4)], [(0.5, 0.7), (1, 0.5)])
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_both_processes_draw_the_same_bytes_and_one_that_was_killed_is_done_without(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

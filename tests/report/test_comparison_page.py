@@ -228,6 +228,7 @@ def test_one_seed_is_said_to_tell_little(path: Path) -> None:
     assert "runs" in resampling(several) and "runs" not in resampling(html)
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_one_row_is_compared_with_nothing(path: Path) -> None:
     html = written(path, comparison_of(row("mlp")))
     assert [len(cells) for cells in Page(html).tables[0]] == [6, 6]
@@ -242,6 +243,7 @@ def test_both_modes_stand_side_by_side(path: Path) -> None:
     assert 'id="modes"' not in written(path, comparison_of(row("mlp")))
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_shifted_pictures_have_a_chart_where_they_were_asked(path: Path) -> None:
     html = written(path, ALL)
     assert Page(html).row(-1, "2") == "60.00 % 1 seed 60.00 % 1 seed"
@@ -249,6 +251,7 @@ def test_shifted_pictures_have_a_chart_where_they_were_asked(path: Path) -> None
     assert 'id="shifts"' not in written(path, comparison_of(row("mlp")))
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_a_long_training_keeps_the_page_small(path: Path) -> None:
     rows = [row(f"r{number}", ahead=(0.0, -0.1, 0.1) if number else None, epochs=1000) for number in range(13)]
     html = written(path, comparison_of(*rows))
@@ -258,6 +261,7 @@ def test_a_long_training_keeps_the_page_small(path: Path) -> None:
     assert [cells[0].strip() for cells in Page(html).tables[1]][-1] == "1000"
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_a_recipe_of_no_epochs_has_no_curve(path: Path) -> None:
     assert 'id="curves"' not in written(path, comparison_of(row("mlp", epochs=0)))
     assert 'id="curves"' in written(path, ALL)
@@ -302,6 +306,7 @@ def test_reproduction_says_how_and_where(path: Path) -> None:
     assert re.search(r"poch 20: 0\.03 [^\d]*0\.03 ", text)
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_a_reproduction_of_one_epoch_and_no_published_figure(path: Path) -> None:
     html = written(path, reproduction_of(figure("mlp", None, published=None), epochs=(1,)))
     assert html.count("<svg") == 1
@@ -314,6 +319,7 @@ HOSTILES = (
 
 
 @pytest.mark.parametrize("content", HOSTILES, ids=("comparison", "reproduction"))
+@pytest.mark.usefixtures("drawn_charts")
 def test_hostile_names_are_harmless(path: Path, content: Comparison | Reproduction) -> None:
     page = Page(written(path, content))
     assert "script" not in page.names
@@ -323,6 +329,7 @@ def test_hostile_names_are_harmless(path: Path, content: Comparison | Reproducti
 
 
 @pytest.mark.parametrize("content", (ALL, VERDICTS), ids=("comparison", "reproduction"))
+@pytest.mark.usefixtures("drawn_charts")
 def test_page_is_closed_in_itself(path: Path, content: Comparison | Reproduction) -> None:
     html = written(path, content)
     assert html == written(path, content)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from skysort.report.charts import thumbnail
 from skysort.report.drift_page import Evidence, LoudCard, write_drift_page
@@ -19,6 +20,7 @@ def written(tmp_path: Path, arrivals: int) -> Page:
     return Page(path.read_text("utf-8"))
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_the_page_shows_pictures_faults_and_evidence(tmp_path: Path) -> None:
     page = written(tmp_path, 200)
     assert page.headings[0] == "Look." and {"Since", "5", "gone.jpg", "2026-11-21"} <= set(page.texts)

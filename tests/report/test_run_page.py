@@ -257,6 +257,7 @@ def test_headline_says_n_and_interval(tmp_path: Path, test_split: Evaluation) ->
     assert "61.2 seconds" in html
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_curves_of_one_epoch_count_in_epochs(tmp_path: Path) -> None:
     history = tmp_path / "history.csv"
     history.write_text("".join(ROWS_OF_HISTORY.splitlines(keepends=True)[:3]), encoding="utf-8")
@@ -267,6 +268,7 @@ def test_curves_of_one_epoch_count_in_epochs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="file systems elsewhere refuse such names")
+@pytest.mark.usefixtures("drawn_charts")
 def test_hostile_names_are_harmless(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     collection_of(folder, [HOSTILE, "bird"], 6)
@@ -288,6 +290,7 @@ def test_hostile_names_are_harmless(tmp_path: Path) -> None:
         assert any(r"\udcff" in text for text in page.texts)
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_no_request_leaves_the_page(tmp_path: Path, test_split: Evaluation) -> None:
     html = written(tmp_path, metrics_of(test_split), test_split, run_folder(tmp_path / "run", [], []))
     page = Page(html)
@@ -311,6 +314,7 @@ def test_every_chart_and_picture_has_words(tmp_path: Path, test_split: Evaluatio
     assert len(named) == len(set(named))
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_same_input_gives_same_bytes(tmp_path: Path, test_split: Evaluation) -> None:
     run = run_folder(tmp_path / "run", [], [])
     metrics = metrics_of(test_split)
@@ -349,6 +353,7 @@ def test_commands_quote_their_paths(tmp_path: Path, test_split: Evaluation) -> N
     assert f"skysort predict '{run}' PICTURES" in texts
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_many_classes_show_the_most_confused_pairs(tmp_path: Path) -> None:
     test = evaluation_of(collection_of(tmp_path / "pictures", [f"c{number}" for number in range(25)], 3, 4))
     metrics = metrics_of(test)
@@ -371,6 +376,7 @@ def test_mistakes_come_surest_first(tmp_path: Path, test_split: Evaluation) -> N
     assert shown == [percent(confidence) for confidence in expected[:24]]
 
 
+@pytest.mark.usefixtures("drawn_charts")
 def test_a_class_and_a_part_of_one_picture(tmp_path: Path) -> None:
     whole = evaluation_of(collection_of(tmp_path / "pictures", ["bird", "plane"], 1))
     logits = np.array([[2.0, 0.0]], np.float32)
