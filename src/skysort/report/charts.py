@@ -301,7 +301,7 @@ def drawn_here(
         file = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         # `savefig` would draw twice, the first time for the layout alone, which drawing makes anyhow.
-        FigureCanvasSVG(figure).print_svg(file, metadata=nothing)
+        FigureCanvasSVG(figure).print_svg(file, metadata=nothing)  # type: ignore[no-untyped-call]
     content = _inline(file.getvalue(), name)
     content = re.sub(
         f">{placeholder('([0-9]+)')}<", lambda match: f">{escape(printable(names[int(match[1])]))}<", content

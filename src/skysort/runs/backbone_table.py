@@ -1,18 +1,22 @@
 """classifier.json of a head on a backbone."""
 
+from typing import TYPE_CHECKING
+
 from skysort.classifier.format import ClassifierTable, PictureFormat, Temperature, UsedBackbone
 from skysort.core.environment import machine_description, versions
 from skysort.data.splits import PreparedData
 from skysort.recipe.schema import Recipe
 from skysort.transfer.backbones import Backbone
-from skysort.transfer.head import FittedHead
+
+if TYPE_CHECKING:
+    from skysort.transfer.head import FittedHead
 
 
 def backbone_table(
     recipe: Recipe,
     prepared: PreparedData,
     backbone: Backbone,
-    fitted: FittedHead,
+    fitted: "FittedHead",
     temperature: Temperature,
     seconds: dict[str, float],
 ) -> ClassifierTable:
