@@ -131,7 +131,7 @@ class Watching(_Moving):
             seed = read_seed(journal.folder)
             rows = [row for row in journal.rows() if row.by == "watch"]
         assert seed and [row.coin for row in rows if row.label] == [
-            coin_of(seed, row.id, row.digest) for row in rows if row.label
+            coin_of(seed, row.coin_number, row.digest) for row in rows if row.label
         ]
 
 
