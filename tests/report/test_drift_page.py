@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skysort.report.charts import thumbnail
 from skysort.report.drift_page import Evidence, LoudCard, write_drift_page
+from skysort.report.thumbnails import thumbnail
 from skysort.trust.drift import drift
 from tests.report.test_run_page import HOSTILE, Page
 

@@ -21,8 +21,9 @@ from skysort.core.progress import SilentProgress
 from skysort.data.dataset import Data, Dataset, open_dataset
 from skysort.data.decode import Shape
 from skysort.recipe.schema import Recipe
-from skysort.report.charts import Reliability, read_curves, thumbnail
+from skysort.report.charts import Reliability, read_curves
 from skysort.report.run_page import decision_sections, write_report
+from skysort.report.thumbnails import thumbnail
 from skysort.trust.evaluation import Evaluation
 from skysort.trust.guarantee import decide
 from skysort.trust.metrics import GroupCounts, Metrics

@@ -1,6 +1,5 @@
-"""Charts as SVG and pictures as PNG, both inside the page."""
+"""Charts as SVG, inside the page."""
 
-import base64
 import csv
 import io
 import re
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from skysort.classifier.decision import Decision
 from skysort.core.loading import loading
 from skysort.core.text import printable
-from skysort.data.decode import Pixels
 from skysort.report import chart_process
 from skysort.trust.calibration import CalibrationError, Point
 from skysort.trust.guarantee import Curve
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-THUMBNAIL = 72
-"""Longest side of a PNG, in pixels. Even 88 thumbnails of RGB noise keep the page below 2 MB."""
-SHOWN = 96
-"""Side in CSS pixels up to which a small picture is enlarged; three fit on a narrow phone."""
 
 FIGURE_INCHES = (5.0, 3.1)
 MOST_MARKED_EPOCHS = 30
@@ -44,17 +38,6 @@ COLOURS = {
 TEXT, GRID, BLUE, ORANGE, QUIET, *SERIES = COLOURS
 
 Points = list[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """A picture inside the page."""
-
-    uri: str
-    """`data:image/png;base64,…`"""
-    side: int
-    """Size to show it at, in CSS pixels. Small pictures are enlarged by a whole number."""
-    is_enlarged: bool
 
 
 @dataclass(frozen=True)
@@ -336,23 +319,3 @@ def _inline(svg: str, name: str) -> str:
     for stands_for, colour in COLOURS.items():
         content = content.replace(stands_for, colour)
     return content
-
-
-def thumbnail(pixels: Pixels, longest: int = THUMBNAIL) -> Thumbnail:
-    """Return a picture to put into the page.
-
-    Args:
-        pixels: (C, H, W) uint8, H equal to W, C 1 or 3.
-        longest: side of the PNG at most, in pixels.
-    """
-    from PIL import Image
-
-    channels, side, _ = pixels.shape
-    image = Image.fromarray(pixels[0] if channels == 1 else pixels.transpose(1, 2, 0))
-    if side > longest:
-        image = image.resize((longest, longest), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-    times = max(1, SHOWN // image.width)
-    return Thumbnail(uri, image.width * times, times > 1)

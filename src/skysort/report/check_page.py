@@ -10,9 +10,9 @@ from skysort.data.dataset import Dataset
 from skysort.data.quality.check import CheckResult
 from skysort.data.quality.findings import Finding
 from skysort.data.quality.suspect_labels import NAME
-from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.page import write_page
 from skysort.report.suspect_cards import suspect_cards
+from skysort.report.thumbnails import Thumbnail, thumbnail
 
 
 @dataclass(frozen=True)

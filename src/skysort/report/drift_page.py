@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skysort.report.charts import BLUE, FIGURE_INCHES, ORANGE, QUIET, TEXT, Thumbnail, drawn, titled
+from skysort.report.charts import BLUE, FIGURE_INCHES, ORANGE, QUIET, TEXT, drawn, titled
 from skysort.report.page import write_page
+from skysort.report.thumbnails import Thumbnail
 from skysort.trust.drift import DELTA, Drift
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from skysort.core.text import counted, printable
 from skysort.data.quality.suspect_labels import SuspectLabel
 from skysort.data.splits import DataTable, LeftOutFiles, Unreadable
 from skysort.recipe.schema import Recipe
-from skysort.report.charts import Reliability, Thumbnail, Tradeoff, read_curves, thumbnail
+from skysort.report.charts import Reliability, Tradeoff, read_curves
 from skysort.report.learning_curve_chart import LearningCurveChart
 from skysort.report.page import percent, write_page
 from skysort.report.suspect_cards import suspect_cards
+from skysort.report.thumbnails import Thumbnail, thumbnail
 from skysort.report.wording import PROTOCOLS, decision_sentences, learned_from
 from skysort.trust.advice import advice
 from skysort.trust.evaluation import Evaluation

@@ -8,7 +8,7 @@ import numpy as np
 from skysort.core.errors import SkysortError
 from skysort.data.dataset import Dataset
 from skysort.data.quality.suspect_labels import SuspectLabel
-from skysort.report.charts import Thumbnail, thumbnail
+from skysort.report.thumbnails import Thumbnail, thumbnail
 
 NUM_SUSPECTS = 40
 """The JSON beside the page has all."""

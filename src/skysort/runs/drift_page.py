@@ -5,8 +5,8 @@ from pathlib import Path
 from skysort.core.log import short_time
 from skysort.data.decode import Shape, decode
 from skysort.data.formats.opening import UnreadablePictureError
-from skysort.report.charts import Thumbnail, thumbnail
 from skysort.report.drift_page import LoudCard, write_drift_page
+from skysort.report.thumbnails import Thumbnail, thumbnail
 from skysort.runs.drift import DriftReport, LoudPicture
 from skysort.runs.drift_text import drift_sentence, fault_sentence
 
