@@ -26,7 +26,7 @@ def test_what_is_not_public_is_not_there() -> None:
 
 OF_THE_TERMINAL = {
     "watch": {"log_format"}, "check": {"form"}, "compare": {"what", "studies"},
-    "train": {"group_by", "label_by", "resume", "moved_to", "device", "threads"},
+    "train": {"group_by", "label_by", "resume", "moved_to", "device", "threads", "form"}, "resume": {"form"},
 }  # fmt: skip
 """Options that say how a command prints, that stand for settings, or that are another function."""
 

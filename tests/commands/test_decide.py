@@ -144,7 +144,7 @@ def test_what_another_process_decided_until_the_run_was_free_is_kept(
     table.write_bytes(before)
 
     @contextmanager
-    def waited(_path: Path) -> Iterator[None]:
+    def waited(_path: Path, *_arguments: object) -> Iterator[None]:
         table.write_bytes(decided)
         yield
 

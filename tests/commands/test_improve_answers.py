@@ -82,8 +82,10 @@ def test_a_promise_that_lacked_pictures_is_made_by_the_next_improve(
     with Journal(tmp_path / "aside") as journal:
         answers = journal.answers.all()
         birds = [one for one in answers if one.label == "bird"]
+        others = [one for one in answers if one.label != "bird"]
         journal.answers.take_back(NUM + NUM_CORRECTED)
-        journal.answers.add([(one.row, "bird") for one in birds[:4]], "me")
+        # A coin sends each to calibration or to the test, and one at least has to calibrate.
+        journal.answers.add([(one.row, one.label) for one in (*birds[:4], *others[:12])], "me")
     run2 = skysort.improve(tmp_path / "run", tmp_path / "aside", tmp_path / "run2")
     run3 = skysort.improve(run2.path, tmp_path / "aside", tmp_path / "run3")
     assert [one.name for one in run3.improvement.outcome.decisions] == ["keep-bird"], "it still has too few"

@@ -186,7 +186,8 @@ def test_the_bytes_of_the_file_count(form: str, computer: Computer, monkeypatch:
         asked.append(num_bytes)
         yield
 
-    monkeypatch.setattr("skysort.data.decode.room_for", asked_for)
+    for module in ("decode", "formats.opening"):
+        monkeypatch.setattr(f"skysort.data.{module}.room_for", asked_for)
     content = saved(Image.new("RGB", (64, 48)), form)
     decode(content, SHAPE)
     bare = sum(asked)
