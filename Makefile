@@ -95,7 +95,6 @@ bench: demo
 	$(BIN)/python benchmarks/watch.py runs/demo/convnet --output runs/bench/watch.json
 	$(BIN)/python benchmarks/more_pictures.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/more_pictures.json
 	$(BIN)/python benchmarks/features.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/features.json
-	$(BIN)/python benchmarks/fits.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/fits.json
 	$(BIN)/python benchmarks/photographs.py $(SKYSORT_DATA)/birds20.zip --output runs/bench/photographs.json
 	$(BIN)/python benchmarks/folds.py $(SKYSORT_DATA)/cifar10.zip --output runs/bench/folds.json
 	$(BIN)/python benchmarks/audit.py --output runs/bench/audit.json

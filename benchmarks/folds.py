@@ -24,8 +24,7 @@ from skysort.data.dataset import Data, open_dataset
 from skysort.data.decode import Shape
 from skysort.transfer.backbones import find_backbone
 from skysort.transfer.features import compute_features
-from skysort.transfer.folds import make_folds
-from skysort.transfer.head import fit_head
+from skysort.transfer.head import fit_head, make_folds
 from skysort.trust.folds import folds_interval
 from skysort.trust.intervals import Interval, wilson
 

@@ -25,8 +25,7 @@ from skysort.recipe.schema import Recipe
 from skysort.runs.resolve import resolved
 from skysort.transfer.backbones import find_backbone
 from skysort.transfer.features import PictureFeatures, compute_features
-from skysort.transfer.folds import make_folds
-from skysort.transfer.head import fit_head
+from skysort.transfer.head import fit_head, make_folds
 
 PER_CLASS = (20, 10, 5, 3)
 

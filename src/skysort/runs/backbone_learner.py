@@ -35,8 +35,7 @@ from skysort.transfer.features import (
     milliseconds_per_picture,
     num_missing,
 )
-from skysort.transfer.folds import make_folds
-from skysort.transfer.head import FittedHead, fit_head
+from skysort.transfer.head import FittedHead, fit_head, make_folds
 from skysort.transfer.learning_curve import accuracies_by_size
 from skysort.transfer.network import backbone_model, head_of, whole_model
 from skysort.transfer.out_of_fold import OutOfFold

@@ -5,9 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skysort.data.parallel import in_order, num_cores
-from skysort.transfer.folds import make_folds
-from skysort.transfer.head import fit_linear, one_thread_per_fit
-from skysort.transfer.logistic import ClassWeights, Floats, Integers
+from skysort.transfer.head import ClassWeights, Floats, Integers, fit_linear, make_folds, one_thread_per_fit
 
 NUM_SIZES = 4
 FEWEST = 2
