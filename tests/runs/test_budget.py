@@ -2,6 +2,7 @@ import math
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,6 +86,28 @@ def test_the_widest_form_that_has_epochs_enough_is_chosen(
     assert recipe.training.epochs == form.least_epochs
 
 
+def test_slower_forms_are_not_timed_where_timing_takes_long(
+    prepared: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    forms = []
+
+    def measured(recipe: Recipe, _prepared: PreparedData, _end: float) -> Costs:
+        clock[0] += 4.0
+        assert isinstance(recipe.network, SwiftNetwork)
+        forms.append((recipe.network.stride, recipe.network.width))
+        return Costs(step=0.1, epoch=0.1, end=0.0)
+
+    monkeypatch.setattr(budget, "measured", measured)
+    monkeypatch.setattr(budget, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    for seconds, num_timed in ((20, 1), (45, 2), (600, len(swift.SIZES))):
+        clock[0] = 0.0
+        forms.clear()
+        recipe = resolved(Recipe.load("swift"), Data.find("skies:240"))
+        within(recipe, prepared, seconds, 0.0, SilentProgress())
+        assert len(forms) == num_timed
+
+
 def test_what_it_expects_is_said(prepared: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds_an_epoch(monkeypatch, QUICK_FIRST)
     said: list[str] = []
@@ -133,7 +156,7 @@ def test_what_measuring_takes_is_taken_off(prepared: PreparedData, monkeypatch: 
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def measured(recipe: Recipe, _prepared: PreparedData, _end: float) -> Costs:
-        now[0] += 10.0
+        now[0] += 4.0
         assert isinstance(recipe.network, SwiftNetwork)
         return Costs(step=1.0, epoch=QUICK_FIRST[recipe.network.stride or 0, recipe.network.width] / 10, end=0.0)
 
@@ -141,8 +164,8 @@ def test_what_measuring_takes_is_taken_off(prepared: PreparedData, monkeypatch: 
     said: list[str] = []
     recipe = chosen(resolved(Recipe.load("swift"), Data.find("skies:240")), prepared, 50, said)
     assert isinstance(recipe.network, SwiftNetwork)
-    assert (recipe.network.stride, recipe.network.width) == (2, 64)  # the third would not have six epochs
-    assert recipe.training.epochs == int((50 * (1 - budget.SHARE_KEPT) - 30) / 2)
+    assert (recipe.network.stride, recipe.network.width) == (1, 32)  # the fourth is not timed
+    assert recipe.training.epochs == int((50 * (1 - budget.SHARE_KEPT) - 12) / 4)
 
 
 @pytest.mark.parametrize("field", budget.DECIDED_BY_BUDGET)

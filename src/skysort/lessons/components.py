@@ -4,12 +4,12 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import JsonValue
 
 from skysort.data.decode import Pixels
 
@@ -60,7 +60,7 @@ class Table:
         """Return the table."""
         return table(self.header, self.rows)
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return nothing."""
         return {}
 
@@ -81,7 +81,7 @@ class Pictures:
         )
         return Markup('<ul class="row">{}</ul>').format(Markup("").join(cards))
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return nothing."""
         return {}
 
@@ -108,7 +108,7 @@ class PixelGrid:
         red, green, blue = self.pixels[:, self.row, self.column]
         return f"Row {self.row}, column {self.column}: red {red}, green {green}, blue {blue}."
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return the picture's numbers, row by row, three per pixel."""
         values = self.pixels.transpose(1, 2, 0)  # (H, W, 3)
         return {"values": values.tolist(), "row": self.row, "column": self.column, "uri": png(self.pixels)}
@@ -129,15 +129,15 @@ class Frames:
         lines = list(self.frames)
         return Pictures({line: self.frames[line] for line in (lines[0], lines[-1])}).still()
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return the pictures and their lines."""
-        frames = [{"line": line, "uri": png(pixels)} for line, pixels in self.frames.items()]
+        frames: list[JsonValue] = [{"line": line, "uri": png(pixels)} for line, pixels in self.frames.items()]
         return {"label": self.label, "frames": frames}
 
 
 @dataclass(frozen=True)
 class KernelOnPicture:
-    """A kernel of 3x3 numbers that can be changed, and what it makes of a picture."""
+    """A picture, and its convolution with a kernel of 3x3 numbers that can be changed."""
 
     picture: NDArray[np.float32]
     """(H, W), 0 … 1."""
@@ -152,7 +152,7 @@ class KernelOnPicture:
         pictures = {"the picture": grey(self.picture)}
         return Pictures(pictures | {name: grey(output) for name, output in self.outputs.items()}).still()
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return the picture and the kernels."""
         kernels = [{"name": name, "weights": kernel.tolist()} for name, kernel in self.kernels.items()]
         return {"picture": np.round(self.picture, 4).tolist(), "kernels": kernels}
@@ -175,7 +175,7 @@ class OutputSize:
         """Return the examples."""
         return table(("size", "kernel", "padding", "stride", "size of the output"), self.examples)
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return the first example."""
         return dict(zip(("size", "kernel", "padding", "stride"), self.examples[0], strict=False))
 
@@ -195,7 +195,7 @@ class Reach:
         rows = [(*layer[:2], f"{layer[2]:,}" if layer[2] else "", layer[3]) for layer in self.layers]
         return table(("layer", "output", "parameters", "sees, in pixels"), rows)
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> JsonValue:
         """Return the picture and the layers."""
         names = ("name", "output", "parameters", "side")
         layers = [dict(zip(names, layer, strict=True)) for layer in self.layers]

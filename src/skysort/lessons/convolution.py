@@ -75,8 +75,8 @@ def _kernel(pictures: LessonPictures) -> Part:
                 KernelOnPicture(picture, kernels, outputs),
                 "The brightness of the bird, and what the kernel makes of it: black at 0 and below, white at 1 and"
                 " above.",
-                "Choose a kernel, or type your own numbers. Turn the edge kernel around by changing its signs:"
-                " what was dark before is bright now.",
+                "Choose a kernel, or type your own numbers. Change the signs of an edge kernel: edges"
+                " that were black turn white.",
             ),
         ),
         (Code.of(convolved),),

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Protocol
 
+from pydantic import JsonValue
+
 SOURCE_FOLDER = Path(__file__).parents[2]
 
 
@@ -20,8 +22,8 @@ class Component(Protocol):
     def still(self) -> str:
         """Return HTML that needs no script."""
 
-    def data(self) -> dict[str, Any]:
-        """Return what the script needs, for JSON."""
+    def data(self) -> JsonValue:
+        """Return the content for the script."""
 
 
 @dataclass(frozen=True)

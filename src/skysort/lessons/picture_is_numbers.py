@@ -143,8 +143,7 @@ def _looks_wrong(pictures: LessonPictures) -> Part:
             Figure(
                 "normalised",
                 Frames("normalised by", blended(pictures.reddest, values)),
-                f"The {what} with the most red among the training pictures, and what is left when it is normalised"
-                " and plotted.",
+                f"The {what} with the most red among the training pictures, before and after it is normalised.",
                 "Move the slider, and watch dark parts turn black before bright parts change.",
             ),
         ),

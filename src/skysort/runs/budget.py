@@ -24,6 +24,8 @@ SHARE_KEPT = 0.02
 """Share of the budget to keep in reserve."""
 FEWEST_EPOCHS = 0.5
 """Shorter trainings are refused."""
+MOST_FOR_TIMING = 0.1
+"""Share of the time left that timing a variant may take; after one that took more, no slower one is timed."""
 SECONDS_TO_FINISH_PHOTOS = 11.0
 """With a backbone: time from the features to the end, without measuring."""
 DECIDED_BY_BUDGET = ("training.epochs", "network.width", "network.stride")
@@ -88,13 +90,15 @@ def within(
 
     end = seconds_at_the_end(recipe, prepared)
     best = None
-    costs = Costs(0.0, 0.0, end)
+    costs, timing = Costs(0.0, 0.0, end), 0.0
     for variant in network_learner().variants(recipe.network, prepared.shape.size):
-        if best and seconds_for_epochs(costs) < variant.least_epochs * costs.epoch:
+        available = seconds_for_epochs(costs)
+        if best and (available < variant.least_epochs * costs.epoch or timing > MOST_FOR_TIMING * available):
             break  # this one takes even longer
         candidate = recipe.with_values(network=variant.network.model_dump(mode="json", exclude_none=True))
+        before = time.perf_counter()
         costs = measured(candidate, prepared, end)
-        available = seconds_for_epochs(costs)
+        timing, available = time.perf_counter() - before, seconds_for_epochs(costs)
         least_epochs = variant.least_epochs if best else FEWEST_EPOCHS
         if available < least_epochs * costs.epoch:
             if best is None:

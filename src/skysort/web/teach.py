@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from skysort.core.errors import NotUnderstoodError, SkysortError
 from skysort.core.models import FrozenModel
@@ -101,9 +101,9 @@ def _add_pages(app: FastAPI, teach: Teach) -> None:
 
     @app.get("/teach/{name}")
     async def training_page(name: str) -> Response:
-        now = await asyncio.to_thread(_Following(teach.trainings, name).content)
-        data = {"name": name, "state": now["training"].state}
-        return page("training.html.jinja", at="teach", data=data, **now)
+        now = await asyncio.to_thread(_Following(teach.trainings, name).now)
+        data = {"name": name, "state": now.training.state}
+        return page("training.html.jinja", at="teach", data=data, **vars(now))
 
     @app.get("/api/teach/{name}/events")
     async def events(name: str, request: Request) -> Response:
@@ -148,7 +148,7 @@ def _add_trainings(app: FastAPI, teach: Teach) -> None:
         return JSONResponse({"name": name})
 
 
-def _content(teach: Teach) -> dict[str, Any]:
+def _content(teach: Teach) -> dict[str, object]:
     """Return the variables of the page Teach."""
     look, problem = None, ""
     if teach.pictures is not None:
@@ -176,6 +176,17 @@ def _short(source: str) -> str:
     return source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0] or "run"
 
 
+@dataclass(frozen=True)
+class _TrainingNow:
+    """The variables of the part of a training's page that changes."""
+
+    training: Training
+    epochs: list[Epoch]
+    """The last ones."""
+    num_epochs: int
+    how_to_go_on: str
+
+
 @dataclass
 class _Following:
     """A training, looked at again and again."""
@@ -188,28 +199,23 @@ class _Following:
         self.epochs: list[Epoch] = []
         self.is_new = True
 
-    def content(self) -> dict[str, Any]:
-        """Return the variables of the part of the page that changes."""
+    def now(self) -> _TrainingNow:
+        """Look at the training."""
         training = self.trainings.training(self.name)
         epochs, self.is_new = self._history.read()
         self.epochs = epochs if self.is_new else [*self.epochs, *epochs]
-        return {
-            "training": training,
-            "epochs": self.epochs[-MOST_EPOCHS_IN_TABLE:],
-            "num_epochs": len(self.epochs),
-            "how_to_go_on": self.trainings.how_to_go_on(self.name),
-        }
+        how_to_go_on = self.trainings.how_to_go_on(self.name)
+        return _TrainingNow(training, self.epochs[-MOST_EPOCHS_IN_TABLE:], len(self.epochs), how_to_go_on)
 
-    def event(self, num_sent: int) -> tuple[Training, dict[str, Any]]:
+    def event(self, num_sent: int) -> tuple[Training, dict[str, JsonValue]]:
         """Return how the training is, and the event that tells a page which has so many epochs."""
-        content = self.content()
+        now = self.now()
         first = 0 if self.is_new else num_sent
-        training: Training = content["training"]
-        return training, {
-            "state": training.state,
-            "can_stop": training.can_stop,
-            "now": fragment("training_now.html.jinja", **content),
-            "more": fragment("training_more.html.jinja", **content),
+        return now.training, {
+            "state": now.training.state,
+            "can_stop": now.training.can_stop,
+            "now": fragment("training_now.html.jinja", **vars(now)),
+            "more": fragment("training_more.html.jinja", **vars(now)),
             "first": first,
             "epochs": [epoch.model_dump() for epoch in self.epochs[first:]],
         }
@@ -234,7 +240,7 @@ async def _events(teach: Teach, name: str, request: Request) -> AsyncGenerator[s
         await asyncio.sleep(SECONDS_BETWEEN_EVENTS)
 
 
-async def _checked(source: str) -> dict[str, Any]:
+async def _checked(source: str) -> dict[str, JsonValue]:
     """Return what `skysort check` finds, in a process of its own: it decodes every picture."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "check", source, "--format", "json", "--quiet", stdin=asyncio.subprocess.DEVNULL,
@@ -250,8 +256,12 @@ async def _checked(source: str) -> dict[str, Any]:
     except ValueError:
         message = _message(err)
         raise RequestError("system", message, 500) from None
-    findings = [finding.model_dump(include={"name", "severity", "count", "advice"}) for finding in result.findings]
-    return {"summary": summary(list(result.findings)), "findings": findings, "classes": result.classes}
+    shown = {"name", "severity", "count", "advice"}
+    return {
+        "summary": summary(list(result.findings)),
+        "findings": [finding.model_dump(include=shown) for finding in result.findings],
+        "classes": dict(result.classes),
+    }
 
 
 def _message(err: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -97,7 +97,7 @@ def _add_decisions(app: FastAPI, trust: Trust) -> None:
         return JSONResponse({"name": made.decision.name, "sentences": sentences})
 
 
-def _content(run: Run) -> dict[str, Any]:
+def _content(run: Run) -> dict[str, object]:
     """Return the variables of a run's page, all from its files."""
     run.check_classifier()
     metrics = run.metrics
