@@ -143,6 +143,13 @@ def test_a_command_leaves_with_its_exit_code_once_its_exit_handlers_ran(
     assert done == ["handlers", left_with]
 
 
+def test_python_prints_the_text_of_an_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skysort.cli.main", raising(SystemExit("no room")))
+    monkeypatch.setattr("os._exit", raising(LeftError()))
+    with pytest.raises(SystemExit, match="no room"):
+        run()
+
+
 def test_a_command_waits_for_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skysort.cli.main", raising(SystemExit(1)))
     monkeypatch.setattr("os._exit", raising(LeftError()))

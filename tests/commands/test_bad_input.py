@@ -343,8 +343,8 @@ def test_resuming_a_run_whose_pictures_changed(
     ("content", "message"),
     [
         ("{}", "the field 'source' is missing"),
-        ("[]", "it is no JSON object"),
-        ("", "it is no JSON from line 1, column 1 on"),
+        ("[]", "it is not a JSON object"),
+        ("", "it is not valid JSON at line 1, column 1"),
     ],
 )
 def test_resuming_or_evaluating_a_run_whose_data_table_is_damaged(

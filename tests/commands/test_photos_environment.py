@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import linked_environment
+from tests.commands.conftest import installed_environment
 from tests.commands.test_photos import draw
 
 MOST_MEGABYTES = 600
@@ -16,8 +16,8 @@ MOST_MEGABYTES = 600
 
 @pytest.fixture(scope="module")
 def photos_environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with Skysort and `[photos]`."""
-    return linked_environment(built, "photos", tmp_path_factory.mktemp("photos") / "env")
+    """A Python with Skysort and `[photos]`, as pip installs them."""
+    return installed_environment(built, "photos", tmp_path_factory.mktemp("photos") / "env")
 
 
 @pytest.mark.slow

@@ -28,11 +28,11 @@ class Table(FrozenModel):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no JSON from line 1, column 1 on"),
-        (b'{"name":\n "a"', "no JSON from line 2, column 5 on"),
+        (b"", "not valid JSON at line 1, column 1"),
+        (b'{"name":\n "a"', "not valid JSON at line 2, column 5"),
         (b'{"name": "\xff"}', "not text in UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
-        (b"[]", "no JSON object"),
+        (b"[]", "not a JSON object"),
         (b"{}", "the field 'name' is missing"),
         (b'{"name": "a", "nme": 1}', "the field 'nme' is not known"),
         (b'{"name": "a", "sizes": [1, "x"]}', "the field 'sizes.1' has a wrong value"),

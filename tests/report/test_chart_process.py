@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,16 +19,16 @@ def test_both_processes_draw_the_same_bytes_and_one_that_was_killed_is_done_with
 ) -> None:
     here = CURVES.svg()
     monkeypatch.setattr(chart_process, "num_cores", lambda: 2)
+    stack = ExitStack()
     with monkeypatch.context() as before_import:
         before_import.delitem(sys.modules, "matplotlib")
-        beside = charts_drawn_beside()
-        beside.__enter__()
-    assert CURVES.svg() == here
-    assert is_running()
-    chart_process._running[0].kill()
-    assert CURVES.svg() == here
-    assert not is_running()
-    beside.__exit__(None, None, None)
+        stack.enter_context(charts_drawn_beside())
+    with stack:
+        assert CURVES.svg() == here
+        assert is_running()
+        chart_process._running[0].kill()
+        assert CURVES.svg() == here
+        assert not is_running()
 
 
 def test_a_program_that_has_matplotlib_or_one_core_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

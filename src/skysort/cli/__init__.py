@@ -136,8 +136,9 @@ def run() -> None:
     try:
         main()
     except SystemExit as end:
-        if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-            raise  # Python waits for these threads
+        is_waiting = any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread())
+        if is_waiting or isinstance(end.code, str):
+            raise  # Python waits for threads, and prints a text
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # nobody reads it any more

@@ -34,7 +34,7 @@ def damaged(code: str, path: Path, why: Exception | str, next_step: str = "") ->
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"it is no JSON from line {error.lineno}, column {error.colno} on"
+        return f"it is not valid JSON at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return "it is not text in UTF-8"
     if isinstance(error, RecursionError):
@@ -54,4 +54,4 @@ def _wrong_field(error: ValidationError) -> str:
     if isinstance(ours, ValueError):  # from a validator of Skysort
         return f"{field}: {ours}" if field else str(ours)
     problem = {"missing": "is missing", "extra_forbidden": "is not known"}.get(first["type"], "has a wrong value")
-    return f"the field '{field}' {problem}" if field else "it is no JSON object"
+    return f"the field '{field}' {problem}" if field else "it is not a JSON object"

@@ -20,10 +20,10 @@ _start_of_command: list[float] = []
 
 
 def count_from_process_start() -> None:
-    """Count the time of the next budget from the start of this process. A command calls this first."""
+    """Count the processor time that this process has used into the next budget. A command calls this first."""
     _start_of_command[:] = [time.perf_counter() - time.process_time()]
 
 
 def start_of_budget() -> float:
-    """Return when the time of a budget begins, by `time.perf_counter()`: now, or when the command began."""
+    """Return when the time of a budget begins, by `time.perf_counter()`: now, or before the start of Python."""
     return _start_of_command.pop() if _start_of_command else time.perf_counter()

@@ -25,7 +25,8 @@ def charts_drawn_beside() -> Iterator[None]:
     if "matplotlib" in sys.modules or num_cores() < 2:
         yield
         return
-    command = [sys.executable, "-m", "skysort.report.chart_process"]
+    # -P: without it, Python would import modules from the current folder first.
+    command = [sys.executable, "-P", "-m", "skysort.report.chart_process"]
     # Ctrl-C goes to both processes, and the first one reports it.
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -58,7 +59,7 @@ def drawn_there(*chart: Any) -> str | None:
         process.stdin.write(pickled)
         process.stdin.flush()
         svg: str = pickle.load(process.stdout)
-    except (OSError, EOFError):  # it was killed
+    except (OSError, EOFError, pickle.UnpicklingError):  # it was killed
         _running.clear()
         return None
     return svg

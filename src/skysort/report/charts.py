@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -256,7 +257,7 @@ def drawn(
 
 def load() -> None:
     """Import what charts take, unless another process draws them."""
-    if not chart_process.is_running():
+    if not chart_process.is_running() and "matplotlib.style" not in sys.modules:
         with loading():
             import matplotlib.backends.backend_svg
             import matplotlib.figure
@@ -267,10 +268,10 @@ def drawn_here(
     name: str, inches: tuple[float, float], summary: str, draw: Callable[["Axes"], None], names: Sequence[str]
 ) -> str:
     """Return what `drawn` returns, by this process."""
-    with loading():
-        from matplotlib import style
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
+    load()
+    from matplotlib import style
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
     # The matplotlib settings of a user must not change a report.
     with style.context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 11}, after_reset=True):

@@ -148,7 +148,11 @@ def load_checkpoint(folder: Path, task: Task) -> State:
         if sha256(tensors) != table.sha256:
             raise damaged("damaged-run", tensors, f"{path.name} was written with another file")
         _restore(task, load_file(tensors))
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
+    except torch.OutOfMemoryError:
+        raise
+    except OSError as error:
+        raise damaged("damaged-run", tensors, error) from None
+    except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
         raise damaged("damaged-run", folder, "its checkpoint does not fit the run") from None
     # A killed process left the other file: that of the checkpoint before, or one that state.json never named.
     with writing(folder):

@@ -119,8 +119,10 @@ def _read(weights: Path) -> Tensors:
         return read_pickled_weights(weights)
     try:
         return safetensors.numpy.load_file(weights)
+    except OSError as error:
+        raise damaged("damaged-backbone", weights, error) from None
     except Exception:  # safetensors raises errors of its own kind
-        why = "it is cut short, or no file in the format safetensors"
+        why = "it is cut short, or not a file in the format safetensors"
         raise damaged("damaged-backbone", weights, why) from None
 
 

@@ -19,12 +19,14 @@ def root(function: Callable[[float], float], low: float, high: float, widest: fl
     1.414213562
     """
     at_low, at_high = function(low), function(high)
-    if at_low * at_high > 0:
+    rises = at_high > 0
+    if (at_low > 0) == rises:
         return low if abs(at_low) < abs(at_high) else high
-    while high - low > widest:
-        middle = (low + high) / 2
-        if function(middle) * at_high > 0:
+    middle = (low + high) / 2
+    while high - low > widest and low < middle < high:  # neighbouring numbers have none between them
+        if (function(middle) > 0) == rises:
             high = middle
         else:
             low = middle
-    return (low + high) / 2
+        middle = (low + high) / 2
+    return middle

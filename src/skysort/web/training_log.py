@@ -96,7 +96,7 @@ class TrainingLog:
     messages: list[str] = field(default_factory=list)
     error: LoggedError | None = None
     last_words: str = ""
-    """The last line that is no JSON: that of a traceback."""
+    """The last line that is not JSON, as of a traceback."""
 
     def __post_init__(self) -> None:
         self._growing = _Growing(self.path)

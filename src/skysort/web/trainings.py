@@ -28,7 +28,8 @@ SUFFIX = ".training.jsonl"
 NAME = re.compile(r"\w(?:[\w .-]{0,78}\w)?")
 """What every system takes for a name of a folder."""
 MOST_LISTED = 50
-COMMAND = (sys.executable, "-m", "skysort")
+COMMAND = (sys.executable, "-P", "-m", "skysort")
+"""-P: without it, Python would import modules from the current folder first."""
 
 State = Literal["running", "stopped", "failed", "finished"]
 

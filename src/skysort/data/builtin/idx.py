@@ -61,8 +61,10 @@ def read_idx(file: Path) -> NDArray[np.uint8]:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
         zeros, kind, num_dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
-    except (OSError, EOFError, zlib.error, struct.error):
-        raise damaged("damaged-data", file, "it is no IDX file") from None
+    except (EOFError, zlib.error, struct.error, gzip.BadGzipFile):
+        raise damaged("damaged-data", file, "it is not an IDX file") from None
+    except OSError as error:
+        raise damaged("damaged-data", file, error) from None
     body = np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions)
     if zeros or kind != UNSIGNED_BYTE or num_dimensions not in (1, 3) or len(body) != prod(shape) or not len(body):
         why = f"it is no whole IDX file of bytes: type {kind}, shape {shape}, {len(body):,} bytes of data"

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
+MOST_TILES = 10_000
+"""A picture of 100 megapixels has 400 of 512 x 512. Pictures that are made of each other have no end of them."""
 Size = tuple[int, int]
 
 
@@ -18,15 +20,31 @@ def has_needless_tiles(content: bytes) -> bool:
         boxes = dict(_boxes(meta))
         properties = dict(_boxes(boxes[b"iprp"]))
         sizes = _sizes(properties[b"ipco"], properties[b"ipma"])
-        return any(_exceeds(sizes[picture], [sizes[tile] for tile in tiles]) for picture, tiles in _made_of(boxes))
+        parts = dict(_made_of(boxes))
+        return any(_exceeds(picture, parts, sizes) for picture in parts)
     return False
 
 
-def _exceeds(picture: Size, tiles: list[Size]) -> bool:
-    """Return whether tiles have more pixels than a picture that is wider by one tile, and higher by one."""
-    width = picture[0] + max(across for across, _ in tiles)
-    height = picture[1] + max(down for _, down in tiles)
-    return sum(across * down for across, down in tiles) > width * height
+def _exceeds(picture: int, parts: dict[int, tuple[int, ...]], sizes: dict[int, Size]) -> bool:
+    """Return whether tiles have more pixels than a picture that is wider by one tile, and higher by one.
+
+    A tile may itself be made of tiles, as where a picture and its gain map are one. Without a size, a tile may be
+    of any, so it has too many.
+    """
+    tiles = parts[picture]
+    if not sizes.keys() >= {picture, *tiles}:
+        return True
+    width = sizes[picture][0] + max(sizes[tile][0] for tile in tiles)
+    height = sizes[picture][1] + max(sizes[tile][1] for tile in tiles)
+    num_pixels, num_tiles, waiting = 0, 0, list(tiles)
+    while waiting:
+        tile = waiting.pop()
+        waiting += parts.get(tile, ())
+        across, down = (0, 0) if tile in parts else sizes.get(tile, (0, 0))
+        num_pixels, num_tiles = num_pixels + across * down, num_tiles + 1
+        if num_pixels > width * height or num_tiles + len(waiting) > MOST_TILES:
+            return True
+    return False
 
 
 def _made_of(boxes: dict[bytes, bytes]) -> Iterator[tuple[int, tuple[int, ...]]]:
